@@ -1,0 +1,124 @@
+/**
+ * Bytes of the containers, both ways. Decoders are total and bounded (C-7): any byte string gives a value or a
+ * `Malformed` error, and a size limit is checked before anything is read.
+ */
+import type { ByteViews, Type } from '@chainsafe/ssz'
+import { err, ok, type Result } from '../params/index.ts'
+import {
+  type Block,
+  type BlockHeader,
+  BlockHeaderType,
+  BlockType,
+  type CommittedBlock,
+  CommittedBlockType,
+  type PrePrepare,
+  PrePrepareType,
+  type QuorumCertificate,
+  QuorumCertificateType,
+  type ViewChange,
+  ViewChangeType,
+  type Vote,
+  VoteType,
+} from './schema.ts'
+
+/** No encoded block, and nothing that contains one, is larger. */
+export const MAX_BLOCK_BYTES = 8 * 1024 * 1024
+
+export type DecodeError = {
+  readonly code: 'Malformed'
+  readonly what: string
+  readonly reason: string
+}
+
+function decoder<T>(type: Type<T>, what: string, maxBytes: number) {
+  return (bytes: Uint8Array): Result<T, DecodeError> => {
+    if (bytes.length > maxBytes) {
+      return err({ code: 'Malformed', what, reason: `${bytes.length} bytes exceed ${maxBytes}` })
+    }
+    try {
+      // A copy, so that the value does not keep a whole network buffer alive or change with it.
+      return ok(type.deserialize(Uint8Array.from(bytes)))
+    } catch (error) {
+      return err({
+        code: 'Malformed',
+        what,
+        reason: String((error as Error).message).slice(0, 200),
+      })
+    }
+  }
+}
+
+export const decodeBlock = decoder<Block>(BlockType, 'block', MAX_BLOCK_BYTES)
+export const decodeHeader = decoder<BlockHeader>(BlockHeaderType, 'header', 1024)
+export const decodeCommittedBlock = decoder<CommittedBlock>(
+  CommittedBlockType,
+  'committed block',
+  MAX_BLOCK_BYTES,
+)
+export const decodeCertificate = decoder<QuorumCertificate>(
+  QuorumCertificateType,
+  'certificate',
+  1024,
+)
+
+export function encodeBlock(block: Block): Uint8Array {
+  return BlockType.serialize(block)
+}
+
+export function encodeHeader(header: BlockHeader): Uint8Array {
+  return BlockHeaderType.serialize(header)
+}
+
+export function encodeCommittedBlock(committed: CommittedBlock): Uint8Array {
+  return CommittedBlockType.serialize(committed)
+}
+
+export function encodeCertificate(certificate: QuorumCertificate): Uint8Array {
+  return QuorumCertificateType.serialize(certificate)
+}
+
+/** What validators send one another about one height. */
+export type ConsensusMessage =
+  | { readonly kind: 'prePrepare'; readonly value: PrePrepare }
+  | { readonly kind: 'vote'; readonly value: Vote }
+  | { readonly kind: 'viewChange'; readonly value: ViewChange }
+  | { readonly kind: 'prepareCertificate'; readonly value: QuorumCertificate }
+  | { readonly kind: 'committedBlock'; readonly value: CommittedBlock }
+
+interface ConsensusKind {
+  readonly kind: ConsensusMessage['kind']
+  readonly type: Type<unknown>
+  readonly maxBytes: number
+}
+
+/** The first byte of an encoded message is its row here. */
+const CONSENSUS_KINDS: readonly ConsensusKind[] = [
+  { kind: 'prePrepare', type: PrePrepareType as Type<unknown>, maxBytes: MAX_BLOCK_BYTES },
+  { kind: 'vote', type: VoteType as Type<unknown>, maxBytes: 1024 },
+  { kind: 'viewChange', type: ViewChangeType as Type<unknown>, maxBytes: 2048 },
+  { kind: 'prepareCertificate', type: QuorumCertificateType as Type<unknown>, maxBytes: 1024 },
+  { kind: 'committedBlock', type: CommittedBlockType as Type<unknown>, maxBytes: MAX_BLOCK_BYTES },
+]
+
+export function encodeConsensusMessage(message: ConsensusMessage): Uint8Array {
+  const index = CONSENSUS_KINDS.findIndex(({ kind }) => kind === message.kind)
+  const type = (CONSENSUS_KINDS[index] as ConsensusKind).type
+  const bytes = new Uint8Array(1 + sizeOf(type, message.value))
+  bytes[0] = index
+  const views: ByteViews = { uint8Array: bytes, dataView: new DataView(bytes.buffer) }
+  type.value_serializeToBytes(views, 1, message.value)
+  return bytes
+}
+
+function sizeOf(type: Type<unknown>, value: unknown): number {
+  return type.value_serializedSize(value)
+}
+
+export function decodeConsensusMessage(bytes: Uint8Array): Result<ConsensusMessage, DecodeError> {
+  const row = CONSENSUS_KINDS[bytes[0] ?? -1]
+  if (row === undefined) {
+    return err({ code: 'Malformed', what: 'consensus message', reason: 'unknown kind' })
+  }
+  const decoded = decoder(row.type, row.kind, row.maxBytes)(bytes.subarray(1))
+  return decoded.ok ? ok({ kind: row.kind, value: decoded.value } as ConsensusMessage) : decoded
+}

@@ -1,0 +1,284 @@
+/**
+ * SSZ containers of everything that nodes exchange and store (protocol §2, §4, §7). The list limits are the
+ * decoder's bounds. Heights, slots and times decode to numbers; money to bigint.
+ */
+import {
+  BitListType,
+  ByteListType,
+  ByteVectorType,
+  ContainerType,
+  ListCompositeType,
+  UintBigintType,
+  UintNumberType,
+  type ValueOf,
+} from '@chainsafe/ssz'
+
+export const MAX_VALIDATORS = 1024
+export const MAX_MEMBERS = 128
+export const MAX_BITCOIN_HEADERS = 2016
+export const MAX_STRIPPED_TRANSACTION_BYTES = 100_000
+export const MAX_PEG_INS = 64
+export const MAX_PROOFS = 64
+export const MAX_RECORDS = 16
+export const MAX_EVIDENCE = 16
+export const MAX_WITHDRAWALS = 16
+export const MAX_TRANSACTIONS = 65_536
+export const MAX_TRANSACTION_BYTES = 131_072
+export const MAX_REQUEST_BYTES = 65_536
+
+const Uint8 = new UintNumberType(1)
+const Uint16 = new UintNumberType(2)
+const Uint32 = new UintNumberType(4)
+const Uint64 = new UintNumberType(8)
+const Amount64 = new UintBigintType(8)
+const Uint256 = new UintBigintType(32)
+const Bytes20 = new ByteVectorType(20)
+const Bytes32 = new ByteVectorType(32)
+const Bytes48 = new ByteVectorType(48)
+const Bytes96 = new ByteVectorType(96)
+const Script = new ByteListType(128)
+const StrippedTransaction = new ByteListType(MAX_STRIPPED_TRANSACTION_BYTES)
+const MerkleBranch = new ListCompositeType(Bytes32, 32)
+
+/** q Prepares or Commits of one view for one block (2.6). Bit i of the bitmap is validators(h)[i]. */
+export const QuorumCertificateType = new ContainerType({
+  height: Uint64,
+  view: Uint64,
+  blockHash: Bytes32,
+  bitmap: new BitListType(MAX_VALIDATORS),
+  signature: Bytes96,
+})
+export type QuorumCertificate = ValueOf<typeof QuorumCertificateType>
+
+/** The inclusion of one Bitcoin transaction in a header of the in-block chain (4.2). Txids in internal order. */
+export const TransactionProofType = new ContainerType({
+  /** Header of the block, by hash in internal order. */
+  blockHash: Bytes32,
+  transactionIndex: Uint32,
+  /** Without witness. */
+  transaction: StrippedTransaction,
+  branch: MerkleBranch,
+  /** Without witness; its branch fixes the tree's depth. */
+  coinbase: StrippedTransaction,
+  coinbaseBranch: MerkleBranch,
+})
+export type TransactionProof = ValueOf<typeof TransactionProofType>
+
+/** A quorum of members over one purpose: t of them, by count. Bit i is members[i]. */
+export const MemberApprovalType = new ContainerType({
+  membersEpoch: Uint64,
+  bitmap: new BitListType(MAX_MEMBERS),
+  signature: Bytes96,
+})
+export type MemberApproval = ValueOf<typeof MemberApprovalType>
+
+export const PEG_IN_KINDS = ['credit', 'refundable', 'fund'] as const
+export type PegInKind = (typeof PEG_IN_KINDS)[number]
+
+/** Fixed reasons of a refundable deposit, and the members' denial (4.2). 0 for the other kinds. */
+export const REFUND_REASONS = [
+  'none',
+  'badPayload',
+  'forbiddenAddress',
+  'aboveMaximum',
+  'denied',
+] as const
+export type RefundReason = (typeof REFUND_REASONS)[number]
+
+const depositFields = {
+  /** Index into PEG_IN_KINDS. */
+  kind: Uint8,
+  /** Index into REFUND_REASONS. */
+  reason: Uint8,
+  txid: Bytes32,
+  vout: Uint32,
+  amountSat: Amount64,
+  evmAddress: Bytes20,
+  /** scriptPubKey to refund to; empty when the depositor named none. */
+  refundScript: Script,
+  depositEpoch: Uint64,
+}
+
+/**
+ * What the members approve: the root of this container. The proof stands in it by value; in a block it stands once for
+ * all items of its transaction, and the root is the same (SSZ: a container's root is its fields' roots).
+ */
+export const PegInClaimType = new ContainerType({ ...depositFields, proof: TransactionProofType })
+export type PegInClaim = ValueOf<typeof PegInClaimType>
+
+/** A deposit as a block carries it; `proofIndex` points into the body's proofs. */
+export const PegInItemType = new ContainerType({
+  ...depositFields,
+  proofIndex: Uint16,
+  approval: MemberApprovalType,
+})
+export type PegInItem = ValueOf<typeof PegInItemType>
+
+export const RECORD_KINDS = ['payout', 'bump'] as const
+export type RecordKind = (typeof RECORD_KINDS)[number]
+
+/** One version of a batch of the reserve (4.5): recomputed by all from the parent's ledger and the rate. */
+export const RecordType = new ContainerType({
+  /** Index into RECORD_KINDS. */
+  kind: Uint8,
+  batchId: Bytes32,
+  version: Uint32,
+  feeRateSatPerKvb: Uint64,
+  /** The unsigned transaction that the rules give. */
+  transaction: StrippedTransaction,
+})
+export type PegRecord = ValueOf<typeof RecordType>
+
+/** Two signed messages of one phase that no honest validator signs (2.9). `phase` as in VOTE_PHASES; both signatures are over votes. */
+export const EvidenceType = new ContainerType({
+  phase: Uint8,
+  validator: Bytes48,
+  height: Uint64,
+  view: Uint64,
+  firstHash: Bytes32,
+  firstSignature: Bytes96,
+  secondHash: Bytes32,
+  secondSignature: Bytes96,
+})
+export type Evidence = ValueOf<typeof EvidenceType>
+
+/** EIP-4895. */
+export const WithdrawalType = new ContainerType({
+  index: Uint64,
+  validatorIndex: Uint64,
+  address: Bytes20,
+  amountGwei: Amount64,
+})
+export type Withdrawal = ValueOf<typeof WithdrawalType>
+
+/** The EVM block: the Engine API's payload (Prague: V4) with the beacon root and the requests beside it. */
+export const ExecutionPayloadType = new ContainerType({
+  parentHash: Bytes32,
+  feeRecipient: Bytes20,
+  stateRoot: Bytes32,
+  receiptsRoot: Bytes32,
+  logsBloom: new ByteVectorType(256),
+  prevRandao: Bytes32,
+  blockNumber: Uint64,
+  gasLimit: Uint64,
+  gasUsed: Uint64,
+  timestamp: Uint64,
+  extraData: new ByteListType(32),
+  baseFeePerGas: Uint256,
+  blockHash: Bytes32,
+  transactions: new ListCompositeType(new ByteListType(MAX_TRANSACTION_BYTES), MAX_TRANSACTIONS),
+  withdrawals: new ListCompositeType(WithdrawalType, MAX_WITHDRAWALS),
+  blobGasUsed: Uint64,
+  excessBlobGas: Uint64,
+  parentBeaconBlockRoot: Bytes32,
+  /** EIP-7685, each request its type byte and its data; carried verbatim (6.2). */
+  executionRequests: new ListCompositeType(new ByteListType(MAX_REQUEST_BYTES), 16),
+})
+export type ExecutionPayload = ValueOf<typeof ExecutionPayloadType>
+
+/** Everything between header and signature, in the order in which it acts (4.0). */
+export const BlockBodyType = new ContainerType({
+  /** Commit certificate of the parent; all zero in block 1, whose parent is the genesis block. */
+  parentCertificate: QuorumCertificateType,
+  bitcoinHeaders: new ListCompositeType(new ByteVectorType(80), MAX_BITCOIN_HEADERS),
+  proofs: new ListCompositeType(TransactionProofType, MAX_PROOFS),
+  /** Indexes into `proofs` of transactions that spend reserve and are booked by this block. */
+  bookings: new ListCompositeType(new ContainerType({ proofIndex: Uint16 }), MAX_PROOFS),
+  pegIns: new ListCompositeType(PegInItemType, MAX_PEG_INS),
+  records: new ListCompositeType(RecordType, MAX_RECORDS),
+  evidence: new ListCompositeType(EvidenceType, MAX_EVIDENCE),
+  payload: ExecutionPayloadType,
+})
+export type BlockBody = ValueOf<typeof BlockBodyType>
+
+/** What the block's hash covers (2.1, 4.10). Not the view, not its own certificate. */
+export const BlockHeaderType = new ContainerType({
+  height: Uint64,
+  slot: Uint64,
+  /** BLS key of the author. */
+  author: Bytes48,
+  parentHash: Bytes32,
+  /** Root of the body. */
+  bodyRoot: Bytes32,
+  evmBlockHash: Bytes32,
+  ledgerRoot: Bytes32,
+  paramsHash: Bytes32,
+  validatorsHash: Bytes32,
+  nextValidatorsHash: Bytes32,
+  membersHash: Bytes32,
+  evidenceRoot: Bytes32,
+  /** The author's estimate of Bitcoin's fee rate (4.5). */
+  feeRateSatPerKvb: Uint64,
+  /** The author's signature over (genesis, "randao", slot) (6.2). */
+  randaoReveal: Bytes96,
+})
+export type BlockHeader = ValueOf<typeof BlockHeaderType>
+
+export const BlockType = new ContainerType({
+  header: BlockHeaderType,
+  body: BlockBodyType,
+  /** The author's signature over the header's root. */
+  signature: Bytes96,
+})
+export type Block = ValueOf<typeof BlockType>
+
+export const ValidatorSetType = new ListCompositeType(
+  new ContainerType({ blsKey: Bytes48, power: Uint64, address: Bytes20 }),
+  MAX_VALIDATORS,
+)
+
+export const MemberSetType = new ContainerType({
+  epoch: Uint64,
+  threshold: Uint16,
+  members: new ListCompositeType(
+    new ContainerType({ blsKey: Bytes48, schnorrKey: Bytes32 }),
+    MAX_MEMBERS,
+  ),
+})
+
+/** The phases that are voted in and proposed in. The index is the byte that is signed. */
+export const VOTE_PHASES = ['proposal', 'prepare', 'commit'] as const
+export type VotePhase = (typeof VOTE_PHASES)[number]
+
+/** A Prepare or Commit (2.3, 2.4). */
+export const VoteType = new ContainerType({
+  /** Index into VOTE_PHASES: 1 or 2. */
+  phase: Uint8,
+  height: Uint64,
+  view: Uint64,
+  blockHash: Bytes32,
+  validator: Bytes48,
+  signature: Bytes96,
+})
+export type Vote = ValueOf<typeof VoteType>
+
+/** 2.2. `certificate` is empty for a fresh block, one prepare certificate for a re-proposal. */
+export const PrePrepareType = new ContainerType({
+  height: Uint64,
+  view: Uint64,
+  block: BlockType,
+  certificate: new ListCompositeType(QuorumCertificateType, 1),
+  /** By the proposer of the view, over (genesis, proposal, h, v, block hash). */
+  signature: Bytes96,
+})
+export type PrePrepare = ValueOf<typeof PrePrepareType>
+
+/** 2.5. `certificate`: the highest prepare certificate that the sender knows, if any. */
+export const ViewChangeType = new ContainerType({
+  height: Uint64,
+  view: Uint64,
+  certificate: new ListCompositeType(QuorumCertificateType, 1),
+  validator: Bytes48,
+  signature: Bytes96,
+})
+export type ViewChange = ValueOf<typeof ViewChangeType>
+
+/** A committed block with the commit certificate that its holder has. */
+export const CommittedBlockType = new ContainerType({
+  block: BlockType,
+  certificate: QuorumCertificateType,
+})
+export type CommittedBlock = ValueOf<typeof CommittedBlockType>
+
+/** A prepare quorum that is passed on alone; the block is fetched by hash. */
+export const PrepareCertificateType = QuorumCertificateType

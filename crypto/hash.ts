@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto'
+import { keccak_256 } from '@noble/hashes/sha3.js'
+import { concatBytes } from './bytes.ts'
+
+/** SHA-256 (FIPS 180-4). */
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return new Uint8Array(hash.digest())
+}
+
+/** Bitcoin's double SHA-256. */
+export function sha256d(...parts: readonly Uint8Array[]): Uint8Array {
+  return sha256(sha256(...parts))
+}
+
+/** Ethereum's Keccak-256, the padding before FIPS 202. */
+export function keccak256(...parts: readonly Uint8Array[]): Uint8Array {
+  return keccak_256(parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts))
+}
+
+const text = new TextEncoder()
+
+/** BIP340's tagged hash: sha256(sha256(tag) ‖ sha256(tag) ‖ message). */
+export function taggedHash(tag: string, ...parts: readonly Uint8Array[]): Uint8Array {
+  const prefix = sha256(text.encode(tag))
+  return sha256(prefix, prefix, ...parts)
+}
