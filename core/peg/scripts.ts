@@ -1,0 +1,183 @@
+/**
+ * The federation's Bitcoin outputs (protocol §5.2, §5.3): a taproot output per depositor, and one for change, under the
+ * members' key. Until that key is made by DKG it is a point that nobody has the logarithm of, so every spend goes
+ * through leaf A, t of the members' own keys; leaf B opens to the cold recovery keys after a delay.
+ *
+ *   K = lift_x(x(X)) + b_K·G     b_K = tagged_hash("millrace/deposit", x(X) ‖ genesis ‖ evm ‖ sha256(refund)); change: K = X
+ *   Q = lift_x(x(K)) + b_Q·G     b_Q = tagged_hash("TapTweak", x(K) ‖ leafRoot)      scriptPubKey = 5120 ‖ x(Q)
+ */
+import { xOnlyPointAddTweak } from 'tiny-secp256k1'
+import {
+  compareBytes,
+  concatBytes,
+  hexBytes,
+  sha256,
+  taggedHash,
+  uint64be,
+} from '../../crypto/index.ts'
+import type { Genesis } from '../params/index.ts'
+
+/** BIP341's point with unknown logarithm. */
+const UNSPENDABLE_X = hexBytes('50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0')
+
+const GROUP_ORDER = hexBytes('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141')
+
+const LEAF_VERSION = 0xc0
+const OP_0 = 0x00
+const OP_1 = 0x51
+const OP_DROP = 0x75
+const OP_NUMEQUAL = 0x9c
+const OP_CHECKSIG = 0xac
+const OP_CHECKSEQUENCEVERIFY = 0xb2
+const OP_CHECKSIGADD = 0xba
+const PUSH_32 = 0x20
+
+/** What makes one output's script differ from the plain federation script (5.3). */
+export interface DepositTweak {
+  /** 20 bytes. */
+  readonly evmAddress: Uint8Array
+  /** Raw scriptPubKey, empty when the depositor named none. */
+  readonly refundScript: Uint8Array
+}
+
+/** How a reserve output is found and spent again: carried by its ledger row and by PSBT inputs (5.4). */
+export interface SpendTweak {
+  readonly epoch: number
+  /** Absent for change and for OP_RETURN deposits. */
+  readonly deposit?: DepositTweak
+}
+
+export interface FederationOutput {
+  /** 34 bytes: OP_1 and the output key. */
+  readonly scriptPubKey: Uint8Array
+  /** x(K). */
+  readonly internalKey: Uint8Array
+  /** x(Q). */
+  readonly outputKey: Uint8Array
+  readonly leafA: Uint8Array
+  readonly leafB: Uint8Array
+  /** Witness item that opens leaf A or leaf B. */
+  readonly controlBlockA: Uint8Array
+  readonly controlBlockB: Uint8Array
+}
+
+function tweakScalar(tag: string, ...parts: readonly Uint8Array[]): Uint8Array {
+  const scalar = taggedHash(tag, ...parts)
+  // A scalar that is 0 or ≥ n is an error, never reduced (5.3); its probability is 2^-128.
+  if (scalar.every((byte) => byte === 0) || compareBytes(scalar, GROUP_ORDER) >= 0) {
+    throw new Error(`${tag}: the scalar is outside the group`)
+  }
+  return scalar
+}
+
+function addScalar(x: Uint8Array, scalar: Uint8Array): { x: Uint8Array; odd: boolean } {
+  const sum = xOnlyPointAddTweak(x, scalar)
+  if (sum === null) throw new Error('the tweaked key is the point at infinity')
+  return { x: new Uint8Array(sum.xOnlyPubkey), odd: sum.parity === 1 }
+}
+
+/** x(X) of an epoch before any DKG (5.2). 32 bytes. */
+export function federationKey(genesis: Genesis, epoch: number): Uint8Array {
+  return addScalar(UNSPENDABLE_X, tweakScalar('millrace/nums', genesis.hash, uint64be(epoch))).x
+}
+
+/** A number as the shortest push that Bitcoin's MINIMALDATA accepts. */
+function pushNumber(value: number): Uint8Array {
+  if (value === 0) return Uint8Array.of(OP_0)
+  if (value <= 16) return Uint8Array.of(OP_1 - 1 + value)
+  const digits: number[] = []
+  for (let rest = value; rest > 0; rest >>= 8) digits.push(rest & 0xff)
+  if (((digits.at(-1) as number) & 0x80) !== 0) digits.push(0)
+  return Uint8Array.of(digits.length, ...digits)
+}
+
+/** `<k1> CHECKSIG <k2> CHECKSIGADD … <threshold> NUMEQUAL`, keys in ascending x order. */
+function checksigAddScript(keys: readonly Uint8Array[], threshold: number): Uint8Array {
+  const parts = [...keys]
+    .sort(compareBytes)
+    .map((key, index) =>
+      concatBytes(
+        Uint8Array.of(PUSH_32),
+        key,
+        Uint8Array.of(index === 0 ? OP_CHECKSIG : OP_CHECKSIGADD),
+      ),
+    )
+  return concatBytes(...parts, pushNumber(threshold), Uint8Array.of(OP_NUMEQUAL))
+}
+
+/** Leaf A: t of the members' own BIP340 keys. */
+export function memberLeaf(genesis: Genesis): Uint8Array {
+  return checksigAddScript(
+    genesis.members.map((member) => member.schnorrKey),
+    genesis.memberThreshold,
+  )
+}
+
+/** Leaf B: after csv blocks, j of the cold recovery keys. */
+export function recoveryLeaf(genesis: Genesis): Uint8Array {
+  const { csvBlocks, schnorrKeys, threshold } = genesis.recovery
+  const delay = Uint8Array.of(OP_CHECKSEQUENCEVERIFY, OP_DROP)
+  return concatBytes(pushNumber(csvBlocks), delay, checksigAddScript(schnorrKeys, threshold))
+}
+
+/** BIP341's leaf hash of a script of fewer than 65,536 bytes. */
+export function tapLeafHash(script: Uint8Array): Uint8Array {
+  const size =
+    script.length < 253
+      ? Uint8Array.of(script.length)
+      : Uint8Array.of(253, script.length & 0xff, script.length >> 8)
+  return taggedHash('TapLeaf', Uint8Array.of(LEAF_VERSION), size, script)
+}
+
+/** The output that `tweak` gives: a depositor's own, or the plain one of change and OP_RETURN deposits. */
+export function federationOutput(genesis: Genesis, tweak: SpendTweak): FederationOutput {
+  const groupKey = federationKey(genesis, tweak.epoch)
+  const internalKey =
+    tweak.deposit === undefined
+      ? groupKey
+      : addScalar(
+          groupKey,
+          tweakScalar(
+            'millrace/deposit',
+            groupKey,
+            genesis.hash,
+            tweak.deposit.evmAddress,
+            sha256(tweak.deposit.refundScript),
+          ),
+        ).x
+  const leafA = memberLeaf(genesis)
+  const leafB = recoveryLeaf(genesis)
+  const hashA = tapLeafHash(leafA)
+  const hashB = tapLeafHash(leafB)
+  const ordered = compareBytes(hashA, hashB) < 0 ? [hashA, hashB] : [hashB, hashA]
+  const leafRoot = taggedHash('TapBranch', ...ordered)
+  const output = addScalar(internalKey, tweakScalar('TapTweak', internalKey, leafRoot))
+  const first = Uint8Array.of(LEAF_VERSION | (output.odd ? 1 : 0))
+  return {
+    scriptPubKey: concatBytes(Uint8Array.of(OP_1, PUSH_32), output.x),
+    internalKey,
+    outputKey: output.x,
+    leafA,
+    leafB,
+    controlBlockA: concatBytes(first, internalKey, hashB),
+    controlBlockB: concatBytes(first, internalKey, hashA),
+  }
+}
+
+/** The plain federation output of an epoch: change, and deposits in the OP_RETURN form. */
+export function changeOutput(genesis: Genesis, epoch: number): FederationOutput {
+  return federationOutput(genesis, { epoch })
+}
+
+/**
+ * Weight units that one input of the reserve adds to a transaction: 41 bytes outside the witness, and leaf A's witness
+ * with exactly t signatures, an empty item for every other key, the leaf and its control block.
+ */
+export function inputWeight(genesis: Genesis): number {
+  const leaf = memberLeaf(genesis).length
+  const signatures =
+    genesis.memberThreshold * 65 + (genesis.members.length - genesis.memberThreshold)
+  const leafItem = (leaf < 253 ? 1 : 3) + leaf
+  const controlItem = 1 + 65
+  return 41 * 4 + 1 + signatures + leafItem + controlItem
+}
