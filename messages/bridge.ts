@@ -1,0 +1,171 @@
+/** What the BridgeActor is told and asked: Bitcoin's events, approvals, burns, signatures. */
+import type {
+  BlockHeader,
+  MemberApproval,
+  PegInClaim,
+  TransactionProof,
+} from '../core/block/index.ts'
+import type { Ledger } from '../core/ledger/index.ts'
+import type { BridgeBurn } from '../core/peg/index.ts'
+import type { Message, Request } from '../supervisor/index.ts'
+
+/** Look at Bitcoin again. From: Bridge's timer. To: Bridge. The latest one wins. */
+export type PollBitcoin = Message<'bridge.PollBitcoin', Record<string, never>>
+
+/** The best chain as it stands, with the blocks that were scanned. From: Bridge's Bitcoin effect. To: Bridge. */
+export type BitcoinScanned = Message<
+  'bridge.BitcoinScanned',
+  {
+    readonly tipHeight: number
+    readonly tipHash: Uint8Array
+    /** Headers after the fork with the in-block chain, up to tip − 1, for the next block. */
+    readonly headers: readonly Uint8Array[]
+    readonly feeRateSatPerKvb: number
+  }
+>
+
+/** Bitcoin does not answer or answers stale. From: Bridge's Bitcoin effect. To: Bridge. */
+export type BitcoinUnavailable = Message<
+  'bridge.BitcoinUnavailable',
+  { readonly code: string; readonly reason: string }
+>
+
+/** A transaction that pays the federation or spends from it. From: the Bitcoin scan. To: Bridge. */
+export type BitcoinTransactionDetected = Message<
+  'bridge.BitcoinTransactionDetected',
+  {
+    /** Internal order. */
+    readonly txid: Uint8Array
+    readonly bitcoinHeight: number
+    readonly deposits: readonly PegInClaim[]
+    /** Set when it spends outputs of the reserve. */
+    readonly spends?: TransactionProof
+  }
+>
+
+/** Check one deposit before asking for approval. From: Bridge. To: Bridge. */
+export type ValidatePegInTransaction = Message<
+  'bridge.ValidatePegInTransaction',
+  { readonly outpoint: string }
+>
+
+/** One member's answer about a deposit. From: Stream. To: Bridge. */
+export type GovernanceApproval = Message<
+  'bridge.GovernanceApproval',
+  {
+    /** `txid:vout`, txid in display form. */
+    readonly outpoint: string
+    readonly memberIndex: number
+    readonly approved: boolean
+    readonly reason?: string
+    /** BLS over the claim's approval message. */
+    readonly signature?: Uint8Array
+  }
+>
+
+/** A quorum that another node collected. From: Network. To: Bridge. */
+export type ApprovalReceived = Message<
+  'bridge.ApprovalReceived',
+  { readonly claim: PegInClaim; readonly approval: MemberApproval; readonly peer: string }
+>
+
+/** Does the local view of Bitcoin object to these (4.6)? From: Chain. To: Bridge. Reply: PegValidationResult. */
+export type ValidatePegOperations = Request<
+  'bridge.ValidatePegOperations',
+  {
+    readonly headers: readonly Uint8Array[]
+    readonly deposits: readonly { readonly outpoint: string; readonly blockHash: Uint8Array }[]
+  },
+  PegValidationResult
+>
+
+export type PegValidationResult = Message<
+  'bridge.PegValidationResult',
+  { readonly objects: boolean; readonly reasons: readonly string[] }
+>
+
+/** Deposits that a committed block credited. From: Chain. To: Bridge. */
+export type PegInComplete = Message<
+  'bridge.PegInComplete',
+  { readonly outpoints: readonly string[]; readonly height: number }
+>
+
+/** A burn in a committed block. From: Engine. To: Bridge. Never dropped. */
+export type BurnEventDetected = Message<
+  'bridge.BurnEventDetected',
+  { readonly evmBlockHash: Uint8Array; readonly height: number; readonly burn: BridgeBurn }
+>
+
+/** A block was committed; the ledger after it. From: Chain. To: Bridge. The latest one wins. */
+export type FinalizeBlock = Message<
+  'chain.FinalizeBlock',
+  {
+    readonly height: number
+    readonly hash: Uint8Array
+    readonly header: BlockHeader
+    readonly ledger: Ledger
+  }
+>
+
+/** A recorded batch is this node's to coordinate. From: Bridge. To: Bridge. */
+export type CreateBitcoinTransaction = Message<
+  'bridge.CreateBitcoinTransaction',
+  { readonly batchId: string; readonly attempt: number }
+>
+
+/** Exactly t signatures for every input of a batch version. From: Stream. To: Bridge. */
+export type CollectedSignatures = Message<
+  'bridge.CollectedSignatures',
+  {
+    readonly batchId: string
+    readonly version: number
+    readonly attempt: number
+    readonly memberIndex: number
+    /** One 64-byte BIP340 signature per input, in input order; absent when the member refused. */
+    readonly signatures?: readonly Uint8Array[]
+    readonly reason?: string
+  }
+>
+
+/** No quorum of signatures came in time. From: Bridge's timer. To: Bridge. */
+export type SignatureTimeout = Message<
+  'bridge.SignatureTimeout',
+  { readonly batchId: string; readonly attempt: number }
+>
+
+/** Send a complete transaction. From: Bridge. To: Bridge's Bitcoin effect. */
+export type BroadcastBitcoinTransaction = Message<
+  'bridge.BroadcastBitcoinTransaction',
+  { readonly batchId: string; readonly version: number; readonly raw: Uint8Array }
+>
+
+/** What Bitcoin answered (PO-14). */
+export type BroadcastResult = Message<
+  'bridge.BroadcastResult',
+  { readonly batchId: string; readonly accepted: boolean; readonly code?: string }
+>
+
+/** A payout reached M confirmations. From: the Bitcoin scan. To: Bridge. */
+export type TransactionConfirmed = Message<
+  'bridge.TransactionConfirmed',
+  { readonly txid: Uint8Array; readonly confirmations: number; readonly proof: TransactionProof }
+>
+
+export type BridgeInbox =
+  | PollBitcoin
+  | BitcoinScanned
+  | BitcoinUnavailable
+  | BitcoinTransactionDetected
+  | ValidatePegInTransaction
+  | GovernanceApproval
+  | ApprovalReceived
+  | ValidatePegOperations
+  | PegInComplete
+  | BurnEventDetected
+  | FinalizeBlock
+  | CreateBitcoinTransaction
+  | CollectedSignatures
+  | SignatureTimeout
+  | BroadcastBitcoinTransaction
+  | BroadcastResult
+  | TransactionConfirmed

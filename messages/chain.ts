@@ -1,0 +1,93 @@
+/** What the ChainActor is told and asked: slots, consensus, imports, peg operations. */
+import type {
+  CommittedBlock,
+  ConsensusMessage,
+  MemberApproval,
+  PegInClaim,
+  TransactionProof,
+} from '../core/block/index.ts'
+import type { Millis, Slot } from '../core/params/index.ts'
+import type { Message, Request } from '../supervisor/index.ts'
+
+/** A new slot began. From: Chain's timer. To: Chain. Once per slot, the latest one wins. */
+export type SlotTick = Message<
+  'chain.SlotTick',
+  { readonly slot: Slot; readonly startedAtMs: Millis }
+>
+
+/** A moment within a slot that consensus asked for. From: Chain's timer. To: Chain. */
+export type ConsensusWake = Message<'chain.ConsensusWake', { readonly atMs: Millis }>
+
+/** A verified message of a validator. From: Network. To: Chain. */
+export type ConsensusMessageReceived = Message<
+  'chain.ConsensusMessageReceived',
+  { readonly message: ConsensusMessage; readonly peer: string }
+>
+
+/** A peer came. From: Network. To: Chain, which sends it what it may lack. */
+export type PeerConnected = Message<'chain.PeerConnected', { readonly peer: string }>
+
+/** A committed block with its certificate. From: Sync, Network. To: Chain. Reply: BlockProcessed. */
+export type ProcessBlock = Request<
+  'chain.ProcessBlock',
+  { readonly committed: CommittedBlock; readonly peer: string },
+  BlockProcessed
+>
+
+export type BlockProcessed = Message<
+  'chain.BlockProcessed',
+  { readonly imported: boolean; readonly height: number; readonly code?: string }
+>
+
+/** Blocks in order, each with its certificate checked. From: Sync. To: Chain. Reply: BlockBatchImported. */
+export type ValidatedBlockBatch = Request<
+  'sync.ValidatedBlockBatch',
+  { readonly blocks: readonly CommittedBlock[] },
+  BlockBatchImported
+>
+
+/** How far a batch was imported. `code` says why it stopped early; `fault` whether its sender is to blame. */
+export type BlockBatchImported = Message<
+  'sync.BlockBatchImported',
+  { readonly height: number; readonly code?: string; readonly fault?: 'peer' | 'local' }
+>
+
+/** Nothing more is missing. From: Sync. To: Chain. Once per episode. */
+export type SyncCompleted = Message<'sync.SyncCompleted', { readonly height: number }>
+
+/** Headers that continue or replace the tip of the in-block Bitcoin chain. From: Bridge. To: Chain. The latest one wins. */
+export type BitcoinHeadersDetected = Message<
+  'chain.BitcoinHeadersDetected',
+  { readonly headers: readonly Uint8Array[] }
+>
+
+/** An approved deposit, ready for a block. From: Bridge. To: Chain. */
+export type PegInOperation = Message<
+  'bridge.PegInOperation',
+  { readonly claim: PegInClaim; readonly approval: MemberApproval }
+>
+
+/** A transaction of the reserve that is buried deep enough to be booked. From: Bridge. To: Chain. */
+export type PegOutOperation = Message<
+  'bridge.PegOutOperation',
+  { readonly proof: TransactionProof }
+>
+
+/** The node's own estimate for the next header. From: Bridge. To: Chain. The latest one wins. */
+export type FeeRateEstimated = Message<
+  'chain.FeeRateEstimated',
+  { readonly feeRateSatPerKvb: number }
+>
+
+export type ChainInbox =
+  | SlotTick
+  | ConsensusWake
+  | ConsensusMessageReceived
+  | PeerConnected
+  | ProcessBlock
+  | ValidatedBlockBatch
+  | SyncCompleted
+  | BitcoinHeadersDetected
+  | PegInOperation
+  | PegOutOperation
+  | FeeRateEstimated

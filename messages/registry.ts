@@ -1,0 +1,160 @@
+/**
+ * One row per message type: its class, what happens when the mailbox is full, what answers it (design §4, SU-6…SU-8).
+ * `from` and `to` make MESSAGES.md; the kernel reads the rest.
+ */
+import type { MessageSpec, Overflow, Priority } from '../supervisor/index.ts'
+
+export interface MessageRow extends MessageSpec {
+  readonly from: string
+  readonly to: string
+}
+
+interface Options {
+  readonly reply?: string
+  readonly neverDrop?: true
+  readonly coalesce?: 'latest'
+}
+
+function row(
+  type: string,
+  from: string,
+  to: string,
+  priority: Priority,
+  overflow: Overflow,
+  options: Options = {},
+): MessageRow {
+  return { type, from, to, priority, overflow, ...options }
+}
+
+const KEEP = { neverDrop: true } as const
+const LATEST = { coalesce: 'latest' } as const
+
+export const MESSAGE_ROWS: readonly MessageRow[] = [
+  // Chain
+  row('chain.SlotTick', 'timer', 'chain', 'consensus', 'blockProducer', { ...KEEP, ...LATEST }),
+  row('chain.ConsensusWake', 'timer', 'chain', 'consensus', 'blockProducer', LATEST),
+  row('chain.ConsensusMessageReceived', 'network', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.PeerConnected', 'network', 'chain', 'consensus', 'dropOldest'),
+  row('chain.ProcessBlock', 'sync, network', 'chain', 'consensus', 'returnError', {
+    reply: 'chain.BlockProcessed',
+  }),
+  row('chain.BlockProcessed', 'chain', 'sync, network', 'sync', 'blockProducer'),
+  row('chain.BitcoinHeadersDetected', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
+  row('chain.FeeRateEstimated', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
+  row('chain.FinalizeBlock', 'chain', 'bridge', 'peg', 'blockProducer', LATEST),
+  row('bridge.PegInOperation', 'bridge', 'chain', 'peg', 'blockProducer', KEEP),
+  row('bridge.PegOutOperation', 'bridge', 'chain', 'peg', 'blockProducer', KEEP),
+  row('sync.ValidatedBlockBatch', 'sync', 'chain', 'sync', 'returnError', {
+    reply: 'sync.BlockBatchImported',
+  }),
+  row('sync.BlockBatchImported', 'chain', 'sync', 'sync', 'blockProducer'),
+  row('sync.SyncCompleted', 'sync', 'chain', 'sync', 'blockProducer'),
+  // Engine
+  row('engine.BuildBlockRequest', 'chain', 'engine', 'consensus', 'returnError', {
+    reply: 'engine.BlockTemplate',
+  }),
+  row('engine.BlockTemplate', 'engine', 'chain', 'consensus', 'blockProducer'),
+  row('engine.ExecutePayload', 'chain', 'engine', 'consensus', 'returnError', {
+    reply: 'engine.ExecutionResult',
+  }),
+  row('engine.ExecutionResult', 'engine', 'chain', 'consensus', 'blockProducer'),
+  row('engine.EngineFailed', 'engine', 'chain', 'consensus', 'blockProducer'),
+  row('engine.CommitPayload', 'chain', 'engine', 'consensus', 'returnError', {
+    reply: 'engine.EngineHead',
+  }),
+  row('engine.EngineStatus', 'chain', 'engine', 'consensus', 'returnError', {
+    reply: 'engine.EngineHead',
+  }),
+  row('engine.EngineHead', 'engine', 'chain', 'consensus', 'blockProducer'),
+  row('engine.SubmitTransaction', 'api', 'engine', 'api', 'returnError', {
+    reply: 'engine.TransactionAccepted',
+  }),
+  row('engine.TransactionAccepted', 'engine', 'api', 'api', 'blockProducer'),
+  row('engine.TransactionRejected', 'engine', 'api', 'api', 'blockProducer'),
+  row('engine.TransactionReceived', 'network', 'engine', 'gossip', 'dropNewest'),
+  // Bridge
+  row('bridge.PollBitcoin', 'timer', 'bridge', 'peg', 'dropNewest', LATEST),
+  row('bridge.BitcoinScanned', 'bridge', 'bridge', 'peg', 'blockProducer', LATEST),
+  row('bridge.BitcoinUnavailable', 'bridge', 'bridge', 'peg', 'dropOldest', LATEST),
+  row('bridge.BitcoinTransactionDetected', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.ValidatePegInTransaction', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.GovernanceApproval', 'stream', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.ApprovalReceived', 'network', 'bridge', 'peg', 'dropNewest'),
+  row('bridge.ValidatePegOperations', 'chain', 'bridge', 'consensus', 'returnError', {
+    reply: 'bridge.PegValidationResult',
+  }),
+  row('bridge.PegValidationResult', 'bridge', 'chain', 'consensus', 'blockProducer'),
+  row('bridge.PegInComplete', 'chain', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.BurnEventDetected', 'engine', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.CreateBitcoinTransaction', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.CollectedSignatures', 'stream', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.SignatureTimeout', 'timer', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.BroadcastBitcoinTransaction', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.BroadcastResult', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.TransactionConfirmed', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
+  // Sync
+  row('sync.SyncRequiredNotification', 'chain, network', 'sync', 'sync', 'dropOldest', LATEST),
+  row('sync.ParallelBlockDownloadRequest', 'sync', 'sync', 'sync', 'dropOldest', LATEST),
+  row('sync.BlockBatchReceived', 'sync', 'sync', 'sync', 'blockProducer'),
+  row('sync.CheckSyncProgress', 'timer', 'sync', 'sync', 'dropNewest', LATEST),
+  row('sync.GetSyncStatus', 'api', 'sync', 'api', 'returnError', { reply: 'sync.SyncStatus' }),
+  row('sync.SyncStatus', 'sync', 'api', 'api', 'blockProducer'),
+  // Network
+  row('network.PropagateBlock', 'chain', 'network', 'consensus', 'blockProducer', KEEP),
+  row('network.SendToPeer', 'chain', 'network', 'consensus', 'dropOldest'),
+  row('network.FetchBlock', 'chain', 'network', 'consensus', 'dropOldest'),
+  row('network.PenalizePeer', 'chain, sync, engine', 'network', 'consensus', 'dropOldest'),
+  row('network.HeadAnnounced', 'chain', 'network', 'consensus', 'dropOldest', LATEST),
+  row('network.GetConnectedPeers', 'sync', 'network', 'sync', 'returnError', {
+    reply: 'network.PeerList',
+  }),
+  row('network.PeerList', 'network', 'sync', 'sync', 'blockProducer'),
+  row('network.RequestBlocks', 'sync', 'network', 'sync', 'returnError', {
+    reply: 'network.BlockBatch',
+  }),
+  row('network.BlockBatch', 'network', 'sync', 'sync', 'blockProducer'),
+  row('network.GossipTransaction', 'engine', 'network', 'gossip', 'dropNewest'),
+  row('network.GossipApproval', 'bridge', 'network', 'gossip', 'dropNewest'),
+  // Stream
+  row('stream.GovernanceApprovalRequest', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
+  row('stream.RequestFederationSignatures', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
+  row('stream.GetConnectedMembers', 'api', 'stream', 'api', 'returnError', {
+    reply: 'stream.MemberList',
+  }),
+  row('stream.MemberList', 'stream', 'api', 'api', 'blockProducer'),
+  // Storage
+  row('storage.PersistBlock', 'chain', 'storage', 'consensus', 'blockProducer', {
+    ...KEEP,
+    reply: 'storage.BlockPersisted',
+  }),
+  row('storage.PersistBlockBatch', 'chain', 'storage', 'sync', 'blockProducer', {
+    ...KEEP,
+    reply: 'storage.BlockPersisted',
+  }),
+  row('storage.BlockPersisted', 'storage', 'chain', 'consensus', 'blockProducer'),
+  row('storage.LoadChain', 'chain', 'storage', 'control', 'returnError', {
+    reply: 'storage.ChainLoaded',
+  }),
+  row('storage.ChainLoaded', 'storage', 'chain', 'control', 'blockProducer'),
+  row('storage.ReadBlocks', 'network, chain', 'storage', 'sync', 'returnError', {
+    reply: 'storage.BlockRange',
+  }),
+  row('storage.BlockRange', 'storage', 'network, chain', 'sync', 'blockProducer'),
+  row('storage.WriteJournal', 'bridge', 'storage', 'peg', 'blockProducer', {
+    ...KEEP,
+    reply: 'storage.JournalWritten',
+  }),
+  row('storage.JournalWritten', 'storage', 'bridge', 'peg', 'blockProducer'),
+  row('storage.ReadJournal', 'bridge', 'storage', 'control', 'returnError', {
+    reply: 'storage.JournalRows',
+  }),
+  row('storage.JournalRows', 'storage', 'bridge', 'control', 'blockProducer'),
+  // System
+  row('system.ActorStarted', 'kernel', 'watchers', 'control', 'blockProducer'),
+  row('system.ActorStopped', 'kernel', 'watchers', 'control', 'blockProducer'),
+  row('system.HealthCheck', 'supervisor', 'every actor', 'control', 'returnError', {
+    reply: 'system.HealthReport',
+  }),
+  row('system.HealthReport', 'every actor', 'supervisor', 'control', 'blockProducer'),
+  row('system.ConfigUpdate', 'api', 'every actor', 'control', 'returnError'),
+]

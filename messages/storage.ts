@@ -1,0 +1,63 @@
+/** What the StorageActor is told and asked. It is the only writer of chain data. */
+import type { CommittedBlock } from '../core/block/index.ts'
+import type { LedgerChange } from '../core/ledger/index.ts'
+import type { Message, Request } from '../supervisor/index.ts'
+
+export interface BlockWrite {
+  readonly committed: CommittedBlock
+  readonly hash: Uint8Array
+  readonly ledgerChanges: readonly LedgerChange[]
+}
+
+/** Block, certificate, ledger and head in one fsynced transaction. From: Chain. To: Storage. Reply: BlockPersisted. Never dropped. */
+export type PersistBlock = Request<'storage.PersistBlock', BlockWrite, BlockPersisted>
+
+/** The same for consecutive blocks, all or none. From: Chain. To: Storage. Reply: BlockPersisted. */
+export type PersistBlockBatch = Request<
+  'storage.PersistBlockBatch',
+  { readonly blocks: readonly BlockWrite[] },
+  BlockPersisted
+>
+
+export type BlockPersisted = Message<'storage.BlockPersisted', { readonly height: number }>
+
+/** Everything that Chain starts from. From: Chain. To: Storage. Reply: ChainLoaded. */
+export type LoadChain = Request<'storage.LoadChain', Record<string, never>, ChainLoaded>
+
+export type ChainLoaded = Message<
+  'storage.ChainLoaded',
+  {
+    /** Undefined in an empty store. */
+    readonly head?: CommittedBlock
+    readonly ledgerRows: readonly LedgerChange[]
+  }
+>
+
+/** Consecutive committed blocks from `from`, bounded by count and bytes. From: Network, Chain. To: Storage. Reply: BlockRange. */
+export type ReadBlocks = Request<
+  'storage.ReadBlocks',
+  { readonly from: number; readonly count: number; readonly maxBytes: number },
+  BlockRange
+>
+
+export type BlockRange = Message<
+  'storage.BlockRange',
+  { readonly blocks: readonly CommittedBlock[] }
+>
+
+/** A row of the bridge's own journal, fsynced. From: Bridge. To: Storage. Reply: JournalWritten. */
+export type WriteJournal = Request<
+  'storage.WriteJournal',
+  { readonly rows: readonly { readonly key: string; readonly value: string | null }[] },
+  JournalWritten
+>
+
+export type JournalWritten = Message<'storage.JournalWritten', Record<string, never>>
+
+/** The whole journal. From: Bridge at start. To: Storage. Reply: JournalRows. */
+export type ReadJournal = Request<'storage.ReadJournal', Record<string, never>, JournalRows>
+
+export type JournalRows = Message<
+  'storage.JournalRows',
+  { readonly rows: readonly { readonly key: string; readonly value: string }[] }
+>
