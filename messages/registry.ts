@@ -156,5 +156,6 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
     reply: 'system.HealthReport',
   }),
   row('system.HealthReport', 'every actor', 'supervisor', 'control', 'blockProducer'),
+  row('system.DeferredReply', 'effects', 'their actor', 'control', 'blockProducer', KEEP),
   row('system.ConfigUpdate', 'api', 'every actor', 'control', 'returnError'),
 ]

@@ -1,5 +1,5 @@
 /** What the kernel tells about actors, and what every actor may be told. */
-import type { Message, Request } from '../supervisor/index.ts'
+import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
 /** From: kernel. To: watchers. */
 export type ActorStarted = Message<'system.ActorStarted', { readonly actor: string }>
@@ -23,3 +23,13 @@ export type ConfigUpdate = Message<
   'system.ConfigUpdate',
   { readonly settings: Readonly<Record<string, string | number | boolean>> }
 >
+
+/** An effect has what a request asked for; the handler sends it. From: an actor's effect. To: itself. */
+export type DeferredReply = Message<
+  'system.DeferredReply',
+  { readonly to: Envelope; readonly answer: Message }
+>
+
+export function deferredReply(to: Envelope, answer: Message): DeferredReply {
+  return { type: 'system.DeferredReply', payload: { to, answer } }
+}

@@ -1,0 +1,83 @@
+import {
+  type CommittedBlock,
+  decodeCommittedBlock,
+  encodeCommittedBlock,
+} from '../../core/block/index.ts'
+import { type BlockWrite, type DeferredReply, deferredReply } from '../../messages/index.ts'
+import { faultError } from '../../supervisor/index.ts'
+import { STORAGE_FAULTS } from './errors.ts'
+import type { StorageEffect } from './handlers.ts'
+import { MAX_BLOCKS_PER_READ, MAX_BYTES_PER_READ } from './limits.ts'
+import type { ChainStore, StoredBlock } from './port.ts'
+
+export async function perform(effect: StorageEffect): Promise<DeferredReply> {
+  const { store, replyTo } = effect
+  switch (effect.kind) {
+    case 'writeBlocks': {
+      const height = await writeBlocks(store, effect.blocks)
+      return deferredReply(replyTo, { type: 'storage.BlockPersisted', payload: { height } })
+    }
+    case 'loadChain': {
+      const stored = store.readHead()
+      const payload = {
+        ...(stored === undefined ? {} : { head: decodeStored(stored) }),
+        ledgerRows: [...store.readLedgerRows()],
+      }
+      return deferredReply(replyTo, { type: 'storage.ChainLoaded', payload })
+    }
+    case 'readBlocks': {
+      const blocks = readBlocks(store, effect.range)
+      return deferredReply(replyTo, { type: 'storage.BlockRange', payload: { blocks } })
+    }
+    case 'writeJournal':
+      await store.writeJournal(effect.rows)
+      return deferredReply(replyTo, { type: 'storage.JournalWritten', payload: {} })
+    case 'readJournal':
+      return deferredReply(replyTo, {
+        type: 'storage.JournalRows',
+        payload: { rows: [...store.readJournal()] },
+      })
+  }
+}
+
+async function writeBlocks(store: ChainStore, blocks: readonly BlockWrite[]): Promise<number> {
+  const stored = blocks.map(({ committed, hash }) => ({
+    height: committed.block.header.height,
+    hash,
+    bytes: encodeCommittedBlock(committed),
+  }))
+  const last = stored.at(-1)
+  if (last === undefined) throw faultError('EmptyWrite', 'logic', 'a write holds no block')
+  try {
+    await store.writeBlocks(
+      stored,
+      blocks.flatMap((block) => block.ledgerChanges),
+    )
+  } catch (cause) {
+    throw faultError('WriteFailed', STORAGE_FAULTS.WriteFailed, String(cause))
+  }
+  return last.height
+}
+
+function readBlocks(
+  store: ChainStore,
+  range: { readonly from: number; readonly count: number; readonly maxBytes: number },
+): CommittedBlock[] {
+  const blocks: CommittedBlock[] = []
+  const count = Math.min(range.count, MAX_BLOCKS_PER_READ)
+  let room = Math.min(range.maxBytes, MAX_BYTES_PER_READ)
+  for (let height = range.from; height < range.from + count; height++) {
+    const stored = store.readBlock(height)
+    if (stored === undefined || stored.bytes.length > room) break
+    room -= stored.bytes.length
+    blocks.push(decodeStored(stored))
+  }
+  return blocks
+}
+
+function decodeStored(stored: StoredBlock): CommittedBlock {
+  const decoded = decodeCommittedBlock(stored.bytes)
+  if (decoded.ok) return decoded.value
+  const reason = `block ${stored.height}: ${decoded.error.reason}`
+  throw faultError('StoreDamaged', STORAGE_FAULTS.StoreDamaged, reason)
+}

@@ -1,0 +1,81 @@
+import type {
+  BlockWrite,
+  DeferredReply,
+  LoadChain,
+  PersistBlock,
+  PersistBlockBatch,
+  ReadBlocks,
+  ReadJournal,
+  WriteJournal,
+} from '../../messages/index.ts'
+import { type About, type Envelope, reply, type Step } from '../../supervisor/index.ts'
+import type { ChainStore } from './port.ts'
+
+export type StorageInbox =
+  | PersistBlock
+  | PersistBlockBatch
+  | LoadChain
+  | ReadBlocks
+  | WriteJournal
+  | ReadJournal
+  | DeferredReply
+
+export interface StorageContext {
+  readonly store: ChainStore
+}
+
+export type StorageEffect =
+  | {
+      readonly kind: 'writeBlocks'
+      readonly store: ChainStore
+      readonly blocks: readonly BlockWrite[]
+      readonly replyTo: Envelope
+    }
+  | { readonly kind: 'loadChain'; readonly store: ChainStore; readonly replyTo: Envelope }
+  | {
+      readonly kind: 'readBlocks'
+      readonly store: ChainStore
+      readonly range: ReadBlocks['payload']
+      readonly replyTo: Envelope
+    }
+  | {
+      readonly kind: 'writeJournal'
+      readonly store: ChainStore
+      readonly rows: WriteJournal['payload']['rows']
+      readonly replyTo: Envelope
+    }
+  | { readonly kind: 'readJournal'; readonly store: ChainStore; readonly replyTo: Envelope }
+
+export function handle(
+  context: StorageContext,
+  message: StorageInbox,
+  about: About<StorageInbox>,
+): Step<StorageContext, StorageEffect> {
+  const { store } = context
+  const replyTo = about.envelope
+  switch (message.type) {
+    case 'storage.PersistBlock':
+      return step({ kind: 'writeBlocks', store, blocks: [message.payload], replyTo })
+    case 'storage.PersistBlockBatch':
+      return step({ kind: 'writeBlocks', store, blocks: message.payload.blocks, replyTo })
+    case 'storage.LoadChain':
+      return step({ kind: 'loadChain', store, replyTo })
+    case 'storage.ReadBlocks':
+      return step({ kind: 'readBlocks', store, range: message.payload, replyTo })
+    case 'storage.WriteJournal':
+      return step({ kind: 'writeJournal', store, rows: message.payload.rows, replyTo })
+    case 'storage.ReadJournal':
+      return step({ kind: 'readJournal', store, replyTo })
+    case 'system.DeferredReply':
+      return { context, effects: [reply(message.payload.to, message.payload.answer)] }
+  }
+
+  function step(effect: StorageEffect): Step<StorageContext, StorageEffect> {
+    return { context, effects: [effect] }
+  }
+}
+
+/** Writes keep their order; reads go past them. */
+export function lane(effect: StorageEffect): string | undefined {
+  return effect.kind === 'writeBlocks' || effect.kind === 'writeJournal' ? 'write' : undefined
+}

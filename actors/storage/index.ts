@@ -1,0 +1,37 @@
+/**
+ * The StorageActor: the only writer of chain data. One committed block, its certificate, its ledger rows and the head
+ * enter one fsynced transaction (design §3, BP-7); what it acknowledged survives a kill at any moment.
+ */
+import type { ActorDefinition } from '../../supervisor/index.ts'
+import { perform } from './effects.ts'
+import {
+  handle,
+  lane,
+  type StorageContext,
+  type StorageEffect,
+  type StorageInbox,
+} from './handlers.ts'
+import { MAILBOX_CAPACITY } from './limits.ts'
+import { storageMachine } from './machine.ts'
+import type { StoragePorts } from './port.ts'
+
+export type { StorageInbox } from './handlers.ts'
+export type { ChainStore, JournalRow, LedgerRow, StoragePorts, StoredBlock } from './port.ts'
+
+export type StorageActor = ActorDefinition<
+  StorageContext,
+  StorageInbox,
+  StorageEffect,
+  StoragePorts
+>
+
+export const storageActor: StorageActor = {
+  name: 'storage',
+  machine: storageMachine,
+  mailbox: { capacity: MAILBOX_CAPACITY },
+  init: async ({ ports }) => ({ context: { store: await ports.open() }, event: 'READY' }),
+  handle,
+  perform,
+  lane,
+  stop: ({ store }) => store.close(),
+}

@@ -1,0 +1,10 @@
+/** Bounds of this room. */
+
+/** Waiting messages per priority class. */
+export const MAILBOX_CAPACITY = 2_048
+
+/** Blocks in one answer or one batch (design §9). */
+export const MAX_BLOCKS_PER_READ = 128
+
+/** Bytes in one answer (design §9). */
+export const MAX_BYTES_PER_READ = 16 * 1024 * 1024

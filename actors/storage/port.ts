@@ -1,0 +1,41 @@
+/** What the StorageActor needs from outside: one store of chain data, of which it is the only writer. */
+
+/** One committed block as it is kept. */
+export interface StoredBlock {
+  readonly height: number
+  readonly hash: Uint8Array
+  /** SSZ of the CommittedBlock. */
+  readonly bytes: Uint8Array
+}
+
+export interface LedgerRow {
+  readonly set: number
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+}
+
+export interface JournalRow {
+  readonly key: string
+  readonly value: string
+}
+
+/** Reads see the last committed transaction; they never wait for a writer. */
+export interface ChainStore {
+  /** All blocks, their ledger rows and the head in one transaction; resolves after the fsync. */
+  writeBlocks(blocks: readonly StoredBlock[], ledgerRows: readonly LedgerRow[]): Promise<void>
+  readHead(): StoredBlock | undefined
+  readBlock(height: number): StoredBlock | undefined
+  heightOf(hash: Uint8Array): number | undefined
+  readLedgerRows(): Iterable<LedgerRow>
+  /** Rows in one fsynced transaction; a null value removes its key. */
+  writeJournal(
+    rows: readonly { readonly key: string; readonly value: string | null }[],
+  ): Promise<void>
+  readJournal(): Iterable<JournalRow>
+  close(): Promise<void>
+}
+
+export interface StoragePorts {
+  /** Opens the store; a store that is in use or damaged rejects with an error that carries a fault class. */
+  open(): Promise<ChainStore>
+}
