@@ -1,0 +1,52 @@
+import { Common, Hardfork, Mainnet } from '@ethereumjs/common'
+import { createEVM, type EVM } from '@ethereumjs/evm'
+import secp256k1 from 'secp256k1'
+import { concatBytes, sha256 } from '../../crypto/index.ts'
+import { keccak256 } from './keccak.ts'
+import { POINT_EVALUATION } from './kzg.ts'
+import { EMPTY_STATE, type StateView } from './state.ts'
+import { FlatStateManager } from './state-manager.ts'
+
+/** One EVM of the pinned fork (protocol 6.1) on a state manager that is pointed at a view per block. */
+export type ChainEvm = {
+  readonly chainId: number
+  readonly evm: EVM
+  readonly state: FlatStateManager
+  /** Points execution at a state. */
+  begin(view: StateView): void
+}
+
+/** Native where the library would use pure JavaScript. */
+function ecrecover(hash: Uint8Array, v: bigint, r: Uint8Array, s: Uint8Array): Uint8Array {
+  return secp256k1.ecdsaRecover(concatBytes(r, s), Number(v) - 27, hash, false).subarray(1)
+}
+
+export async function createChainEvm(chainId: number): Promise<ChainEvm> {
+  const common = new Common({
+    chain: { ...Mainnet, name: 'millrace', chainId },
+    hardfork: Hardfork.Osaka,
+    customCrypto: { keccak256, sha256: (bytes) => sha256(bytes), ecrecover, kzg: POINT_EVALUATION },
+  })
+  const state = new FlatStateManager(EMPTY_STATE)
+  let view = EMPTY_STATE
+  const blockchain = {
+    async getBlock(height: number) {
+      const hash = view.blockHash(height)
+      if (hash === undefined) throw new Error(`hash of block ${height} is missing`)
+      return { hash: () => hash }
+    },
+    putBlock: async () => {},
+    shallowCopy: () => blockchain,
+  }
+  const evm = await createEVM({ common, stateManager: state, blockchain })
+  return {
+    chainId,
+    evm,
+    state,
+    begin(next) {
+      view = next
+      state.begin(next)
+      evm.journal.cleanJournal()
+    },
+  }
+}

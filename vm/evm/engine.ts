@@ -1,0 +1,260 @@
+/**
+ * The embedded execution engine (design §3, §6): executed candidates are overlays keyed by block hash over one durable
+ * state; `commit` makes a candidate and what lies between it and the durable head durable at once and drops the rest.
+ * The engine's head may lag behind the chain store and is replayed, it never leads (protocol 2.11).
+ */
+import type { ExecutionPayload, Withdrawal } from '../../core/block/index.ts'
+import { equalBytes, toHex } from '../../crypto/index.ts'
+import { bridgeLogs } from './bridge-logs.ts'
+import { type ChainEvm, createChainEvm } from './chain.ts'
+import {
+  type BlockOutcome,
+  buildBlock,
+  checkBlock,
+  type Dropped,
+  type ExecutedBlock,
+  type ParentHeader,
+  type RawTransaction,
+} from './executor.ts'
+import { nextGasLimit } from './gas.ts'
+import { type EvmGenesis, genesisBlock } from './genesis.ts'
+import { isSamePayload } from './header.ts'
+import type { Receipt } from './receipt.ts'
+import { overlayView, type StateDelta, type StateView } from './state.ts'
+
+export type EngineHead = { readonly number: number; readonly hash: Uint8Array }
+
+/** A block on its way into the store. */
+export type StoredBlock = Pick<
+  ExecutedBlock,
+  'payload' | 'receipts' | 'transactionHashes' | 'senders' | 'delta'
+>
+
+/** Durable state and blocks of one chain. Declared here, implemented on LMDB in `node/adapters`. */
+export interface EngineStore {
+  head(): EngineHead | undefined
+  /** State at the durable head. */
+  view(): StateView
+  hashAt(height: number): Uint8Array | undefined
+  payloadAt(height: number): ExecutionPayload | undefined
+  receiptsAt(height: number): readonly Receipt[] | undefined
+  /** Appends blocks in order, in one transaction; resolves when it is on disk. */
+  append(blocks: readonly StoredBlock[]): Promise<void>
+}
+
+export type BuildRequest = {
+  readonly parentHash: Uint8Array
+  readonly timestamp: number
+  readonly prevRandao: Uint8Array
+  readonly feeRecipient: Uint8Array
+  readonly withdrawals: readonly Withdrawal[]
+  readonly parentBeaconBlockRoot: Uint8Array
+  /** The parameter that the gas limit moves toward (6.2). */
+  readonly gasLimitTarget: number
+  readonly transactions: readonly RawTransaction[]
+  /** Milliseconds since the epoch at which packing stops. */
+  readonly deadlineMs: number
+}
+
+export type UnknownParent = {
+  readonly status: 'UNKNOWN'
+  readonly code: 'ParentMissing' | 'BehindHead' | 'EngineFault'
+  readonly reason: string
+}
+
+export type BuildReply =
+  | {
+      readonly status: 'BUILT'
+      readonly payload: ExecutionPayload
+      readonly outcome: BlockOutcome
+      readonly dropped: readonly Dropped[]
+    }
+  | UnknownParent
+
+export type ExecuteRequest = {
+  readonly payload: ExecutionPayload
+  /** Senders recovered before, by position. */
+  readonly senders?: readonly (Uint8Array | undefined)[]
+}
+
+export type ExecuteReply =
+  | { readonly status: 'VALID'; readonly outcome: BlockOutcome }
+  | { readonly status: 'INVALID'; readonly code: string; readonly reason: string }
+  | UnknownParent
+
+export type CommitReply =
+  | { readonly status: 'COMMITTED'; readonly head: EngineHead }
+  | { readonly status: 'UNKNOWN'; readonly code: 'CandidateMissing'; readonly reason: string }
+
+export type OpenReply =
+  | { readonly status: 'OPEN'; readonly head: EngineHead; readonly genesisHash: Uint8Array }
+  | { readonly status: 'REFUSED'; readonly code: 'GenesisMismatch'; readonly reason: string }
+
+/** Candidates that are kept; the oldest goes first. One that was dropped can be executed again. */
+const MAX_CANDIDATES = 64
+
+export class Engine {
+  readonly #chain: ChainEvm
+  readonly #store: EngineStore
+  readonly #now: () => number
+  readonly #candidates = new Map<string, ExecutedBlock>()
+
+  private constructor(chain: ChainEvm, store: EngineStore, now: () => number) {
+    this.#chain = chain
+    this.#store = store
+    this.#now = now
+  }
+
+  /** Opens a store, which gets block 0 when it is empty and is refused when its block 0 is another one. */
+  static async open(
+    store: EngineStore,
+    genesis: EvmGenesis,
+    now: () => number,
+  ): Promise<{ readonly engine: Engine; readonly reply: OpenReply }> {
+    const { payload, delta } = genesisBlock(genesis)
+    if (store.head() === undefined) {
+      await store.append([{ payload, delta, receipts: [], transactionHashes: [], senders: [] }])
+    }
+    const chain = await createChainEvm(genesis.chainId)
+    const engine = new Engine(chain, store, now)
+    const stored = store.hashAt(0)
+    const head = store.head()
+    if (stored === undefined || head === undefined || !equalBytes(stored, payload.blockHash)) {
+      const reason = `the data directory holds another chain: ${toHex(stored ?? new Uint8Array(0))}`
+      return { engine, reply: { status: 'REFUSED', code: 'GenesisMismatch', reason } }
+    }
+    return { engine, reply: { status: 'OPEN', head, genesisHash: payload.blockHash } }
+  }
+
+  async build(request: BuildRequest): Promise<BuildReply> {
+    const base = this.#baseOf(request.parentHash)
+    if ('status' in base) return base
+    const attributes = {
+      ...request,
+      gasLimit: nextGasLimit(base.parent.gasLimit, request.gasLimitTarget),
+    }
+    const mustStop = () => this.#now() >= request.deadlineMs
+    const { transactions } = request
+    try {
+      const { block, dropped } = await buildBlock(
+        this.#chain,
+        base.view,
+        base.parent,
+        attributes,
+        transactions,
+        mustStop,
+      )
+      this.#keep(block)
+      return { status: 'BUILT', payload: block.payload, outcome: block.outcome, dropped }
+    } catch (cause) {
+      return { status: 'UNKNOWN', code: 'EngineFault', reason: String(cause) }
+    }
+  }
+
+  /** Executes a block. What fails in the interpreter itself is unknown, never invalid. */
+  async execute({ payload, senders }: ExecuteRequest): Promise<ExecuteReply> {
+    const known = this.#candidates.get(toHex(payload.blockHash))
+    const outcome = known?.outcome ?? this.#committedOutcome(payload)
+    if (outcome !== undefined && this.#isSameBlock(payload, known))
+      return { status: 'VALID', outcome }
+    const head = this.#store.head() as EngineHead
+    if (payload.blockNumber <= head.number) {
+      const reason = `block ${payload.blockNumber} is decided, the head is ${head.number}`
+      return { status: 'UNKNOWN', code: 'BehindHead', reason }
+    }
+    const base = this.#baseOf(payload.parentHash)
+    if ('status' in base) return base
+    try {
+      const checked = await checkBlock(this.#chain, base.view, base.parent, payload, senders ?? [])
+      if ('code' in checked) return { status: 'INVALID', ...checked }
+      this.#keep(checked)
+      return { status: 'VALID', outcome: checked.outcome }
+    } catch (cause) {
+      return { status: 'UNKNOWN', code: 'EngineFault', reason: String(cause) }
+    }
+  }
+
+  /** Makes a candidate the durable head, its uncommitted ancestors before it. */
+  async commit(hash: Uint8Array): Promise<CommitReply> {
+    const head = this.#store.head() as EngineHead
+    if (equalBytes(head.hash, hash)) return { status: 'COMMITTED', head }
+    const chain: ExecutedBlock[] = []
+    let next = hash
+    while (!equalBytes(next, head.hash)) {
+      const candidate = this.#candidates.get(toHex(next))
+      if (candidate === undefined) {
+        const reason = `${toHex(next)} was not executed here`
+        return { status: 'UNKNOWN', code: 'CandidateMissing', reason }
+      }
+      chain.unshift(candidate)
+      next = candidate.payload.parentHash
+    }
+    await this.#store.append(chain)
+    this.#dropLosers(hash)
+    return { status: 'COMMITTED', head: this.#store.head() as EngineHead }
+  }
+
+  get candidateCount(): number {
+    return this.#candidates.size
+  }
+
+  #keep(block: ExecutedBlock): void {
+    this.#candidates.set(toHex(block.payload.blockHash), block)
+    const [oldest] = this.#candidates.keys()
+    if (this.#candidates.size > MAX_CANDIDATES && oldest) this.#candidates.delete(oldest)
+  }
+
+  /** Keeps only what descends from the new head. */
+  #dropLosers(headHash: Uint8Array): void {
+    const kept = new Set([toHex(headHash)])
+    for (const [key, { payload }] of this.#candidates) {
+      if (kept.has(toHex(payload.parentHash))) kept.add(key)
+    }
+    kept.delete(toHex(headHash))
+    for (const key of this.#candidates.keys()) if (!kept.has(key)) this.#candidates.delete(key)
+  }
+
+  /** The header and state that a block on `parentHash` starts from. */
+  #baseOf(
+    parentHash: Uint8Array,
+  ): { readonly parent: ParentHeader; readonly view: StateView } | UnknownParent {
+    const head = this.#store.head() as EngineHead
+    if (equalBytes(parentHash, head.hash)) {
+      return {
+        parent: this.#store.payloadAt(head.number) as ParentHeader,
+        view: this.#store.view(),
+      }
+    }
+    const candidate = this.#candidates.get(toHex(parentHash))
+    if (candidate === undefined) {
+      return { status: 'UNKNOWN', code: 'ParentMissing', reason: toHex(parentHash) }
+    }
+    const below = this.#baseOf(candidate.payload.parentHash)
+    if ('status' in below) return below
+    const { blockNumber, blockHash } = candidate.payload
+    const delta: StateDelta = candidate.delta
+    return {
+      parent: candidate.payload,
+      view: overlayView(below.view, delta, blockNumber, blockHash),
+    }
+  }
+
+  #isSameBlock(payload: ExecutionPayload, known: ExecutedBlock | undefined): boolean {
+    const reference = known?.payload ?? this.#store.payloadAt(payload.blockNumber)
+    return reference !== undefined && isSamePayload(reference, payload)
+  }
+
+  #committedOutcome(payload: ExecutionPayload): BlockOutcome | undefined {
+    const hash = this.#store.hashAt(payload.blockNumber)
+    const receipts = this.#store.receiptsAt(payload.blockNumber)
+    if (hash === undefined || receipts === undefined) return undefined
+    if (!equalBytes(hash, payload.blockHash)) return undefined
+    return {
+      ...bridgeLogs(receipts),
+      gasUsed: payload.gasUsed,
+      feesBurnedWei: BigInt(payload.gasUsed) * payload.baseFeePerGas,
+      receiptsRoot: payload.receiptsRoot,
+      transactionCount: receipts.length,
+    }
+  }
+}

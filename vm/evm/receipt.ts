@@ -1,0 +1,124 @@
+import { concatBytes } from '../../crypto/index.ts'
+import { keccak256 } from './keccak.ts'
+import {
+  decodeInteger,
+  decodeRlp,
+  encodeBytes,
+  encodeList,
+  encodeRlp,
+  integerBytes,
+  type RlpItem,
+} from './rlp.ts'
+
+export type Log = {
+  readonly address: Uint8Array
+  readonly topics: readonly Uint8Array[]
+  readonly data: Uint8Array
+}
+
+export type Receipt = {
+  readonly type: number
+  /** 1: executed, 0: reverted or out of gas. */
+  readonly status: 0 | 1
+  readonly cumulativeGasUsed: number
+  readonly logs: readonly Log[]
+}
+
+export const BLOOM_BYTES = 256
+
+function addToBloom(bloom: Uint8Array, item: Uint8Array): void {
+  const hash = keccak256(item)
+  for (let pair = 0; pair < 6; pair += 2) {
+    const bit = (((hash[pair] as number) << 8) | (hash[pair + 1] as number)) & 2047
+    const at = BLOOM_BYTES - 1 - (bit >> 3)
+    bloom[at] = (bloom[at] as number) | (1 << (bit & 7))
+  }
+}
+
+export function bloomOf(logs: readonly Log[]): Uint8Array {
+  const bloom = new Uint8Array(BLOOM_BYTES)
+  for (const log of logs) {
+    addToBloom(bloom, log.address)
+    for (const topic of log.topics) addToBloom(bloom, topic)
+  }
+  return bloom
+}
+
+export function joinBlooms(blooms: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(BLOOM_BYTES)
+  for (const bloom of blooms) {
+    for (let at = 0; at < BLOOM_BYTES; at++)
+      joined[at] = (joined[at] as number) | (bloom[at] as number)
+  }
+  return joined
+}
+
+/** False when no log of the block can have this address or topic. */
+export function bloomMayHold(bloom: Uint8Array, item: Uint8Array): boolean {
+  const probe = new Uint8Array(BLOOM_BYTES)
+  addToBloom(probe, item)
+  return probe.every((byte, at) => ((bloom[at] as number) & byte) === byte)
+}
+
+/** The form under the receipts root (EIP-2718). */
+export function encodeReceipt(receipt: Receipt, bloom: Uint8Array): Uint8Array {
+  const payload = encodeList([
+    encodeBytes(integerBytes(receipt.status)),
+    encodeBytes(integerBytes(receipt.cumulativeGasUsed)),
+    encodeBytes(bloom),
+    encodeRlp(receipt.logs.map(logFields)),
+  ])
+  return receipt.type === 0 ? payload : concatBytes(Uint8Array.of(receipt.type), payload)
+}
+
+function logFields(log: Log): RlpItem {
+  return [log.address, log.topics, log.data]
+}
+
+/** What the store keeps of a block's receipts: no bloom, it follows from the logs. */
+export function encodeStoredReceipts(receipts: readonly Receipt[]): Uint8Array {
+  return encodeRlp(
+    receipts.map((receipt) => [
+      integerBytes(receipt.type),
+      integerBytes(receipt.status),
+      integerBytes(receipt.cumulativeGasUsed),
+      receipt.logs.map(logFields),
+    ]),
+  )
+}
+
+/** Reads what `encodeStoredReceipts` wrote. Throws on anything else: the store is damaged. */
+export function decodeStoredReceipts(bytes: Uint8Array): Receipt[] {
+  return listOf(decodeRlp(bytes)).map((item) => {
+    const [type, status, gas, logs] = listOf(item)
+    return {
+      type: numberOf(type),
+      status: numberOf(status) === 1 ? 1 : 0,
+      cumulativeGasUsed: numberOf(gas),
+      logs: listOf(logs).map((log) => {
+        const [address, topics, data] = listOf(log)
+        return {
+          address: bytesOf(address),
+          topics: listOf(topics).map(bytesOf),
+          data: bytesOf(data),
+        }
+      }),
+    }
+  })
+}
+
+function listOf(item: RlpItem | undefined): readonly RlpItem[] {
+  if (item === undefined || item instanceof Uint8Array) throw new Error('damaged receipts')
+  return item
+}
+
+function bytesOf(item: RlpItem | undefined): Uint8Array {
+  if (!(item instanceof Uint8Array)) throw new Error('damaged receipts')
+  return item.slice()
+}
+
+function numberOf(item: RlpItem | undefined): number {
+  const value = decodeInteger(item, 6)
+  if (value === undefined) throw new Error('damaged receipts')
+  return Number(value)
+}

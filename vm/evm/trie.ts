@@ -1,0 +1,296 @@
+/**
+ * A Merkle Patricia trie (yellow paper, appendix D) over nodes that are stored by their path, not by their hash: a
+ * changed node replaces its former self, so that state keeps no garbage and needs no reference counts. Nodes are read
+ * when a change first walks over them; hashes are computed once, by `commit`. Keys are hex digits and no key may be a
+ * prefix of another one, which holds for hashes and for RLP of indexes.
+ */
+import { concatBytes, hexBytes, toHex } from '../../crypto/index.ts'
+import { EMPTY_TRIE_ROOT } from './account.ts'
+import { keccak256 } from './keccak.ts'
+import { decodeRlp, encodeBytes, encodeList, type RlpItem } from './rlp.ts'
+
+/** Reads the node at a path of hex digits; the root is at the empty path. */
+export type NodeSource = (path: string) => Uint8Array | undefined
+
+export type TrieCommit = {
+  readonly root: Uint8Array
+  /** Nodes by path; null where one is gone. */
+  readonly nodes: ReadonlyMap<string, Uint8Array | null>
+}
+
+/** What stands for a node in its parent: its own encoding below 32 bytes, else its hash. Absent while changed. */
+type Reference = { reference?: Uint8Array | undefined }
+type Leaf = Reference & { readonly kind: 'leaf'; key: string; value: Uint8Array }
+type Extension = Reference & { readonly kind: 'extension'; key: string; child: Node }
+type Branch = Reference & { readonly kind: 'branch'; readonly children: (Node | undefined)[] }
+type Stored = { readonly kind: 'stored'; readonly reference: Uint8Array }
+type Node = Leaf | Extension | Branch | Stored
+type Loaded = Leaf | Extension | Branch
+
+const EMPTY_STRING = Uint8Array.of(0x80)
+const DIGITS = '0123456789abcdef'
+
+export class Trie {
+  readonly #source: NodeSource
+  readonly #loaded = new Set<string>()
+  #root: Node | undefined
+
+  constructor(source: NodeSource = () => undefined) {
+    this.#source = source
+    const bytes = source('')
+    if (bytes !== undefined) {
+      this.#loaded.add('')
+      this.#root = parseNode(bytes)
+    }
+  }
+
+  /** Sets a key; a value is never empty. */
+  put(key: string, value: Uint8Array): void {
+    this.#root = this.#insert(this.#root, '', key, value)
+  }
+
+  delete(key: string): void {
+    this.#root = this.#remove(this.#root, '', key)
+  }
+
+  get(key: string): Uint8Array | undefined {
+    let node = this.#root
+    let path = ''
+    let rest = key
+    while (node !== undefined) {
+      const loaded = node.kind === 'stored' ? this.#read(path) : node
+      if (loaded.kind === 'leaf') return loaded.key === rest ? loaded.value : undefined
+      if (loaded.kind === 'extension') {
+        if (!rest.startsWith(loaded.key)) return undefined
+        path += loaded.key
+        rest = rest.slice(loaded.key.length)
+        node = loaded.child
+      } else {
+        path += rest[0]
+        node = loaded.children[digit(rest, 0)]
+        rest = rest.slice(1)
+      }
+    }
+    return undefined
+  }
+
+  /** Hashes what changed. The nodes are what the source must answer with from now on. */
+  commit(): TrieCommit {
+    const nodes = new Map<string, Uint8Array | null>()
+    const kept = new Set<string>()
+    let root = EMPTY_TRIE_ROOT
+    if (this.#root !== undefined && this.#root.kind !== 'stored') {
+      const encoded = this.#encode(this.#root, '', nodes, kept)
+      root = keccak256(encoded)
+      nodes.set('', encoded)
+      this.#root.reference = encodeBytes(root)
+    }
+    for (const path of this.#loaded) {
+      if (!nodes.has(path) && !kept.has(path)) nodes.set(path, null)
+    }
+    return { root, nodes }
+  }
+
+  #load(node: Node, path: string): Loaded {
+    if (node.kind !== 'stored') return node
+    const loaded = this.#read(path)
+    this.#loaded.add(path)
+    loaded.reference = node.reference
+    return loaded
+  }
+
+  #read(path: string): Loaded {
+    const bytes = this.#source(path)
+    if (bytes === undefined) throw new Error(`trie node missing at ${path}`)
+    return parseNode(bytes)
+  }
+
+  #insert(node: Node | undefined, path: string, key: string, value: Uint8Array): Loaded {
+    if (node === undefined) return { kind: 'leaf', key, value }
+    const loaded = this.#load(node, path)
+    loaded.reference = undefined
+    if (loaded.kind === 'branch') {
+      const index = digit(key, 0)
+      const child = loaded.children[index]
+      loaded.children[index] = this.#insert(child, path + key[0], key.slice(1), value)
+      return loaded
+    }
+    const shared = commonPrefix(loaded.key, key)
+    if (loaded.kind === 'leaf' && shared === key.length) {
+      loaded.value = value
+      return loaded
+    }
+    if (loaded.kind === 'extension' && shared === loaded.key.length) {
+      loaded.child = this.#insert(loaded.child, path + loaded.key, key.slice(shared), value)
+      return loaded
+    }
+    return split(loaded, shared, key, value)
+  }
+
+  #remove(node: Node | undefined, path: string, key: string): Loaded | undefined {
+    if (node === undefined) return undefined
+    const loaded = this.#load(node, path)
+    if (loaded.kind === 'leaf') return loaded.key === key ? undefined : loaded
+    loaded.reference = undefined
+    if (loaded.kind === 'extension') {
+      if (!key.startsWith(loaded.key)) return loaded
+      const below = path + loaded.key
+      const child = this.#remove(loaded.child, below, key.slice(loaded.key.length))
+      return child === undefined ? undefined : prepend(loaded.key, child)
+    }
+    const index = digit(key, 0)
+    loaded.children[index] = this.#remove(loaded.children[index], path + key[0], key.slice(1))
+    return loaded.children[index] === undefined ? this.#collapse(loaded, path) : loaded
+  }
+
+  /** A branch that is left with one child gives way to it. */
+  #collapse(branch: Branch, path: string): Loaded | undefined {
+    const left = branch.children.findIndex((child) => child !== undefined)
+    if (left === -1) return undefined
+    if (branch.children.findLastIndex((child) => child !== undefined) !== left) return branch
+    const step = DIGITS[left] as string
+    return prepend(step, this.#load(branch.children[left] as Node, path + step))
+  }
+
+  #encode(
+    node: Loaded,
+    path: string,
+    nodes: Map<string, Uint8Array | null>,
+    kept: Set<string>,
+  ): Uint8Array {
+    if (node.kind === 'leaf') {
+      return encodeList([encodeBytes(compact(node.key, true)), encodeBytes(node.value)])
+    }
+    if (node.kind === 'extension') {
+      const child = this.#reference(node.child, path + node.key, nodes, kept)
+      return encodeList([encodeBytes(compact(node.key, false)), child])
+    }
+    const items = node.children.map((child, index) =>
+      child === undefined
+        ? EMPTY_STRING
+        : this.#reference(child, path + DIGITS[index], nodes, kept),
+    )
+    items.push(EMPTY_STRING)
+    return encodeList(items)
+  }
+
+  #reference(
+    node: Node,
+    path: string,
+    nodes: Map<string, Uint8Array | null>,
+    kept: Set<string>,
+  ): Uint8Array {
+    if (node.kind === 'stored') return node.reference
+    if (node.reference !== undefined) {
+      this.#keep(node, path, kept)
+      return node.reference
+    }
+    const encoded = this.#encode(node, path, nodes, kept)
+    if (encoded.length < 32) {
+      node.reference = encoded
+    } else {
+      node.reference = encodeBytes(keccak256(encoded))
+      nodes.set(path, encoded)
+    }
+    return node.reference
+  }
+
+  /** Marks nodes that were read and did not change. */
+  #keep(node: Node, path: string, kept: Set<string>): void {
+    if (node.kind === 'stored') return
+    kept.add(path)
+    if (node.kind === 'extension') this.#keep(node.child, path + node.key, kept)
+    if (node.kind !== 'branch') return
+    for (const [index, child] of node.children.entries()) {
+      if (child !== undefined) this.#keep(child, path + DIGITS[index], kept)
+    }
+  }
+}
+
+/** Root of a list: the trie of its items under RLP of their indexes (transactions, receipts, withdrawals). */
+export function orderedRoot(items: readonly Uint8Array[]): Uint8Array {
+  const trie = new Trie()
+  for (const [index, item] of items.entries()) trie.put(toHex(indexKey(index)), item)
+  return trie.commit().root
+}
+
+function indexKey(index: number): Uint8Array {
+  if (index === 0) return EMPTY_STRING
+  const hex = index.toString(16)
+  return encodeBytes(hexBytes(hex.length % 2 === 0 ? hex : `0${hex}`))
+}
+
+function digit(key: string, at: number): number {
+  const code = key.charCodeAt(at)
+  return code < 58 ? code - 48 : code - 87
+}
+
+function commonPrefix(left: string, right: string): number {
+  const limit = Math.min(left.length, right.length)
+  let shared = 0
+  while (shared < limit && left.charCodeAt(shared) === right.charCodeAt(shared)) shared += 1
+  return shared
+}
+
+/** Two keys part after `shared` digits: a branch there, below an extension when there is something in common. */
+function split(
+  node: Leaf | Extension,
+  shared: number,
+  key: string,
+  value: Uint8Array,
+): Branch | Extension {
+  const branch: Branch = { kind: 'branch', children: new Array(16).fill(undefined) }
+  const prefix = node.key.slice(0, shared)
+  const rest = node.key.slice(shared + 1)
+  branch.children[digit(node.key, shared)] = shorten(node, rest)
+  branch.children[digit(key, shared)] = { kind: 'leaf', key: key.slice(shared + 1), value }
+  return shared === 0 ? branch : { kind: 'extension', key: prefix, child: branch }
+}
+
+function shorten(node: Leaf | Extension, key: string): Node {
+  if (node.kind === 'leaf') return { kind: 'leaf', key, value: node.value }
+  return key === '' ? node.child : { kind: 'extension', key, child: node.child }
+}
+
+function prepend(prefix: string, node: Loaded): Loaded {
+  if (node.kind === 'leaf') return { kind: 'leaf', key: prefix + node.key, value: node.value }
+  if (node.kind === 'branch') return { kind: 'extension', key: prefix, child: node }
+  return { kind: 'extension', key: prefix + node.key, child: node.child }
+}
+
+/** Hex-prefix encoding (yellow paper, appendix C). */
+function compact(key: string, isLeaf: boolean): Uint8Array {
+  const flag = (isLeaf ? 2 : 0) + (key.length % 2)
+  return hexBytes(key.length % 2 === 0 ? `${flag}0${key}` : `${flag}${key}`)
+}
+
+function parseNode(bytes: Uint8Array): Loaded {
+  const items = decodeRlp(bytes)
+  if (items === undefined || items instanceof Uint8Array) throw new Error('damaged trie node')
+  return fromItems(items)
+}
+
+function fromItems(items: readonly RlpItem[]): Loaded {
+  if (items.length === 17) {
+    return { kind: 'branch', children: items.slice(0, 16).map(fromChild) }
+  }
+  const [path, child] = items
+  if (items.length !== 2 || !(path instanceof Uint8Array) || child === undefined) {
+    throw new Error('damaged trie node')
+  }
+  const hex = toHex(path)
+  const flag = digit(hex, 0)
+  const key = flag % 2 === 1 ? hex.slice(1) : hex.slice(2)
+  if (flag >= 2) {
+    if (!(child instanceof Uint8Array)) throw new Error('damaged trie node')
+    return { kind: 'leaf', key, value: concatBytes(child) }
+  }
+  return { kind: 'extension', key, child: fromChild(child) as Node }
+}
+
+function fromChild(item: RlpItem): Node | undefined {
+  if (!(item instanceof Uint8Array)) return fromItems(item)
+  if (item.length === 0) return undefined
+  if (item.length !== 32) throw new Error('damaged trie node')
+  return { kind: 'stored', reference: encodeBytes(item) }
+}
