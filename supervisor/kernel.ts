@@ -1,0 +1,294 @@
+/** What the actors of one system share: ports, registry, post office, open asks, listeners. */
+import type { AnyStateMachine } from 'xstate'
+import { Asks } from './asks.ts'
+import type { Cell } from './cell.ts'
+import { Dispatcher } from './dispatcher.ts'
+import type { DeadLetterReason, DropReason, KernelEvent, UnstampedEvent } from './events.ts'
+import { Letter } from './letter.ts'
+import { lifeMachine } from './life.ts'
+import type { KernelLimits } from './limits.ts'
+import type { Waiter } from './mailbox.ts'
+import type { ActorPath, AskResult, Message, SendErrorCode, SendResult } from './message.ts'
+import { compileMachine, type Mode } from './mode.ts'
+import type { KernelPorts, LogLevel } from './ports.ts'
+import type { Registry } from './registry.ts'
+
+export const ADMITTED: SendResult = { ok: true }
+
+export const refused = (code: SendErrorCode, to: ActorPath): SendResult => ({
+  ok: false,
+  error: { code, to },
+})
+
+/** What a new letter carries besides its message. */
+export interface Stamp {
+  readonly sender: ActorPath
+  readonly correlationId: string
+  readonly causationId: number
+  readonly nowMs: number
+}
+
+export class Kernel {
+  readonly ports: KernelPorts
+  readonly registry: Registry
+  readonly limits: KernelLimits
+  readonly dispatcher: Dispatcher
+  readonly asks: Asks
+  readonly cells = new Map<ActorPath, Cell>()
+  readonly watchers = new Map<ActorPath, Set<Cell>>()
+  readonly lifeMode: Mode = compileMachine(lifeMachine)
+  /** Somebody listens to every single message. */
+  tracing = false
+  private readonly modes = new WeakMap<AnyStateMachine, Mode>()
+  private readonly listeners = new Map<(event: KernelEvent) => void, boolean>()
+  private readonly quietDrops = new Map<string, number>()
+  private sequence = 0
+
+  constructor(ports: KernelPorts, registry: Registry, limits: KernelLimits) {
+    this.ports = ports
+    this.registry = registry
+    this.limits = limits
+    this.dispatcher = new Dispatcher(ports.clock, limits)
+    this.asks = new Asks(ports.clock)
+  }
+
+  modeOf(machine: AnyStateMachine): Mode {
+    const known = this.modes.get(machine)
+    if (known !== undefined) return known
+    const mode = compileMachine(machine)
+    this.modes.set(machine, mode)
+    return mode
+  }
+
+  /** A number in [0, 1) from the random port. */
+  chance(): number {
+    const bytes = this.ports.random.bytes(4)
+    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) / 2 ** 32
+  }
+
+  letter(message: Message, stamp: Stamp, askId: number, incarnation: number): Letter {
+    this.sequence += 1
+    return new Letter(
+      stamp.correlationId,
+      stamp.causationId,
+      this.sequence,
+      stamp.nowMs,
+      stamp.sender,
+      message,
+      this.registry.row(message.type),
+      askId,
+      incarnation,
+    )
+  }
+
+  /**
+   * Delivers by the policy of the message type. Undefined: the producer blocks, and `later` is called once,
+   * when the letter was admitted or its time was up.
+   */
+  send(to: ActorPath, letter: Letter, later: (result: SendResult) => void): SendResult | undefined {
+    const cell = this.cells.get(to)
+    if (cell === undefined || cell.life === 'Terminated') {
+      const code = cell === undefined ? 'NoSuchActor' : 'Stopped'
+      this.deadLetter(to, letter, code)
+      return refused(code, to)
+    }
+    switch (cell.mailbox.offer(letter)) {
+      case 'admitted':
+        cell.wake()
+        return ADMITTED
+      case 'coalesced':
+        this.asks.fail((cell.mailbox.evicted as Letter).askId, 'MailboxFull')
+        return ADMITTED
+      case 'evicted':
+        this.dropped(cell, cell.mailbox.evicted as Letter, 'DropOldest')
+        cell.wake()
+        return ADMITTED
+      case 'dropped':
+        this.dropped(
+          cell,
+          letter,
+          letter.row.overflow === 'dropOldest' ? 'DropOldest' : 'DropNewest',
+        )
+        return refused('Dropped', to)
+      case 'refused':
+        this.dropped(cell, letter, 'Refused')
+        return refused('MailboxFull', to)
+      case 'full':
+        return this.block(cell, letter, later)
+    }
+  }
+
+  private block(
+    cell: Cell,
+    letter: Letter,
+    later: (result: SendResult) => void,
+  ): SendResult | undefined {
+    const waiter: Waiter = {
+      letter,
+      admitted: () => {
+        timer.cancel()
+        cell.wake()
+        later(ADMITTED)
+      },
+      refused: (reason) => {
+        timer.cancel()
+        this.deadLetter(cell.path, letter, reason)
+        later(refused(reason === 'Stopped' ? 'Stopped' : 'MailboxFull', cell.path))
+      },
+    }
+    if (!cell.mailbox.wait(waiter)) {
+      this.dropped(cell, letter, 'Refused')
+      return refused('MailboxFull', cell.path)
+    }
+    const timer = this.ports.clock.setTimer(letter.row.blockMs, () => {
+      cell.mailbox.unwait(waiter)
+      waiter.refused('BlockedTooLong')
+    })
+    if (letter.askId !== 0) {
+      this.asks.onEnd(letter.askId, () => {
+        timer.cancel()
+        cell.mailbox.unwait(waiter)
+      })
+    }
+    return undefined
+  }
+
+  /** Sends a request and settles exactly once: reply, deadline, refusal or the answerer's death. */
+  ask(
+    to: ActorPath,
+    request: Message,
+    timeoutMs: number,
+    stamp: Stamp,
+    settle: (result: AskResult) => void,
+  ): void {
+    this.registry.row(request.type)
+    const id = this.asks.begin(to, timeoutMs, settle)
+    const letter = this.letter(request, stamp, id, 0)
+    this.send(to, letter, () => {})
+  }
+
+  /** A reply to a letter; one that nobody waits for is dropped and counted (C-6). */
+  reply(to: Letter, message: Message, from: ActorPath): void {
+    this.registry.row(message.type)
+    if (to.askId !== undefined && to.askId !== 0 && this.asks.answer(to.askId, message)) return
+    this.ports.metrics.count('actor_late_replies_total', { actor: from, type: message.type })
+    this.log('debug', from, 'reply dropped: nobody waits for it', to.correlationId, {
+      messageType: message.type,
+      to: to.sender,
+    })
+    this.emit({
+      kind: 'deadLetter',
+      path: to.sender,
+      messageType: message.type,
+      reason: 'LateReply',
+      correlationId: to.correlationId,
+    })
+  }
+
+  deadLetter(path: ActorPath, letter: Letter, reason: DeadLetterReason): void {
+    const messageType = letter.messageType
+    const { correlationId } = letter
+    this.ports.metrics.count('actor_dead_letters_total', { actor: path, type: messageType, reason })
+    this.log('warn', path, 'dead letter', correlationId, {
+      messageType,
+      reason,
+      sender: letter.sender,
+    })
+    const cell = this.cells.get(path)
+    if (cell !== undefined) cell.deadLetters += 1
+    this.emit({ kind: 'deadLetter', path, messageType, reason, correlationId })
+    if (letter.askId === 0) return
+    if (reason === 'NoSuchActor' || reason === 'Stopped') this.asks.fail(letter.askId, reason)
+    else this.asks.fail(letter.askId, reason === 'Poisoned' ? 'ActorRestarted' : 'MailboxFull')
+  }
+
+  /** Counts every drop; the first of a kind is logged at once, the following ones as a sum each second. */
+  private dropped(cell: Cell, letter: Letter, reason: DropReason): void {
+    const messageType = letter.messageType
+    cell.noteDrop(messageType)
+    this.ports.metrics.count('actor_messages_dropped_total', {
+      actor: cell.path,
+      type: messageType,
+      reason,
+    })
+    const key = `${cell.path} ${messageType} ${reason}`
+    const quiet = this.quietDrops.get(key)
+    if (quiet === undefined) {
+      this.quietDrops.set(key, 0)
+      this.logDrops(cell.path, messageType, reason, 1, letter.correlationId)
+      this.armDropLog(cell.path, messageType, reason, key)
+    } else {
+      this.quietDrops.set(key, quiet + 1)
+    }
+    this.emit({
+      kind: 'drop',
+      path: cell.path,
+      messageType,
+      reason,
+      correlationId: letter.correlationId,
+    })
+    if (letter.askId !== 0) this.asks.fail(letter.askId, 'MailboxFull')
+  }
+
+  private armDropLog(path: ActorPath, messageType: string, reason: DropReason, key: string): void {
+    this.ports.clock.setTimer(1_000, () => {
+      const count = this.quietDrops.get(key) ?? 0
+      if (count === 0) {
+        this.quietDrops.delete(key)
+        return
+      }
+      this.quietDrops.set(key, 0)
+      this.logDrops(path, messageType, reason, count, undefined)
+      this.armDropLog(path, messageType, reason, key)
+    })
+  }
+
+  private logDrops(
+    path: ActorPath,
+    messageType: string,
+    reason: DropReason,
+    count: number,
+    correlationId: string | undefined,
+  ): void {
+    this.log('warn', path, 'message dropped', correlationId, { messageType, reason, count })
+  }
+
+  log(
+    level: LogLevel,
+    actor: ActorPath,
+    event: string,
+    correlationId?: string,
+    fields?: Record<string, unknown>,
+  ): void {
+    this.ports.log.write({
+      level,
+      atMs: this.ports.clock.nowMs(),
+      actor,
+      event,
+      ...(correlationId === undefined ? {} : { correlationId }),
+      ...(fields === undefined ? {} : { fields }),
+    })
+  }
+
+  subscribe(listener: (event: KernelEvent) => void, messages: boolean): () => void {
+    this.listeners.set(listener, messages)
+    this.tracing = [...this.listeners.values()].includes(true)
+    return () => {
+      this.listeners.delete(listener)
+      this.tracing = [...this.listeners.values()].includes(true)
+    }
+  }
+
+  emit(event: UnstampedEvent): void {
+    if (this.listeners.size === 0) return
+    const stamped = { ...event, atMs: this.ports.clock.nowMs() } as KernelEvent
+    for (const [listener, messages] of this.listeners) {
+      if (stamped.kind === 'handled' && !messages) continue
+      try {
+        listener(stamped)
+      } catch (thrown) {
+        this.log('error', 'kernel', 'a listener threw', undefined, { reason: String(thrown) })
+      }
+    }
+  }
+}
