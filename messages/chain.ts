@@ -1,13 +1,16 @@
 /** What the ChainActor is told and asked: slots, consensus, imports, peg operations. */
 import type {
+  Block,
   CommittedBlock,
   ConsensusMessage,
   MemberApproval,
   PegInClaim,
   TransactionProof,
 } from '../core/block/index.ts'
-import type { Millis, Slot } from '../core/params/index.ts'
-import type { Message, Request } from '../supervisor/index.ts'
+import type { ChainHead } from '../core/chain/index.ts'
+import type { Millis, Slot, Verdict } from '../core/params/index.ts'
+import type { GuardRecord, GuardView } from '../core/pbft/index.ts'
+import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
 /** A new slot began. From: Chain's timer. To: Chain. Once per slot, the latest one wins. */
 export type SlotTick = Message<
@@ -79,7 +82,55 @@ export type FeeRateEstimated = Message<
   { readonly feeRateSatPerKvb: number }
 >
 
+/** A block that this node proposes, or why there is none. From: Chain's effect. To: Chain. */
+export type BlockProduced = Message<
+  'chain.BlockProduced',
+  | { readonly view: number; readonly block: Block; readonly head: ChainHead }
+  | { readonly view: number; readonly code: string }
+>
+
+/** The verdict on a block after full execution. From: Chain's effect. To: Chain. */
+export type BlockValidated = Message<
+  'chain.BlockValidated',
+  {
+    readonly hash: Uint8Array
+    readonly verdict: Verdict
+    /** The local view of Bitcoin objects to a fresh proposal (4.6). */
+    readonly objects: boolean
+    /** The state after the block, when it is valid. */
+    readonly candidate?: { readonly block: Block; readonly head: ChainHead }
+  }
+>
+
+/** A vote or proposal whose guard record is durable. From: Chain's effect. To: Chain. */
+export type MessageSigned = Message<
+  'chain.MessageSigned',
+  { readonly signed: ConsensusMessage } | { readonly refused: GuardRecord; readonly code: string }
+>
+
+/** A block and all that belongs to it is durable. From: Chain's effect. To: Chain. */
+export type BlockStored = Message<
+  'chain.BlockStored',
+  { readonly committed: CommittedBlock; readonly head: ChainHead; readonly guard: GuardView }
+>
+
+/** A batch went as far as it could. From: Chain's effect. To: Chain. */
+export type BatchStored = Message<
+  'chain.BatchStored',
+  {
+    readonly replyTo: Envelope
+    readonly result: BlockBatchImported['payload']
+    readonly last?: { readonly committed: CommittedBlock; readonly head: ChainHead }
+    readonly guard: GuardView
+  }
+>
+
 export type ChainInbox =
+  | BlockProduced
+  | BlockValidated
+  | MessageSigned
+  | BlockStored
+  | BatchStored
   | SlotTick
   | ConsensusWake
   | ConsensusMessageReceived

@@ -49,6 +49,11 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   }),
   row('sync.BlockBatchImported', 'chain', 'sync', 'sync', 'blockProducer'),
   row('sync.SyncCompleted', 'sync', 'chain', 'sync', 'blockProducer'),
+  row('chain.BlockProduced', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.BlockValidated', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.MessageSigned', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.BlockStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.BatchStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   // Engine
   row('engine.BuildBlockRequest', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.BlockTemplate',

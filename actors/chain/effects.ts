@@ -1,0 +1,405 @@
+/**
+ * What the ChainActor does outside itself. Each function reads as one of the flows: `produce` is flow 1 of the seeds,
+ * `validate` its other side, `commit` the order of protocol §2.11.
+ */
+import {
+  type Block,
+  blockHash,
+  type CommittedBlock,
+  hashKey,
+  randaoMessage,
+} from '../../core/block/index.ts'
+import {
+  type BegunBlock,
+  blsCommitVerdict,
+  type ChainHead,
+  checkBlock,
+  completeBlock,
+  planBlock,
+  sealBlock,
+} from '../../core/chain/index.ts'
+import { changesSince } from '../../core/ledger/index.ts'
+import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
+import { decideGuard, signRecord } from '../../core/pbft/index.ts'
+import type { PegQueue } from '../../core/peg/index.ts'
+import type {
+  BatchStored,
+  BlockProduced,
+  BlockStored,
+  BlockTemplate,
+  BlockValidated,
+  BlockWrite,
+  BuildBlockRequest,
+  ChainInbox,
+  EngineFailed,
+  ExecutePayload,
+  ExecutionOutcome,
+  MessageSigned,
+  PersistBlock,
+  PersistBlockBatch,
+  ReadBlocks,
+  ValidatePegOperations,
+} from '../../messages/index.ts'
+import { type ActorRun, type AskResult, faultError } from '../../supervisor/index.ts'
+import { CHAIN_FAULTS } from './errors.ts'
+import type { ChainEffect } from './handlers.ts'
+import {
+  BUILD_BUDGET_MS,
+  EXECUTE_TIMEOUT_MS,
+  PEG_CHECK_TIMEOUT_MS,
+  PERSIST_TIMEOUT_MS,
+} from './limits.ts'
+import { CHAIN_METRICS } from './metrics.ts'
+import type { ChainPorts, SignGuard } from './port.ts'
+
+export type ChainRun = ActorRun<ChainInbox, ChainPorts>
+type EffectOf<Kind extends ChainEffect['kind']> = Extract<ChainEffect, { kind: Kind }>
+
+/** What one incarnation of the actor holds open. */
+export interface ChainResources {
+  readonly guard: SignGuard
+}
+
+export async function perform(
+  effect: ChainEffect,
+  run: ChainRun,
+  resources: ChainResources,
+): Promise<ChainInbox | undefined> {
+  switch (effect.kind) {
+    case 'produce':
+      return produce(effect, run)
+    case 'validate':
+      return validate(effect, run)
+    case 'sign':
+      return sign(effect, run, resources.guard)
+    case 'commit':
+      return commit(effect, run, resources.guard)
+    case 'importBatch':
+      return importBatch(effect, run, resources.guard)
+    case 'answerCommitted':
+      return answerCommitted(effect, run)
+    case 'note':
+      return note(effect, run)
+  }
+}
+
+/** Flow 1: plan the block, let the engine build on it, let the bridge look at it, seal it. */
+async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<BlockProduced> {
+  const { parent, view, slot } = effect
+  const { genesis, validator } = run.ports
+  const failed = (code: string): BlockProduced => ({
+    type: 'chain.BlockProduced',
+    payload: { view, code },
+  })
+  if (validator === undefined) return failed('NotAValidator')
+  const deadlineMs = slot * genesis.params.slotMs + BUILD_BUDGET_MS
+  const reveal = validator.sign(randaoMessage(genesis.hash, slot))
+  const attempt = (queue: PegQueue | undefined) =>
+    planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal)
+
+  let plan = attempt(effect.queue)
+  if (plan.ok && hasPegItems(plan.value.items) && (await bridgeObjects(plan.value.items, run))) {
+    // BP-6: rather a block without peg operations than a slot without a block.
+    plan = attempt(undefined)
+  }
+  if (!plan.ok) return failed(plan.error.code)
+  const { timestamp, prevRandao, gasLimit, withdrawals } = plan.value
+  const built = await run.ask<BuildBlockRequest>(
+    'engine',
+    {
+      type: 'engine.BuildBlockRequest',
+      payload: {
+        parentHash: parent.evm.hash,
+        timestamp,
+        prevRandao,
+        feeRecipient: validator.address,
+        parentBeaconBlockRoot: parent.hash,
+        gasLimitTarget: gasLimit,
+        mint: { withdrawals },
+        deadlineMs,
+      },
+    },
+    { timeoutMs: Math.max(BUILD_BUDGET_MS, deadlineMs - run.clock.nowMs()) },
+  )
+  const template = templateOf(built)
+  if (typeof template === 'string') return failed(template)
+  const sealed = sealBlock(
+    genesis,
+    parent,
+    effect.certificate,
+    plan.value,
+    validator,
+    template.payload.payload,
+    template.payload.outcome,
+  )
+  if (!sealed.ok) return failed(sealed.error.code)
+  return { type: 'chain.BlockProduced', payload: { view, ...sealed.value } }
+}
+
+function templateOf(result: AskResult<BlockTemplate | EngineFailed>): BlockTemplate | string {
+  if (!result.ok) return `Engine${result.error.code}`
+  return result.value.type === 'engine.BlockTemplate' ? result.value : result.value.payload.code
+}
+
+type PegParts = Pick<Block['body'], 'bitcoinHeaders' | 'pegIns' | 'proofs' | 'bookings' | 'records'>
+
+function hasPegItems(items: PegParts): boolean {
+  return (
+    items.bitcoinHeaders.length > 0 ||
+    items.pegIns.length > 0 ||
+    items.bookings.length > 0 ||
+    items.records.length > 0
+  )
+}
+
+/** Whether the node's own view of Bitcoin objects (4.6); no answer in time counts as an objection. */
+async function bridgeObjects(items: PegParts, run: ChainRun): Promise<boolean> {
+  if (items.bitcoinHeaders.length === 0 && items.pegIns.length === 0) return false
+  const answer = await run.ask<ValidatePegOperations>(
+    'bridge',
+    {
+      type: 'bridge.ValidatePegOperations',
+      payload: {
+        headers: items.bitcoinHeaders,
+        deposits: items.pegIns.map((item) => ({
+          outpoint: `${hashKey(item.txid)}:${item.vout}`,
+          blockHash: items.proofs[item.proofIndex]?.blockHash ?? new Uint8Array(32),
+        })),
+      },
+    },
+    { timeoutMs: PEG_CHECK_TIMEOUT_MS },
+  )
+  if (!answer.ok) return true
+  if (answer.value.payload.objects) {
+    run.log('warn', 'the bridge objects', { reasons: answer.value.payload.reasons })
+  }
+  return answer.value.payload.objects
+}
+
+/** Full validation (BF-4): rules, execution, ledger, and for a fresh proposal the local view. */
+async function validate(effect: EffectOf<'validate'>, run: ChainRun): Promise<BlockValidated> {
+  const { parent, block, hash, fresh } = effect
+  const executed = await execute(parent, block, run)
+  const answer = (
+    verdict: Verdict,
+    objects: boolean,
+    candidate?: { block: Block; head: ChainHead },
+  ): BlockValidated => ({
+    type: 'chain.BlockValidated',
+    payload: { hash, verdict, objects, ...(candidate && { candidate }) },
+  })
+  if (executed.verdict.kind !== 'valid') return answer(executed.verdict, false)
+  const objects = fresh && (await bridgeObjects(block.body, run))
+  return answer(VALID, objects, { block, head: executed.head as ChainHead })
+}
+
+async function execute(
+  parent: ChainHead,
+  block: Block,
+  run: ChainRun,
+): Promise<{ verdict: Verdict; head?: ChainHead }> {
+  const { genesis } = run.ports
+  const begun = checkBlock(genesis, parent, block)
+  if (!begun.ok) return { verdict: { kind: 'invalid', ...begun.error } }
+  const result = await run.ask<ExecutePayload>(
+    'engine',
+    { type: 'engine.ExecutePayload', payload: { payload: block.body.payload } },
+    { timeoutMs: EXECUTE_TIMEOUT_MS },
+  )
+  if (!result.ok) return { verdict: unknown(`Engine${result.error.code}`, 1_000) }
+  if (result.value.type === 'engine.EngineFailed') {
+    return { verdict: unknown(result.value.payload.code, 1_000) }
+  }
+  const { payload } = result.value
+  switch (payload.status) {
+    case 'UNKNOWN':
+      return { verdict: unknown(payload.code, 1_000) }
+    case 'INVALID':
+      return { verdict: { kind: 'invalid', code: payload.code, detail: payload.reason } }
+    case 'VALID':
+      return complete(begun.value, payload.outcome)
+  }
+
+  function complete(begunBlock: BegunBlock, outcome: ExecutionOutcome) {
+    const completed = completeBlock(genesis, parent, begunBlock, outcome)
+    return completed.ok
+      ? { verdict: VALID, head: completed.value }
+      : { verdict: { kind: 'invalid', ...completed.error } as const }
+  }
+}
+
+/** 2.8: the record is durable before the signature exists; a repeat gives the same bytes. */
+async function sign(
+  effect: EffectOf<'sign'>,
+  run: ChainRun,
+  guard: SignGuard,
+): Promise<MessageSigned> {
+  const { record } = effect
+  const { genesis, validator } = run.ports
+  const refused = (code: string): MessageSigned => ({
+    type: 'chain.MessageSigned',
+    payload: { refused: record, code },
+  })
+  if (validator === undefined) return refused('NotAValidator')
+  const decision = decideGuard(guard.view(), record)
+  if (typeof decision === 'object') {
+    run.log('warn', 'the sign guard refuses', { code: decision.refuse, kind: record.kind })
+    return refused(decision.refuse)
+  }
+  if (decision === 'sign') await guard.append(record)
+  const signer = {
+    publicKey: validator.blsKey,
+    sign: (message: Uint8Array) => validator.sign(message),
+  }
+  return {
+    type: 'chain.MessageSigned',
+    payload: { signed: signRecord(genesis.hash, record, signer) },
+  }
+}
+
+/** 2.11: one fsynced storage commit, then the engine's head, then everyone is told. */
+async function commit(
+  effect: EffectOf<'commit'>,
+  run: ChainRun,
+  guard: SignGuard,
+): Promise<BlockStored> {
+  const { parent, committed, head } = effect
+  const write: BlockWrite = {
+    committed,
+    hash: head.hash,
+    ledgerChanges: changesSince(parent.ledger, head.ledger),
+  }
+  const stored = await run.ask<PersistBlock>(
+    'storage',
+    { type: 'storage.PersistBlock', payload: write },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  if (!stored.ok) throw dependencyTimeout('storage', stored.error.code)
+  await settleBlock(committed, head, run, guard)
+  return { type: 'chain.BlockStored', payload: { committed, head, guard: guard.view() } }
+}
+
+/** What follows a durable block. The engine's head may lag: its answer is not waited for. */
+async function settleBlock(
+  committed: CommittedBlock,
+  head: ChainHead,
+  run: ChainRun,
+  guard: SignGuard,
+): Promise<void> {
+  const { height } = head.header
+  void run
+    .ask(
+      'engine',
+      { type: 'engine.CommitPayload', payload: { hash: head.evm.hash, height } },
+      { timeoutMs: PERSIST_TIMEOUT_MS },
+    )
+    .then((result) => {
+      if (!result.ok)
+        run.log('warn', 'the engine did not commit', { code: result.error.code, height })
+    })
+  run.ports.views.publishHead({
+    head,
+    certificate: committed.certificate,
+    committedAtMs: run.clock.nowMs(),
+  })
+  await guard.compact(height)
+  run.log('info', 'block committed', {
+    height,
+    slot: head.header.slot,
+    view: committed.certificate.view,
+    hash: hashKey(head.hash).slice(0, 16),
+    transactions: committed.block.body.payload.transactions.length,
+    pegIns: committed.block.body.pegIns.length,
+    records: committed.block.body.records.length,
+    metric: CHAIN_METRICS.blocksCommitted,
+  })
+}
+
+/** Flow 4: certified blocks in order, executed one by one, stored together. */
+async function importBatch(
+  effect: EffectOf<'importBatch'>,
+  run: ChainRun,
+  guard: SignGuard,
+): Promise<BatchStored> {
+  const { genesis } = run.ports
+  const imported: { committed: CommittedBlock; head: ChainHead; write: BlockWrite }[] = []
+  let parent = effect.parent
+  let stopped: { code: string; fault: 'peer' | 'local' } | undefined
+  for (const committed of effect.blocks) {
+    const certified = blsCommitVerdict(genesis, parent, committed)
+    if (certified.kind !== 'valid') {
+      stopped = { code: certified.code, fault: 'peer' }
+      break
+    }
+    const { verdict, head } = await execute(parent, committed.block, run)
+    if (head === undefined) {
+      const code = verdict.kind === 'valid' ? 'NoHead' : verdict.code
+      stopped = { code, fault: verdict.kind === 'invalid' ? 'peer' : 'local' }
+      break
+    }
+    const write = {
+      committed,
+      hash: blockHash(committed.block.header),
+      ledgerChanges: changesSince(parent.ledger, head.ledger),
+    }
+    imported.push({ committed, head, write })
+    parent = head
+  }
+  const last = imported.at(-1)
+  if (last !== undefined) {
+    const stored = await run.ask<PersistBlockBatch>(
+      'storage',
+      {
+        type: 'storage.PersistBlockBatch',
+        payload: { blocks: imported.map(({ write }) => write) },
+      },
+      { timeoutMs: PERSIST_TIMEOUT_MS },
+    )
+    if (!stored.ok) throw dependencyTimeout('storage', stored.error.code)
+    for (const { committed, head } of imported) await settleBlock(committed, head, run, guard)
+  }
+  return {
+    type: 'chain.BatchStored',
+    payload: {
+      replyTo: effect.replyTo,
+      result: { height: parent.header.height, ...stopped },
+      ...(last && { last: { committed: last.committed, head: last.head } }),
+      guard: guard.view(),
+    },
+  }
+}
+
+/** 2.6: whoever speaks of a height that is committed here gets that block and its certificate. */
+async function answerCommitted(
+  effect: EffectOf<'answerCommitted'>,
+  run: ChainRun,
+): Promise<undefined> {
+  const { height, peer } = effect
+  const range = await run.ask<ReadBlocks>(
+    'storage',
+    { type: 'storage.ReadBlocks', payload: { from: height, count: 1, maxBytes: 16 * 1024 * 1024 } },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  const [committed] = range.ok ? range.value.payload.blocks : []
+  if (committed === undefined) return undefined
+  await run.tell('network', {
+    type: 'network.SendToPeer',
+    payload: { peer, message: { kind: 'committedBlock', value: committed } },
+  })
+  return undefined
+}
+
+async function note(effect: EffectOf<'note'>, run: ChainRun): Promise<undefined> {
+  run.log('debug', effect.event, { ...effect.fields })
+  run.ports.views.publishSnapshot(effect.snapshot)
+  if (effect.consensus !== undefined) run.ports.views.publishConsensus(effect.consensus)
+  return undefined
+}
+
+function dependencyTimeout(actor: string, code: string): Error {
+  return faultError(
+    'DependencyTimeout',
+    CHAIN_FAULTS.DependencyTimeout,
+    `${actor} did not answer: ${code}`,
+  )
+}

@@ -1,0 +1,16 @@
+import type { FaultClass } from '../../supervisor/index.ts'
+
+/** Faults of this room; the class decides what the supervisor does. */
+export const CHAIN_FAULTS = {
+  /** The store holds another chain than the genesis file names. */
+  ForeignChain: 'configuration',
+  /** The ledger's rows do not give the root that the head commits to. */
+  LedgerDamaged: 'configuration',
+  /** The engine cannot follow the chain: a block that was committed does not execute. */
+  EngineDiverged: 'logic',
+  /** Two certificates at one height (2.7): stop with the evidence. */
+  ConflictingCertificates: 'logic',
+  /** Storage or engine did not answer in time. */
+  DependencyTimeout: 'service',
+} as const satisfies Record<string, FaultClass>
+export type ChainFaultCode = keyof typeof CHAIN_FAULTS

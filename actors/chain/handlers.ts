@@ -1,0 +1,588 @@
+/**
+ * What the ChainActor makes of each message: consensus inputs go into core/pbft's driver, whose effects become effects of
+ * this actor; finished work comes back as messages and goes into the driver again.
+ */
+import {
+  type Block,
+  blockHash,
+  type CommittedBlock,
+  type ConsensusMessage,
+  hashKey,
+  type QuorumCertificate,
+  type TransactionProof,
+} from '../../core/block/index.ts'
+import { type ChainHead, validatorsAfter } from '../../core/chain/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import {
+  type Effect as DriverEffect,
+  type Input as DriverInput,
+  type DriverState,
+  type GuardRecord,
+  type GuardView,
+  slotAt,
+  snapshot,
+  step,
+} from '../../core/pbft/index.ts'
+import type { PegQueue } from '../../core/peg/index.ts'
+import type { ChainInbox } from '../../messages/index.ts'
+import {
+  type About,
+  after,
+  type Envelope,
+  fail,
+  type KernelEffect,
+  reply,
+  type Step,
+  tell,
+} from '../../supervisor/index.ts'
+import { CHAIN_FAULTS } from './errors.ts'
+import { MAX_CANDIDATES, MAX_QUEUED_OPERATIONS } from './limits.ts'
+
+export interface Candidate {
+  readonly block: Block
+  readonly head: ChainHead
+}
+
+/** Peg operations that wait for a block of ours. */
+export interface OperationQueue {
+  readonly headers: readonly Uint8Array[]
+  readonly pegIns: ReadonlyMap<string, PegQueue['pegIns'][number]>
+  readonly bookings: ReadonlyMap<string, TransactionProof>
+}
+
+export const EMPTY_QUEUE: OperationQueue = { headers: [], pegIns: new Map(), bookings: new Map() }
+
+export interface ChainContext {
+  readonly genesis: Genesis
+  readonly driver: DriverState
+  /** The committed head, durable. */
+  readonly head: ChainHead
+  /** Its certificate; undefined for the genesis block. */
+  readonly certificate: QuorumCertificate | undefined
+  /** Executed children of the head, by hash. */
+  readonly candidates: ReadonlyMap<string, Candidate>
+  readonly queue: OperationQueue
+  readonly feeRateSatPerKvb: number
+  /** Work under way, which decides the mode. */
+  readonly producing: boolean
+  readonly importing: number
+  /** A commit or a batch is being stored; a batch does not start beside either. */
+  readonly storing: boolean
+  readonly syncing: boolean
+}
+
+export type ChainEffect =
+  | {
+      readonly kind: 'produce'
+      readonly parent: ChainHead
+      readonly certificate: QuorumCertificate | undefined
+      readonly view: number
+      readonly slot: number
+      readonly queue: PegQueue
+      readonly feeRateSatPerKvb: number
+    }
+  | {
+      readonly kind: 'validate'
+      readonly parent: ChainHead
+      readonly block: Block
+      readonly hash: Uint8Array
+      readonly fresh: boolean
+    }
+  | { readonly kind: 'sign'; readonly record: GuardRecord }
+  | {
+      readonly kind: 'commit'
+      readonly parent: ChainHead
+      readonly committed: CommittedBlock
+      readonly head: ChainHead
+    }
+  | {
+      readonly kind: 'importBatch'
+      readonly parent: ChainHead
+      readonly blocks: readonly CommittedBlock[]
+      readonly replyTo: Envelope
+    }
+  | { readonly kind: 'answerCommitted'; readonly height: number; readonly peer: string }
+  | {
+      readonly kind: 'note'
+      readonly event: string
+      readonly fields: Readonly<Record<string, unknown>>
+      readonly consensus?: {
+        readonly height: number
+        readonly view: number
+        readonly proposer?: Uint8Array
+        readonly reason: string
+        readonly atMs: number
+      }
+      readonly snapshot: unknown
+    }
+
+type ChainStep = Step<ChainContext, ChainEffect>
+type AnyEffect = ChainEffect | KernelEffect
+
+export function handle(
+  context: ChainContext,
+  message: ChainInbox,
+  about: About<ChainInbox>,
+): ChainStep {
+  const { nowMs } = about
+  switch (message.type) {
+    case 'chain.SlotTick': {
+      const next = nextSlotTick(context.genesis, nowMs)
+      if (context.syncing) return { context, effects: [next] }
+      return withMode(drive(context, { kind: 'clock', nowMs }, nowMs, [next]), about)
+    }
+    case 'chain.ConsensusWake':
+      if (context.syncing) return { context }
+      return withMode(drive(context, { kind: 'clock', nowMs }, nowMs), about)
+    case 'chain.ConsensusMessageReceived': {
+      const { message: received, peer } = message.payload
+      const input: DriverInput = { kind: 'message', message: received, from: peer, nowMs }
+      return withMode(drive(context, input, nowMs), about)
+    }
+    case 'chain.PeerConnected':
+      return withMode(
+        drive(context, { kind: 'peerConnected', peer: message.payload.peer }, nowMs),
+        about,
+      )
+    case 'chain.ProcessBlock': {
+      const { committed, peer } = message.payload
+      const received: ConsensusMessage = { kind: 'committedBlock', value: committed }
+      const driven = drive(
+        context,
+        { kind: 'message', message: received, from: peer, nowMs },
+        nowMs,
+        [
+          reply(about.envelope, {
+            type: 'chain.BlockProcessed',
+            payload: {
+              imported: committed.block.header.height <= context.head.header.height,
+              height: context.head.header.height,
+            },
+          }),
+        ],
+      )
+      return withMode(driven, about)
+    }
+    case 'sync.ValidatedBlockBatch':
+      return withMode(beginBatch(context, message.payload.blocks, about.envelope), about)
+    case 'sync.SyncCompleted':
+      return withMode(drive({ ...context, syncing: false }, { kind: 'clock', nowMs }, nowMs), about)
+    case 'chain.BitcoinHeadersDetected':
+      return queued(context, { ...context.queue, headers: message.payload.headers })
+    case 'chain.FeeRateEstimated':
+      return { context: { ...context, feeRateSatPerKvb: message.payload.feeRateSatPerKvb } }
+    case 'bridge.PegInOperation': {
+      const { claim } = message.payload
+      const key = `${hashKey(claim.txid)}:${claim.vout}`
+      return queued(context, {
+        ...context.queue,
+        pegIns: bounded(context.queue.pegIns, key, message.payload),
+      })
+    }
+    case 'bridge.PegOutOperation': {
+      const { proof } = message.payload
+      const key = `${hashKey(proof.blockHash)}:${proof.transactionIndex}`
+      return queued(context, {
+        ...context.queue,
+        bookings: bounded(context.queue.bookings, key, proof),
+      })
+    }
+    case 'chain.BlockProduced': {
+      const { payload } = message
+      const done: ChainContext = { ...context, producing: false }
+      if ('code' in payload) {
+        const input: DriverInput = { kind: 'buildFailed', view: payload.view, code: payload.code }
+        return withMode(
+          drive(done, input, nowMs, [note(context, 'slot skipped', { reason: payload.code })]),
+          about,
+        )
+      }
+      const executed = remember(done, { block: payload.block, head: payload.head })
+      return withMode(
+        drive(executed, { kind: 'built', view: payload.view, block: payload.block }, nowMs),
+        about,
+      )
+    }
+    case 'chain.BlockValidated': {
+      const { hash, verdict, objects, candidate } = message.payload
+      const done: ChainContext = { ...context, importing: Math.max(0, context.importing - 1) }
+      const executed = candidate === undefined ? done : remember(done, candidate)
+      const notes =
+        verdict.kind === 'valid'
+          ? []
+          : [note(context, 'block not accepted', { hash: hashKey(hash), ...verdict })]
+      return withMode(
+        drive(executed, { kind: 'validated', hash, verdict, objects }, nowMs, notes),
+        about,
+      )
+    }
+    case 'chain.MessageSigned': {
+      const { payload } = message
+      const input: DriverInput =
+        'signed' in payload
+          ? { kind: 'signed', message: payload.signed }
+          : { kind: 'signRefused', record: payload.refused, code: payload.code }
+      return withMode(drive(context, input, nowMs), about)
+    }
+    case 'chain.BlockStored': {
+      const { committed, head, guard } = message.payload
+      return withMode(advance(context, committed, head, guard, nowMs), about)
+    }
+    case 'chain.BatchStored': {
+      const { replyTo, result, last, guard } = message.payload
+      const answered: AnyEffect = reply(replyTo, {
+        type: 'sync.BlockBatchImported',
+        payload: result,
+      })
+      if (last === undefined) {
+        return withMode({ context: { ...context, storing: false }, effects: [answered] }, about)
+      }
+      const stepped = advance(context, last.committed, last.head, guard, nowMs)
+      return withMode({ ...stepped, effects: [...(stepped.effects ?? []), answered] }, about)
+    }
+  }
+}
+
+/** Effects that change what is durable run one after another. */
+export function lane(effect: ChainEffect): string | undefined {
+  switch (effect.kind) {
+    case 'commit':
+    case 'importBatch':
+      return 'store'
+    case 'sign':
+      return 'sign'
+    case 'produce':
+    case 'validate':
+    case 'answerCommitted':
+    case 'note':
+      return undefined
+  }
+}
+
+/** The timer of the next slot; its message is told with the slot that it starts. */
+export function nextSlotTick(genesis: Genesis, nowMs: number): KernelEffect {
+  const { slotMs } = genesis.params
+  const slot = slotAt(nowMs, slotMs) + 1
+  const startedAtMs = slot * slotMs
+  return after(startedAtMs - nowMs, 'slot', {
+    type: 'chain.SlotTick',
+    payload: { slot, startedAtMs },
+  })
+}
+
+/** The driver's input for the height after `head`. */
+export function startHeight(
+  genesis: Genesis,
+  head: ChainHead,
+  guard: GuardView,
+  nowMs: number,
+): DriverInput {
+  return {
+    kind: 'startHeight',
+    context: {
+      height: head.header.height + 1,
+      parentHash: head.hash,
+      parentSlot: head.header.slot,
+      validators: validatorsAfter(genesis, head),
+    },
+    guard,
+    nowMs,
+  }
+}
+
+/** Feeds the driver and turns its effects into this actor's. */
+export function drive(
+  context: ChainContext,
+  input: DriverInput,
+  nowMs: number,
+  before: readonly AnyEffect[] = [],
+): ChainStep {
+  const stepped = step(context.driver, input)
+  let next: ChainContext = { ...context, driver: stepped.state }
+  const effects: AnyEffect[] = [...before]
+  for (const effect of stepped.effects) {
+    const performed = perform(next, effect, nowMs)
+    next = performed.context
+    effects.push(...performed.effects)
+  }
+  return { context: next, effects }
+}
+
+function perform(
+  context: ChainContext,
+  effect: DriverEffect,
+  nowMs: number,
+): { context: ChainContext; effects: readonly AnyEffect[] } {
+  const { head } = context
+  switch (effect.kind) {
+    case 'build':
+      return {
+        context: { ...context, producing: true },
+        effects: [
+          {
+            kind: 'produce',
+            parent: head,
+            certificate: context.certificate,
+            view: effect.view,
+            slot: effect.slot,
+            queue: pegQueue(context.queue),
+            feeRateSatPerKvb: context.feeRateSatPerKvb,
+          },
+        ],
+      }
+    case 'validate': {
+      const hash = blockHash(effect.block.header)
+      return {
+        context: { ...context, importing: context.importing + 1 },
+        effects: [
+          { kind: 'validate', parent: head, block: effect.block, hash, fresh: effect.fresh },
+        ],
+      }
+    }
+    case 'sign':
+      return { context, effects: [{ kind: 'sign', record: effect.record }] }
+    case 'broadcast':
+      return {
+        context,
+        effects: [
+          tell('network', { type: 'network.PropagateBlock', payload: { message: effect.message } }),
+        ],
+      }
+    case 'sendTo': {
+      const { peer, message } = effect
+      return {
+        context,
+        effects: [tell('network', { type: 'network.SendToPeer', payload: { peer, message } })],
+      }
+    }
+    case 'answerCommitted':
+      return {
+        context,
+        effects: [{ kind: 'answerCommitted', height: effect.height, peer: effect.peer }],
+      }
+    case 'commit': {
+      const { block, certificate } = effect
+      const candidate = context.candidates.get(hashKey(blockHash(block.header)))
+      if (candidate === undefined) throw new Error('a block was committed that was not executed')
+      const committed: CommittedBlock = { block, certificate }
+      return {
+        context: { ...context, storing: true },
+        effects: [{ kind: 'commit', parent: head, committed, head: candidate.head }],
+      }
+    }
+    case 'fetchBlock': {
+      const { height, hash } = effect
+      return {
+        context,
+        effects: [tell('network', { type: 'network.FetchBlock', payload: { height, hash } })],
+      }
+    }
+    case 'wake':
+      return {
+        context,
+        effects: [
+          after(Math.max(0, effect.atMs - nowMs), 'consensus', {
+            type: 'chain.ConsensusWake',
+            payload: { atMs: effect.atMs },
+          }),
+        ],
+      }
+    case 'behind': {
+      const height = head.header.height
+      return {
+        context,
+        effects: [
+          tell('sync', {
+            type: 'sync.SyncRequiredNotification',
+            payload: { height, targetHeight: effect.height, peer: '' },
+          }),
+        ],
+      }
+    }
+    case 'evidence':
+      return { context, effects: [note(context, 'equivocation', { ...effect.evidence })] }
+    case 'punish': {
+      const { peer, code } = effect
+      return {
+        context,
+        effects: [
+          tell('network', { type: 'network.PenalizePeer', payload: { peer, code, score: 20 } }),
+        ],
+      }
+    }
+    case 'halt':
+      return {
+        context,
+        effects: [
+          fail({
+            code: 'ConflictingCertificates',
+            faultClass: CHAIN_FAULTS.ConflictingCertificates,
+            reason: effect.reason,
+          }),
+        ],
+      }
+    case 'viewEntered': {
+      const { height, view, proposer, reason } = effect
+      return {
+        context,
+        effects: [
+          {
+            ...note(context, 'view entered', { height, view, reason }),
+            consensus: { height, view, proposer, reason, atMs: nowMs },
+          },
+        ],
+      }
+    }
+    case 'locked':
+      return {
+        context,
+        effects: [note(context, 'locked', { height: effect.height, view: effect.view })],
+      }
+  }
+}
+
+function note(
+  context: ChainContext,
+  event: string,
+  fields: Readonly<Record<string, unknown>>,
+): ChainEffect & { kind: 'note' } {
+  return { kind: 'note', event, fields, snapshot: snapshot(context.driver) }
+}
+
+/** The head moved: the next height begins, and those who follow are told. */
+function advance(
+  context: ChainContext,
+  committed: CommittedBlock,
+  head: ChainHead,
+  guard: GuardView,
+  nowMs: number,
+): ChainStep {
+  const { header } = head
+  const queue = withoutCommitted(context.queue, committed.block)
+  const next: ChainContext = {
+    ...context,
+    head,
+    certificate: committed.certificate,
+    candidates: new Map(),
+    queue,
+    storing: false,
+  }
+  const outpoints = committed.block.body.pegIns.map((item) => `${hashKey(item.txid)}:${item.vout}`)
+  const told: AnyEffect[] = [
+    tell('network', {
+      type: 'network.HeadAnnounced',
+      payload: { height: header.height, hash: head.hash },
+    }),
+    tell('bridge', {
+      type: 'chain.FinalizeBlock',
+      payload: { height: header.height, hash: head.hash, header, ledger: head.ledger },
+    }),
+  ]
+  if (outpoints.length > 0) {
+    told.push(
+      tell('bridge', {
+        type: 'bridge.PegInComplete',
+        payload: { outpoints, height: header.height },
+      }),
+    )
+  }
+  return drive(next, startHeight(context.genesis, head, guard, nowMs), nowMs, told)
+}
+
+function withoutCommitted(queue: OperationQueue, block: Block): OperationQueue {
+  const pegIns = new Map(queue.pegIns)
+  for (const item of block.body.pegIns) pegIns.delete(`${hashKey(item.txid)}:${item.vout}`)
+  const bookings = new Map(queue.bookings)
+  for (const { proofIndex } of block.body.bookings) {
+    const proof = block.body.proofs[proofIndex] as TransactionProof
+    bookings.delete(`${hashKey(proof.blockHash)}:${proof.transactionIndex}`)
+  }
+  // The headers are looked up anew after every block; those that were taken would no longer extend the tip.
+  const headers = block.body.bitcoinHeaders.length > 0 ? [] : queue.headers
+  return { headers, pegIns, bookings }
+}
+
+function beginBatch(
+  context: ChainContext,
+  blocks: readonly CommittedBlock[],
+  replyTo: Envelope,
+): ChainStep {
+  const height = context.head.header.height
+  const missing = blocks.filter((committed) => committed.block.header.height > height)
+  const answer = (code?: string): ChainStep => ({
+    context,
+    effects: [
+      reply(replyTo, {
+        type: 'sync.BlockBatchImported',
+        payload: code === undefined ? { height } : { height, code, fault: 'local' as const },
+      }),
+    ],
+  })
+  if (missing.length === 0) return answer()
+  if (context.storing) return answer('ChainBusy')
+  return {
+    context: { ...context, storing: true, syncing: true },
+    effects: [{ kind: 'importBatch', parent: context.head, blocks: missing, replyTo }],
+  }
+}
+
+function queued(context: ChainContext, queue: OperationQueue): ChainStep {
+  return { context: { ...context, queue } }
+}
+
+/** A map with one more entry, unless it is full. */
+function bounded<V>(map: ReadonlyMap<string, V>, key: string, value: V): ReadonlyMap<string, V> {
+  if (!map.has(key) && map.size >= MAX_QUEUED_OPERATIONS) return map
+  return new Map(map).set(key, value)
+}
+
+function remember(context: ChainContext, candidate: Candidate): ChainContext {
+  if (!isChild(context, candidate)) return context
+  const candidates = new Map(context.candidates)
+  if (candidates.size >= MAX_CANDIDATES) {
+    const [oldest] = candidates.keys()
+    candidates.delete(oldest as string)
+  }
+  candidates.set(hashKey(candidate.head.hash), candidate)
+  return { ...context, candidates }
+}
+
+/** An execution that ended after its height was decided is of no use. */
+function isChild(context: ChainContext, candidate: Candidate): boolean {
+  return candidate.head.header.height === context.head.header.height + 1
+}
+
+function pegQueue(queue: OperationQueue): PegQueue {
+  return {
+    headers: [...queue.headers],
+    pegIns: [...queue.pegIns.values()],
+    bookings: [...queue.bookings.values()],
+  }
+}
+
+/** The events that lead the machine from where it is to what the work under way makes it. */
+function withMode(stepped: ChainStep, about: About<ChainInbox>): ChainStep {
+  const { context } = stepped
+  const events: string[] = []
+  let state = about.state
+  const go = (event: string, to: string) => {
+    events.push(event)
+    state = to
+  }
+  const wanted = wantedMode(context)
+  if (state === 'Syncing' && wanted !== 'Syncing') go('CAUGHT_UP', 'Active')
+  if (state === 'Producing' && wanted !== 'Producing') go('BLOCK_PRODUCED', 'Active')
+  if (state === 'Importing' && wanted !== 'Importing') go('BLOCK_IMPORTED', 'Active')
+  if (state === 'Active') {
+    if (wanted === 'Syncing') go('FELL_BEHIND', 'Syncing')
+    if (wanted === 'Producing') go('ASSIGNED_SLOT', 'Producing')
+    if (wanted === 'Importing') go('RECEIVED_BLOCK', 'Importing')
+  }
+  return events.length === 0 ? stepped : { ...stepped, event: events }
+}
+
+function wantedMode(context: ChainContext): 'Syncing' | 'Producing' | 'Importing' | 'Active' {
+  if (context.syncing) return 'Syncing'
+  if (context.producing) return 'Producing'
+  return context.importing > 0 ? 'Importing' : 'Active'
+}

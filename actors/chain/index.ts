@@ -1,0 +1,105 @@
+/**
+ * The ChainActor: it proposes, votes, imports and commits. Consensus itself is core/pbft's driver, block rules are
+ * core/chain's; this room says when they run and in which order their outcome becomes durable (protocol §2.11).
+ * States: the seeds' diagram. A restart finds its place from store, guard and engine alone.
+ */
+import { blsSuite, createDriver } from '../../core/pbft/index.ts'
+import type { ChainInbox } from '../../messages/index.ts'
+import type { ActorDefinition } from '../../supervisor/index.ts'
+import { type ChainResources, perform } from './effects.ts'
+import {
+  type ChainContext,
+  type ChainEffect,
+  drive,
+  EMPTY_QUEUE,
+  handle,
+  lane,
+  nextSlotTick,
+  startHeight,
+} from './handlers.ts'
+import { MAILBOX_CAPACITY } from './limits.ts'
+import { chainMachine } from './machine.ts'
+import type { ChainPorts } from './port.ts'
+import { loadHead, replayEngine } from './start.ts'
+
+export type {
+  ChainPorts,
+  ChainViewSink,
+  ConsensusStatus,
+  PublishedHead,
+  SignGuard,
+  ValidatorKey,
+} from './port.ts'
+
+export type ChainActor = ActorDefinition<ChainContext, ChainInbox, ChainEffect, ChainPorts>
+
+/** A new definition per node: it holds the guard that its incarnation has open. */
+export function chainActor(): ChainActor {
+  let resources: ChainResources | undefined
+  return {
+    name: 'chain',
+    machine: chainMachine,
+    mailbox: { capacity: MAILBOX_CAPACITY },
+    async init(run) {
+      const { genesis, validator, views } = run.ports
+      const { head, committed } = await loadHead(run)
+      await replayEngine(run, head)
+      const guard = await run.ports.openGuard(head.header.height)
+      resources = { guard }
+      views.publishHead({
+        head,
+        committedAtMs: run.clock.nowMs(),
+        ...(committed && { certificate: committed.certificate }),
+      })
+      const nowMs = run.clock.nowMs()
+      const driver = createDriver({
+        genesisHash: genesis.hash,
+        slotMs: genesis.params.slotMs,
+        suite: blsSuite,
+        ...(validator && { self: validator.blsKey }),
+      })
+      const context: ChainContext = {
+        genesis,
+        driver,
+        head,
+        certificate: committed?.certificate,
+        candidates: new Map(),
+        queue: EMPTY_QUEUE,
+        feeRateSatPerKvb: genesis.params.minFeeRateSatPerKvb,
+        producing: false,
+        importing: 0,
+        storing: false,
+        syncing: false,
+      }
+      const input = startHeight(genesis, head, guard.view(), nowMs)
+      const started = drive(context, input, nowMs, [
+        nextSlotTick(genesis, nowMs),
+        {
+          kernel: 'tell',
+          to: 'bridge',
+          message: {
+            type: 'chain.FinalizeBlock',
+            payload: {
+              height: head.header.height,
+              hash: head.hash,
+              header: head.header,
+              ledger: head.ledger,
+            },
+          },
+        },
+      ])
+      run.log('info', 'chain loaded', { height: head.header.height })
+      return { ...started, event: ['GENESIS_LOADED', 'CAUGHT_UP'] }
+    },
+    handle,
+    lane,
+    perform(effect, run) {
+      if (resources === undefined) throw new Error('an effect ran before the actor was initialised')
+      return perform(effect, run, resources)
+    },
+    async stop() {
+      await resources?.guard.close()
+      resources = undefined
+    },
+  }
+}

@@ -1,0 +1,22 @@
+/** Bounds of this room. */
+
+/** Waiting messages per priority class. */
+export const MAILBOX_CAPACITY = 4_096
+
+/** BP-6: a template must be there this long after the slot's start, or the slot is skipped. */
+export const BUILD_BUDGET_MS = 500
+
+/** Deadline of one execution by the engine. */
+export const EXECUTE_TIMEOUT_MS = 30_000
+
+/** Deadline of the bridge's answer about a proposal; later means: build without peg items, or abstain. */
+export const PEG_CHECK_TIMEOUT_MS = 300
+
+/** Deadline of a durable write. */
+export const PERSIST_TIMEOUT_MS = 30_000
+
+/** Approved deposits, and bookings, that wait for a block; more are refused and come again. */
+export const MAX_QUEUED_OPERATIONS = 1_024
+
+/** Executed blocks that wait for a decision. */
+export const MAX_CANDIDATES = 64

@@ -1,0 +1,9 @@
+/** Metrics of this room; `alys_` names where they mean what Alys' do (OP-4). */
+export const CHAIN_METRICS = {
+  blocksProduced: 'alys_aura_produced_blocks_total',
+  blocksCommitted: 'millrace_blocks_committed_total',
+  viewChanges: 'millrace_view_changes_total',
+  slotsSkipped: 'millrace_slots_skipped_total',
+  evidence: 'millrace_evidence_total',
+  commitSeconds: 'millrace_commit_seconds',
+} as const

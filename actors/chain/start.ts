@@ -1,0 +1,124 @@
+/** How the ChainActor finds its place again: store → ledger → engine replay → driver (design §3, SY-12). */
+import { type CommittedBlock, hashKey } from '../../core/block/index.ts'
+import {
+  type ChainHead,
+  feeRateWindow,
+  genesisHead,
+  headFromStored,
+} from '../../core/chain/index.ts'
+import { ledgerFromRows, ledgerRoot } from '../../core/ledger/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
+import type {
+  CommitPayload,
+  EngineHead,
+  EngineStatus,
+  ExecutePayload,
+  LoadChain,
+  ReadBlocks,
+} from '../../messages/index.ts'
+import { faultError } from '../../supervisor/index.ts'
+import type { ChainRun } from './effects.ts'
+import { CHAIN_FAULTS, type ChainFaultCode } from './errors.ts'
+import { EXECUTE_TIMEOUT_MS, PERSIST_TIMEOUT_MS } from './limits.ts'
+
+export interface StartingPoint {
+  readonly head: ChainHead
+  readonly committed: CommittedBlock | undefined
+}
+
+/** The durable head with its ledger, checked against the roots that it commits to. */
+export async function loadHead(run: ChainRun): Promise<StartingPoint> {
+  const { genesis } = run.ports
+  const origin = genesisHead(genesis)
+  const loaded = await run.ask<LoadChain>(
+    'storage',
+    { type: 'storage.LoadChain', payload: {} },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  if (!loaded.ok) throw fault('DependencyTimeout', `storage: ${loaded.error.code}`)
+  const { head: committed, ledgerRows } = loaded.value.payload
+  if (committed === undefined) return { head: origin, committed: undefined }
+  const { header } = committed.block
+  if (!equalBytes(header.paramsHash, genesis.paramsHash)) {
+    throw fault('ForeignChain', 'the store belongs to another genesis file')
+  }
+  const ledger = ledgerFromRows(genesis, ledgerRows)
+  if (!equalBytes(ledgerRoot(ledger), header.ledgerRoot)) {
+    throw fault('LedgerDamaged', `ledger rows do not give the root of block ${header.height}`)
+  }
+  const window = feeRateWindow(genesis.validators.length)
+  const first = Math.max(1, header.height - window + 1)
+  const blocks = await readBlocks(run, first, header.height - first + 1)
+  const rates = blocks.map(({ block }) => block.header.feeRateSatPerKvb)
+  const feeRates = first === 1 ? [...origin.feeRates, ...rates].slice(-window) : rates
+  return { head: headFromStored(committed, ledger, feeRates), committed }
+}
+
+/** The engine's durable head may lag: what it misses is executed again. It can never lead. */
+export async function replayEngine(run: ChainRun, head: ChainHead): Promise<void> {
+  const status = await run.ask<EngineStatus>(
+    'engine',
+    { type: 'engine.EngineStatus', payload: {} },
+    { timeoutMs: EXECUTE_TIMEOUT_MS },
+  )
+  if (!status.ok) throw fault('DependencyTimeout', `engine: ${status.error.code}`)
+  if (status.value.type !== 'engine.EngineHead') {
+    throw fault('DependencyTimeout', status.value.payload.reason)
+  }
+  const engine: EngineHead['payload'] = status.value.payload
+  if (engine.number > head.evm.number) {
+    throw fault(
+      'EngineDiverged',
+      `the engine is at ${engine.number}, the chain at ${head.evm.number}`,
+    )
+  }
+  let next = engine.number + 1
+  while (next <= head.evm.number) {
+    const blocks = await readBlocks(run, next, Math.min(64, head.evm.number - next + 1))
+    if (blocks.length === 0) throw fault('EngineDiverged', `block ${next} is not stored`)
+    for (const committed of blocks) await replayBlock(run, committed)
+    next += blocks.length
+  }
+}
+
+async function replayBlock(run: ChainRun, { block }: CommittedBlock): Promise<void> {
+  const { payload } = block.body
+  const executed = await run.ask<ExecutePayload>(
+    'engine',
+    { type: 'engine.ExecutePayload', payload: { payload } },
+    { timeoutMs: EXECUTE_TIMEOUT_MS },
+  )
+  if (!executed.ok) throw fault('DependencyTimeout', `engine: ${executed.error.code}`)
+  const { value } = executed
+  if (value.type !== 'engine.ExecutionResult' || value.payload.status !== 'VALID') {
+    const height = block.header.height
+    throw fault('EngineDiverged', `block ${height} ${hashKey(payload.blockHash)} does not execute`)
+  }
+  const committed = await run.ask<CommitPayload>(
+    'engine',
+    {
+      type: 'engine.CommitPayload',
+      payload: { hash: payload.blockHash, height: block.header.height },
+    },
+    { timeoutMs: EXECUTE_TIMEOUT_MS },
+  )
+  if (!committed.ok) throw fault('DependencyTimeout', `engine: ${committed.error.code}`)
+}
+
+async function readBlocks(
+  run: ChainRun,
+  from: number,
+  count: number,
+): Promise<readonly CommittedBlock[]> {
+  const range = await run.ask<ReadBlocks>(
+    'storage',
+    { type: 'storage.ReadBlocks', payload: { from, count, maxBytes: 16 * 1024 * 1024 } },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  if (!range.ok) throw fault('DependencyTimeout', `storage: ${range.error.code}`)
+  return range.value.payload.blocks
+}
+
+function fault(code: ChainFaultCode, reason: string): Error {
+  return faultError(code, CHAIN_FAULTS[code], reason)
+}

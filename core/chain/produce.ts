@@ -1,0 +1,121 @@
+/** What a proposer does, with the same functions that check it (C-4): plan, let the engine build, seal. */
+import {
+  type Block,
+  type BlockBody,
+  blockHash,
+  bodyRoot,
+  type ExecutionPayload,
+  evidenceRoot,
+  hashMembers,
+  hashValidators,
+  mixRandao,
+  type QuorumCertificate,
+  type Withdrawal,
+} from '../block/index.ts'
+import { type Ledger, ledgerRoot } from '../ledger/index.ts'
+import { err, type Genesis, ok, type Result } from '../params/index.ts'
+import { assemble, beginBlock, type PegQueue } from '../peg/index.ts'
+import {
+  type ExecutionEffects,
+  headAfter,
+  type InvalidBlock,
+  ledgerAfter,
+  nextGasLimit,
+  pegContext,
+  slotTimestamp,
+} from './check.ts'
+import { type ChainHead, GENESIS_CERTIFICATE, validatorsAfter } from './head.ts'
+
+export type PegItems = Pick<
+  BlockBody,
+  'bitcoinHeaders' | 'proofs' | 'bookings' | 'pegIns' | 'records'
+>
+
+/** A block before its execution: what it will carry and what the engine is asked for. */
+export interface BlockPlan {
+  readonly slot: number
+  readonly items: PegItems
+  readonly ledger: Ledger
+  readonly withdrawals: readonly Withdrawal[]
+  readonly timestamp: number
+  readonly prevRandao: Uint8Array
+  readonly gasLimit: number
+  readonly feeRateSatPerKvb: number
+  readonly randaoReveal: Uint8Array
+}
+
+export interface BlockAuthor {
+  readonly blsKey: Uint8Array
+  readonly address: Uint8Array
+}
+
+const NO_ITEMS: PegItems = { bitcoinHeaders: [], proofs: [], bookings: [], pegIns: [], records: [] }
+
+/** What the next block of `slot` carries; peg items only in a block of view 0 (4.0). */
+export function planBlock(
+  genesis: Genesis,
+  parent: ChainHead,
+  slot: number,
+  queue: PegQueue | undefined,
+  feeRateSatPerKvb: number,
+  randaoReveal: Uint8Array,
+): Result<BlockPlan, InvalidBlock> {
+  const context = pegContext(genesis, parent, slot, feeRateSatPerKvb)
+  const withPeg = queue !== undefined && slot === context.viewZeroSlot
+  const items = withPeg ? assemble(parent.ledger, context, queue).items : NO_ITEMS
+  const begun = beginBlock(parent.ledger, context, items)
+  if (!begun.ok) return err(begun.error)
+  return ok({
+    slot,
+    items,
+    ledger: begun.value.ledger,
+    withdrawals: begun.value.withdrawals,
+    timestamp: slotTimestamp(slot, genesis.params.slotMs),
+    prevRandao: mixRandao(parent.evm.prevRandao, randaoReveal),
+    gasLimit: nextGasLimit(parent.evm.gasLimit, genesis.params.gasLimit),
+    feeRateSatPerKvb,
+    randaoReveal,
+  })
+}
+
+/**
+ * The block of a plan and its payload. Its signature is zero: the author signs after the guard recorded the proposal.
+ */
+export function sealBlock(
+  genesis: Genesis,
+  parent: ChainHead,
+  parentCertificate: QuorumCertificate | undefined,
+  plan: BlockPlan,
+  author: BlockAuthor,
+  payload: ExecutionPayload,
+  effects: ExecutionEffects,
+): Result<{ block: Block; head: ChainHead }, InvalidBlock> {
+  const height = parent.header.height + 1
+  const ledger = ledgerAfter(genesis, plan.ledger, height, payload, effects)
+  if (!ledger.ok) return ledger
+  const body: BlockBody = {
+    parentCertificate: parentCertificate ?? GENESIS_CERTIFICATE,
+    ...plan.items,
+    evidence: [],
+    payload,
+  }
+  const header = {
+    height,
+    slot: plan.slot,
+    author: author.blsKey,
+    parentHash: parent.hash,
+    bodyRoot: bodyRoot(body),
+    evmBlockHash: payload.blockHash,
+    ledgerRoot: ledgerRoot(ledger.value),
+    paramsHash: genesis.paramsHash,
+    validatorsHash: parent.header.nextValidatorsHash,
+    nextValidatorsHash: hashValidators(validatorsAfter(genesis, parent)),
+    membersHash: hashMembers(0, genesis.memberThreshold, genesis.members),
+    evidenceRoot: evidenceRoot(body.evidence),
+    feeRateSatPerKvb: plan.feeRateSatPerKvb,
+    randaoReveal: plan.randaoReveal,
+  }
+  const hash = blockHash(header)
+  const block: Block = { header, body, signature: new Uint8Array(96) }
+  return ok({ block, head: headAfter(genesis, parent, block, hash, ledger.value) })
+}
