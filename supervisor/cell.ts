@@ -494,10 +494,17 @@ export class Cell {
   /** Results and timers: past the capacity, for what was begun must be able to end. */
   private toSelf(message: Message, stamp: Stamp, incarnation: number): Letter {
     const letter = this.kernel.letter(message, stamp, 0, incarnation)
-    if (letter.row.coalesce) this.mailbox.offer(letter)
+    if (letter.row.coalesce && this.mailbox.supersede(letter)) this.superseded()
     else this.mailbox.push(letter)
     this.wake()
     return letter
+  }
+
+  /** A letter was replaced by a newer one of its type before it was taken. */
+  superseded(): void {
+    const old = this.mailbox.evicted as Letter
+    if (old.timer !== undefined) this.incarnation.timerTaken(old.timer)
+    if (old.askId !== 0) this.kernel.asks.fail(old.askId, 'MailboxFull')
   }
 
   /** Starts an effect, or puts it into its lane behind the one that runs. */

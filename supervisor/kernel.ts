@@ -97,7 +97,7 @@ export class Kernel {
         cell.wake()
         return ADMITTED
       case 'coalesced':
-        this.asks.fail((cell.mailbox.evicted as Letter).askId, 'MailboxFull')
+        cell.superseded()
         return ADMITTED
       case 'evicted':
         this.dropped(cell, cell.mailbox.evicted as Letter, 'DropOldest')

@@ -41,7 +41,7 @@ const STARTS = [0, WATERMARKS.warning, WATERMARKS.critical, WATERMARKS.blocked]
 export class Mailbox {
   /** Letters that wait, of all classes. */
   depth = 0
-  /** The letter that the last offer pushed out, if it did. */
+  /** The letter that was pushed out or replaced last. */
   evicted: Letter | undefined = undefined
   private readonly rings: Ring[] = []
   private readonly capacities: number[]
@@ -90,15 +90,7 @@ export class Mailbox {
   /** Offers a letter under the policy of its type. `full`: its producer blocks, see `wait`. */
   offer(letter: Letter): Admission {
     const row = letter.row
-    if (row.coalesce) {
-      const old = this.latest.get(row.type)
-      if (old !== undefined) {
-        this.ring(row.rank).replace(old, letter)
-        this.latest.set(row.type, letter)
-        this.evicted = old
-        return 'coalesced'
-      }
-    }
+    if (row.coalesce && this.supersede(letter)) return 'coalesced'
     const ring = this.ring(row.rank)
     const blocked = this.waiting > 0 && this.waitersOf(row.rank) > 0
     if (!blocked && ring.count < this.capacityOf(row.rank)) {
@@ -122,6 +114,20 @@ export class Mailbox {
         return 'evicted'
       }
     }
+  }
+
+  /**
+   * Puts a letter of a coalescing type in the place of the one that waits; false when none does. A result of
+   * one incarnation and a message from elsewhere do not replace each other, for only the latter survives a restart.
+   */
+  supersede(letter: Letter): boolean {
+    const { row } = letter
+    const old = this.latest.get(row.type)
+    if (old === undefined || old.incarnation !== letter.incarnation) return false
+    this.ring(row.rank).replace(old, letter)
+    this.latest.set(row.type, letter)
+    this.evicted = old
+    return true
   }
 
   /** Lets a producer wait for room, in order; false when too many wait already. */

@@ -7,6 +7,10 @@ import type { Letter } from './letter.ts'
 
 const FIRST_SIZE = 16
 
+/** Its own type allows it, it is no result of the actor's own doing, and it is not on its second try. */
+const isEvictable = (letter: Letter): boolean =>
+  letter.row.overflow === 'dropOldest' && letter.incarnation === 0 && letter.crashes === 0
+
 export class Ring {
   /** Letters in it, holes not counted. */
   count = 0
@@ -59,8 +63,7 @@ export class Ring {
     for (; this.evictFrom < this.tail; this.evictFrom += 1) {
       const at = this.evictFrom & (this.slots.length - 1)
       const letter = this.slots[at]
-      if (letter === undefined || letter.row.overflow !== 'dropOldest' || letter.crashes > 0)
-        continue
+      if (letter === undefined || !isEvictable(letter)) continue
       this.slots[at] = undefined
       this.count -= 1
       return letter
