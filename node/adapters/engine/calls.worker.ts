@@ -1,0 +1,42 @@
+/** Read-only EVM calls, apart from the engine's thread: a slow call delays other calls and no block. */
+import { workerData } from 'piscina'
+import type { ExecutionPayload } from '../../../core/block/index.ts'
+import {
+  type AccessListResult,
+  type CallRequest,
+  type CallResult,
+  callReadOnly,
+  createAccessList,
+  createChainEvm,
+  type EstimateResult,
+  estimateGas,
+} from '../../../vm/evm/index.ts'
+import { openEngineDatabase } from './store.ts'
+import type { CallsWorkerData } from './wire.ts'
+
+const { directory, chainId } = workerData as CallsWorkerData
+const database = openEngineDatabase(directory, 'read')
+const chain = await createChainEvm(chainId)
+
+export function call(request: CallRequest): Promise<CallResult> {
+  const { view, latest } = state()
+  return callReadOnly(chain, view, latest, request)
+}
+
+export function estimate(request: CallRequest): Promise<EstimateResult> {
+  const { view, latest } = state()
+  return estimateGas(chain, view, latest, request)
+}
+
+export function accessList(request: CallRequest): Promise<AccessListResult> {
+  const { view, latest } = state()
+  return createAccessList(chain, view, latest, request)
+}
+
+function state() {
+  if ('code' in database) throw new Error(database.reason)
+  const head = database.head()
+  const latest = head && database.payloadAt(head.number)
+  if (latest === undefined) throw new Error('the state holds no block')
+  return { view: database.view(), latest: latest as ExecutionPayload }
+}

@@ -1,0 +1,58 @@
+/** The engine's thread: it alone writes the EVM state. One task at a time, in the order in which they were given. */
+import { workerData } from 'piscina'
+import {
+  type CommitReply,
+  Engine,
+  type ExecuteReply,
+  type OpenReply,
+} from '../../../vm/evm/index.ts'
+import { type EngineStoreFault, openEngineDatabase } from './store.ts'
+import {
+  type EngineWorkerData,
+  type PackedBuildReply,
+  type PackedBuildRequest,
+  type PackedExecuteRequest,
+  packPayload,
+  unpackBuild,
+  unpackExecute,
+} from './wire.ts'
+
+export type OpenResult = OpenReply | ({ readonly status: 'REFUSED' } & EngineStoreFault)
+
+const { directory, genesis } = workerData as EngineWorkerData
+const database = openEngineDatabase(directory, 'write')
+const opened = 'code' in database ? undefined : await Engine.open(database, genesis, Date.now)
+
+export function open(): OpenResult {
+  return 'code' in database ? { status: 'REFUSED', ...database } : (opened as Opened).reply
+}
+
+export async function build(request: PackedBuildRequest): Promise<PackedBuildReply> {
+  const reply = await engine().build(unpackBuild(request))
+  return reply.status === 'BUILT' ? { ...reply, payload: packPayload(reply.payload) } : reply
+}
+
+export function execute(request: PackedExecuteRequest): Promise<ExecuteReply> {
+  return engine().execute(unpackExecute(request))
+}
+
+export function commit({ hash }: { readonly hash: Uint8Array }): Promise<CommitReply> {
+  return engine().commit(hash)
+}
+
+export async function close(): Promise<void> {
+  if (!('code' in database)) await database.close()
+}
+
+export function memory(): { readonly heapUsedBytes: number; readonly externalBytes: number } {
+  const { heapUsed, external } = process.memoryUsage()
+  return { heapUsedBytes: heapUsed, externalBytes: external }
+}
+
+type Opened = Awaited<ReturnType<typeof Engine.open>>
+
+function engine(): Engine {
+  if (opened === undefined || opened.reply.status !== 'OPEN')
+    throw new Error('the engine is not open')
+  return opened.engine
+}

@@ -1,0 +1,188 @@
+/**
+ * The embedded engine: one thread that owns the EVM state on LMDB, a small pool for calls and one for the recovery of
+ * senders. Reads of committed blocks and accounts go to the same files from the thread that asks. A thread that dies is
+ * replaced and opens the state at its durable head; its candidates are executed again when they are asked for.
+ */
+import { Piscina } from 'piscina'
+import {
+  type AccessListResult,
+  type BuildReply,
+  type BuildRequest,
+  type CallRequest,
+  type CallResult,
+  ChainReads,
+  type CommitReply,
+  type EngineHead,
+  type EstimateResult,
+  type EvmGenesis,
+  type ExecuteReply,
+  type ExecuteRequest,
+  StateReads,
+} from '../../../vm/evm/index.ts'
+import type { OpenResult } from './engine.worker.ts'
+import { buffersOf, type PackedBytes, packBytes, unpackBytes } from './packing.ts'
+import { type EngineDatabase, openEngineDatabase } from './store.ts'
+import {
+  type CallsWorkerData,
+  type EngineWorkerData,
+  type PackedBuildReply,
+  packBuild,
+  packExecute,
+  unpackPayload,
+} from './wire.ts'
+
+/** What the node asks of the embedded engine. */
+export interface ExecutionEngine {
+  /** Durable head when it was opened. */
+  readonly openedAt: EngineHead
+  /** Hash of block 0. */
+  readonly genesisHash: Uint8Array
+  build(request: BuildRequest): Promise<BuildReply>
+  execute(request: ExecuteRequest): Promise<ExecuteReply>
+  /** Resolves when the block and its uncommitted ancestors are on disk. */
+  commit(hash: Uint8Array): Promise<CommitReply>
+  /** Senders by position; undefined where a transaction is malformed or no key fits. */
+  recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>
+  /** Committed blocks, transactions, receipts, logs. */
+  readonly blocks: ChainReads
+  /** Accounts at the latest committed block. */
+  readonly state: StateReads
+  call(request: CallRequest): Promise<CallResult>
+  estimateGas(request: CallRequest): Promise<EstimateResult>
+  createAccessList(request: CallRequest): Promise<AccessListResult>
+  close(): Promise<void>
+}
+
+export type EngineOptions = {
+  readonly directory: string
+  readonly genesis: EvmGenesis
+  /** Threads for calls [1]; started when they are needed. */
+  readonly callThreads?: number
+  /** Threads for recovery [1]; started when they are needed. */
+  readonly recoveryThreads?: number
+}
+
+export type EngineRefused = {
+  readonly status: 'REFUSED'
+  readonly code: string
+  readonly reason: string
+}
+
+const MAX_WAITING_BLOCKS = 64
+const MAX_WAITING_CALLS = 256
+const MAX_WAITING_RECOVERIES = 1024
+/** Idle threads of the small pools are given back after this. */
+const IDLE_MS = 10_000
+
+export async function openEngine(
+  options: EngineOptions,
+): Promise<{ readonly status: 'OPEN'; readonly engine: ExecutionEngine } | EngineRefused> {
+  const { directory, genesis } = options
+  const workerData: EngineWorkerData = { directory, genesis }
+  const writer = new Piscina({
+    filename: workerPath('engine'),
+    workerData,
+    minThreads: 1,
+    maxThreads: 1,
+    maxQueue: MAX_WAITING_BLOCKS,
+  })
+  const reply: OpenResult = await writer.run(undefined, { name: 'open' })
+  if (reply.status === 'REFUSED') {
+    await writer.destroy()
+    return reply
+  }
+  const database = openEngineDatabase(directory, 'read')
+  if ('code' in database) {
+    await writer.destroy()
+    return { status: 'REFUSED', ...database }
+  }
+  return { status: 'OPEN', engine: new EmbeddedEngine(options, reply, writer, database) }
+}
+
+function workerPath(name: string): string {
+  return new URL(`./${name}.worker.ts`, import.meta.url).href
+}
+
+class EmbeddedEngine implements ExecutionEngine {
+  readonly openedAt: EngineHead
+  readonly genesisHash: Uint8Array
+  readonly blocks: ChainReads
+  readonly state: StateReads
+  readonly #writer: Piscina
+  readonly #calls: Piscina
+  readonly #recovery: Piscina
+  readonly #database: EngineDatabase
+
+  constructor(
+    options: EngineOptions,
+    opened: Extract<OpenResult, { status: 'OPEN' }>,
+    writer: Piscina,
+    database: EngineDatabase,
+  ) {
+    const callsData: CallsWorkerData = {
+      directory: options.directory,
+      chainId: options.genesis.chainId,
+    }
+    this.openedAt = opened.head
+    this.genesisHash = opened.genesisHash
+    this.#writer = writer
+    this.#database = database
+    this.blocks = new ChainReads(database)
+    this.state = new StateReads(database.view())
+    this.#calls = pool('calls', options.callThreads ?? 1, MAX_WAITING_CALLS, callsData)
+    this.#recovery = pool('recover', options.recoveryThreads ?? 1, MAX_WAITING_RECOVERIES, null)
+  }
+
+  async build(request: BuildRequest): Promise<BuildReply> {
+    const packed = packBuild(request)
+    const transferList = buffersOf(packed.transactions, packed.senders)
+    const reply: PackedBuildReply = await this.#writer.run(packed, { name: 'build', transferList })
+    return reply.status === 'BUILT' ? { ...reply, payload: unpackPayload(reply.payload) } : reply
+  }
+
+  async execute(request: ExecuteRequest): Promise<ExecuteReply> {
+    const packed = packExecute(request)
+    const transferList = buffersOf(packed.payload.transactions, packed.senders)
+    return this.#writer.run(packed, { name: 'execute', transferList })
+  }
+
+  async commit(hash: Uint8Array): Promise<CommitReply> {
+    return this.#writer.run({ hash }, { name: 'commit' })
+  }
+
+  async recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    const packed = packBytes(raws)
+    const transferList = buffersOf(packed)
+    const senders: PackedBytes = await this.#recovery.run(packed, { name: 'recover', transferList })
+    return unpackBytes(senders).map((sender) => (sender.length === 0 ? undefined : sender))
+  }
+
+  async call(request: CallRequest): Promise<CallResult> {
+    return this.#calls.run(request, { name: 'call' })
+  }
+
+  async estimateGas(request: CallRequest): Promise<EstimateResult> {
+    return this.#calls.run(request, { name: 'estimate' })
+  }
+
+  async createAccessList(request: CallRequest): Promise<AccessListResult> {
+    return this.#calls.run(request, { name: 'accessList' })
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.run(undefined, { name: 'close' })
+    await Promise.all([this.#writer.destroy(), this.#calls.destroy(), this.#recovery.destroy()])
+    await this.#database.close()
+  }
+}
+
+function pool(name: string, threads: number, maxQueue: number, workerData: unknown): Piscina {
+  return new Piscina({
+    filename: workerPath(name),
+    workerData,
+    minThreads: 0,
+    maxThreads: threads,
+    maxQueue,
+    idleTimeout: IDLE_MS,
+  })
+}

@@ -1,0 +1,250 @@
+/**
+ * EVM state and blocks on LMDB: flat accounts, storage and code, trie nodes by path, and the blocks with what is looked up
+ * about them. One environment in one directory; the engine's worker is its only writer, readers open it again.
+ */
+import { mkdirSync } from 'node:fs'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import type { ExecutionPayload } from '../../../core/block/index.ts'
+import { concatBytes, toHex, uint32be } from '../../../crypto/index.ts'
+import {
+  type BlockSource,
+  decodeAccount,
+  decodeStoredPayload,
+  decodeStoredReceipts,
+  EMPTY_BYTES,
+  type EngineHead,
+  type EngineStore,
+  encodeAccount,
+  encodeStoredPayload,
+  encodeStoredReceipts,
+  type Receipt,
+  type StateDelta,
+  type StateView,
+  type StoredBlock,
+  type TransactionPosition,
+} from '../../../vm/evm/index.ts'
+
+/** Layout version; a store of another version is refused. */
+const LAYOUT = 1
+const ADDRESS_BYTES = 20
+
+type Bytes = Database<Uint8Array, Uint8Array>
+type ByHeight = Database<Uint8Array, number>
+
+type Tables = {
+  readonly root: RootDatabase
+  readonly meta: Database<Uint8Array, string>
+  readonly accounts: Bytes
+  readonly storage: Bytes
+  readonly code: Bytes
+  readonly nodes: Bytes
+  readonly payloads: ByHeight
+  readonly receipts: ByHeight
+  readonly blooms: ByHeight
+  readonly senders: ByHeight
+  readonly hashes: ByHeight
+  readonly heights: Bytes
+  readonly transactions: Bytes
+}
+
+export type EngineDatabase = EngineStore & BlockSource & { close(): Promise<void> }
+
+export type EngineStoreFault = { readonly code: 'LayoutMismatch'; readonly reason: string }
+
+/** Opens the state in `directory`; the writer creates it when there is none. */
+export function openEngineDatabase(
+  directory: string,
+  mode: 'write' | 'read',
+): EngineDatabase | EngineStoreFault {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const tables = openTables(directory, mode)
+  const layout = tables.meta.get('layout')
+  if (layout === undefined && mode === 'write') {
+    tables.meta.putSync('layout', Uint8Array.of(LAYOUT))
+  } else if (layout?.[0] !== LAYOUT) {
+    void tables.root.close()
+    return { code: 'LayoutMismatch', reason: `layout ${layout?.[0]}, this program knows ${LAYOUT}` }
+  }
+  return new LmdbEngineStore(tables)
+}
+
+function openTables(directory: string, mode: 'write' | 'read'): Tables {
+  const root = open({
+    path: directory,
+    maxDbs: 16,
+    overlappingSync: false,
+    readOnly: mode === 'read',
+  })
+  const bytes = (name: string): Bytes =>
+    root.openDB({ name, encoding: 'binary', keyEncoding: 'binary' })
+  const byHeight = (name: string): ByHeight =>
+    root.openDB({ name, encoding: 'binary', keyEncoding: 'uint32' })
+  return {
+    root,
+    meta: root.openDB({ name: 'meta', encoding: 'binary' }),
+    accounts: bytes('accounts'),
+    storage: bytes('storage'),
+    code: bytes('code'),
+    nodes: bytes('nodes'),
+    payloads: byHeight('payloads'),
+    receipts: byHeight('receipts'),
+    blooms: byHeight('blooms'),
+    senders: byHeight('senders'),
+    hashes: byHeight('hashes'),
+    heights: bytes('heights'),
+    transactions: bytes('transactions'),
+  }
+}
+
+function fromHexKey(hex: string): Buffer {
+  return Buffer.from(hex, 'hex')
+}
+
+/** A path of hex digits as bytes, its length first so that no two paths share a key. */
+function nodeKey(path: string): Buffer {
+  const slash = path.indexOf('/')
+  const owner = slash === -1 ? '' : path.slice(0, slash)
+  const digits = path.slice(slash + 1)
+  const padded = digits.length % 2 === 0 ? digits : `${digits}0`
+  return Buffer.concat([
+    Buffer.from(owner, 'hex'),
+    Buffer.of(digits.length),
+    Buffer.from(padded, 'hex'),
+  ])
+}
+
+class LmdbEngineStore implements EngineDatabase {
+  readonly #tables: Tables
+  readonly #view: StateView
+
+  constructor(tables: Tables) {
+    this.#tables = tables
+    this.#view = stateView(tables)
+  }
+
+  head(): EngineHead | undefined {
+    const record = this.#tables.meta.get('head')
+    if (record === undefined) return undefined
+    return { number: Buffer.from(record).readUInt32BE(0), hash: new Uint8Array(record.subarray(4)) }
+  }
+
+  view(): StateView {
+    return this.#view
+  }
+
+  hashAt(height: number): Uint8Array | undefined {
+    return copied(this.#tables.hashes.get(height))
+  }
+
+  heightOf(hash: Uint8Array): number | undefined {
+    const record = this.#tables.heights.get(Buffer.from(hash))
+    return record && Buffer.from(record).readUInt32BE(0)
+  }
+
+  payloadAt(height: number): ExecutionPayload | undefined {
+    const record = this.#tables.payloads.get(height)
+    return record && decodeStoredPayload(record)
+  }
+
+  receiptsAt(height: number): readonly Receipt[] | undefined {
+    const record = this.#tables.receipts.get(height)
+    return record && decodeStoredReceipts(record)
+  }
+
+  bloomAt(height: number): Uint8Array | undefined {
+    return this.#tables.blooms.get(height)
+  }
+
+  sendersAt(height: number): Uint8Array[] {
+    const packed = this.#tables.senders.get(height) ?? EMPTY_BYTES
+    const senders: Uint8Array[] = []
+    for (let at = 0; at < packed.length; at += ADDRESS_BYTES) {
+      senders.push(new Uint8Array(packed.slice(at, at + ADDRESS_BYTES)))
+    }
+    return senders
+  }
+
+  positionOf(transactionHash: Uint8Array): TransactionPosition | undefined {
+    const record = this.#tables.transactions.get(Buffer.from(transactionHash))
+    if (record === undefined) return undefined
+    const bytes = Buffer.from(record)
+    return { height: bytes.readUInt32BE(0), index: bytes.readUInt32BE(4) }
+  }
+
+  async append(blocks: readonly StoredBlock[]): Promise<void> {
+    this.#tables.root.transactionSync(() => {
+      for (const block of blocks) {
+        writeDelta(this.#tables, block.delta)
+        writeBlock(this.#tables, block)
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#tables.root.close()
+  }
+}
+
+function stateView(tables: Tables): StateView {
+  return {
+    account(addressHex) {
+      const record = tables.accounts.get(fromHexKey(addressHex))
+      return record && decodeAccount(record)
+    },
+    storage: (addressHex, slotHex) =>
+      copied(tables.storage.get(fromHexKey(addressHex + slotHex))) ?? EMPTY_BYTES,
+    code: (codeHashHex) => copied(tables.code.get(fromHexKey(codeHashHex))),
+    *slots(addressHex) {
+      const start = fromHexKey(addressHex)
+      const end = fromHexKey(`${addressHex}${'ff'.repeat(33)}`)
+      for (const key of tables.storage.getKeys({ start, end })) {
+        yield toHex(new Uint8Array(key.subarray(ADDRESS_BYTES)))
+      }
+    },
+    node: (path) => tables.nodes.get(nodeKey(path)),
+    blockHash: (height) => copied(tables.hashes.get(height)),
+  }
+}
+
+function copied(record: Uint8Array | undefined): Uint8Array | undefined {
+  return record && new Uint8Array(record)
+}
+
+function writeDelta(tables: Tables, delta: StateDelta): void {
+  for (const [addressHex, account] of delta.accounts) {
+    const key = fromHexKey(addressHex)
+    if (account === null) tables.accounts.removeSync(key)
+    else tables.accounts.putSync(key, Buffer.from(encodeAccount(account)))
+  }
+  for (const [addressHex, slots] of delta.storage) {
+    for (const [slotHex, value] of slots) {
+      const key = fromHexKey(addressHex + slotHex)
+      if (value.length === 0) tables.storage.removeSync(key)
+      else tables.storage.putSync(key, Buffer.from(value))
+    }
+  }
+  for (const [hashHex, code] of delta.code) {
+    tables.code.putSync(fromHexKey(hashHex), Buffer.from(code))
+  }
+  for (const [path, node] of delta.nodes) {
+    if (node === null) tables.nodes.removeSync(nodeKey(path))
+    else tables.nodes.putSync(nodeKey(path), Buffer.from(node))
+  }
+}
+
+function writeBlock(tables: Tables, block: StoredBlock): void {
+  const { payload, receipts, transactionHashes, senders } = block
+  const { blockNumber, blockHash } = payload
+  const height = Buffer.from(uint32be(blockNumber))
+  tables.payloads.putSync(blockNumber, Buffer.from(encodeStoredPayload(payload)))
+  tables.receipts.putSync(blockNumber, Buffer.from(encodeStoredReceipts(receipts)))
+  tables.blooms.putSync(blockNumber, Buffer.from(payload.logsBloom))
+  tables.senders.putSync(blockNumber, Buffer.from(concatBytes(...senders)))
+  tables.hashes.putSync(blockNumber, Buffer.from(blockHash))
+  tables.heights.putSync(Buffer.from(blockHash), height)
+  for (const [index, hash] of transactionHashes.entries()) {
+    const position = Buffer.concat([height, uint32be(index)])
+    tables.transactions.putSync(Buffer.from(hash), position)
+  }
+  tables.meta.putSync('head', Buffer.concat([height, blockHash]))
+}

@@ -1,0 +1,73 @@
+/** What crosses between the node and the engine's threads: plain data, transactions packed. */
+import type { ExecutionPayload } from '../../../core/block/index.ts'
+import type {
+  BuildReply,
+  BuildRequest,
+  EvmGenesis,
+  ExecuteRequest,
+  RawTransaction,
+} from '../../../vm/evm/index.ts'
+import { type PackedBytes, packBytes, unpackBytes } from './packing.ts'
+
+export type EngineWorkerData = { readonly directory: string; readonly genesis: EvmGenesis }
+export type CallsWorkerData = { readonly directory: string; readonly chainId: number }
+
+export type PackedPayload = Omit<ExecutionPayload, 'transactions'> & {
+  readonly transactions: PackedBytes
+}
+
+/** Senders by position; an empty entry where none is known. */
+export type PackedBuildRequest = Omit<BuildRequest, 'transactions'> & {
+  readonly transactions: PackedBytes
+  readonly senders: PackedBytes
+}
+
+export type PackedExecuteRequest = {
+  readonly payload: PackedPayload
+  readonly senders: PackedBytes
+}
+
+export type PackedBuildReply =
+  | (Omit<Extract<BuildReply, { status: 'BUILT' }>, 'payload'> & {
+      readonly payload: PackedPayload
+    })
+  | Extract<BuildReply, { status: 'UNKNOWN' }>
+
+const NONE = new Uint8Array(0)
+
+export function packPayload(payload: ExecutionPayload): PackedPayload {
+  return { ...payload, transactions: packBytes(payload.transactions) }
+}
+
+export function unpackPayload(payload: PackedPayload): ExecutionPayload {
+  return { ...payload, transactions: unpackBytes(payload.transactions) }
+}
+
+export function packBuild(request: BuildRequest): PackedBuildRequest {
+  return {
+    ...request,
+    transactions: packBytes(request.transactions.map(({ raw }) => raw)),
+    senders: packBytes(request.transactions.map(({ sender }) => sender ?? NONE)),
+  }
+}
+
+export function unpackBuild(request: PackedBuildRequest): BuildRequest {
+  const senders = unpackBytes(request.senders)
+  const transactions: RawTransaction[] = unpackBytes(request.transactions).map((raw, index) => {
+    return { raw, sender: known(senders[index]) }
+  })
+  return { ...request, transactions }
+}
+
+export function packExecute({ payload, senders }: ExecuteRequest): PackedExecuteRequest {
+  const list = payload.transactions.map((_, index) => senders?.[index] ?? NONE)
+  return { payload: packPayload(payload), senders: packBytes(list) }
+}
+
+export function unpackExecute({ payload, senders }: PackedExecuteRequest): ExecuteRequest {
+  return { payload: unpackPayload(payload), senders: unpackBytes(senders).map(known) }
+}
+
+function known(sender: Uint8Array | undefined): Uint8Array | undefined {
+  return sender === undefined || sender.length === 0 ? undefined : sender
+}

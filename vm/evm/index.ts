@@ -1,0 +1,40 @@
+/**
+ * The EVM of the chain (protocol §6): blocks are built and checked on flat state with one Merkle Patricia root per block.
+ * `Engine` holds candidates over a durable head and is what the engine's worker runs; `ChainReads`, `StateReads` and the
+ * calls of `view/` answer the API on committed state. Proposer and validator run the same code, and whatever the
+ * interpreter itself cannot decide is unknown, never invalid. Adapters give it the store (`EngineStore`, `BlockSource`)
+ * and the clock. Specs: the yellow paper and the EIPs up to Osaka, without blobs.
+ */
+export * from './account.ts'
+export * from './bridge-logs.ts'
+export { type ChainEvm, createChainEvm } from './chain.ts'
+export * from './engine.ts'
+export type {
+  BlockOutcome,
+  BuildAttributes,
+  Dropped,
+  DropReason,
+  ExecutedBlock,
+  ParentHeader,
+  RawTransaction,
+} from './executor.ts'
+export * from './gas.ts'
+export { type EvmGenesis, genesisBlock } from './genesis.ts'
+export { hashPayload } from './header.ts'
+export * from './limits.ts'
+export * from './receipt.ts'
+export { REJECTIONS, type Rejection } from './run-transaction.ts'
+export { addressOf, recoverSender } from './sender.ts'
+export {
+  EMPTY_BYTES,
+  EMPTY_DELTA,
+  overlayView,
+  type StateDelta,
+  type StateView,
+} from './state.ts'
+export { decodeStoredPayload, encodeStoredPayload } from './stored-block.ts'
+export * from './system-contracts.ts'
+export * from './transaction.ts'
+export * from './view/call.ts'
+export * from './view/chain-reads.ts'
+export * from './view/state-reads.ts'

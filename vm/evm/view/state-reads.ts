@@ -1,0 +1,31 @@
+import { toHex } from '../../../crypto/index.ts'
+import { codeOf, type StateView } from '../state.ts'
+
+/** Accounts at the latest committed block. Earlier states are not kept. */
+export class StateReads {
+  readonly #view: StateView
+
+  constructor(view: StateView) {
+    this.#view = view
+  }
+
+  balanceWei(address: Uint8Array): bigint {
+    return this.#view.account(toHex(address))?.balance ?? 0n
+  }
+
+  nonce(address: Uint8Array): bigint {
+    return this.#view.account(toHex(address))?.nonce ?? 0n
+  }
+
+  code(address: Uint8Array): Uint8Array {
+    return codeOf(this.#view, this.#view.account(toHex(address)))
+  }
+
+  /** The slot's word, 32 bytes. */
+  storage(address: Uint8Array, slot: Uint8Array): Uint8Array {
+    const value = this.#view.storage(toHex(address), toHex(slot))
+    const word = new Uint8Array(32)
+    word.set(value, 32 - value.length)
+    return word
+  }
+}
