@@ -18,7 +18,7 @@ import {
   planBlock,
   sealBlock,
 } from '../../core/chain/index.ts'
-import { changesSince } from '../../core/ledger/index.ts'
+import { ledgerChanges } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
 import { decideGuard, signRecord } from '../../core/pbft/index.ts'
 import type { PegQueue } from '../../core/peg/index.ts'
@@ -267,7 +267,7 @@ async function commit(
   const write: BlockWrite = {
     committed,
     hash: head.hash,
-    ledgerChanges: changesSince(parent.ledger, head.ledger),
+    ledgerChanges: ledgerChanges(head.ledger),
   }
   const stored = await run.ask<PersistBlock>(
     'storage',
@@ -340,7 +340,7 @@ async function importBatch(
     const write = {
       committed,
       hash: blockHash(committed.block.header),
-      ledgerChanges: changesSince(parent.ledger, head.ledger),
+      ledgerChanges: ledgerChanges(head.ledger),
     }
     imported.push({ committed, head, write })
     parent = head

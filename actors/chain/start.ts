@@ -42,7 +42,9 @@ export async function loadHead(run: ChainRun): Promise<StartingPoint> {
   if (!equalBytes(header.paramsHash, genesis.paramsHash)) {
     throw fault('ForeignChain', 'the store belongs to another genesis file')
   }
-  const ledger = ledgerFromRows(genesis, ledgerRows)
+  const read = ledgerFromRows(genesis, ledgerRows)
+  if (!read.ok) throw fault('LedgerDamaged', `${read.error.code}: ${read.error.detail}`)
+  const ledger = read.value
   if (!equalBytes(ledgerRoot(ledger), header.ledgerRoot)) {
     throw fault('LedgerDamaged', `ledger rows do not give the root of block ${header.height}`)
   }

@@ -1,0 +1,31 @@
+/** Bounds of this room. */
+
+/** Waiting messages per priority class. */
+export const MAILBOX_CAPACITY = 2_048
+
+/** Open deposits that are followed at once; more are found again by a later scan. */
+export const MAX_DEPOSITS = 4_096
+
+/** Blocks that one look at Bitcoin scans. */
+export const MAX_BLOCKS_PER_SCAN = 100
+
+/** Headers that one block may add (protocol §4.1). */
+export const MAX_HEADERS_PER_BLOCK = 144
+
+/** Scanned blocks that are remembered to notice a reorg. */
+export const SCAN_MEMORY_BLOCKS = 200
+
+/** PI-10: a request for approval without a quorum is repeated after this time. */
+export const APPROVAL_RETRY_MS = 5_000
+
+/** PO-12: one round of signatures; then the next validator coordinates. */
+export const SIGNATURE_ROUND_MS = 15_000
+
+/** PO-14: an unconfirmed transaction is sent again after this time. */
+export const REBROADCAST_MS = 30_000
+
+/** Deadline of one look at Bitcoin. */
+export const SCAN_TIMEOUT_MS = 30_000
+
+/** Finished operations that the status page still shows. */
+export const MAX_FINISHED = 50

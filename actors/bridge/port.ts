@@ -1,0 +1,56 @@
+/** What the BridgeActor needs from outside: a view of Bitcoin, and a place to show its operations. */
+import type { Genesis } from '../../core/params/index.ts'
+import type { PegOperationView } from './operations.ts'
+
+export interface BitcoinFault {
+  /** `BitcoinUnreachable`, `BitcoinTimeout`, `BitcoinRpcError`, `BitcoinBadAnswer`. */
+  readonly code: string
+  readonly message: string
+}
+
+export type BitcoinResult<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: BitcoinFault }
+
+export interface BitcoinTip {
+  readonly height: number
+  /** Internal order, as all hashes here. */
+  readonly hash: Uint8Array
+}
+
+/** Bitcoin Core as the bridge uses it: pruned, without txindex, without a wallet (design §7). */
+export interface BitcoinPort {
+  tip(): Promise<BitcoinResult<BitcoinTip>>
+  /** Hash of the best chain's block at a height; undefined above the tip. */
+  hashAt(height: number): Promise<BitcoinResult<Uint8Array | undefined>>
+  /** The raw header, and whether it is on the best chain; undefined when the node does not know it. */
+  header(
+    hash: Uint8Array,
+  ): Promise<BitcoinResult<{ readonly header: Uint8Array; readonly isBest: boolean } | undefined>>
+  /** The raw block; undefined when the node does not have it. */
+  block(hash: Uint8Array): Promise<BitcoinResult<Uint8Array | undefined>>
+  inMempool(txid: Uint8Array): Promise<BitcoinResult<boolean>>
+  /** Undefined: accepted, or known already (PO-14). Otherwise why not. */
+  send(raw: Uint8Array): Promise<BitcoinResult<string | undefined>>
+  /** Satoshi per 1000 vB; undefined when there is no estimate. */
+  feeRate(): Promise<BitcoinResult<number | undefined>>
+}
+
+export interface BridgeViewSink {
+  publishOperations(operations: readonly PegOperationView[]): void
+  publishBitcoin(status: {
+    readonly reachable: boolean
+    readonly height?: number
+    readonly feeRateSatPerKvb?: number
+    readonly code?: string
+  }): void
+}
+
+export interface BridgePorts {
+  readonly genesis: Genesis
+  /** Position of this node in the validator set; undefined: it coordinates nothing. */
+  readonly validatorIndex?: number
+  readonly bitcoin: BitcoinPort
+  readonly views: BridgeViewSink
+  readonly pollMs: number
+}
