@@ -1,0 +1,28 @@
+/** From the port's calls to messages: one listener per incarnation. */
+import type { ActorRun } from '../../supervisor/index.ts'
+import type { StreamInbox } from './handlers.ts'
+import type { StreamListener, StreamPorts } from './port.ts'
+
+export function streamListener(run: ActorRun<StreamInbox, StreamPorts>): StreamListener {
+  const toSelf = (message: StreamInbox): void => {
+    void run.tell(run.self, message)
+  }
+  return {
+    registered: (memberIndex, peer) =>
+      toSelf({ type: 'stream.MemberConnected', payload: { memberIndex, peer } }),
+    message: async (memberIndex, message) => {
+      // Waits while the mailbox is full, and with it the member's stream.
+      const { correlationId } = message
+      await run.tell(
+        run.self,
+        { type: 'stream.MemberMessageReceived', payload: { memberIndex, message } },
+        correlationId === '' ? undefined : { correlationId },
+      )
+    },
+    seen: (memberIndex) => toSelf({ type: 'stream.MemberSeen', payload: { memberIndex } }),
+    disconnected: (memberIndex, reason) =>
+      toSelf({ type: 'stream.MemberDisconnected', payload: { memberIndex, reason } }),
+    refused: (peer, code, detail) =>
+      run.log('warn', 'governance connection refused', { peer, code, detail }),
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * The wire of the governance stream (governance.proto): typed messages both ways and the bounds that both ends keep
+ * (GV-2, GV-10…GV-12). Follows protocol §5.6 and requirements §5.5. A decoded object becomes a message of
+ * exactly one known body or `unrecognized`; nothing here throws on what a peer sent.
+ */
+
+/** Where the schema stands, for the adapter that loads it. */
+export const GOVERNANCE_PROTO = new URL('./governance.proto', import.meta.url)
+export const GOVERNANCE_SERVICE = 'millrace.governance.v1.GovernanceStream'
+
+export const STREAM_LIMITS = {
+  /** GV-12: no message is larger. */
+  maxMessageBytes: 4 * 1024 * 1024,
+  /** GV-2: the first message must come within this time. */
+  registrationMs: 10_000,
+  /** GV-10: one heartbeat each; two missed ones end the stream. */
+  heartbeatMs: 30_000,
+  missedHeartbeats: 2,
+  /** GV-12. */
+  requestMs: 30_000,
+  idleMs: 300_000,
+  /** GV-11: messages that wait for a slow peer. */
+  maxQueued: 1000,
+  /** Headers in one answer. */
+  maxHeaders: 512,
+  /** Rows in one proof request. */
+  maxProofRows: 512,
+} as const
+
+export type Decision = 'APPROVED' | 'REFUSED' | 'UNKNOWN'
+
+export interface CertifiedHeaderBytes {
+  readonly header: Uint8Array
+  readonly certificate: Uint8Array
+}
+
+export interface RowKey {
+  readonly set: string
+  readonly key: Uint8Array
+}
+
+export interface ProvenRowBytes extends RowKey {
+  readonly present: boolean
+  readonly row: Uint8Array
+  readonly proof: Uint8Array
+}
+
+export type StreamErrorCode =
+  | 'INVALID_REQUEST'
+  | 'NOT_REGISTERED'
+  | 'UNAVAILABLE'
+  | 'TOO_LARGE'
+  | 'INTERNAL'
+
+interface ErrorBody {
+  readonly kind: 'errorResponse'
+  readonly code: string
+  readonly message: string
+  readonly retryAfterMs: number
+}
+
+interface Unrecognized {
+  readonly kind: 'unrecognized'
+}
+
+export type MemberBody =
+  | {
+      readonly kind: 'nodeRegistration'
+      readonly genesisHash: Uint8Array
+      readonly memberKey: Uint8Array
+      readonly software: string
+    }
+  | { readonly kind: 'heartbeat'; readonly sequence: number; readonly sentAtMs: number }
+  | {
+      readonly kind: 'approvalResponse'
+      readonly outpoint: string
+      readonly claimRoot: Uint8Array
+      readonly decision: Decision
+      readonly code: string
+      readonly retryAfterMs: number
+      readonly signature: Uint8Array
+    }
+  | {
+      readonly kind: 'signatureResponse'
+      readonly batchId: Uint8Array
+      readonly version: number
+      readonly attempt: number
+      readonly decision: Decision
+      readonly code: string
+      readonly retryAfterMs: number
+      readonly signatures: readonly Uint8Array[]
+    }
+  | { readonly kind: 'headerRequest'; readonly fromHeight: number; readonly count: number }
+  | {
+      readonly kind: 'ledgerProofRequest'
+      readonly rows: readonly RowKey[]
+      /** Empty, or the batch whose rows are wanted. */
+      readonly batchId: Uint8Array
+      readonly version: number
+    }
+  | { readonly kind: 'chainStatusRequest' }
+  | ErrorBody
+  | Unrecognized
+
+export type NodeBody =
+  | {
+      readonly kind: 'registrationAck'
+      readonly memberIndex: number
+      readonly heartbeatMs: number
+    }
+  | { readonly kind: 'heartbeatAck'; readonly sequence: number; readonly sentAtMs: number }
+  | {
+      readonly kind: 'requestFederationApproval'
+      readonly genesisHash: Uint8Array
+      readonly outpoint: string
+      readonly membersEpoch: number
+      readonly claim: Uint8Array
+    }
+  | {
+      readonly kind: 'signatureRequest'
+      readonly genesisHash: Uint8Array
+      readonly batchId: Uint8Array
+      readonly version: number
+      readonly attempt: number
+      readonly height: number
+    }
+  | {
+      readonly kind: 'certifiedHeaders'
+      readonly fromHeight: number
+      readonly headers: readonly CertifiedHeaderBytes[]
+    }
+  | {
+      readonly kind: 'ledgerProof'
+      readonly height: number
+      readonly rows: readonly ProvenRowBytes[]
+    }
+  | {
+      readonly kind: 'chainStatus'
+      readonly height: number
+      readonly blockHash: Uint8Array
+      readonly connectedMembers: number
+    }
+  | { readonly kind: 'newHead'; readonly height: number; readonly head: CertifiedHeaderBytes }
+  | ErrorBody
+  | Unrecognized
+
+interface Addressed<Body> {
+  /** Of the one who asks; its answer repeats it. Empty for notifications. */
+  readonly requestId: string
+  readonly correlationId: string
+  readonly body: Body
+}
+
+/** From a member to a federation node. */
+export type MemberMessage = Addressed<MemberBody>
+/** From a federation node to a member. */
+export type NodeMessage = Addressed<NodeBody>
+
+const MEMBER_KINDS: ReadonlySet<string> = new Set<MemberBody['kind']>([
+  'nodeRegistration',
+  'heartbeat',
+  'approvalResponse',
+  'signatureResponse',
+  'headerRequest',
+  'ledgerProofRequest',
+  'chainStatusRequest',
+  'errorResponse',
+])
+
+const NODE_KINDS: ReadonlySet<string> = new Set<NodeBody['kind']>([
+  'registrationAck',
+  'heartbeatAck',
+  'requestFederationApproval',
+  'signatureRequest',
+  'certifiedHeaders',
+  'ledgerProof',
+  'chainStatus',
+  'newHead',
+  'errorResponse',
+])
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** The object that protobuf encodes. */
+export function toWire(message: MemberMessage | NodeMessage): Fields {
+  const { kind, ...fields } = message.body
+  const { requestId, correlationId } = message
+  return { requestId, correlationId, [kind]: fields }
+}
+
+export function memberMessageFromWire(wire: unknown): MemberMessage {
+  return fromWire(wire, MEMBER_KINDS) as MemberMessage
+}
+
+export function nodeMessageFromWire(wire: unknown): NodeMessage {
+  return fromWire(wire, NODE_KINDS) as NodeMessage
+}
+
+const UNRECOGNIZED: Unrecognized = { kind: 'unrecognized' }
+const MAX_ID_LENGTH = 128
+
+/** `wire` comes from protobuf, so its fields have the schema's types; numbers may still be beyond 2^53. */
+function fromWire(wire: unknown, kinds: ReadonlySet<string>): Addressed<unknown> {
+  const fields = (typeof wire === 'object' && wire !== null ? wire : {}) as Fields
+  const requestId = String(fields['requestId'] ?? '').slice(0, MAX_ID_LENGTH)
+  const correlationId = String(fields['correlationId'] ?? '').slice(0, MAX_ID_LENGTH)
+  const kind = String(fields['body'] ?? '')
+  const inner = fields[kind]
+  if (!kinds.has(kind) || typeof inner !== 'object' || inner === null) {
+    return { requestId, correlationId, body: UNRECOGNIZED }
+  }
+  const body = plain(inner) as Fields | undefined
+  return { requestId, correlationId, body: body === undefined ? UNRECOGNIZED : { kind, ...body } }
+}
+
+/** A copy with bytes as plain Uint8Array; undefined when a number is not exact or a submessage is missing. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Uint8Array.from(value)
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined
+  if (Array.isArray(value)) {
+    const items = value.map(plain)
+    return items.includes(undefined) ? undefined : items
+  }
+  if (typeof value !== 'object') return value
+  if (value === null) return undefined
+  const entries = Object.entries(value).map(([name, inner]) => [name, plain(inner)] as const)
+  return entries.some(([, inner]) => inner === undefined) ? undefined : Object.fromEntries(entries)
+}
