@@ -1,0 +1,175 @@
+/**
+ * A development Bitcoin: one regtest node without network, wallet or index that speaks Bitcoin Core 26's JSON-RPC.
+ * Blocks, proof of work, Merkle roots, witness commitments, coins, mempool, signatures and scripts are
+ * checked for real, on Core's regtest genesis and parameters, so that the rest of Millrace cannot tell it from a
+ * `bitcoind -regtest`. It is no Bitcoin node: only p2wpkh and taproot outputs can be spent, tapscript leaves hold a
+ * few opcodes (see `script.ts`), and what is not supported is refused by name. Its subversion says what it is.
+ *
+ * With a data directory every block is on disk before the call that brought it returns; without one the
+ * chain lives in memory.
+ */
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { lockDir, syncDir } from './data-dir.ts'
+import { openLog } from './log.ts'
+import { loadMempool, saveMempool } from './mempool-file.ts'
+import { Regtest } from './regtest.ts'
+import { SUBVERSION } from './rpc.ts'
+import { createRpcServer } from './server.ts'
+
+export interface RegtestOptions {
+  /** 0 takes a free port. */
+  readonly port: number
+  readonly host: string
+  readonly user: string
+  readonly password: string
+  /** Absent: the chain lives in memory only. */
+  readonly dataDir?: string
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly log: (line: string) => void
+}
+
+export interface RunningRegtest {
+  /** With the credentials in it, as `createBitcoinRpc` takes it. */
+  readonly url: string
+  readonly port: number
+  /** Settles when it stopped: by `stop()` or by the RPC of that name. */
+  readonly stopped: Promise<void>
+  stop(): Promise<void>
+}
+
+export type StartFault =
+  | { readonly code: 'PortInUse'; readonly port: number }
+  | { readonly code: 'DataDirInUse'; readonly dataDir: string; readonly pid: number }
+
+export type StartResult =
+  | { readonly ok: true; readonly value: RunningRegtest }
+  | { readonly ok: false; readonly error: StartFault }
+
+interface Storage {
+  readonly regtest: Regtest
+  readonly close: () => void
+}
+
+/** Starts a regtest and its RPC server. */
+export async function startBitcoinRegtest(options: RegtestOptions): Promise<StartResult> {
+  const storage = openStorage(options)
+  if ('code' in storage) return { ok: false, error: storage }
+  const { regtest } = storage
+  const { promise: stopped, resolve } = Promise.withResolvers<void>()
+  let stopping: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopping ??= new Promise<void>((done) => {
+      server.close(() => done())
+      server.closeIdleConnections()
+      setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS).unref()
+    }).then(() => {
+      storage.close()
+      resolve()
+    })
+    return stopping
+  }
+  const context = { regtest, startedAtSeconds: regtest.nowSeconds(), stop: () => void stop() }
+  const server = createRpcServer(context, options, options.log)
+  const listening = await new Promise<boolean>((done, failed) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') done(false)
+      else failed(error)
+    })
+    server.listen(options.port, options.host, () => done(true))
+  })
+  if (!listening) {
+    storage.close()
+    return { ok: false, error: { code: 'PortInUse', port: options.port } }
+  }
+  const { port } = server.address() as AddressInfo
+  const { tip } = regtest.chain
+  options.log(`${SUBVERSION} development regtest, not Bitcoin Core; height ${tip.height}`)
+  const credentials = `${encodeURIComponent(options.user)}:${encodeURIComponent(options.password)}`
+  const url = `http://${credentials}@${options.host}:${port}`
+  return { ok: true, value: { url, port, stopped, stop } }
+}
+
+const STOP_GRACE_MS = 1_000
+
+function openStorage({ dataDir, now, log }: RegtestOptions): Storage | StartFault {
+  if (dataDir === undefined) return { regtest: new Regtest({ now, log }), close: () => {} }
+  const lock = lockDir(dataDir)
+  if (lock.code === 'inUse') return { code: 'DataDirInUse', dataDir, pid: lock.pid }
+  const { log: blockLog, records, cutBytes } = openLog(join(dataDir, 'blocks.log'))
+  syncDir(dataDir)
+  if (cutBytes > 0) log(`cut ${cutBytes} bytes of an unfinished record from blocks.log`)
+  const regtest = new Regtest({ now, log, blockLog })
+  regtest.replay(records)
+  loadMempool(join(dataDir, 'mempool.json'), regtest)
+  const close = () => {
+    saveMempool(join(dataDir, 'mempool.json'), regtest)
+    blockLog.close()
+    lock.release()
+  }
+  return { regtest, close }
+}
+
+const EXIT = { ok: 0, failed: 1, usage: 64 } as const
+const DEFAULT_PORT = 18443
+
+const USAGE = 'millrace bitcoin [--port N] [--host H] [--user U] [--password P] [--data-dir D]'
+
+/** `millrace bitcoin`: runs until SIGTERM, SIGINT or the RPC `stop`; gives the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  if (typeof options === 'string') {
+    process.stderr.write(`millrace bitcoin: ${options}; usage: ${USAGE}\n`)
+    return EXIT.usage
+  }
+  const started = await startBitcoinRegtest(options)
+  if (!started.ok) {
+    process.stderr.write(`millrace bitcoin: ${faultText(started.error)}\n`)
+    return EXIT.failed
+  }
+  const { value: running } = started
+  const stop = () => void running.stop()
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  process.stdout.write(`${running.url}\n`)
+  await running.stopped
+  return EXIT.ok
+}
+
+function readOptions(args: readonly string[]): RegtestOptions | string {
+  const values = parseOptions(args)
+  if (typeof values === 'string') return values
+  const port = Number(values.port ?? DEFAULT_PORT)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) return `--port is no port: ${port}`
+  const dataDir = values['data-dir']
+  return {
+    port,
+    host: values.host ?? '127.0.0.1',
+    user: values.user ?? 'millrace',
+    password: values.password ?? 'millrace',
+    ...(dataDir === undefined ? {} : { dataDir }),
+    now: () => Date.now(),
+    log: (line) => process.stderr.write(`bitcoin: ${line}\n`),
+  }
+}
+
+function parseOptions(args: readonly string[]) {
+  const text = { type: 'string' } as const
+  const options = { port: text, host: text, user: text, password: text, 'data-dir': text }
+  try {
+    return parseArgs({ args: [...args], options }).values
+  } catch (error) {
+    return Error.isError(error) ? error.message : 'bad options'
+  }
+}
+
+function faultText(fault: StartFault): string {
+  switch (fault.code) {
+    case 'PortInUse':
+      return `port ${fault.port} is in use`
+    case 'DataDirInUse':
+      return `data directory ${fault.dataDir} is in use by process ${fault.pid}`
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * One regtest: its chain, its mempool and its log, moved together. Every block and verdict is durable before
+ * the call that brought it returns.
+ */
+import type { DecodedBlock } from './block.ts'
+import { decodeBlock } from './block.ts'
+import type { BlockNode } from './block-tree.ts'
+import { displayHash, internalHash } from './bytes.ts'
+import { Chain, type ChainChange, type SubmitOutcome } from './chain.ts'
+import type { BlockLog, LogRecord } from './log.ts'
+import { type Acceptance, Mempool } from './mempool.ts'
+import { mineBlock, planBlock } from './mining.ts'
+import type { Tx } from './transaction.ts'
+
+export interface RegtestPorts {
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly log: (line: string) => void
+  /** Without one the chain lives in memory only. */
+  readonly blockLog?: BlockLog
+}
+
+export class Regtest {
+  readonly chain = new Chain()
+  readonly mempool = new Mempool(this.chain)
+  readonly #ports: RegtestPorts
+  #mockTime: number | undefined
+
+  constructor(ports: RegtestPorts) {
+    this.#ports = ports
+  }
+
+  /** Seconds since 1970, or what setmocktime said. */
+  nowSeconds(): number {
+    return this.#mockTime ?? Math.floor(this.#ports.now() / 1000)
+  }
+
+  /** Stops the clock at a time; 0 lets it run again. */
+  setMockTime(seconds: number): void {
+    this.#mockTime = seconds === 0 ? undefined : seconds
+  }
+
+  /** Applies the records of a log that an earlier run wrote. */
+  replay(records: readonly LogRecord[]): void {
+    for (const { kind, body } of records) {
+      if (kind === 'block') {
+        const block = decodeBlock(body)
+        const outcome = block && this.chain.submit(block, Number.MAX_SAFE_INTEGER)
+        if (outcome?.code === 'accepted') continue
+        throw new Error('the block log holds a block that is not valid')
+      }
+      const node = this.chain.node(displayHash(body))
+      if (node === undefined) throw new Error('the block log names a block that it does not hold')
+      if (kind === 'invalidate') this.chain.invalidate(node)
+      else this.chain.reconsider(node)
+    }
+  }
+
+  submitBlock(block: DecodedBlock): SubmitOutcome {
+    const outcome = this.chain.submit(block, this.nowSeconds())
+    if (outcome.code === 'accepted') {
+      this.#ports.blockLog?.append({ kind: 'block', body: block.raw })
+      this.#follow(outcome.change)
+    } else if (outcome.code === 'rejected') {
+      this.#ports.log(`refused block ${block.header.hash}: ${outcome.reason}`)
+    }
+    return outcome
+  }
+
+  /** Mines one block that pays to a script. */
+  mine(payTo: Uint8Array): DecodedBlock {
+    const plan = planBlock(this.chain, this.mempool, this.nowSeconds())
+    const block = mineBlock(plan, payTo, (hash) => this.chain.node(hash) !== undefined)
+    const outcome = this.submitBlock(block)
+    if (outcome.code === 'accepted') return block
+    throw new Error(`a block of our own was not accepted: ${JSON.stringify(outcome)}`)
+  }
+
+  sendTransaction(tx: Tx): Acceptance {
+    const outcome = this.mempool.accept(tx, { nowSeconds: this.nowSeconds() })
+    if (outcome.code === 'accepted') {
+      for (const { tx: old } of outcome.replaced) {
+        this.#ports.log(`transaction ${old.txid} replaced by ${tx.txid}`)
+      }
+    } else {
+      this.#ports.log(`refused transaction ${tx.txid}: ${outcome.reason}`)
+    }
+    return outcome
+  }
+
+  invalidate(node: BlockNode): void {
+    const change = this.chain.invalidate(node)
+    this.#ports.blockLog?.append({ kind: 'invalidate', body: internalHash(node.hash) })
+    this.#follow(change)
+  }
+
+  reconsider(node: BlockNode): void {
+    const change = this.chain.reconsider(node)
+    this.#ports.blockLog?.append({ kind: 'reconsider', body: internalHash(node.hash) })
+    this.#follow(change)
+  }
+
+  #follow({ disconnected, connected }: ChainChange): void {
+    for (const block of connected) this.mempool.removeForBlock(block.txs)
+    if (disconnected.length > 0) {
+      const returned = disconnected.toReversed().flatMap((block) => block.txs.slice(1))
+      this.mempool.rebuild(returned, this.nowSeconds())
+      this.#ports.log(`reorganised: ${disconnected.length} blocks left, ${connected.length} joined`)
+    }
+  }
+}
