@@ -5,13 +5,14 @@ import { concatBytes, sha256 } from '../../crypto/index.ts'
 import { keccak256 } from './keccak.ts'
 import { POINT_EVALUATION } from './kzg.ts'
 import { EMPTY_STATE, type StateView } from './state.ts'
+import { StateJournal } from './state-journal.ts'
 import { FlatStateManager } from './state-manager.ts'
 
-/** One EVM of the pinned fork (protocol 6.1) on a state manager that is pointed at a view per block. */
+/** One EVM of the pinned fork (protocol 6.1) on a journal that is pointed at a view per block. */
 export type ChainEvm = {
   readonly chainId: number
   readonly evm: EVM
-  readonly state: FlatStateManager
+  readonly state: StateJournal
   /** Points execution at a state. */
   begin(view: StateView): void
 }
@@ -27,25 +28,23 @@ export async function createChainEvm(chainId: number): Promise<ChainEvm> {
     hardfork: Hardfork.Osaka,
     customCrypto: { keccak256, sha256: (bytes) => sha256(bytes), ecrecover, kzg: POINT_EVALUATION },
   })
-  const state = new FlatStateManager(EMPTY_STATE)
-  let view = EMPTY_STATE
+  const state = new StateJournal(EMPTY_STATE)
   const blockchain = {
     async getBlock(height: number) {
-      const hash = view.blockHash(height)
+      const hash = state.blockHash(height)
       if (hash === undefined) throw new Error(`hash of block ${height} is missing`)
       return { hash: () => hash }
     },
     putBlock: async () => {},
     shallowCopy: () => blockchain,
   }
-  const evm = await createEVM({ common, stateManager: state, blockchain })
+  const evm = await createEVM({ common, stateManager: new FlatStateManager(state), blockchain })
   return {
     chainId,
     evm,
     state,
-    begin(next) {
-      view = next
-      state.begin(next)
+    begin(view) {
+      state.begin(view)
       evm.journal.cleanJournal()
     },
   }

@@ -17,12 +17,12 @@ import {
   MAX_TRANSACTIONS,
 } from './limits.ts'
 import { bloomOf, encodeReceipt, joinBlooms, type Receipt } from './receipt.ts'
+import type { Rejection } from './rejection.ts'
 import {
   type BlockEnvironment,
   credit,
   type EvmBlock,
   evmBlock,
-  type Rejection,
   runTransaction,
   systemCall,
 } from './run-transaction.ts'
@@ -284,7 +284,7 @@ function begin(
   state.setStorage(beaconRoots, rootSlot, attributes.parentBeaconBlockRoot)
   const hashSlot = slotOf(parent.blockNumber % HISTORY_BUFFER_LENGTH)
   state.setStorage(toHex(HISTORY_ADDRESS), hashSlot, parent.blockHash)
-  state.originalStorageCache.clear()
+  state.endTransaction()
   const lists = { receipts: [], blooms: [], transactions: [], senders: [] }
   return { environment, block: evmBlock(environment), gasUsed: 0n, ...lists }
 }

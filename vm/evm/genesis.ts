@@ -4,7 +4,7 @@ import { emptyAccount } from './account.ts'
 import { hashPayload } from './header.ts'
 import { BLOOM_BYTES } from './receipt.ts'
 import { EMPTY_STATE, type StateDelta, sealState } from './state.ts'
-import { FlatStateManager } from './state-manager.ts'
+import { StateJournal } from './state-journal.ts'
 import { type SystemParams, systemAccounts } from './system-contracts.ts'
 import { orderedRoot } from './trie.ts'
 
@@ -22,7 +22,7 @@ export function genesisBlock(genesis: EvmGenesis): {
   readonly payload: ExecutionPayload
   readonly delta: StateDelta
 } {
-  const state = new FlatStateManager(EMPTY_STATE)
+  const state = new StateJournal(EMPTY_STATE)
   for (const { address, code, storage } of systemAccounts(genesis)) {
     const addressHex = toHex(address)
     state.setAccount(addressHex, { ...emptyAccount(), nonce: 1n })

@@ -5,10 +5,13 @@
  * interpreter itself cannot decide is unknown, never invalid. Adapters give it the store (`EngineStore`, `BlockSource`)
  * and the clock. Specs: the yellow paper and the EIPs up to Osaka, without blobs.
  */
+import type { Engine, EngineStore, OpenReply } from './engine.ts'
+import type { EvmGenesis } from './genesis.ts'
+import type { Calls } from './view/call.ts'
+
 export * from './account.ts'
 export * from './bridge-logs.ts'
-export { type ChainEvm, createChainEvm } from './chain.ts'
-export * from './engine.ts'
+export type * from './engine.ts'
 export type {
   BlockOutcome,
   BuildAttributes,
@@ -23,7 +26,7 @@ export { type EvmGenesis, genesisBlock } from './genesis.ts'
 export { hashPayload } from './header.ts'
 export * from './limits.ts'
 export * from './receipt.ts'
-export { REJECTIONS, type Rejection } from './run-transaction.ts'
+export * from './rejection.ts'
 export { addressOf, recoverSender } from './sender.ts'
 export {
   EMPTY_BYTES,
@@ -35,6 +38,25 @@ export {
 export { decodeStoredPayload, encodeStoredPayload } from './stored-block.ts'
 export * from './system-contracts.ts'
 export * from './transaction.ts'
-export * from './view/call.ts'
+export type * from './view/call.ts'
 export * from './view/chain-reads.ts'
 export * from './view/state-reads.ts'
+
+/**
+ * Opens the engine on a store, which gets block 0 when it is empty and is refused when its block 0 is another one. The
+ * interpreter is loaded here and not before: threads that only read blocks do without its 30 MB.
+ */
+export async function openEngineCore(
+  store: EngineStore,
+  genesis: EvmGenesis,
+  now: () => number,
+): Promise<{ readonly engine: Engine; readonly reply: OpenReply }> {
+  const { Engine } = await import('./engine.ts')
+  return Engine.open(store, genesis, now)
+}
+
+/** Read-only calls with an interpreter of their own. */
+export async function loadCalls(chainId: number): Promise<Calls> {
+  const { createCalls } = await import('./view/call.ts')
+  return createCalls(chainId)
+}

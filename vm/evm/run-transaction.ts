@@ -15,6 +15,7 @@ import {
 } from './gas.ts'
 import { MAX_TRANSACTION_GAS } from './limits.ts'
 import type { Log } from './receipt.ts'
+import type { Rejection } from './rejection.ts'
 import { recoverAuthority } from './sender.ts'
 import type { Authorization, EvmTransaction } from './transaction.ts'
 
@@ -27,21 +28,6 @@ export type BlockEnvironment = {
   readonly feeRecipient: Uint8Array
   readonly prevRandao: Uint8Array
 }
-
-/** Why a transaction cannot stand in this block. */
-export const REJECTIONS = [
-  'WrongChain',
-  'SenderUnrecoverable',
-  'GasLimitTooHigh',
-  'IntrinsicGasTooLow',
-  'InitcodeTooLarge',
-  'FeeCapBelowBaseFee',
-  'SenderNotEoa',
-  'NonceTooLow',
-  'NonceTooHigh',
-  'InsufficientFunds',
-] as const
-export type Rejection = (typeof REJECTIONS)[number]
 
 export type TransactionResult = {
   readonly status: 0 | 1
@@ -122,19 +108,19 @@ export async function runTransaction(
   const rejected = checkTransaction(chain, environment, transaction, sender, gasAvailable)
   if (rejected !== undefined) return { rejected }
   const { state, evm } = chain
-  await state.checkpoint()
+  state.checkpoint()
   try {
     const result = isPlainTransfer(chain, transaction)
       ? transfer(chain, environment, transaction, sender)
       : await execute(chain, environment, block, transaction, sender)
-    await state.commit()
+    state.commit()
     return { result }
   } catch (cause) {
-    await state.revert()
+    state.revert()
     throw cause
   } finally {
     evm.journal.cleanJournal()
-    state.originalStorageCache.clear()
+    state.endTransaction()
   }
 }
 
@@ -302,7 +288,7 @@ export async function systemCall(
   })
   state.setAccount(toHex(caller), before ?? null)
   evm.journal.cleanJournal()
-  state.originalStorageCache.clear()
+  state.endTransaction()
   if (outcome.execResult.exceptionError !== undefined) {
     throw new Error(`system contract ${toHex(to)}: ${outcome.execResult.exceptionError.error}`)
   }

@@ -5,32 +5,29 @@ import {
   type AccessListResult,
   type CallRequest,
   type CallResult,
-  callReadOnly,
-  createAccessList,
-  createChainEvm,
   type EstimateResult,
-  estimateGas,
+  loadCalls,
 } from '../../../vm/evm/index.ts'
 import { openEngineDatabase } from './store.ts'
 import type { CallsWorkerData } from './wire.ts'
 
 const { directory, chainId } = workerData as CallsWorkerData
 const database = openEngineDatabase(directory, 'read')
-const chain = await createChainEvm(chainId)
+const calls = await loadCalls(chainId)
 
 export function call(request: CallRequest): Promise<CallResult> {
   const { view, latest } = state()
-  return callReadOnly(chain, view, latest, request)
+  return calls.call(view, latest, request)
 }
 
 export function estimate(request: CallRequest): Promise<EstimateResult> {
   const { view, latest } = state()
-  return estimateGas(chain, view, latest, request)
+  return calls.estimateGas(view, latest, request)
 }
 
 export function accessList(request: CallRequest): Promise<AccessListResult> {
   const { view, latest } = state()
-  return createAccessList(chain, view, latest, request)
+  return calls.createAccessList(view, latest, request)
 }
 
 function state() {

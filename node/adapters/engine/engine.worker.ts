@@ -2,9 +2,10 @@
 import { workerData } from 'piscina'
 import {
   type CommitReply,
-  Engine,
+  type Engine,
   type ExecuteReply,
   type OpenReply,
+  openEngineCore,
 } from '../../../vm/evm/index.ts'
 import { type EngineStoreFault, openEngineDatabase } from './store.ts'
 import {
@@ -21,7 +22,7 @@ export type OpenResult = OpenReply | ({ readonly status: 'REFUSED' } & EngineSto
 
 const { directory, genesis } = workerData as EngineWorkerData
 const database = openEngineDatabase(directory, 'write')
-const opened = 'code' in database ? undefined : await Engine.open(database, genesis, Date.now)
+const opened = 'code' in database ? undefined : await openEngineCore(database, genesis, Date.now)
 
 export function open(): OpenResult {
   return 'code' in database ? { status: 'REFUSED', ...database } : (opened as Opened).reply
@@ -49,7 +50,7 @@ export function memory(): { readonly heapUsedBytes: number; readonly externalByt
   return { heapUsedBytes: heapUsed, externalBytes: external }
 }
 
-type Opened = Awaited<ReturnType<typeof Engine.open>>
+type Opened = Awaited<ReturnType<typeof openEngineCore>>
 
 function engine(): Engine {
   if (opened === undefined || opened.reply.status !== 'OPEN')

@@ -3,7 +3,7 @@ import { Address } from '@ethereumjs/util'
 import type { ExecutionPayload } from '../../../core/block/index.ts'
 import { hexBytes, toHex } from '../../../crypto/index.ts'
 import { emptyAccount } from '../account.ts'
-import type { ChainEvm } from '../chain.ts'
+import { type ChainEvm, createChainEvm } from '../chain.ts'
 import { intrinsicGas, larger, smaller } from '../gas.ts'
 import { MAX_TRANSACTION_GAS } from '../limits.ts'
 import { evmBlock } from '../run-transaction.ts'
@@ -36,6 +36,30 @@ export type EstimateResult = { readonly ok: true; readonly gas: bigint } | CallF
 /** Gas that a call may use which names no limit. */
 export const CALL_GAS_LIMIT = 50_000_000n
 
+/** Calls on a state and the block that it belongs to. One at a time. */
+export interface Calls {
+  call(view: StateView, latest: ExecutionPayload, request: CallRequest): Promise<CallResult>
+  estimateGas(
+    view: StateView,
+    latest: ExecutionPayload,
+    request: CallRequest,
+  ): Promise<EstimateResult>
+  createAccessList(
+    view: StateView,
+    latest: ExecutionPayload,
+    request: CallRequest,
+  ): Promise<AccessListResult>
+}
+
+export async function createCalls(chainId: number): Promise<Calls> {
+  const chain = await createChainEvm(chainId)
+  return {
+    call: (view, latest, request) => callReadOnly(chain, view, latest, request),
+    estimateGas: (view, latest, request) => estimateGas(chain, view, latest, request),
+    createAccessList: (view, latest, request) => createAccessList(chain, view, latest, request),
+  }
+}
+
 type Attempt = {
   readonly returnValue: Uint8Array
   readonly gasUsed: bigint
@@ -43,7 +67,7 @@ type Attempt = {
   readonly accessList: readonly AccessListItem[]
 }
 
-export async function callReadOnly(
+async function callReadOnly(
   chain: ChainEvm,
   view: StateView,
   latest: ExecutionPayload,
@@ -60,7 +84,7 @@ export async function callReadOnly(
 }
 
 /** The smallest gas limit with which the call succeeds on the latest state, to within one part in 64. */
-export async function estimateGas(
+async function estimateGas(
   chain: ChainEvm,
   view: StateView,
   latest: ExecutionPayload,
@@ -75,7 +99,7 @@ export async function estimateGas(
   if (first.error !== undefined) return faultOf(first)
   let low = larger(first.gasUsed, least) - 1n
   let high = highest
-  /** Most calls need what they used, or a 64th more for what an inner call holds back (EIP-150). */
+  // Most calls need what they used, or a 64th more for what an inner call holds back (EIP-150).
   for (const guess of [low + 1n, ((low + 1n) * 64n) / 63n + 1n]) {
     if (guess >= high) break
     const attempt = await run(chain, view, latest, request, guess)
@@ -99,7 +123,7 @@ export type AccessListResult =
   | CallFault
 
 /** What the call touches, and the gas it uses when that list is paid for in advance. */
-export async function createAccessList(
+async function createAccessList(
   chain: ChainEvm,
   view: StateView,
   latest: ExecutionPayload,
