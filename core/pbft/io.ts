@@ -1,0 +1,125 @@
+/** The two closed sets: everything that consensus may be told, and everything that it may ask of the world. */
+import type { Block, ConsensusMessage, Evidence, QuorumCertificate } from '../block/index.ts'
+import type { Validator, Verdict } from '../params/index.ts'
+import type { GuardRecord, GuardView } from './guard.ts'
+import type { SignatureSuite } from './suite.ts'
+
+/** What a height is decided on: the durable parent and validators(h). */
+export interface HeightContext {
+  readonly height: number
+  readonly parentHash: Uint8Array
+  readonly parentSlot: number
+  readonly validators: readonly Validator[]
+}
+
+export interface DriverConfig {
+  readonly genesisHash: Uint8Array
+  readonly slotMs: number
+  /** Own BLS public key. None, or none of the height's validators: an observer, which signs nothing. */
+  readonly self?: Uint8Array
+  readonly suite: SignatureSuite
+}
+
+export type Input =
+  /** The parent is durably committed, or the node started: the guard gives lock, blocks and the highest signed view. */
+  | {
+      readonly kind: 'startHeight'
+      readonly context: HeightContext
+      readonly guard: GuardView
+      readonly nowMs: number
+    }
+  | { readonly kind: 'clock'; readonly nowMs: number }
+  /** `from`: the transport's peer id. `verified`: `verifyConsensusMessage` found it valid already. */
+  | {
+      readonly kind: 'message'
+      readonly message: ConsensusMessage
+      readonly from: string
+      readonly nowMs: number
+      readonly verified?: boolean
+    }
+  | { readonly kind: 'peerConnected'; readonly peer: string }
+  /** Answers to `build`. The block's own signature may be left zero: it is made when the proposal is signed. */
+  | { readonly kind: 'built'; readonly view: number; readonly block: Block }
+  | { readonly kind: 'buildFailed'; readonly view: number; readonly code: string }
+  /** Answer to `validate`, after full execution. `objects`: the local objection of 4.6, when `fresh` was asked. */
+  | {
+      readonly kind: 'validated'
+      readonly hash: Uint8Array
+      readonly verdict: Verdict
+      readonly objects?: boolean
+    }
+  /** Answer to `fetchBlock`. */
+  | { readonly kind: 'blockFetched'; readonly block: Block; readonly from: string }
+  /** Answers to `sign`: the record is durable and this is its message; or the guard or the key refused. */
+  | { readonly kind: 'signed'; readonly message: ConsensusMessage }
+  | { readonly kind: 'signRefused'; readonly record: GuardRecord; readonly code: string }
+
+export type ViewReason = 'clock' | 'votes' | 'guard'
+
+export type Effect =
+  /** Make a block of our own on the parent. */
+  | {
+      readonly kind: 'build'
+      readonly height: number
+      readonly view: number
+      readonly slot: number
+      readonly parentHash: Uint8Array
+    }
+  /** Check header and body against the parent and execute fully. `fresh`: ask the local view as well (4.6). */
+  | { readonly kind: 'validate'; readonly block: Block; readonly fresh: boolean }
+  /** Make the record durable, then sign (`signRecord`). Sign effects are to be done in the order in which they come. */
+  | { readonly kind: 'sign'; readonly record: GuardRecord }
+  | { readonly kind: 'broadcast'; readonly message: ConsensusMessage }
+  | { readonly kind: 'sendTo'; readonly peer: string; readonly message: ConsensusMessage }
+  /** The peer is at a height that is committed here: send it that block and certificate, if they are durable. */
+  | { readonly kind: 'answerCommitted'; readonly height: number; readonly peer: string }
+  /** Once per height, and only for a block that was found valid. */
+  | { readonly kind: 'commit'; readonly block: Block; readonly certificate: QuorumCertificate }
+  /** Get a block that there is a certificate for; `peers`: who voted for it or told of it. Asked again every slot. */
+  | {
+      readonly kind: 'fetchBlock'
+      readonly height: number
+      readonly hash: Uint8Array
+      readonly peers: readonly string[]
+    }
+  /** The next moment at which `clock` is wanted; replaces the earlier one. */
+  | { readonly kind: 'wake'; readonly atMs: number }
+  /** Shown by signatures: `height`, which is not below ours, is committed elsewhere and ours cannot follow by votes alone. */
+  | { readonly kind: 'behind'; readonly height: number }
+  | { readonly kind: 'evidence'; readonly evidence: Evidence }
+  /** The peer sent what no honest node sends. */
+  | { readonly kind: 'punish'; readonly peer: string; readonly code: PeerFault }
+  /** Agreement is broken (2.7): nothing is signed or committed any more. */
+  | {
+      readonly kind: 'halt'
+      readonly reason: HaltReason
+      readonly certificates: readonly QuorumCertificate[]
+    }
+  | {
+      readonly kind: 'viewEntered'
+      readonly height: number
+      readonly view: number
+      readonly proposer: Uint8Array
+      readonly reason: ViewReason
+    }
+  | {
+      readonly kind: 'locked'
+      readonly height: number
+      readonly view: number
+      readonly hash: Uint8Array
+    }
+
+export type HaltReason =
+  /** Two blocks of one height have a commit certificate each. */
+  | 'ConflictingCertificates'
+  /** A block with a commit certificate is invalid here. */
+  | 'CertifiedBlockInvalid'
+
+export type PeerFault =
+  | 'Malformed'
+  | 'NotAValidator'
+  | 'BadSignature'
+  | 'BadCertificate'
+  | 'WrongParent'
+  | 'WrongSlot'
+  | 'WrongSlotAuthor'

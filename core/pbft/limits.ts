@@ -1,0 +1,12 @@
+/** Bounds of what is held for others (BF-8). */
+
+/** Views ahead of, and behind, the current one that votes and proposals are kept for. */
+export const MAX_VIEWS_AHEAD = 8
+export const MAX_VIEWS_BEHIND = 8
+/** Heights ahead of the current one that messages are kept for. */
+export const MAX_HEIGHTS_AHEAD = 2
+/** Answers with a committed block to one peer in one slot, and peers answered. */
+export const MAX_ANSWERS_PER_SLOT = 4
+export const MAX_ANSWERED_PEERS = 256
+/** Peers named with a fetch. */
+export const MAX_FETCH_PEERS = 8

@@ -1,0 +1,139 @@
+/** Stateless checks of consensus messages, and evidence (protocol §2.9, §2.10, design §3 "Network checks first"). */
+import { equalBytes } from '../../crypto/index.ts'
+import {
+  authorMessage,
+  type Block,
+  blockHash,
+  type ConsensusMessage,
+  type Evidence,
+  VOTE_PHASES,
+  type VotePhase,
+  viewChangeMessage,
+  voteMessage,
+} from '../block/index.ts'
+import { assertNever, invalid, VALID, type Verdict } from '../params/index.ts'
+import type { SignatureSuite } from './suite.ts'
+
+export type MessageFault =
+  | 'BadPhase'
+  | 'BadSignature'
+  | 'BadAuthorSignature'
+  | 'HeightMismatch'
+  | 'CertificateMismatch'
+
+/** The height that a message is about. */
+export function heightOf(message: ConsensusMessage): number {
+  return message.kind === 'committedBlock'
+    ? message.value.block.header.height
+    : message.value.height
+}
+
+/** Whether the author signed the block's hash. */
+export function verifyAuthor(
+  suite: SignatureSuite,
+  genesisHash: Uint8Array,
+  block: Block,
+): boolean {
+  const message = authorMessage(genesisHash, blockHash(block.header))
+  return suite.verify(block.header.author, message, block.signature)
+}
+
+/**
+ * What can be checked without knowing the validators: signatures bound to the genesis, and that the parts of a
+ * message speak of the same thing. Who may sign, and certificates, are the driver's to check.
+ */
+export function verifyConsensusMessage(
+  suite: SignatureSuite,
+  config: { readonly genesisHash: Uint8Array },
+  message: ConsensusMessage,
+): Verdict<MessageFault> {
+  const { genesisHash } = config
+  switch (message.kind) {
+    case 'vote': {
+      const { phase, height, view, validator, signature } = message.value
+      const name = VOTE_PHASES[phase]
+      if (name !== 'prepare' && name !== 'commit') return invalid('BadPhase')
+      const signed = voteMessage(genesisHash, name, height, view, message.value.blockHash)
+      return suite.verify(validator, signed, signature) ? VALID : invalid('BadSignature')
+    }
+    case 'viewChange': {
+      const { height, view, certificate, validator, signature } = message.value
+      const [named] = certificate
+      if (named !== undefined && (named.height !== height || named.view > view)) {
+        return invalid('CertificateMismatch')
+      }
+      const signed = viewChangeMessage(genesisHash, height, view, certificate)
+      return suite.verify(validator, signed, signature) ? VALID : invalid('BadSignature')
+    }
+    case 'prePrepare': {
+      const { height, view, block, certificate } = message.value
+      if (block.header.height !== height) return invalid('HeightMismatch')
+      const [named] = certificate
+      if (named !== undefined) {
+        const sameBlock = equalBytes(named.blockHash, blockHash(block.header))
+        if (named.height !== height || named.view >= view || !sameBlock) {
+          return invalid('CertificateMismatch')
+        }
+      }
+      return verifyAuthor(suite, genesisHash, block) ? VALID : invalid('BadAuthorSignature')
+    }
+    case 'committedBlock': {
+      const { block, certificate } = message.value
+      if (certificate.height !== block.header.height) return invalid('HeightMismatch')
+      if (!equalBytes(certificate.blockHash, blockHash(block.header))) {
+        return invalid('CertificateMismatch')
+      }
+      return verifyAuthor(suite, genesisHash, block) ? VALID : invalid('BadAuthorSignature')
+    }
+    case 'prepareCertificate':
+      return VALID
+    default:
+      return assertNever(message)
+  }
+}
+
+export interface SignedHash {
+  readonly hash: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** Two different signed hashes of one validator at one (h, v, phase), in the order of the hashes. */
+export function createEvidence(
+  phase: VotePhase,
+  validator: Uint8Array,
+  at: { readonly height: number; readonly view: number },
+  one: SignedHash,
+  other: SignedHash,
+): Evidence {
+  const inOrder = Buffer.compare(one.hash, other.hash) <= 0
+  const [first, second] = inOrder ? [one, other] : [other, one]
+  return {
+    phase: VOTE_PHASES.indexOf(phase),
+    validator,
+    height: at.height,
+    view: at.view,
+    firstHash: first.hash,
+    firstSignature: first.signature,
+    secondHash: second.hash,
+    secondSignature: second.signature,
+  }
+}
+
+export type EvidenceFault = 'BadPhase' | 'SameHash' | 'BadSignature'
+
+/** Whether the two messages convict the validator. One form only: the lower hash stands first. */
+export function verifyEvidence(
+  suite: SignatureSuite,
+  genesisHash: Uint8Array,
+  evidence: Evidence,
+): Verdict<EvidenceFault> {
+  const { validator, height, view, firstHash, secondHash } = evidence
+  const phase = VOTE_PHASES[evidence.phase]
+  if (phase === undefined) return invalid('BadPhase')
+  if (Buffer.compare(firstHash, secondHash) >= 0) return invalid('SameHash')
+  const signed = (hash: Uint8Array, signature: Uint8Array) =>
+    suite.verify(validator, voteMessage(genesisHash, phase, height, view, hash), signature)
+  return signed(firstHash, evidence.firstSignature) && signed(secondHash, evidence.secondSignature)
+    ? VALID
+    : invalid('BadSignature')
+}
