@@ -5,7 +5,7 @@ import type {
   MemberApproval,
   PegInClaim,
 } from '../core/block/index.ts'
-import type { Message, Request } from '../supervisor/index.ts'
+import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
 /** Send to all validators and gossip it. From: Chain. To: Network. Never dropped. */
 export type PropagateBlock = Message<
@@ -61,7 +61,12 @@ export type BlockBatch = Message<
 /** A block that only a certificate is known of. From: Chain. To: Network. The answer comes as a consensus message. */
 export type FetchBlock = Message<
   'network.FetchBlock',
-  { readonly height: number; readonly hash: Uint8Array }
+  {
+    readonly height: number
+    readonly hash: Uint8Array
+    /** Who is likely to have it; other peers are asked after them. */
+    readonly peers?: readonly string[]
+  }
 >
 
 /** A peer broke a rule. From: Chain, Sync, Engine. To: Network. */
@@ -75,3 +80,105 @@ export type HeadAnnounced = Message<
   'network.HeadAnnounced',
   { readonly height: number; readonly hash: Uint8Array }
 >
+
+/** A connection stands. From: Network's port. To: Network. */
+export type PeerAppeared = Message<
+  'network.PeerAppeared',
+  { readonly peer: string; readonly address: string; readonly inbound: boolean }
+>
+
+/** A connection ended. `chance` in [0, 1) is for the next delay. From: Network's port. To: Network. */
+export type PeerVanished = Message<
+  'network.PeerVanished',
+  { readonly peer: string; readonly code: string; readonly chance: number }
+>
+
+/** Unchecked bytes about consensus. From: Network's port. To: Network. */
+export type FrameReceived = Message<
+  'network.FrameReceived',
+  {
+    readonly peer: string
+    readonly bytes: Uint8Array
+    /** A number when it was gossiped: the name under which it is judged. */
+    readonly origin: 'stream' | 'answer' | number
+  }
+>
+
+/** Unchecked gossip of another topic. From: Network's port. To: Network. */
+export type GossipReceived = Message<
+  'network.GossipReceived',
+  {
+    readonly id: number
+    readonly topic: string
+    readonly peer: string
+    readonly bytes: Uint8Array
+  }
+>
+
+/** A peer asks. From: Network's port. To: Network. */
+export type RequestReceived = Message<
+  'network.RequestReceived',
+  {
+    readonly id: number
+    readonly peer: string
+    readonly protocol: string
+    readonly bytes: Uint8Array
+  }
+>
+
+/** A request of a peer was answered. From: Network's effect. To: Network. */
+export type RequestServed = Message<'network.RequestServed', { readonly id: number }>
+
+/** What a peer answered about its chain. From: Network's effect. To: Network. */
+export type StatusReceived = Message<
+  'network.StatusReceived',
+  { readonly peer: string; readonly bytes?: Uint8Array }
+>
+
+/** The answer to RequestBlocks, decoded. From: Network's effect. To: Network. */
+export type RangeFetched = Message<
+  'network.RangeFetched',
+  {
+    readonly replyTo: Envelope
+    readonly peer: string
+    readonly batch: BlockBatch['payload']
+  }
+>
+
+/** Time to try a static peer. From: Network's timer. To: Network. */
+export type DialPeer = Message<'network.DialPeer', { readonly address: string }>
+
+/** How it went. `chance` in [0, 1) is for the next delay. From: Network's effect. To: Network. */
+export type DialEnded = Message<
+  'network.DialEnded',
+  { readonly address: string; readonly connected: boolean; readonly chance: number }
+>
+
+/** Time to look after peers. From: Network's timer. To: Network. */
+export type TendPeers = Message<'network.TendPeers', Record<string, never>>
+
+/** The node goes down. From: kernel. To: Network. */
+export type NetworkStopping = Message<'network.NetworkStopping', Record<string, never>>
+
+export type NetworkInbox =
+  | PropagateBlock
+  | SendToPeer
+  | GossipTransaction
+  | GossipApproval
+  | GetConnectedPeers
+  | RequestBlocks
+  | FetchBlock
+  | PenalizePeer
+  | HeadAnnounced
+  | PeerAppeared
+  | PeerVanished
+  | FrameReceived
+  | GossipReceived
+  | RequestReceived
+  | RequestServed
+  | StatusReceived
+  | RangeFetched
+  | DialPeer
+  | DialEnded
+  | TendPeers
+  | NetworkStopping

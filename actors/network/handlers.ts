@@ -1,0 +1,361 @@
+import { blockHash, encodeConsensusMessage } from '../../core/block/index.ts'
+import { equalBytes, sha256 } from '../../crypto/index.ts'
+import type {
+  FetchBlock,
+  FrameReceived,
+  GossipReceived,
+  NetworkInbox,
+  RangeFetched,
+  RequestReceived,
+} from '../../messages/index.ts'
+import { type About, reply, type Step, tell } from '../../supervisor/index.ts'
+import { pointsOf } from './conduct.ts'
+import { type NetworkContext, type NetworkEffect, type Outcome, outcome, then } from './context.ts'
+import { peerOfAddress } from './dialing.ts'
+import type { PenaltyCode } from './errors.ts'
+import {
+  DIRECT_COPY_BYTES,
+  MAX_FETCH_PEERS,
+  MAX_SERVING,
+  REPEAT_MS,
+  STALE_HEIGHTS,
+  STATUS_TIMEOUT_MS,
+} from './limits.ts'
+import {
+  appeared,
+  headSeen,
+  ownStatus,
+  punish,
+  punishBy,
+  readyPeers,
+  retryLater,
+  spend,
+  statusSeen,
+  tended,
+  vanished,
+} from './peers.ts'
+import type { GossipVerdict } from './port.ts'
+import { withProposal } from './proposals.ts'
+import { noted, toldAt } from './recent.ts'
+import {
+  decodeApprovedClaim,
+  decodeConsensus,
+  decodeHeadFrame,
+  decodePoint,
+  decodeRangeRequest,
+  encodeApprovedClaim,
+  encodeHeadFrame,
+  heightOfMessage,
+  isHeadFrame,
+} from './wire.ts'
+
+type NetworkStep = Step<NetworkContext, NetworkEffect>
+
+export function handle(
+  context: NetworkContext,
+  message: NetworkInbox,
+  about: About<NetworkInbox>,
+): NetworkStep {
+  if (message.type === 'network.NetworkStopping') {
+    return about.state === 'Stopping' ? { context } : { context, event: 'STOP' }
+  }
+  const { context: next, effects } = decide(context, message, about)
+  const event = modeEvent(next, about)
+  return event === undefined ? { context: next, effects } : { context: next, effects, event }
+}
+
+/** Degraded: peers are configured, none is ready, and the node had time to find one. */
+function modeEvent(context: NetworkContext, about: About): 'DEGRADED' | 'RECOVERED' | undefined {
+  const alone =
+    context.settings.staticPeers.size > 0 &&
+    about.nowMs - context.startedMs > STATUS_TIMEOUT_MS &&
+    !context.peers.values().some((peer) => peer.ready)
+  if (alone && about.state === 'Running') return 'DEGRADED'
+  if (!alone && about.state === 'Degraded') return 'RECOVERED'
+  return undefined
+}
+
+function decide(
+  context: NetworkContext,
+  message: NetworkInbox,
+  { envelope, nowMs }: About<NetworkInbox>,
+): Outcome {
+  switch (message.type) {
+    case 'network.PropagateBlock':
+      return propagate(context, encodeConsensusMessage(message.payload.message), message, nowMs)
+    case 'network.SendToPeer': {
+      const bytes = encodeConsensusMessage(message.payload.message)
+      const kept = remember(context, message.payload.message, bytes)
+      return outcome(kept, { kind: 'send', peers: [message.payload.peer], bytes })
+    }
+    case 'network.GossipTransaction': {
+      const topic = context.settings.names.transactions
+      return outcome(context, { kind: 'publish', topic, bytes: message.payload.raw })
+    }
+    case 'network.GossipApproval': {
+      const topic = context.settings.names.approvals
+      return outcome(context, {
+        kind: 'publish',
+        topic,
+        bytes: encodeApprovedClaim(message.payload),
+      })
+    }
+    case 'network.GetConnectedPeers':
+      return outcome(context, reply(envelope, peerList(context, nowMs)))
+    case 'network.RequestBlocks':
+      return outcome(context, {
+        kind: 'fetchRange',
+        replyTo: envelope,
+        protocol: context.settings.names.blocks,
+        ...message.payload,
+      })
+    case 'network.RangeFetched':
+      return rangeFetched(context, message.payload, nowMs)
+    case 'network.FetchBlock':
+      return fetchBlock(context, message.payload)
+    case 'network.PenalizePeer': {
+      const { peer, code, score } = message.payload
+      return punishBy(context, peer, code, score, nowMs)
+    }
+    case 'network.HeadAnnounced': {
+      const peers = readyPeers(context).map(({ peer }) => peer)
+      const bytes = encodeHeadFrame(message.payload)
+      return outcome({ ...context, head: message.payload }, { kind: 'send', peers, bytes })
+    }
+    case 'network.PeerAppeared':
+      return appeared(context, message.payload, nowMs)
+    case 'network.PeerVanished':
+      return vanished(context, message.payload.peer, message.payload.chance)
+    case 'network.FrameReceived':
+      return frameReceived(context, message.payload, nowMs)
+    case 'network.GossipReceived':
+      return gossipReceived(context, message.payload, nowMs)
+    case 'network.RequestReceived':
+      return requestReceived(context, message.payload, nowMs)
+    case 'network.RequestServed':
+      return outcome({ ...context, serving: context.serving - 1 })
+    case 'network.StatusReceived': {
+      const { peer, bytes } = message.payload
+      return bytes === undefined
+        ? outcome(context, { kind: 'disconnect', peer, code: 'NoStatus' })
+        : statusSeen(context, peer, bytes, nowMs)
+    }
+    case 'network.DialPeer': {
+      const { address } = message.payload
+      const peer = peerOfAddress(address)
+      if (peer !== undefined && context.peers.has(peer)) return outcome(context)
+      return outcome(context, { kind: 'dial', address })
+    }
+    case 'network.DialEnded': {
+      const { address, connected, chance } = message.payload
+      return connected ? outcome(context) : retryLater(context, address, chance)
+    }
+    case 'network.TendPeers':
+      return tended(context, nowMs)
+    case 'network.NetworkStopping':
+      return outcome(context)
+  }
+}
+
+/** To everybody: small messages directly and by gossip; a large one directly only when it is repeated. */
+function propagate(
+  context: NetworkContext,
+  bytes: Uint8Array,
+  { payload }: Extract<NetworkInbox, { type: 'network.PropagateBlock' }>,
+  nowMs: number,
+): Outcome {
+  const hash = sha256(bytes)
+  const repeated = toldAt(context.recent, hash) !== undefined
+  const kept = remember(context, payload.message, bytes)
+  // Our own message that comes back by another path is nothing new.
+  const next = { ...kept, recent: noted(context.recent, hash, nowMs) }
+  const publish = { kind: 'publish', topic: context.settings.names.consensus, bytes } as const
+  if (bytes.length > DIRECT_COPY_BYTES && !repeated) return outcome(next, publish)
+  const peers = readyPeers(context).map(({ peer }) => peer)
+  return outcome(next, { kind: 'send', peers, bytes }, publish)
+}
+
+function remember(
+  context: NetworkContext,
+  message: Parameters<typeof withProposal>[1],
+  bytes: Uint8Array,
+): NetworkContext {
+  const proposals = withProposal(context.proposals, message, bytes)
+  return proposals === context.proposals ? context : { ...context, proposals }
+}
+
+function peerList(context: NetworkContext, nowMs: number) {
+  const { limits } = context.settings
+  const peers = readyPeers(context).map(({ peer, height, inbound }) => {
+    const points = pointsOf(context.penalties, peer, limits, nowMs)
+    return { peer, height, inbound, score: points === 0 ? 0 : -points }
+  })
+  return { type: 'network.PeerList', payload: { peers } } as const
+}
+
+/** Settles a frame: the next one of a stream may come, gossip is relayed or not. */
+function settle(
+  { peer, origin }: FrameReceived['payload'],
+  verdict: GossipVerdict,
+): NetworkEffect[] {
+  if (origin === 'answer') return []
+  return origin === 'stream'
+    ? [{ kind: 'takeFrame', peer }]
+    : [{ kind: 'judge', id: origin, verdict }]
+}
+
+function frameReceived(
+  context: NetworkContext,
+  frame: FrameReceived['payload'],
+  nowMs: number,
+): Outcome {
+  const { peer, bytes } = frame
+  const refuse = (from: NetworkContext, code: PenaltyCode): Outcome =>
+    then(outcome(from, ...settle(frame, code === 'TooFast' ? 'ignore' : 'reject')), (after) =>
+      punish(after, peer, code, nowMs),
+    )
+  const spent = spend(context, peer, nowMs, ['consensus', 1], ['consensusBytes', bytes.length])
+  if (spent === undefined) return refuse(context, 'TooFast')
+  if (isHeadFrame(bytes) && typeof frame.origin === 'string') {
+    const head = decodeHeadFrame(bytes)
+    if (head === undefined) return refuse(spent, 'Malformed')
+    return then(outcome(spent, ...settle(frame, 'ignore')), (next) => headSeen(next, peer, head))
+  }
+  const hash = sha256(bytes)
+  const toldMs = toldAt(spent.recent, hash)
+  // Verified a moment ago and told; by gossip it may still have to be passed on.
+  if (toldMs !== undefined && nowMs - toldMs < REPEAT_MS) {
+    return outcome(spent, ...settle(frame, 'accept'))
+  }
+  const message = decodeConsensus(bytes)
+  if (message === undefined) return refuse(spent, 'Malformed')
+  const stale = heightOfMessage(message) + STALE_HEIGHTS <= spent.head.height
+  if (stale && typeof frame.origin === 'number') return outcome(spent, ...settle(frame, 'ignore'))
+  if (toldMs === undefined) {
+    const verdict = spent.settings.checks.consensus(message, nowMs)
+    if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
+    if (verdict.kind === 'unknown') return outcome(spent, ...settle(frame, 'ignore'))
+  }
+  const next = { ...remember(spent, message, bytes), recent: noted(spent.recent, hash, nowMs) }
+  return outcome(
+    next,
+    ...settle(frame, 'accept'),
+    tell('chain', { type: 'chain.ConsensusMessageReceived', payload: { message, peer } }),
+  )
+}
+
+function gossipReceived(
+  context: NetworkContext,
+  { id, topic, peer, bytes }: GossipReceived['payload'],
+  nowMs: number,
+): Outcome {
+  const judge = (verdict: GossipVerdict) => ({ kind: 'judge', id, verdict }) as const
+  const refuse = (from: NetworkContext, code: PenaltyCode): Outcome =>
+    then(outcome(from, judge(code === 'TooFast' ? 'ignore' : 'reject')), (after) =>
+      punish(after, peer, code, nowMs),
+    )
+  const spent = spend(context, peer, nowMs, ['gossip', 1], ['gossipBytes', bytes.length])
+  if (spent === undefined) return refuse(context, 'TooFast')
+  const { names, checks } = spent.settings
+  if (topic === names.transactions) {
+    const verdict = checks.transaction(bytes)
+    if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
+    if (verdict.kind === 'unknown') return outcome(spent, judge('ignore'))
+    const payload = { raw: bytes, peer }
+    return outcome(
+      spent,
+      judge('accept'),
+      tell('engine', { type: 'engine.TransactionReceived', payload }),
+    )
+  }
+  if (topic !== names.approvals) return outcome(spent, judge('ignore'))
+  const approved = decodeApprovedClaim(bytes)
+  if (approved === undefined) return refuse(spent, 'Malformed')
+  const verdict = checks.approval(approved.claim, approved.approval)
+  if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
+  if (verdict.kind === 'unknown') return outcome(spent, judge('ignore'))
+  return outcome(
+    spent,
+    judge('accept'),
+    tell('bridge', { type: 'bridge.ApprovalReceived', payload: { ...approved, peer } }),
+  )
+}
+
+function requestReceived(
+  context: NetworkContext,
+  { id, peer, protocol, bytes }: RequestReceived['payload'],
+  nowMs: number,
+): Outcome {
+  const refuse = (from: NetworkContext, code: PenaltyCode): Outcome =>
+    then(outcome(from, { kind: 'respond', id, bytes: undefined }), (after) =>
+      punish(after, peer, code, nowMs),
+    )
+  const spent = spend(context, peer, nowMs, ['request', 1])
+  if (spent === undefined) return refuse(context, 'TooFast')
+  const { names } = spent.settings
+  if (protocol === names.status) {
+    return then(outcome(spent, { kind: 'respond', id, bytes: ownStatus(spent) }), (next) =>
+      statusSeen(next, peer, bytes, nowMs),
+    )
+  }
+  if (protocol === names.blocks) {
+    const range = decodeRangeRequest(bytes)
+    if (range === undefined) return refuse(spent, 'Malformed')
+    return serve(spent, { kind: 'serveRange', id, ...range })
+  }
+  const point = decodePoint(bytes)
+  if (point === undefined) return refuse(spent, 'Malformed')
+  const proposal = spent.proposals.get(Buffer.from(point.hash).toString('hex'))
+  if (proposal !== undefined) return outcome(spent, { kind: 'respond', id, bytes: proposal })
+  return serve(spent, { kind: 'serveBlock', id, point })
+}
+
+/** A few at a time: an answer holds up to 16 MiB until it is sent. */
+function serve(
+  context: NetworkContext,
+  effect: Extract<NetworkEffect, { kind: 'serveRange' | 'serveBlock' }>,
+): Outcome {
+  if (context.serving >= MAX_SERVING) {
+    return outcome(context, { kind: 'respond', id: effect.id, bytes: undefined })
+  }
+  return outcome({ ...context, serving: context.serving + 1 }, effect)
+}
+
+function rangeFetched(
+  context: NetworkContext,
+  { replyTo, peer, batch }: RangeFetched['payload'],
+  nowMs: number,
+): Outcome {
+  const answered = outcome(context, reply(replyTo, { type: 'network.BlockBatch', payload: batch }))
+  const { code } = batch
+  if (code === undefined || !context.peers.has(peer)) return answered
+  return then(answered, (next) => {
+    if (code === 'Malformed') return punish(next, peer, 'Malformed', nowMs)
+    if (code === 'TooLarge') return punish(next, peer, 'OversizedAnswer', nowMs)
+    return punish(next, peer, 'NoAnswer', nowMs)
+  })
+}
+
+/** Those named first, then others that should have it. */
+function fetchBlock(
+  context: NetworkContext,
+  { height, hash, peers }: FetchBlock['payload'],
+): Outcome {
+  const ready = readyPeers(context).map(({ peer }) => peer)
+  const named = (peers ?? []).filter((peer) => ready.includes(peer))
+  const asked = [...new Set([...named, ...ready])].slice(0, MAX_FETCH_PEERS)
+  if (asked.length === 0) return outcome(context)
+  return outcome(context, {
+    kind: 'fetchBlock',
+    peers: asked,
+    protocol: context.settings.names.block,
+    point: { height, hash },
+  })
+}
+
+/** Whether the bytes are a message that carries the block of that hash. */
+export function carriesBlock(bytes: Uint8Array, hash: Uint8Array): boolean {
+  const message = decodeConsensus(bytes)
+  if (message?.kind !== 'prePrepare' && message?.kind !== 'committedBlock') return false
+  return equalBytes(blockHash(message.value.block.header), hash)
+}

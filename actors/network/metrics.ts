@@ -1,0 +1,6 @@
+/** Metrics of this room. */
+export const NETWORK_METRICS = {
+  judged: 'millrace_network_gossip_judged_total',
+  bans: 'millrace_network_bans_total',
+  disconnects: 'millrace_network_disconnects_total',
+} as const
