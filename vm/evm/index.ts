@@ -23,7 +23,7 @@ export type {
 } from './executor.ts'
 export * from './gas.ts'
 export { type EvmGenesis, genesisBlock } from './genesis.ts'
-export { hashPayload } from './header.ts'
+export { type BodyRoots, bodyRoots, encodeHeader, hashPayload } from './header.ts'
 export * from './limits.ts'
 export * from './pool-transaction.ts'
 export * from './receipt.ts'
