@@ -1,0 +1,265 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { encodeBlock } from '../../core/block/index.ts'
+import {
+  encodeGuardFile,
+  type GuardRecord,
+  type GuardView,
+  guardEntries,
+  guardedBlock,
+  guardOwner,
+} from '../../core/pbft/index.ts'
+import { sha256 } from '../../crypto/index.ts'
+import { openSignGuard, type SignGuard } from '../../node/adapters/sign-guard/index.ts'
+import { blockOf, certificateBy, GENESIS_HASH, hashOf, keyOf } from '../unit/core/pbft/fixtures.ts'
+
+const NO_BYTES = new Uint8Array(0)
+const PARENT = sha256(Uint8Array.of(1))
+
+const blockA = blockOf({ height: 5, slot: 101, parentHash: PARENT, author: 0, salt: 1 })
+const blockB = blockOf({ height: 5, slot: 102, parentHash: PARENT, author: 1, salt: 2 })
+const certificateA = certificateBy([0, 1, 2], 4, 'prepare', 5, 0, hashOf(blockA))
+
+const propose: GuardRecord = {
+  kind: 'propose',
+  height: 5,
+  view: 0,
+  slot: 101,
+  hash: hashOf(blockA),
+  fresh: true,
+  bytes: Uint8Array.of(1, 2, 3),
+}
+const prepare: GuardRecord = {
+  kind: 'prepare',
+  height: 5,
+  view: 0,
+  hash: hashOf(blockA),
+  block: encodeBlock(blockA),
+}
+const commit: GuardRecord = {
+  kind: 'commit',
+  height: 5,
+  view: 0,
+  hash: hashOf(blockA),
+  block: NO_BYTES,
+  certificate: certificateA,
+}
+const viewChange: GuardRecord = {
+  kind: 'viewChange',
+  height: 5,
+  view: 1,
+  certificate: certificateA,
+}
+const RECORDS = [propose, prepare, commit, viewChange]
+
+describe('the sign guard file', () => {
+  let directory: string
+  let path: string
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'millrace-guard-'))
+    path = join(directory, 'guard')
+    const guard = await openGuard({ committedHeight: 0 })
+    await guard.compact(4)
+    await guard.close()
+  })
+
+  afterEach(async () => {
+    await rm(directory, { recursive: true })
+  })
+
+  async function openGuard(
+    overrides: { committedHeight?: number; compactAtBytes?: number; key?: number } = {},
+  ): Promise<SignGuard> {
+    const { committedHeight = 4, key = 0, ...rest } = overrides
+    const publicKey = keyOf(key)
+    const options = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight, ...rest }
+    const opened = await openSignGuard(options)
+    if (!opened.ok) throw new Error(opened.error.code)
+    return opened.value
+  }
+
+  async function write(records: readonly GuardRecord[]): Promise<GuardView> {
+    const guard = await openGuard()
+    for (const record of records) expect(await guard.append(record)).toBe('sign')
+    const { view } = guard
+    await guard.close()
+    return view
+  }
+
+  it('gives lock, block, own proposal and highest view back after a restart (2.8, T4)', async () => {
+    await write(RECORDS)
+    const { view } = await openGuard()
+    expect([view.height, view.view, view.slot]).toEqual([5, 1, 101])
+    expect(view.lock).toMatchObject({ view: 0, hash: hashOf(blockA) })
+    expect(view.lock?.certificate.signature).toEqual(certificateA.signature)
+    expect(guardedBlock(view, hashOf(blockA))).toEqual(blockA)
+  })
+
+  it('keeps the exact bytes of the proposal of the present view (BP-4)', async () => {
+    await write([propose])
+    const guard = await openGuard()
+    expect(guard.view.propose).toEqual(propose)
+    expect(await guard.append(propose)).toBe('repeat')
+    const other = { ...propose, bytes: Uint8Array.of(9) }
+    expect(await guard.append(other)).toEqual({ refuse: 'ConflictingPropose' })
+  })
+
+  it('writes nothing for a repeated or refused record', async () => {
+    const guard = await openGuard()
+    await guard.append(prepare)
+    const { size } = await stat(path)
+    expect(await guard.append(prepare)).toBe('repeat')
+    const conflicting = { ...prepare, hash: hashOf(blockB), block: encodeBlock(blockB) }
+    expect(await guard.append(conflicting)).toEqual({ refuse: 'ConflictingPrepare' })
+    expect((await stat(path)).size).toBe(size)
+  })
+
+  it('cuts a tail torn at any byte and goes on behind it (T5, BF-10)', async () => {
+    const full = await write(RECORDS)
+    const bytes = await readFile(path)
+    const before = await lastRecordOffset(bytes)
+    for (let length = before; length < bytes.length; length += 7) {
+      await writeFile(path, bytes.subarray(0, length))
+      const torn = await openGuard()
+      expect([torn.view.view, torn.view.lock?.view]).toEqual([0, 0])
+      expect(await torn.append(viewChange)).toBe('sign')
+      await torn.close()
+      const again = await openGuard()
+      expect(again.view).toEqual(full)
+      await again.close()
+    }
+  })
+
+  it('takes garbage and zeros at the end for a torn record', async () => {
+    const full = await write(RECORDS)
+    const bytes = await readFile(path)
+    for (const tail of [new Uint8Array(100), new Uint8Array(33).fill(0x47)]) {
+      await writeFile(path, Buffer.concat([bytes, tail]))
+      const guard = await openGuard()
+      expect(guard.view).toEqual(full)
+      await guard.close()
+      expect((await stat(path)).size).toBe(bytes.length)
+    }
+  })
+
+  it('refuses to start over a damaged record with good ones behind it', async () => {
+    await write(RECORDS)
+    const bytes = await readFile(path)
+    bytes[Math.floor(bytes.length / 2)]! ^= 1
+    await writeFile(path, bytes)
+    const publicKey = keyOf(0)
+    const options = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight: 4 }
+    expect(await openSignGuard(options)).toMatchObject({
+      ok: false,
+      error: { code: 'GuardDamaged' },
+    })
+  })
+
+  it('refuses the file of another key, another program or another version', async () => {
+    await write(RECORDS)
+    await expect(openGuard({ key: 1 })).rejects.toThrow('GuardForeign')
+    const bytes = await readFile(path)
+    await writeFile(
+      path,
+      Buffer.concat([bytes.subarray(0, 11), Uint8Array.of(9), bytes.subarray(12)]),
+    )
+    await expect(openGuard()).rejects.toThrow('GuardUnreadable')
+    await writeFile(path, Buffer.alloc(100, 0x20))
+    await expect(openGuard()).rejects.toThrow('GuardUnreadable')
+  })
+
+  it('forgets a height when it is committed, but not the slot (2.8)', async () => {
+    await write(RECORDS)
+    const guard = await openGuard()
+    await guard.compact(5)
+    expect(guard.view).toMatchObject({ floor: 6, slot: 101, height: -1 })
+    expect(guard.view.blocks.size).toBe(0)
+    expect(await guard.append({ ...prepare, view: 9 })).toEqual({ refuse: 'BelowFloor' })
+    const next = { ...propose, height: 6, view: 3, bytes: Uint8Array.of(4) }
+    expect(await guard.append(next)).toEqual({ refuse: 'SlotUsed' })
+  })
+
+  it('is compacted when it has grown, without losing what counts', async () => {
+    await write([
+      ...RECORDS,
+      { ...prepare, view: 1, hash: hashOf(blockB), block: encodeBlock(blockB) },
+    ])
+    const guard = await openGuard({ compactAtBytes: 1000 })
+    const { view } = guard
+    await guard.compact(4)
+    expect(guard.view).toEqual({ ...view, floor: 5 })
+    await guard.compact(5)
+    const { size } = await stat(path)
+    expect(size).toBeLessThan(200)
+    expect(await guard.append({ ...viewChange, height: 6 })).toBe('sign')
+    await guard.close()
+    expect((await openGuard({ committedHeight: 5 })).view).toMatchObject({
+      floor: 6,
+      height: 6,
+      view: 1,
+    })
+    expect(await readdir(directory)).toEqual(['guard'])
+  })
+
+  it('folds to the same view through a rewrite in the middle of a height', async () => {
+    const second = { ...prepare, view: 1, hash: hashOf(blockB), block: encodeBlock(blockB) }
+    const view = await write([...RECORDS, second])
+    const rewritten = encodeGuardFile(guardOwner(GENESIS_HASH, keyOf(0)), guardEntries(view))
+    await writeFile(path, rewritten)
+    expect((await openGuard()).view).toEqual(view)
+  })
+
+  it('leaves the next height out when the guard is older than the chain (BP-4, 2.8)', async () => {
+    await rm(path)
+    const lost = await openGuard({ committedHeight: 20 })
+    expect(lost.view.floor).toBe(22)
+    expect(await lost.append({ ...viewChange, height: 21 })).toEqual({ refuse: 'BelowFloor' })
+    expect(await lost.append({ ...viewChange, height: 22 })).toBe('sign')
+  })
+
+  it('starts a fresh chain with a fresh file, and tolerates a floor that lags by one', async () => {
+    await rm(path)
+    const fresh = await openGuard({ committedHeight: 0 })
+    expect(fresh.view.floor).toBe(1)
+    await fresh.close()
+    expect((await openGuard({ committedHeight: 1 })).view.floor).toBe(2)
+  })
+
+  it('appends in the order of the calls', async () => {
+    const guard = await openGuard()
+    const decisions = await Promise.all(RECORDS.map((record) => guard.append(record)))
+    expect(decisions).toEqual(['sign', 'sign', 'sign', 'sign'])
+    expect(await guard.append(commit)).toEqual({ refuse: 'BelowHighest' })
+  })
+
+  it('signs nothing after it was closed', async () => {
+    const guard = await openGuard()
+    await guard.close()
+    await expect(guard.append(prepare)).rejects.toThrow('closed')
+  })
+
+  it('says so when the file cannot be opened', async () => {
+    const options = {
+      path: join(directory, 'missing', 'guard'),
+      genesisHash: GENESIS_HASH,
+      publicKey: keyOf(0),
+      committedHeight: 0,
+    }
+    expect(await openSignGuard(options)).toMatchObject({ ok: false, error: { code: 'GuardIo' } })
+  })
+})
+
+/** Where the last record starts: behind the last marker that is not inside a payload of ours. */
+function lastRecordOffset(bytes: Uint8Array): number {
+  return Buffer.from(bytes).lastIndexOf('GREC')
+}
+
+describe('the owner of a guard file', () => {
+  it('is one key on one chain', () => {
+    const one = guardOwner(GENESIS_HASH, keyOf(0))
+    expect(guardOwner(GENESIS_HASH, keyOf(1))).not.toEqual(one)
+    expect(guardOwner(PARENT, keyOf(0))).not.toEqual(one)
+  })
+})
