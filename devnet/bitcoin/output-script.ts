@@ -55,23 +55,41 @@ export function isPushOnly(script: Uint8Array): boolean {
   return chunks?.every((chunk) => typeof chunk !== 'number' || chunk <= 0x60) ?? false
 }
 
-/** The regtest address of a script, where it has one. */
+/** The regtest address of a script, where it has one. Any 32 bytes make a taproot address, as in Core. */
 export function addressOf(script: Uint8Array): string | undefined {
+  const { bech32, pubKeyHash, scriptHash } = networks.regtest
   const type = scriptType(script)
-  const addressed = ['pubkeyhash', 'scripthash', 'witness_unknown'].includes(type)
-  if (!addressed && !type.startsWith('witness_v')) return undefined
-  try {
-    return address.fromOutputScript(script, networks.regtest)
-  } catch {
-    return undefined
-  }
+  if (type === 'pubkeyhash') return address.toBase58Check(script.slice(3, 23), pubKeyHash)
+  if (type === 'scripthash') return address.toBase58Check(script.slice(2, 22), scriptHash)
+  const program = witnessProgram(script)
+  if (program === undefined || type === 'nonstandard') return undefined
+  return address.toBech32(program.bytes, program.version, bech32)
 }
 
 /** The script that an address of this network pays to, or undefined. */
 export function scriptOfAddress(text: string): Uint8Array | undefined {
   if (text.length > 100) return undefined
+  return scriptOfBech32(text) ?? scriptOfBase58(text)
+}
+
+function scriptOfBech32(text: string): Uint8Array | undefined {
   try {
-    return Uint8Array.from(address.toOutputScript(text, networks.regtest))
+    const { version, prefix, data } = address.fromBech32(text)
+    if (prefix !== networks.regtest.bech32 || version > 16) return undefined
+    const lengths = version === 0 ? data.length === 20 || data.length === 32 : true
+    if (!lengths || data.length < 2 || data.length > 40) return undefined
+    return Uint8Array.of(version === 0 ? 0 : 0x50 + version, data.length, ...data)
+  } catch {
+    return undefined
+  }
+}
+
+function scriptOfBase58(text: string): Uint8Array | undefined {
+  const { pubKeyHash, scriptHash } = networks.regtest
+  try {
+    const { version, hash } = address.fromBase58Check(text)
+    if (version === pubKeyHash) return Uint8Array.of(0x76, 0xa9, 0x14, ...hash, 0x88, 0xac)
+    return version === scriptHash ? Uint8Array.of(0xa9, 0x14, ...hash, 0x87) : undefined
   } catch {
     return undefined
   }

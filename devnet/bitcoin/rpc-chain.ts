@@ -1,11 +1,12 @@
 /** Methods that read or move the chain and its coins. */
 
+import { decodeHeader } from './block.ts'
 import { type BlockNode, blockOf } from './block-tree.ts'
-import { internalHash, toHex } from './bytes.ts'
+import { internalHash, parseHex, toHex } from './bytes.ts'
 import type { Chain } from './chain.ts'
 import { DIFFICULTY } from './chain-params.ts'
 import type { Coin } from './coins.ts'
-import { encodeMerkleProof } from './merkle-proof.ts'
+import { encodeMerkleProof, readMerkleProof } from './merkle-proof.ts'
 import { addressOf, inferDescriptor, scriptOfAddress, scriptOfDescriptor } from './output-script.ts'
 import { chainWorkText, formatBlock, formatCoin, formatHeader } from './rpc-format.ts'
 import {
@@ -145,6 +146,17 @@ export const chainMethods: Readonly<Record<string, Method>> = {
       return answer(toHex(encodeMerkleProof(block, wanted)))
     },
   ),
+
+  verifytxoutproof: method({ proof: text }, ({ regtest }, { proof }) => {
+    const bytes = parseHex(proof)
+    const read = bytes && readMerkleProof(bytes)
+    if (read === undefined) return answer([])
+    const node = regtest.chain.node(decodeHeader(read.header).hash)
+    if (node === undefined || !regtest.chain.isActive(node)) {
+      return fault(RPC.INVALID_ADDRESS_OR_KEY, 'Block not found in chain')
+    }
+    return answer(read.txids)
+  }),
 
   scantxoutset: method(
     { action: text, scanobjects: optional(list, undefined) },
