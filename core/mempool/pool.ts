@@ -275,7 +275,7 @@ export class Mempool {
     let cheapest: PoolTransaction | undefined
     for (const [senderHex, lane] of this.#lanes) {
       if (senderHex === ownHex) continue
-      const tail = sortedLane(lane).findLast((transaction) => !gone.has(transaction))
+      const tail = tailOf(lane, gone)
       if (tail === undefined) continue
       if (cheapest === undefined || tail.maxFeePerGas <= cheapest.maxFeePerGas) cheapest = tail
     }
@@ -324,6 +324,16 @@ function isBumped(before: bigint, after: bigint): boolean {
   return after >= bumped(before)
 }
 
+/** The transaction of a lane with the highest nonce, those in `gone` not counted. */
+function tailOf(lane: Lane, gone: ReadonlySet<PoolTransaction>): PoolTransaction | undefined {
+  let tail: PoolTransaction | undefined
+  for (const transaction of lane.byNonce.values()) {
+    if (gone.has(transaction)) continue
+    if (tail === undefined || transaction.nonce > tail.nonce) tail = transaction
+  }
+  return tail
+}
+
 function sortedLane(lane: Lane | undefined): PoolTransaction[] {
   const transactions = [...(lane?.byNonce.values() ?? [])]
   return transactions.sort((left, right) => (left.nonce < right.nonce ? -1 : 1))
@@ -349,9 +359,13 @@ type Head = {
 function pushNext(heads: Head[], rest: Iterator<PoolTransaction>, baseFeeWei: bigint): void {
   const { value: transaction, done } = rest.next()
   if (done || transaction.maxFeePerGas < baseFeeWei) return
-  const room = transaction.maxFeePerGas - baseFeeWei
-  const tip = transaction.maxPriorityFeePerGas
-  push(heads, { transaction, tipWei: room < tip ? room : tip, rest })
+  push(heads, { transaction, tipWei: tipAt(transaction, baseFeeWei), rest })
+}
+
+function tipAt(transaction: PoolTransaction, baseFeeWei: bigint): bigint {
+  const roomWei = transaction.maxFeePerGas - baseFeeWei
+  if (roomWei < transaction.maxPriorityFeePerGas) return roomWei
+  return transaction.maxPriorityFeePerGas
 }
 
 function isBetter(left: Head, right: Head): boolean {
