@@ -8,6 +8,7 @@ import type {
 import type { Ledger } from '../core/ledger/index.ts'
 import type { BridgeBurn } from '../core/peg/index.ts'
 import type { Message, Request } from '../supervisor/index.ts'
+import type { DeferredReply } from './system.ts'
 
 /** Look at Bitcoin again. From: Bridge's timer. To: Bridge. The latest one wins. */
 export type PollBitcoin = Message<'bridge.PollBitcoin', Record<string, never>>
@@ -21,6 +22,8 @@ export type BitcoinScanned = Message<
     /** Headers after the fork with the in-block chain, up to tip − 1, for the next block. */
     readonly headers: readonly Uint8Array[]
     readonly feeRateSatPerKvb: number
+    /** The last blocks that were scanned, oldest first, to notice a reorg by. */
+    readonly scanned: readonly { readonly height: number; readonly hash: Uint8Array }[]
   }
 >
 
@@ -142,13 +145,23 @@ export type BroadcastBitcoinTransaction = Message<
 /** What Bitcoin answered (PO-14). */
 export type BroadcastResult = Message<
   'bridge.BroadcastResult',
-  { readonly batchId: string; readonly accepted: boolean; readonly code?: string }
+  {
+    readonly batchId: string
+    readonly accepted: boolean
+    readonly code?: string
+    readonly raw?: Uint8Array
+  }
 >
 
 /** A payout reached M confirmations. From: the Bitcoin scan. To: Bridge. */
 export type TransactionConfirmed = Message<
   'bridge.TransactionConfirmed',
-  { readonly txid: Uint8Array; readonly confirmations: number; readonly proof: TransactionProof }
+  {
+    readonly txid: Uint8Array
+    readonly confirmations: number
+    readonly bitcoinHeight: number
+    readonly proof: TransactionProof
+  }
 >
 
 export type BridgeInbox =
@@ -169,3 +182,4 @@ export type BridgeInbox =
   | BroadcastBitcoinTransaction
   | BroadcastResult
   | TransactionConfirmed
+  | DeferredReply

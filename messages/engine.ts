@@ -1,8 +1,9 @@
 /** What the EngineActor is told and asked: building, executing, committing, transactions. */
 import type { ExecutionPayload, Withdrawal } from '../core/block/index.ts'
+import type { PoolTransaction, SenderAccount } from '../core/mempool/index.ts'
 import type { Millis } from '../core/params/index.ts'
 import type { BridgeBurn, BridgeCancel, BridgeFund } from '../core/peg/index.ts'
-import type { Message, Request } from '../supervisor/index.ts'
+import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
 /** The coins that a block mints: its withdrawals (4.3). Part of BuildBlockRequest; MintResult answers it. */
 export interface MintTokensRequest {
@@ -110,7 +111,46 @@ export type TransactionReceived = Message<
   { readonly raw: Uint8Array; readonly peer: string }
 >
 
+/** A payload was built or executed; what it did is kept until the commit. From: Engine's effect. To: Engine. */
+export type PayloadExecuted = Message<
+  'engine.PayloadExecuted',
+  {
+    readonly hash: Uint8Array | undefined
+    readonly outcome: ExecutionOutcome | undefined
+    /** Hashes of transactions that no block can hold. */
+    readonly dropped: readonly Uint8Array[]
+    readonly to: Envelope
+    readonly answer: BlockTemplate | ExecutionResult | EngineFailed
+  }
+>
+
+/** The durable head moved, with the accounts that the pool depends on. From: Engine's effect. To: Engine. */
+export type PayloadCommitted = Message<
+  'engine.PayloadCommitted',
+  {
+    readonly hash: Uint8Array
+    readonly height: number
+    readonly accounts: readonly { readonly address: Uint8Array; readonly account: SenderAccount }[]
+    readonly to: Envelope
+    readonly answer: EngineHead | EngineFailed
+  }
+>
+
+/** A transaction with its sender and the sender's account, or why it is none. From: Engine's effect. To: Engine. */
+export type TransactionRecovered = Message<
+  'engine.TransactionRecovered',
+  {
+    readonly transaction: PoolTransaction | undefined
+    readonly account: SenderAccount | undefined
+    readonly refusal: { readonly code: string; readonly reason: string } | undefined
+    readonly to: Envelope | undefined
+  }
+>
+
 export type EngineInbox =
+  | PayloadExecuted
+  | PayloadCommitted
+  | TransactionRecovered
   | BuildBlockRequest
   | ExecutePayload
   | CommitPayload

@@ -77,6 +77,9 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('engine.TransactionAccepted', 'engine', 'api', 'api', 'blockProducer'),
   row('engine.TransactionRejected', 'engine', 'api', 'api', 'blockProducer'),
   row('engine.TransactionReceived', 'network', 'engine', 'gossip', 'dropNewest'),
+  row('engine.PayloadExecuted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
+  row('engine.PayloadCommitted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
+  row('engine.TransactionRecovered', 'effects', 'engine', 'api', 'blockProducer'),
   // Bridge
   row('bridge.PollBitcoin', 'timer', 'bridge', 'peg', 'dropNewest', LATEST),
   row('bridge.BitcoinScanned', 'bridge', 'bridge', 'peg', 'blockProducer', LATEST),

@@ -1,0 +1,136 @@
+/** The peg operations that the bridge follows, as plain data, and the pure steps that they take. */
+import type { MemberApproval, PegInClaim, TransactionProof } from '../../core/block/index.ts'
+import { compileMachine, type Mode } from '../../supervisor/index.ts'
+import { pegInMachine, pegOutMachine } from './machine.ts'
+
+/** What readers see of an operation. */
+export type PegOperationView =
+  | {
+      readonly direction: 'in'
+      /** `txid:vout`, txid in display form. */
+      readonly id: string
+      readonly step: DepositStep
+      readonly mode: string
+      readonly amountSat: bigint
+      readonly bitcoinHeight: number
+      readonly approvals: number
+      readonly refundable: boolean
+      readonly evmAddress: Uint8Array
+      readonly reason?: string
+      readonly startedAtMs: number
+      readonly updatedAtMs: number
+    }
+  | {
+      readonly direction: 'out'
+      /** Batch id in hex. */
+      readonly id: string
+      readonly step: PayoutStep
+      readonly mode: string
+      /** Display form. */
+      readonly txid: string
+      readonly signatures: number
+      readonly attempt: number
+      readonly reason?: string
+      readonly startedAtMs: number
+      readonly updatedAtMs: number
+    }
+
+export type DepositStep = 'Confirming' | 'AwaitingApproval' | 'Approved' | 'Included' | 'Denied'
+export type PayoutStep = 'Batched' | 'CollectingSignatures' | 'Broadcast' | 'Confirmed' | 'Booked'
+
+const PEG_IN_START = compileMachine(pegInMachine)
+const PEG_OUT_START = compileMachine(pegOutMachine)
+
+/** The mode after events that the machine must accept; anything else is a bug of the caller. */
+export function walk(mode: Mode, ...events: readonly string[]): Mode {
+  return events.reduce((at, event) => {
+    const next = at.on.get(event)
+    if (next === undefined) throw new Error(`${event} is not accepted in ${at.name}`)
+    return next
+  }, mode)
+}
+
+export interface DepositOperation {
+  readonly id: string
+  readonly claim: PegInClaim
+  readonly bitcoinHeight: number
+  readonly mode: Mode
+  readonly step: DepositStep
+  /** BLS signatures by member index. */
+  readonly approvals: ReadonlyMap<number, Uint8Array>
+  /** Members that denied, with their reason. */
+  readonly denials: ReadonlyMap<number, string>
+  readonly approval?: MemberApproval
+  readonly askedAtMs: number
+  readonly startedAtMs: number
+  readonly updatedAtMs: number
+}
+
+export function detectedDeposit(
+  id: string,
+  claim: PegInClaim,
+  bitcoinHeight: number,
+  nowMs: number,
+): DepositOperation {
+  return {
+    id,
+    claim,
+    bitcoinHeight,
+    mode: walk(PEG_IN_START, 'BITCOIN_TX_DETECTED'),
+    step: 'Confirming',
+    approvals: new Map(),
+    denials: new Map(),
+    askedAtMs: 0,
+    startedAtMs: nowMs,
+    updatedAtMs: nowMs,
+  }
+}
+
+export interface PayoutOperation {
+  readonly id: string
+  readonly version: number
+  /** Internal order. */
+  readonly txid: Uint8Array
+  /** Millrace height of the record. */
+  readonly height: number
+  readonly mode: Mode
+  readonly step: PayoutStep
+  readonly attempt: number
+  /** Checked signatures by member index, one per input. */
+  readonly signatures: ReadonlyMap<number, readonly Uint8Array[]>
+  readonly raw?: Uint8Array
+  readonly sentAtMs: number
+  readonly proof?: TransactionProof
+  readonly bitcoinHeight?: number
+  readonly reason?: string
+  readonly startedAtMs: number
+  readonly updatedAtMs: number
+}
+
+export function recordedPayout(
+  id: string,
+  version: number,
+  txid: Uint8Array,
+  height: number,
+  nowMs: number,
+): PayoutOperation {
+  return {
+    id,
+    version,
+    txid,
+    height,
+    mode: PEG_OUT_START,
+    step: 'Batched',
+    attempt: 0,
+    signatures: new Map(),
+    sentAtMs: 0,
+    startedAtMs: nowMs,
+    updatedAtMs: nowMs,
+  }
+}
+
+/** The validator that coordinates an attempt: validators[(H(batch) + attempt) mod n] (5.5). */
+export function coordinatorOf(batchId: Uint8Array, attempt: number, validators: number): number {
+  const seed = new DataView(batchId.buffer, batchId.byteOffset, 4).getUint32(0)
+  return (seed + attempt) % validators
+}

@@ -1,0 +1,173 @@
+/** What the EngineActor makes of each message: blocks go to the engine, transactions to the pool. */
+import { hashKey } from '../../core/block/index.ts'
+import type { Mempool } from '../../core/mempool/index.ts'
+import type { EngineInbox, ExecutionOutcome } from '../../messages/index.ts'
+import {
+  type About,
+  type Envelope,
+  type KernelEffect,
+  reply,
+  type Step,
+  tell,
+} from '../../supervisor/index.ts'
+import { MAX_OUTCOMES, MAX_TEMPLATE_TRANSACTIONS } from './limits.ts'
+import type { EnginePort } from './port.ts'
+
+export interface EngineContext {
+  readonly port: EnginePort
+  /** Changed in place by this actor alone; every call checks before it writes. */
+  readonly pool: Mempool
+  /** What executed blocks did, until one of them is committed. By EVM block hash. */
+  readonly outcomes: ReadonlyMap<string, ExecutionOutcome>
+}
+
+type PayloadOf<Type extends EngineInbox['type']> = Extract<EngineInbox, { type: Type }>['payload']
+
+export type EngineEffect =
+  | {
+      readonly kind: 'build'
+      readonly port: EnginePort
+      readonly request: PayloadOf<'engine.BuildBlockRequest'>
+      readonly transactions: readonly { readonly raw: Uint8Array; readonly sender: Uint8Array }[]
+      readonly replyTo: Envelope
+    }
+  | {
+      readonly kind: 'execute'
+      readonly port: EnginePort
+      readonly payload: PayloadOf<'engine.ExecutePayload'>['payload']
+      readonly replyTo: Envelope
+    }
+  | {
+      readonly kind: 'commit'
+      readonly port: EnginePort
+      readonly hash: Uint8Array
+      readonly height: number
+      readonly senders: readonly Uint8Array[]
+      readonly replyTo: Envelope
+    }
+  | {
+      readonly kind: 'admit'
+      readonly port: EnginePort
+      readonly raw: Uint8Array
+      readonly replyTo: Envelope | undefined
+      readonly peer: string | undefined
+    }
+  | { readonly kind: 'poolChanged' }
+
+type EngineStep = Step<EngineContext, EngineEffect>
+type AnyEffect = EngineEffect | KernelEffect
+
+export function handle(
+  context: EngineContext,
+  message: EngineInbox,
+  about: About<EngineInbox>,
+): EngineStep {
+  const { port, pool } = context
+  const replyTo = about.envelope
+  switch (message.type) {
+    case 'engine.BuildBlockRequest': {
+      const request = message.payload
+      const transactions = pool
+        .template(port.nextBaseFeeWei(), BigInt(request.gasLimitTarget))
+        .slice(0, MAX_TEMPLATE_TRANSACTIONS)
+        .map(({ raw, sender }) => ({ raw, sender }))
+      return { context, effects: [{ kind: 'build', port, request, transactions, replyTo }] }
+    }
+    case 'engine.ExecutePayload': {
+      const { payload } = message.payload
+      return { context, effects: [{ kind: 'execute', port, payload, replyTo }] }
+    }
+    case 'engine.CommitPayload': {
+      const { hash, height } = message.payload
+      const senders = pool.senders()
+      return { context, effects: [{ kind: 'commit', port, hash, height, senders, replyTo }] }
+    }
+    case 'engine.EngineStatus':
+      return {
+        context,
+        effects: [reply(replyTo, { type: 'engine.EngineHead', payload: port.head() })],
+      }
+    case 'engine.SubmitTransaction': {
+      const { raw } = message.payload
+      return { context, effects: [{ kind: 'admit', port, raw, replyTo, peer: undefined }] }
+    }
+    case 'engine.TransactionReceived': {
+      const { raw, peer } = message.payload
+      return { context, effects: [{ kind: 'admit', port, raw, replyTo: undefined, peer }] }
+    }
+    case 'engine.TransactionRecovered':
+      return admit(context, message.payload)
+    case 'engine.PayloadExecuted': {
+      const { hash, outcome, dropped, answer, to } = message.payload
+      pool.remove(dropped)
+      const outcomes = new Map(context.outcomes)
+      if (outcome !== undefined && hash !== undefined) outcomes.set(hashKey(hash), outcome)
+      const [oldest] = outcomes.keys()
+      if (outcomes.size > MAX_OUTCOMES) outcomes.delete(oldest as string)
+      return { context: { ...context, outcomes }, effects: [reply(to, answer)] }
+    }
+    case 'engine.PayloadCommitted':
+      return committed(context, message.payload)
+  }
+}
+
+/** The engine's calls keep their order; transactions are recovered beside them. */
+export function lane(effect: EngineEffect): string | undefined {
+  return effect.kind === 'admit' || effect.kind === 'poolChanged' ? undefined : 'engine'
+}
+
+function admit(
+  context: EngineContext,
+  payload: PayloadOf<'engine.TransactionRecovered'>,
+): EngineStep {
+  const { transaction, account, refusal, to } = payload
+  const answer = (message: Parameters<typeof reply>[1]): AnyEffect[] =>
+    to === undefined ? [] : [reply(to, message)]
+  if (transaction === undefined || account === undefined) {
+    const { code, reason } = refusal ?? { code: 'TransactionMalformed', reason: 'no transaction' }
+    return {
+      context,
+      effects: answer({ type: 'engine.TransactionRejected', payload: { code, reason } }),
+    }
+  }
+  const verdict = context.pool.add(transaction, account)
+  const { hash, raw } = transaction
+  if (verdict.kind === 'added') {
+    return {
+      context,
+      effects: [
+        ...answer({ type: 'engine.TransactionAccepted', payload: { hash } }),
+        tell('network', { type: 'network.GossipTransaction', payload: { raw } }),
+        { kind: 'poolChanged' },
+      ],
+    }
+  }
+  const { kind: _, ...refused } = verdict
+  const { code, ...details } = refused
+  const reason = Object.entries(details)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
+  return {
+    context,
+    effects: answer({ type: 'engine.TransactionRejected', payload: { code, reason } }),
+  }
+}
+
+function committed(
+  context: EngineContext,
+  payload: PayloadOf<'engine.PayloadCommitted'>,
+): EngineStep {
+  const { hash, height, accounts, answer, to } = payload
+  const effects: AnyEffect[] = [reply(to, answer), { kind: 'poolChanged' }]
+  if (answer.type !== 'engine.EngineHead') return { context, effects }
+  for (const { address, account } of accounts) context.pool.refresh(address, account)
+  for (const burn of context.outcomes.get(hashKey(hash))?.burns ?? []) {
+    effects.push(
+      tell('bridge', {
+        type: 'bridge.BurnEventDetected',
+        payload: { evmBlockHash: hash, height, burn },
+      }),
+    )
+  }
+  return { context: { ...context, outcomes: new Map() }, effects }
+}

@@ -1,0 +1,33 @@
+/**
+ * The EngineActor: it owns the execution engine and the pool of transactions. Chain asks it to build, execute and commit; users'
+ * transactions enter through it; burns of committed blocks leave it toward the Bridge (flows 1 and 3).
+ */
+import { Mempool } from '../../core/mempool/index.ts'
+import type { EngineInbox } from '../../messages/index.ts'
+import type { ActorDefinition } from '../../supervisor/index.ts'
+import { perform } from './effects.ts'
+import { type EngineContext, type EngineEffect, handle, lane } from './handlers.ts'
+import { MAILBOX_CAPACITY } from './limits.ts'
+import { engineMachine } from './machine.ts'
+import type { EnginePorts } from './port.ts'
+
+export { ENGINE_FAULTS } from './errors.ts'
+export type { EnginePort, EnginePorts } from './port.ts'
+
+export type EngineActor = ActorDefinition<EngineContext, EngineInbox, EngineEffect, EnginePorts>
+
+export const engineActor: EngineActor = {
+  name: 'engine',
+  machine: engineMachine,
+  mailbox: { capacity: MAILBOX_CAPACITY },
+  async init({ ports }) {
+    const port = await ports.open()
+    const pool = new Mempool({ chainId: ports.chainId, minFeeCapWei: ports.minFeeCapWei })
+    ports.views.publishPool(pool)
+    return { context: { port, pool, outcomes: new Map() }, event: 'READY' }
+  },
+  handle,
+  lane,
+  perform: (effect, { ports }) => perform(effect, ports),
+  stop: ({ port }) => port.close(),
+}

@@ -1,0 +1,5 @@
+/** Metrics of this room; `alys_` names where they mean what Alys' do (OP-4). */
+export const ENGINE_METRICS = {
+  builds: 'alys_engine_build_block_calls_total',
+  commits: 'alys_engine_commit_block_calls_total',
+} as const

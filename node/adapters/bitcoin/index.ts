@@ -1,0 +1,73 @@
+/**
+ * The bridge's view of Bitcoin over Bitcoin Core's JSON-RPC: pruned, without txindex, without a wallet (design §7). Hashes are in
+ * internal byte order on this side and in display form on the wire.
+ */
+import type { BitcoinPort, BitcoinResult } from '../../../actors/bridge/index.ts'
+import { fromDisplayHash, toDisplayHash } from '../../../crypto/index.ts'
+import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../bitcoin-rpc/index.ts'
+
+/** Blocks within which a payout should confirm, for the estimate. */
+const FEE_TARGET_BLOCKS = 6
+
+export function createBitcoinPort(rpc: BitcoinRpc): BitcoinPort {
+  return {
+    async tip() {
+      const info = await rpc.getBlockchainInfo()
+      if (!info.ok) return info
+      const { blocks, bestBlockHash } = info.value
+      return { ok: true, value: { height: blocks, hash: fromDisplayHash(bestBlockHash) } }
+    },
+    async hashAt(height) {
+      const hash = await rpc.getBlockHash(height)
+      if (hash.ok) return { ok: true, value: fromDisplayHash(hash.value) }
+      return absentIf(hash, BITCOIN_RPC_CODE.invalidParameter)
+    },
+    async header(hash) {
+      const display = toDisplayHash(hash)
+      const [raw, verbose] = await Promise.all([
+        rpc.getBlockHeaderRaw(display),
+        rpc.getBlockHeader(display),
+      ])
+      if (!raw.ok) return absentIf(raw, BITCOIN_RPC_CODE.notFound)
+      if (!verbose.ok) return absentIf(verbose, BITCOIN_RPC_CODE.notFound)
+      // Core gives −1 confirmations to a block that is not on the best chain.
+      return { ok: true, value: { header: raw.value, isBest: verbose.value.confirmations > 0 } }
+    },
+    async block(hash) {
+      const raw = await rpc.getBlockRaw(toDisplayHash(hash))
+      return raw.ok ? raw : absentIf(raw, BITCOIN_RPC_CODE.notFound)
+    },
+    async inMempool(txid) {
+      const entry = await rpc.getMempoolEntry(toDisplayHash(txid))
+      if (entry.ok) return { ok: true, value: true }
+      const absent = absentIf<never>(entry, BITCOIN_RPC_CODE.notFound)
+      return absent.ok ? { ok: true, value: false } : absent
+    },
+    async send(raw) {
+      const sent = await rpc.sendRawTransaction(raw)
+      if (sent.ok) return { ok: true, value: undefined }
+      if (sent.error.code !== 'BitcoinRpcError') return sent
+      // PO-14: what is in the chain already has arrived.
+      const known = sent.error.rpcCode === BITCOIN_RPC_CODE.alreadyInChain
+      return { ok: true, value: known ? undefined : sent.error.message }
+    },
+    async feeRate() {
+      const estimate = await rpc.estimateSmartFee(FEE_TARGET_BLOCKS)
+      if (!estimate.ok) return estimate
+      const { feeRateSatPerKvb } = estimate.value
+      return {
+        ok: true,
+        value: feeRateSatPerKvb === undefined ? undefined : Number(feeRateSatPerKvb),
+      }
+    },
+  }
+}
+
+type Failed = Extract<BitcoinResult<never>, { ok: false }> & {
+  readonly error: { readonly rpcCode?: number | undefined }
+}
+
+/** The one RPC error that means "there is none" becomes that; every other stays an error. */
+function absentIf<T>(failed: Failed, rpcCode: number): BitcoinResult<T | undefined> {
+  return failed.error.rpcCode === rpcCode ? { ok: true, value: undefined } : failed
+}
