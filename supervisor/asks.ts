@@ -57,6 +57,11 @@ export class Asks {
     if (found !== undefined) this.end(id, { ok: false, error: { code, to: found.to } })
   }
 
+  /** The system is down: nothing will answer any more. */
+  close(): void {
+    for (const id of [...this.open.keys()]) this.fail(id, 'Stopped')
+  }
+
   private end(id: number, result: AskResult): boolean {
     const found = this.open.get(id)
     if (found === undefined) return false

@@ -118,8 +118,11 @@ export class Cell {
   async initialise(): Promise<void> {
     const incarnation = this.begin()
     const { clock } = this.kernel.ports
-    const outcome = await withDeadline(clock, this.kernel.limits.initTimeoutMs, () =>
-      this.initOf(incarnation),
+    const outcome = await withDeadline(
+      clock,
+      this.kernel.limits.initTimeoutMs,
+      () => this.initOf(incarnation),
+      incarnation.deadlines,
     )
     if (incarnation.dead) return
     if (outcome.kind !== 'done') {
@@ -534,6 +537,7 @@ export class Cell {
       this.kernel.ports.clock,
       this.kernel.limits.effectTimeoutMs,
       () => this.actor.perform(effect, run),
+      incarnation.deadlines,
     )
     incarnation.performing -= 1
     if (incarnation.dead) {

@@ -35,6 +35,12 @@ const STOPPED_EARLY: Fault = {
   reason: 'stopped while initialising',
 }
 
+/** `patient`: also while one of them fails again; otherwise its fault lets the next one go. */
+interface Queue {
+  readonly earlier: Set<Cell>
+  readonly patient: boolean
+}
+
 export class Group {
   readonly kernel: Kernel
   readonly owner: Cell | undefined
@@ -45,8 +51,8 @@ export class Group {
   private cells: Cell[] = []
   /** Cells that may begin to initialise as soon as those they wait for are up. */
   private readonly ready = new Set<Cell>()
-  /** Siblings restarted together: whom each waits for beside its dependencies. */
-  private readonly behind = new Map<Cell, Set<Cell>>()
+  /** Cells restarted together: whom each waits for beside its dependencies. */
+  private readonly behind = new Map<Cell, Queue>()
   /** Restarts that wait for the breaker. */
   private held: Cell[] = []
   /** Cells whose last initialisation is older than a dependency's. */
@@ -125,7 +131,14 @@ export class Group {
   /** The machine of the actor reached a final state. */
   complete(cell: Cell): void {
     if (cell.life !== 'Running') return
-    void cell.stop(new StopPlan(this.kernel.ports.clock, this.kernel.limits), true)
+    const fault: Fault = {
+      code: 'Completed',
+      faultClass: 'logic',
+      reason: `its machine reached the final state ${cell.mode.name}`,
+    }
+    void cell
+      .stop(new StopPlan(this.kernel.ports.clock, this.kernel.limits), true)
+      .then(() => this.escalate(cell, fault, 'completed'))
   }
 
   /** A cell has failed and is taken down; the table decides. */
@@ -135,8 +148,13 @@ export class Group {
     this.dependentsOf(cell).forEach((each) => {
       this.degrade(each, cell, true)
     })
-    if (this.stopping !== undefined || cell.spec.restart === 'temporary') {
+    for (const queue of this.behind.values()) if (!queue.patient) queue.earlier.delete(cell)
+    if (this.stopping !== undefined) {
       cell.terminate('GIVE_UP', fault)
+      return
+    }
+    if (cell.spec.restart === 'temporary') {
+      this.giveUp(cell, fault, 'temporary')
       return
     }
     const decision = decideRestart(fault, cell, cell.policy, nowMs, this.kernel.chance())
@@ -161,7 +179,7 @@ export class Group {
       this.degrade(each, cell, false)
     })
     if (again) this.refresh(direct)
-    for (const set of this.behind.values()) set.delete(cell)
+    for (const queue of this.behind.values()) queue.earlier.delete(cell)
     this.firstUp.get(cell)?.()
     this.firstUp.delete(cell)
     if (this.outdated.delete(cell)) this.refresh([cell])
@@ -182,14 +200,13 @@ export class Group {
     this.dependentsOf(cell).forEach((each) => {
       this.degrade(each, cell, true)
     })
-    for (const [waiting, set] of [...this.behind]) {
-      if (set.has(cell) && waiting.life !== 'Terminated') waiting.terminate('GIVE_UP')
-    }
+    for (const queue of this.behind.values()) queue.earlier.delete(cell)
     this.behind.delete(cell)
     if (this.owner !== undefined) {
       this.cells = this.cells.filter((each) => each !== cell)
       this.kernel.cells.delete(cell.path)
     }
+    if (this.stopping === undefined) this.startReady()
   }
 
   /** In reverse order of the start: drain, stop hook, end. */
@@ -273,8 +290,8 @@ export class Group {
   private mayStart(cell: Cell): boolean {
     const needed = cell.spec.dependsOn ?? []
     if (!needed.every((name) => this.find(name)?.life === 'Running')) return false
-    const set = this.behind.get(cell)
-    return set === undefined || set.size === 0
+    const queue = this.behind.get(cell)
+    return queue === undefined || queue.earlier.size === 0
   }
 
   /** What it builds on is gone for good, so it cannot be initialised. */
@@ -311,13 +328,16 @@ export class Group {
     if (strategy === 'oneForOne') return
     const from = strategy === 'oneForAll' ? 0 : this.cells.indexOf(failed)
     const together = this.cells.slice(from).filter((each) => each.life === 'Running')
-    const earlier = new Set([failed])
-    for (const cell of [...together].reverse()) cell.takeDown(DEPENDENCY_RESTARTED)
-    for (const cell of together) {
-      this.behind.set(cell, new Set(earlier))
-      earlier.add(cell)
-      void this.restart(cell, 0)
-    }
+    this.takeDown(together, [failed], true)
+  }
+
+  /** Takes cells down in reverse order and lets them come up in order, after those given. */
+  private takeDown(cells: readonly Cell[], after: readonly Cell[], patient: boolean): void {
+    for (const cell of [...cells].reverse()) cell.takeDown(DEPENDENCY_RESTARTED)
+    cells.forEach((cell, index) => {
+      this.behind.set(cell, { earlier: new Set([...after, ...cells.slice(0, index)]), patient })
+    })
+    for (const cell of cells) void this.restart(cell, 0)
   }
 
   /** Initialises again what builds on a restarted actor, and what builds on that, and nothing else (SU-5). */
@@ -331,15 +351,19 @@ export class Group {
     const inOrder = this.cells.filter((cell) => affected.has(cell))
     for (const cell of inOrder) if (cell.life === 'Initializing') this.outdated.add(cell)
     const running = inOrder.filter((cell) => cell.life === 'Running')
-    for (const cell of [...running].reverse()) cell.takeDown(DEPENDENCY_RESTARTED)
-    for (const cell of running) void this.restart(cell, 0)
+    this.takeDown(running, [], false)
   }
 
   private giveUp(cell: Cell, fault: Fault, why: string): void {
     this.kernel.log('error', cell.path, 'actor given up', undefined, { code: fault.code, why })
     cell.terminate('GIVE_UP', fault)
-    const all = this.options.strategy === 'oneForAll'
-    if ((cell.spec.critical !== true && !all) || this.gaveUp) return
+    this.escalate(cell, fault, why)
+  }
+
+  /** The end of a critical actor, or of any that the others cannot be without, is the end of this supervisor. */
+  private escalate(cell: Cell, fault: Fault, why: string): void {
+    const needed = cell.spec.critical === true || this.options.strategy === 'oneForAll'
+    if (!needed || this.gaveUp || this.stopping !== undefined) return
     this.gaveUp = true
     this.options.onGiveUp?.({
       code: fault.faultClass === 'configuration' ? 'Configuration' : 'Escalated',
@@ -387,7 +411,9 @@ export class Group {
 
   /** Lets one held restart go; with none held there is nothing to try. */
   private probe(): void {
-    const next = this.held.shift()
+    // What others build on comes first: they could not come up before it.
+    const next = this.cells.find((cell) => this.held.includes(cell))
+    this.held = this.held.filter((cell) => cell !== next)
     if (next !== undefined) this.release(next)
     else if (this.breaker.probeUp(true)) this.closeBreaker()
   }

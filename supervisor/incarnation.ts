@@ -22,6 +22,8 @@ export class Incarnation {
   /** Asks of others whose request this incarnation took and has not answered. */
   readonly owes = new Set<number>()
   readonly timers = new Map<string, RunningTimer>()
+  /** The deadlines of init and effects under way. */
+  readonly deadlines = new Set<TimerHandle>()
   /** Per lane what waits behind the effect that runs. */
   readonly lanes = new Map<string, { effect: unknown; letter: Letter | undefined }[]>()
   private readonly controller = new AbortController()
@@ -45,6 +47,8 @@ export class Incarnation {
     this.cancelTimers()
     for (const queue of this.lanes.values()) this.performing -= queue.length
     this.lanes.clear()
+    for (const deadline of this.deadlines) deadline.cancel()
+    this.deadlines.clear()
     this.controller.abort()
   }
 

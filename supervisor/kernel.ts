@@ -10,7 +10,7 @@ import type { KernelLimits } from './limits.ts'
 import type { Waiter } from './mailbox.ts'
 import type { ActorPath, AskResult, Message, SendErrorCode, SendResult } from './message.ts'
 import { compileMachine, type Mode } from './mode.ts'
-import type { KernelPorts, LogLevel } from './ports.ts'
+import type { KernelPorts, LogLevel, TimerHandle } from './ports.ts'
 import type { Registry } from './registry.ts'
 
 export const ADMITTED: SendResult = { ok: true }
@@ -42,6 +42,7 @@ export class Kernel {
   private readonly modes = new WeakMap<AnyStateMachine, Mode>()
   private readonly listeners = new Map<(event: KernelEvent) => void, boolean>()
   private readonly quietDrops = new Map<string, number>()
+  private readonly dropTimers = new Set<TimerHandle>()
   private sequence = 0
 
   constructor(ports: KernelPorts, registry: Registry, limits: KernelLimits) {
@@ -231,7 +232,8 @@ export class Kernel {
   }
 
   private armDropLog(path: ActorPath, messageType: string, reason: DropReason, key: string): void {
-    this.ports.clock.setTimer(1_000, () => {
+    const timer = this.ports.clock.setTimer(1_000, () => {
+      this.dropTimers.delete(timer)
       const count = this.quietDrops.get(key) ?? 0
       if (count === 0) {
         this.quietDrops.delete(key)
@@ -241,6 +243,19 @@ export class Kernel {
       this.logDrops(path, messageType, reason, count, undefined)
       this.armDropLog(path, messageType, reason, key)
     })
+    this.dropTimers.add(timer)
+  }
+
+  /** After the last actor ended. */
+  close(): void {
+    this.asks.close()
+    for (const timer of this.dropTimers) timer.cancel()
+    for (const [key, count] of this.quietDrops) {
+      const [path = '', messageType = '', reason = ''] = key.split(' ')
+      if (count > 0) this.logDrops(path, messageType, reason as DropReason, count, undefined)
+    }
+    this.dropTimers.clear()
+    this.quietDrops.clear()
   }
 
   private logDrops(

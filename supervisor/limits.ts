@@ -66,5 +66,5 @@ export const DEFAULT_LIMITS: KernelLimits = {
   repeatStopMs: 1_000,
 }
 
-/** SU-9: share of a class's capacity at which a level begins; it ends `hysteresis` below. */
-export const WATERMARKS = { warning: 0.5, critical: 0.8, blocked: 1, hysteresis: 0.1 } as const
+/** SU-9: percentage of a class's capacity at which a level begins; it ends `hysteresis` below. */
+export const WATERMARKS = { warning: 50, critical: 80, blocked: 100, hysteresis: 10 } as const

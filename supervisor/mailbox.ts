@@ -227,10 +227,10 @@ export class Mailbox {
   }
 
   private rise(rank: number, count: number): void {
-    const share = count / this.capacityOf(rank)
+    const percent = (count * 100) / this.capacityOf(rank)
     let level = this.levels[rank] as number
     const before = level
-    while (level < 3 && share >= (STARTS[level + 1] as number)) level += 1
+    while (level < 3 && percent >= (STARTS[level + 1] as number)) level += 1
     if (level === before) return
     this.levels[rank] = level
     this.relevel()
@@ -239,8 +239,8 @@ export class Mailbox {
   private fall(rank: number, count: number): void {
     let level = this.levels[rank] as number
     if (level === 0) return
-    const share = count / this.capacityOf(rank)
-    while (level > 0 && share < (STARTS[level] as number) - WATERMARKS.hysteresis) level -= 1
+    const percent = (count * 100) / this.capacityOf(rank)
+    while (level > 0 && percent < (STARTS[level] as number) - WATERMARKS.hysteresis) level -= 1
     if (level === this.levels[rank]) return
     this.levels[rank] = level
     this.relevel()

@@ -33,13 +33,13 @@ const refuse = (machine: AnyStateMachine, node: Node, what: string): never => {
 }
 
 const check = (machine: AnyStateMachine, node: Node): void => {
-  if (node.entry.length > 0 || node.exit.length > 0) refuse(machine, node, 'entry or exit actions')
   if (node.invoke.length > 0) refuse(machine, node, 'an invocation')
   if (node.type === 'history') refuse(machine, node, 'a history')
   const all = [...node.transitions].flatMap(([event, list]) => {
     if (event.startsWith('xstate.after')) refuse(machine, node, 'a delay')
     return list
   })
+  if (node.entry.length > 0 || node.exit.length > 0) refuse(machine, node, 'entry or exit actions')
   for (const edge of [...all, ...(node.always ?? [])]) {
     if (edge.guard !== undefined) refuse(machine, node, 'a guard')
     if (edge.actions.length > 0) refuse(machine, node, 'a transition with actions')

@@ -99,9 +99,10 @@ export const createSystem = (options: SystemOptions): System => {
   const begin = (drainMs: number | undefined): Promise<StopResult> => {
     const plan = new StopPlan(clock, limits, drainMs)
     const atMs = clock.nowMs()
-    const done = root
-      .stopAll(plan)
-      .then(() => ({ forced: plan.forced, tookMs: clock.nowMs() - atMs }))
+    const done = root.stopAll(plan).then(() => {
+      kernel.close()
+      return { forced: plan.forced, tookMs: clock.nowMs() - atMs }
+    })
     stopping = { plan, atMs, done }
     return done
   }
