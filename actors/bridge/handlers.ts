@@ -12,7 +12,7 @@ import {
   type SpendRow,
 } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { aggregateApproval, approvalMessage } from '../../core/peg/index.ts'
+import { approvalMessage, combineApprovals } from '../../core/peg/index.ts'
 import { blsVerify, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import {
@@ -369,7 +369,7 @@ function memberAnswered(
     return { context, effects: [{ kind: 'log', level: 'warn', event: 'bad approval', fields }] }
   }
   const approvals = new Map(operation.approvals).set(memberIndex, signature)
-  const approval = aggregateApproval(genesis, ledger.state.membersEpoch, approvals)
+  const approval = combineApprovals(genesis, ledger.state.membersEpoch, approvals)
   const counted: DepositOperation = { ...operation, approvals, updatedAtMs: nowMs }
   if (approval === undefined) return published({ context: withDeposit(context, counted) })
   const { claim } = operation

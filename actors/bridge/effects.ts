@@ -1,0 +1,121 @@
+/** What the BridgeActor does outside itself: it looks at Bitcoin, answers Chain, puts witnesses together and sends. */
+import { assembleTransaction } from '../../bridge/index.ts'
+import { headerHash, parseTransaction } from '../../core/bitcoin/index.ts'
+import { outpointKey, rowOf } from '../../core/ledger/index.ts'
+import type { SpendTweak } from '../../core/peg/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
+import { type BridgeInbox, deferredReply } from '../../messages/index.ts'
+import type { ActorRun } from '../../supervisor/index.ts'
+import type { BridgeEffect } from './handlers.ts'
+import type { BitcoinPort, BridgePorts } from './port.ts'
+import { scanBitcoin } from './scan.ts'
+
+export type BridgeRun = ActorRun<BridgeInbox, BridgePorts>
+type EffectOf<Kind extends BridgeEffect['kind']> = Extract<BridgeEffect, { kind: Kind }>
+type Told = BridgeInbox | readonly BridgeInbox[] | undefined
+
+export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Told> {
+  const { bitcoin, views } = run.ports
+  switch (effect.kind) {
+    case 'scan':
+      return scan(effect, run)
+    case 'checkProposal':
+      return checkProposal(effect, bitcoin)
+    case 'assemble':
+      return assemble(effect, run)
+    case 'broadcast':
+      return broadcast(effect, bitcoin)
+    case 'findPayout': {
+      const { batchId, txid } = effect
+      const found = await bitcoin.inMempool(txid)
+      if (!found.ok || !found.value) return undefined
+      return { type: 'bridge.BroadcastResult', payload: { batchId, accepted: true } }
+    }
+    case 'publish':
+      views.publishOperations(effect.operations)
+      return undefined
+    case 'publishBitcoin':
+      views.publishBitcoin(effect.status)
+      return undefined
+    case 'log':
+      run.log(effect.level, effect.event, { ...effect.fields })
+      return undefined
+  }
+}
+
+async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
+  const { bitcoin, genesis } = run.ports
+  const outcome = await scanBitcoin(genesis, bitcoin, effect.ledger, effect.scanned)
+  if (!outcome.ok) {
+    const { code, message } = outcome.error
+    return { type: 'bridge.BitcoinUnavailable', payload: { code, reason: message } }
+  }
+  const { detected, ...scanned } = outcome.value
+  const estimate = await bitcoin.feeRate()
+  const { minFeeRateSatPerKvb, maxFeeRateSatPerKvb } = genesis.params
+  const feeRate = estimate.ok ? (estimate.value ?? minFeeRateSatPerKvb) : minFeeRateSatPerKvb
+  const feeRateSatPerKvb = Math.min(maxFeeRateSatPerKvb, Math.max(minFeeRateSatPerKvb, feeRate))
+  return [
+    ...detected.map(
+      (payload): BridgeInbox => ({ type: 'bridge.BitcoinTransactionDetected', payload }),
+    ),
+    { type: 'bridge.BitcoinScanned', payload: { ...scanned, feeRateSatPerKvb } },
+  ]
+}
+
+/** 4.6: every named block must be on our own Bitcoin's best chain; what is not known here counts as an objection. */
+async function checkProposal(
+  effect: EffectOf<'checkProposal'>,
+  bitcoin: BitcoinPort,
+): Promise<BridgeInbox> {
+  const last = effect.headers.at(-1)
+  const hashes = last === undefined ? effect.blocks : [...effect.blocks, headerHash(last)]
+  const reasons: string[] = []
+  for (const [index, hash] of hashes.entries()) {
+    if (hashes.findIndex((other) => equalBytes(other, hash)) < index) continue
+    const found = await bitcoin.header(hash)
+    if (!found.ok) reasons.push(found.error.code)
+    else if (found.value?.isBest !== true) reasons.push('NotOnBestChain')
+  }
+  return deferredReply(effect.replyTo, {
+    type: 'bridge.PegValidationResult',
+    payload: { objects: reasons.length > 0, reasons },
+  })
+}
+
+async function assemble(effect: EffectOf<'assemble'>, run: BridgeRun): Promise<Told> {
+  const { batchId, ledger, signatures, spend, version } = effect
+  const parsed = parseTransaction(spend.transaction)
+  if (!parsed.ok) throw new Error('a recorded transaction does not parse')
+  const tweaks = parsed.value.inputs.map(({ txid, vout }): SpendTweak => {
+    const row = rowOf(ledger, 'outputs', outpointKey(txid, vout))
+    if (row === undefined) throw new Error('a batch spends what is no output of the federation')
+    const { epoch, tweaked, evmAddress, refundScript } = row
+    return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
+  })
+  const raw = assembleTransaction(run.ports.genesis, spend.transaction, tweaks, signatures)
+  if (!raw.ok) {
+    return {
+      type: 'bridge.BroadcastResult',
+      payload: { batchId, accepted: false, code: raw.error.code },
+    }
+  }
+  return {
+    type: 'bridge.BroadcastBitcoinTransaction',
+    payload: { batchId, version, raw: raw.value },
+  }
+}
+
+/** PO-14: known already is success; a refusal is told with its reason; no answer leaves the matter to the next round. */
+async function broadcast(
+  effect: EffectOf<'broadcast'>,
+  bitcoin: BitcoinPort,
+): Promise<BridgeInbox> {
+  const { batchId, raw } = effect
+  const sent = await bitcoin.send(raw)
+  const code = sent.ok ? sent.value : sent.error.code
+  return {
+    type: 'bridge.BroadcastResult',
+    payload: { batchId, raw, accepted: code === undefined, ...(code !== undefined && { code }) },
+  }
+}

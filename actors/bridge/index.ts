@@ -1,0 +1,52 @@
+/**
+ * The BridgeActor: it watches Bitcoin for deposits and payouts, collects the members' approvals and signatures, and gives Chain what
+ * a block can carry (flows 2 and 3). It holds no key. What it knows beyond the ledger can be found again from Bitcoin,
+ * so a restart needs no journal (incident 36).
+ */
+import type { BridgeInbox } from '../../messages/index.ts'
+import { type ActorDefinition, after } from '../../supervisor/index.ts'
+import { perform } from './effects.ts'
+import { type BridgeContext, type BridgeEffect, handle, lane } from './handlers.ts'
+import { MAILBOX_CAPACITY } from './limits.ts'
+import { bridgeMachine } from './machine.ts'
+import type { BridgePorts } from './port.ts'
+
+export { pegInMachine, pegOutMachine } from './machine.ts'
+export type { DepositStep, PayoutStep, PegOperationView } from './operations.ts'
+export type {
+  BitcoinFault,
+  BitcoinPort,
+  BitcoinResult,
+  BitcoinTip,
+  BridgePorts,
+  BridgeViewSink,
+} from './port.ts'
+
+export type BridgeActor = ActorDefinition<BridgeContext, BridgeInbox, BridgeEffect, BridgePorts>
+
+export const bridgeActor: BridgeActor = {
+  name: 'bridge',
+  machine: bridgeMachine,
+  mailbox: { capacity: MAILBOX_CAPACITY },
+  async init({ ports }) {
+    const { genesis, pollMs, validatorIndex } = ports
+    return {
+      context: {
+        genesis,
+        validatorIndex,
+        pollMs,
+        ledger: undefined,
+        height: 0,
+        bitcoin: { tipHeight: 0, reachable: false },
+        scanned: [],
+        deposits: new Map(),
+        payouts: new Map(),
+        scanning: false,
+      },
+      effects: [after(0, 'poll', { type: 'bridge.PollBitcoin', payload: {} })],
+    }
+  },
+  handle,
+  lane,
+  perform,
+}

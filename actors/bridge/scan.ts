@@ -1,0 +1,197 @@
+/**
+ * One look at Bitcoin: which headers the next block could carry, and what the new blocks hold for the federation. It starts where
+ * the last look ended, steps back over a reorg, and reads through Core's RPC alone: pruned, without txindex.
+ */
+import { Block as BitcoinBlock, type Transaction } from 'bitcoinjs-lib'
+import { headerHash, parseTransaction } from '../../core/bitcoin/index.ts'
+import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
+import {
+  heightKey,
+  type Ledger,
+  outpointKey,
+  rowOf,
+  splitOutpoint,
+} from '../../core/ledger/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { buildProof, claimFields, federationScripts, parseDeposits } from '../../core/peg/index.ts'
+import { equalBytes, toHex } from '../../crypto/index.ts'
+import type { ScannedBlock } from './handlers.ts'
+import { MAX_BLOCKS_PER_SCAN, MAX_HEADERS_PER_BLOCK, SCAN_MEMORY_BLOCKS } from './limits.ts'
+import type { BitcoinFault, BitcoinPort, BitcoinResult } from './port.ts'
+
+export interface DetectedTransaction {
+  readonly txid: Uint8Array
+  readonly bitcoinHeight: number
+  readonly deposits: readonly PegInClaim[]
+  readonly spends?: TransactionProof
+}
+
+export interface ScanOutcome {
+  readonly tipHeight: number
+  readonly tipHash: Uint8Array
+  readonly headers: readonly Uint8Array[]
+  readonly scanned: readonly ScannedBlock[]
+  readonly detected: readonly DetectedTransaction[]
+}
+
+/** Ends a scan at the first answer that did not come. Never leaves this file. */
+class Unanswered extends Error {
+  readonly fault: BitcoinFault
+
+  constructor(fault: BitcoinFault) {
+    super(fault.message)
+    this.fault = fault
+  }
+}
+
+export async function scanBitcoin(
+  genesis: Genesis,
+  bitcoin: BitcoinPort,
+  ledger: Ledger,
+  before: readonly ScannedBlock[],
+): Promise<BitcoinResult<ScanOutcome>> {
+  try {
+    const tip = answered(await bitcoin.tip())
+    const headers = await newHeaders(bitcoin, ledger, tip.height)
+    const scan = new Scan(genesis, bitcoin, ledger)
+    const scanned = await scan.run(before, tip.height)
+    return {
+      ok: true,
+      value: {
+        tipHeight: tip.height,
+        tipHash: tip.hash,
+        headers,
+        scanned,
+        detected: scan.detected,
+      },
+    }
+  } catch (error) {
+    if (error instanceof Unanswered) return { ok: false, error: error.fault }
+    throw error
+  }
+}
+
+function answered<T>(result: BitcoinResult<T>): T {
+  if (!result.ok) throw new Unanswered(result.error)
+  return result.value
+}
+
+/**
+ * Headers after the last one that our Bitcoin and the in-block chain share, up to our tip − 1 (4.6). A branch that replaces
+ * in-block headers comes whole; whether it has more work is the rules' question.
+ */
+async function newHeaders(
+  bitcoin: BitcoinPort,
+  ledger: Ledger,
+  tipHeight: number,
+): Promise<Uint8Array[]> {
+  let height = ledger.state.tipHeight
+  let removed = 0
+  while (removed <= MAX_HEADERS_PER_BLOCK) {
+    const inBlock = rowOf(ledger, 'chain', heightKey(height))?.hash
+    const ours = answered(await bitcoin.hashAt(height))
+    if (inBlock !== undefined && ours !== undefined && equalBytes(inBlock, ours)) break
+    height -= 1
+    removed += 1
+  }
+  const headers: Uint8Array[] = []
+  const last = Math.min(tipHeight - 1, height + MAX_HEADERS_PER_BLOCK + removed)
+  for (let at = height + 1; at <= last; at++) {
+    const hash = answered(await bitcoin.hashAt(at))
+    const found = hash && answered(await bitcoin.header(hash))
+    if (!found) break
+    headers.push(found.header)
+  }
+  return headers.length > removed
+    ? headers.slice(0, Math.max(removed + 1, MAX_HEADERS_PER_BLOCK))
+    : []
+}
+
+class Scan {
+  readonly detected: DetectedTransaction[] = []
+  readonly #genesis: Genesis
+  readonly #bitcoin: BitcoinPort
+  readonly #ledger: Ledger
+  readonly #scripts: ReturnType<typeof federationScripts>
+  /** Outputs of the reserve, `txid:vout` in internal hex, whose spending matters. */
+  readonly #reserve: Set<string>
+
+  constructor(genesis: Genesis, bitcoin: BitcoinPort, ledger: Ledger) {
+    this.#genesis = genesis
+    this.#bitcoin = bitcoin
+    this.#ledger = ledger
+    this.#scripts = federationScripts(genesis, ledger.state.epoch)
+    this.#reserve = new Set(
+      [...ledger.open.reserve.values()].map(({ key }) => {
+        const { txid, vout } = splitOutpoint(key)
+        return `${toHex(txid)}:${vout}`
+      }),
+    )
+  }
+
+  /** Scans what follows the last block that is still on the best chain; gives the blocks to remember. */
+  async run(before: readonly ScannedBlock[], tipHeight: number): Promise<ScannedBlock[]> {
+    const scanned = [...before]
+    for (let last = scanned.at(-1); last !== undefined; last = scanned.at(-1)) {
+      const hash = answered(await this.#bitcoin.hashAt(last.height))
+      if (hash !== undefined && equalBytes(hash, last.hash)) break
+      scanned.pop()
+    }
+    const start = (scanned.at(-1)?.height ?? this.#genesis.bitcoin.checkpoint.height) + 1
+    const end = Math.min(tipHeight, start + MAX_BLOCKS_PER_SCAN - 1)
+    for (let height = start; height <= end; height++) {
+      const hash = answered(await this.#bitcoin.hashAt(height))
+      const raw = hash && answered(await this.#bitcoin.block(hash))
+      // Pruned or gone in a reorg: the next look begins here.
+      if (!hash || !raw) break
+      this.#block(raw, hash, height)
+      scanned.push({ height, hash })
+    }
+    return scanned.slice(-SCAN_MEMORY_BLOCKS)
+  }
+
+  #block(raw: Uint8Array, hash: Uint8Array, height: number): void {
+    if (!equalBytes(headerHash(raw.subarray(0, 80)), hash)) {
+      throw new Unanswered({ code: 'BitcoinBadAnswer', message: 'a block under another hash' })
+    }
+    const { transactions = [] } = BitcoinBlock.fromBuffer(raw)
+    const txids = transactions.map((transaction) => Uint8Array.from(transaction.getHash()))
+    for (const [index, transaction] of transactions.entries()) {
+      const paysUs = transaction.outs.some(({ script }) =>
+        this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script)),
+      )
+      const spendsUs = transaction.ins.some(({ hash: txid, index: vout }) =>
+        this.#reserve.has(`${toHex(txid)}:${vout}`),
+      )
+      if (paysUs || spendsUs) {
+        this.#transaction(transactions, txids, index, hash, height, spendsUs)
+      }
+    }
+  }
+
+  #transaction(
+    transactions: readonly Transaction[],
+    txids: readonly Uint8Array[],
+    index: number,
+    blockHash: Uint8Array,
+    bitcoinHeight: number,
+    spendsUs: boolean,
+  ): void {
+    const bytes = Uint8Array.from((transactions[index] as Transaction).toBuffer())
+    const coinbase = Uint8Array.from((transactions[0] as Transaction).toBuffer())
+    const proof = buildProof({ blockHash, txids, index, transaction: bytes, coinbase })
+    const parsed = parseTransaction(bytes)
+    if (!proof.ok || !parsed.ok) return
+    const deposits = spendsUs
+      ? []
+      : parseDeposits(parsed.value, this.#scripts, this.#genesis.params)
+          .filter(
+            ({ txid, vout }) =>
+              rowOf(this.#ledger, 'outputs', outpointKey(txid, vout)) === undefined,
+          )
+          .map((deposit): PegInClaim => ({ ...claimFields(deposit), proof: proof.value }))
+    const txid = txids[index] as Uint8Array
+    if (deposits.length === 0 && !spendsUs) return
+    this.detected.push({ txid, bitcoinHeight, deposits, ...(spendsUs && { spends: proof.value }) })
+  }
+}
