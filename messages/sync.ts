@@ -1,6 +1,6 @@
 /** What the SyncActor is told: what is missing and what arrived. */
 import type { Message, Request } from '../supervisor/index.ts'
-import type { BlockBatch } from './network.ts'
+import type { BlockBatch, PeerList } from './network.ts'
 
 /** Others have committed more. From: Chain, Network. To: Sync. The latest one wins. */
 export type SyncRequiredNotification = Message<
@@ -38,7 +38,44 @@ export type SyncStatus = Message<
     readonly state: string
     readonly startHeight: number
     readonly currentHeight: number
+    /** Highest block that a peer has delivered with a certificate; claims do not count (SY-6). */
     readonly targetHeight: number
     readonly peers: number
+    readonly blocksPerSecond: number
+    /** To the target; undefined when nothing moves. */
+    readonly secondsLeft?: number
   }
 >
+
+/** Who is connected, or undefined when Network did not answer. From: Sync's own request. To: Sync. */
+export type PeersListed = Message<
+  'sync.PeersListed',
+  { readonly peers?: PeerList['payload']['peers'] }
+>
+
+/** How much of a range holds: `valid` blocks from its start; `code` says why not more. From: Sync's effect. To: Sync. */
+export type RangeVerified = Message<
+  'sync.RangeVerified',
+  {
+    readonly from: number
+    readonly valid: number
+    readonly code?: string
+    readonly fault?: 'peer' | 'local'
+  }
+>
+
+/** How ValidatedBlockBatch ended. From: Sync's own request. To: Sync. */
+export type ImportEnded = Message<
+  'sync.ImportEnded',
+  { readonly height?: number; readonly code?: string; readonly fault?: 'peer' | 'local' }
+>
+
+export type SyncInbox =
+  | SyncRequiredNotification
+  | ParallelBlockDownloadRequest
+  | BlockBatchReceived
+  | CheckSyncProgress
+  | GetSyncStatus
+  | PeersListed
+  | RangeVerified
+  | ImportEnded
