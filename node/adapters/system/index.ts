@@ -1,0 +1,18 @@
+/**
+ * The real ones of the kernel's ports (clock, timers, randomness, ids, log, metrics) and opening of ports. The only
+ * place where the node reads the time of day or the operating system's randomness for its actors.
+ */
+export { createIds, createSystemRandom } from './chance.ts'
+export { createSystemClock } from './clock.ts'
+export {
+  bindServer,
+  describeListenError,
+  type Endpoint,
+  findPort,
+  type ListenError,
+  type ListenOptions,
+  type ListenResult,
+  listenOn,
+} from './listen.ts'
+export { createLog, type LogFormat, type LogOptions, type SystemLog } from './log.ts'
+export { createMetricSink } from './metrics.ts'

@@ -1,0 +1,68 @@
+import { Counter, Histogram, type Registry } from 'prom-client'
+import type { MetricLabels, MetricSink } from '../../../supervisor/index.ts'
+
+/** Label combinations that one metric may have; further ones are counted together. */
+const MAX_SERIES = 1_000
+const FURTHER = 'further'
+
+const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60]
+
+/** A metric, its labels as the first use gave them, and the combinations seen. */
+interface Series<Metric> {
+  readonly metric: Metric
+  readonly labelNames: readonly string[]
+  readonly seen: Set<string>
+}
+
+/** The kernel's metrics in a prom-client registry; each is created when it is first used. */
+export function createMetricSink(registry: Registry): MetricSink {
+  const counters = new Map<string, Series<Counter>>()
+  const histograms = new Map<string, Series<Histogram>>()
+  return {
+    count: (name, labels, by = 1) => {
+      const series = seriesOf(counters, name, labels, (labelNames) => {
+        return new Counter({ ...describe(name), labelNames, registers: [registry] })
+      })
+      series.metric.inc(boundLabels(series, labels), by)
+    },
+    observe: (name, labels, value) => {
+      const series = seriesOf(histograms, name, labels, (labelNames) => {
+        const buckets = BUCKETS
+        return new Histogram({ ...describe(name), labelNames, buckets, registers: [registry] })
+      })
+      series.metric.observe(boundLabels(series, labels), value)
+    },
+  }
+}
+
+function describe(name: string): { readonly name: string; readonly help: string } {
+  return {
+    name: `millrace_${name.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`,
+    help: name.replaceAll('_', ' '),
+  }
+}
+
+function seriesOf<Metric>(
+  all: Map<string, Series<Metric>>,
+  name: string,
+  labels: MetricLabels,
+  create: (labelNames: string[]) => Metric,
+): Series<Metric> {
+  let series = all.get(name)
+  if (series === undefined) {
+    const labelNames = Object.keys(labels)
+    series = { metric: create([...labelNames]), labelNames, seen: new Set() }
+    all.set(name, series)
+  }
+  return series
+}
+
+function boundLabels<Metric>(series: Series<Metric>, labels: MetricLabels): Record<string, string> {
+  const values = series.labelNames.map((label) => labels[label] ?? '')
+  const key = values.join('\0')
+  const known = series.seen.has(key) || series.seen.size < MAX_SERIES
+  if (known) series.seen.add(key)
+  return Object.fromEntries(
+    series.labelNames.map((label, at) => [label, known ? (values[at] as string) : FURTHER]),
+  )
+}

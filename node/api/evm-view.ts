@@ -1,0 +1,129 @@
+/** The EVM port on top of the embedded engine's reads: header roots and sizes added, calls bounded in number and time. */
+import type { Clock } from '../../supervisor/index.ts'
+import {
+  type AccessListResult,
+  type BodyRoots,
+  bodyRoots,
+  type CallRequest,
+  type CallResult,
+  type ChainReads,
+  type EstimateResult,
+  encodeHeader,
+  type StateReads,
+} from '../../vm/evm/index.ts'
+import type { CallRefusal, EvmBlock, EvmView } from './port.ts'
+
+type BlockReads = Pick<ChainReads, keyof ChainReads>
+
+/** What of the engine is read. */
+export interface EngineReads {
+  readonly blocks: BlockReads
+  readonly state: Pick<StateReads, keyof StateReads>
+  call(request: CallRequest): Promise<CallResult>
+  estimateGas(request: CallRequest): Promise<EstimateResult>
+  createAccessList(request: CallRequest): Promise<AccessListResult>
+}
+
+export interface CallBounds {
+  /** Calls under way or waiting; more are refused. */
+  readonly calls: number
+  readonly timeoutMs: number
+}
+
+export const DEFAULT_CALL_BOUNDS: CallBounds = { calls: 200, timeoutMs: 30_000 }
+
+/** Blocks whose roots are remembered; a block never changes. */
+const REMEMBERED_BLOCKS = 128
+
+export function createEvmView(
+  chainId: number,
+  engine: EngineReads,
+  clock: Clock,
+  bounds: CallBounds = DEFAULT_CALL_BOUNDS,
+): EvmView {
+  const { blocks, state } = engine
+  const remembered = new Map<number, EvmBlock>()
+  const bounded = createBound(clock, bounds)
+  return {
+    chainId,
+    headHeight: () => blocks.head().number,
+    heightOf: (hash) => blocks.heightOf(hash),
+    blockAt: (height) => {
+      const known = remembered.get(height)
+      if (known !== undefined) return known
+      const block = readBlock(blocks, height)
+      if (block === undefined) return undefined
+      remembered.set(height, block)
+      const [oldest] = remembered.keys()
+      if (remembered.size > REMEMBERED_BLOCKS && oldest !== undefined) remembered.delete(oldest)
+      return block
+    },
+    transactionsAt: (height) => blocks.transactionsAt(height),
+    transactionAt: (height, index) => blocks.transactionAt(height, index),
+    transaction: (hash) => blocks.transaction(hash),
+    receiptsAt: (height) => blocks.receiptsAt(height),
+    receipt: (hash) => blocks.receipt(hash),
+    logs: (filter) => blocks.logs(filter),
+    balanceWei: (address) => state.balanceWei(address),
+    nonce: (address) => state.nonce(address),
+    code: (address) => state.code(address),
+    storage: (address, slot) => state.storage(address, slot),
+    call: (request) => bounded(() => engine.call(request)),
+    estimateGas: (request) => bounded(() => engine.estimateGas(request)),
+    createAccessList: (request) => bounded(() => engine.createAccessList(request)),
+  }
+}
+
+function readBlock(blocks: BlockReads, height: number): EvmBlock | undefined {
+  if (height > blocks.head().number) return undefined
+  const block = blocks.blockAt(height)
+  if (block === undefined) return undefined
+  const roots = bodyRoots(block.payload)
+  return { ...block, ...roots, sizeBytes: blockBytes(block.payload, roots) }
+}
+
+/** Bytes of the block's RLP: header, transactions, no ommers, withdrawals. */
+function blockBytes(payload: EvmBlock['payload'], roots: BodyRoots): number {
+  const header = encodeHeader(payload, roots).length
+  const transactions = payload.transactions.reduce((sum, raw) => sum + transactionBytes(raw), 0)
+  const withdrawals = payload.withdrawals.reduce((sum, row) => {
+    const numbers = integerSize(row.index) + integerSize(row.validatorIndex)
+    return sum + withPrefix(numbers + 21 + integerSize(row.amountGwei))
+  }, 0)
+  return withPrefix(header + withPrefix(transactions) + withPrefix(0) + withPrefix(withdrawals))
+}
+
+/** A legacy transaction is a list of the block's RLP, a typed one a string in it. */
+function transactionBytes(raw: Uint8Array): number {
+  return (raw[0] ?? 0) >= 0xc0 ? raw.length : withPrefix(raw.length)
+}
+
+/** Length of a list, or of a string above one byte, with its RLP prefix. */
+function withPrefix(length: number): number {
+  return length < 56 ? 1 + length : 1 + bytesOf(BigInt(length)) + length
+}
+
+function integerSize(value: number | bigint): number {
+  return value < 128 ? 1 : 1 + bytesOf(BigInt(value))
+}
+
+function bytesOf(value: bigint): number {
+  return Math.ceil(value.toString(16).length / 2)
+}
+
+/** Runs at most so many calls, and waits for each only so long. */
+function createBound(clock: Clock, bounds: CallBounds) {
+  let running = 0
+  return async <T>(start: () => Promise<T>): Promise<T | CallRefusal> => {
+    if (running >= bounds.calls) return { ok: false, code: 'CallsBusy' }
+    running += 1
+    const call = start().finally(() => {
+      running -= 1
+    })
+    const late = Promise.withResolvers<CallRefusal>()
+    const timer = clock.setTimer(bounds.timeoutMs, () => {
+      late.resolve({ ok: false, code: 'CallTimeout' })
+    })
+    return Promise.race([call, late.promise]).finally(() => timer.cancel())
+  }
+}

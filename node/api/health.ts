@@ -1,0 +1,82 @@
+/** Whether this node can do its work now: what /ready, the status page and metrics say. */
+import type { ApiPorts } from './port.ts'
+
+export interface HealthCheck {
+  readonly name: 'synced' | 'quorum' | 'bitcoin' | 'storage' | 'actors'
+  readonly ok: boolean
+  readonly detail: string
+}
+
+export interface Health {
+  /** `syncing`: all is well, but blocks are still missing. */
+  readonly status: 'ready' | 'syncing' | 'unready'
+  readonly checks: readonly HealthCheck[]
+}
+
+/** HTTP status of /ready. */
+export const READY_STATUS: Readonly<Record<Health['status'], number>> = {
+  ready: 200,
+  syncing: 206,
+  unready: 503,
+}
+
+export function checkHealth(ports: ApiPorts): Health {
+  const checks = [
+    synced(ports),
+    quorum(ports),
+    bitcoin(ports),
+    storage(ports),
+    actors(ports),
+  ] as const
+  const failed = checks.filter((check) => !check.ok)
+  const status =
+    failed.length === 0
+      ? 'ready'
+      : failed.every((check) => check.name === 'synced')
+        ? 'syncing'
+        : 'unready'
+  return { status, checks }
+}
+
+function synced(ports: ApiPorts): HealthCheck {
+  const { currentHeight, targetHeight, state } = ports.sync()
+  const behind = targetHeight - currentHeight
+  // One block behind is what every node is between a commit of others and its own.
+  const ok = behind <= 1 && state !== 'Stalled'
+  return { name: 'synced', ok, detail: ok ? 'in sync' : `${Math.max(behind, 0)} blocks behind` }
+}
+
+/** Connected validators and this node together can commit: floor(2P/3) + 1 of the power. */
+function quorum(ports: ApiPorts): HealthCheck {
+  const validators = ports.chain.validators()
+  const reached = new Set(ports.peers().flatMap((peer) => peer.validator ?? []))
+  let total = 0
+  let connected = 0
+  for (const [index, { power, self }] of validators.entries()) {
+    total += power
+    if (self || reached.has(index)) connected += power
+  }
+  const needed = Math.floor((2 * total) / 3) + 1
+  const detail = `${connected} of ${total} voting power connected, ${needed} needed`
+  return { name: 'quorum', ok: connected >= needed, detail }
+}
+
+function bitcoin(ports: ApiPorts): HealthCheck {
+  const { reachable, height, network } = ports.bitcoin()
+  const detail = reachable ? `${network} at height ${height ?? 'unknown'}` : 'does not answer'
+  return { name: 'bitcoin', ok: reachable, detail }
+}
+
+function storage(ports: ApiPorts): HealthCheck {
+  const row = ports.system.actors().find((actor) => actor.path === 'storage')
+  const ok = row?.life === 'Running' && !row.degraded
+  return { name: 'storage', ok, detail: row === undefined ? 'not started' : row.life }
+}
+
+function actors(ports: ApiPorts): HealthCheck {
+  const down = ports.system
+    .actors()
+    .filter((actor) => !actor.path.includes('/') && actor.life !== 'Running')
+  const detail = down.length === 0 ? 'all running' : down.map((actor) => actor.path).join(', ')
+  return { name: 'actors', ok: down.length === 0, detail }
+}

@@ -1,0 +1,74 @@
+/** Every bound of the API (OP-2). */
+export interface ApiLimits {
+  readonly bodyBytes: number
+  readonly batchItems: number
+  readonly responseBytes: number
+  /** Items of one batch under way at the same time. */
+  readonly batchConcurrency: number
+  /** Requests under way at the same time; more are told to come back. */
+  readonly inFlight: number
+  readonly logBlocks: number
+  readonly logResults: number
+  /** Addresses, and alternatives of one topic, in a log query. */
+  readonly logAlternatives: number
+  readonly feeHistoryBlocks: number
+  readonly filters: number
+  /** A filter that nobody polled for so long is removed. */
+  readonly filterIdleMs: number
+  /** Transactions that txpool_content tells. */
+  readonly poolContent: number
+  readonly eventClients: number
+  /** Bytes that wait for a slow reader of /events; beyond it the connection is closed and it comes back. */
+  readonly eventBufferBytes: number
+  readonly eventHeartbeatMs: number
+  /** Views are compared at most so often, and at least so often while somebody looks. */
+  readonly eventMinMs: number
+  readonly eventMaxMs: number
+  readonly statusBlocks: number
+  readonly statusOperations: number
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  /** Clients whose rates are remembered. */
+  readonly rateClients: number
+  readonly rates: Readonly<Record<RateClass, Rate>>
+}
+
+/** Methods of one class share the numbers; each method of a client has a bucket of its own. */
+export type RateClass = 'light' | 'state' | 'heavy' | 'send' | 'admin'
+
+export interface Rate {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+export const DEFAULT_API_LIMITS: ApiLimits = {
+  bodyBytes: 5 * 1024 * 1024,
+  batchItems: 1_000,
+  responseBytes: 25 * 1024 * 1024,
+  batchConcurrency: 16,
+  inFlight: 1_000,
+  logBlocks: 5_000,
+  logResults: 20_000,
+  logAlternatives: 1_000,
+  feeHistoryBlocks: 1_024,
+  filters: 1_000,
+  filterIdleMs: 5 * 60_000,
+  poolContent: 5_000,
+  eventClients: 100,
+  eventBufferBytes: 1024 * 1024,
+  eventHeartbeatMs: 15_000,
+  eventMinMs: 100,
+  eventMaxMs: 1_000,
+  statusBlocks: 24,
+  statusOperations: 40,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  rateClients: 4_096,
+  rates: {
+    light: { perSecond: 2_000, burst: 4_000 },
+    state: { perSecond: 2_000, burst: 4_000 },
+    heavy: { perSecond: 200, burst: 400 },
+    send: { perSecond: 2_000, burst: 10_000 },
+    admin: { perSecond: 5, burst: 20 },
+  },
+}

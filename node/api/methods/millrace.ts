@@ -1,0 +1,145 @@
+/** Alys's bare names, and ours. */
+import { z } from 'zod'
+import { blockHash, type CommittedBlock } from '../../../core/block/index.ts'
+import { toHex } from '../../../crypto/index.ts'
+import { ApiFailure } from '../errors.ts'
+import { type CallContext, type MethodTable, method } from '../method.ts'
+import { bareHashParam } from '../params.ts'
+import {
+  certificateToJson,
+  committedToJson,
+  consensusToJson,
+  federationToJson,
+  operationToJson,
+  reserveToJson,
+  validatorToJson,
+} from '../shapes/millrace.ts'
+
+const none = z.tuple([])
+const heightParam = z.number().int().min(0)
+const bareAddress = z
+  .string()
+  .regex(/^(?:0x)?[0-9a-f]{40}$/i, 'expected an EVM address')
+  .transform((text) => new Uint8Array(Buffer.from(text.slice(-40), 'hex')))
+const bareScript = z
+  .string()
+  .max(256)
+  .regex(/^(?:[0-9a-f]{2})*$/i, 'expected a script in hex')
+  .transform((text) => new Uint8Array(Buffer.from(text, 'hex')))
+
+function blockAnswer(committed: CommittedBlock | undefined): unknown {
+  return committed === undefined ? new ApiFailure('BlockNotFound') : committedToJson(committed)
+}
+
+function isSyncing({ ports }: CallContext): boolean {
+  const { currentHeight, targetHeight } = ports.sync()
+  return targetHeight > currentHeight + 1
+}
+
+/** Without parameters the address as text, as Alys does; with an EVM address all that the depositor needs. */
+async function depositAddress(
+  context: CallContext,
+  evmAddress: Uint8Array | undefined,
+  refundScript: Uint8Array | undefined,
+): Promise<unknown> {
+  if (isSyncing(context)) return new ApiFailure('Syncing')
+  const claim = {
+    ...(evmAddress === undefined ? {} : { evmAddress }),
+    ...(refundScript === undefined ? {} : { refundScript }),
+  }
+  const answer = await context.ports.peg.depositAddress(claim)
+  if ('reason' in answer) return new ApiFailure('InvalidParams', answer.reason, answer.code)
+  if (evmAddress === undefined) return answer.address
+  return { ...answer, evmAddress: `0x${toHex(evmAddress)}` }
+}
+
+async function pegStatus({ ports, limits }: CallContext, id: string | undefined): Promise<unknown> {
+  if (id === undefined) {
+    return (await ports.peg.operations(limits.statusOperations)).map(operationToJson)
+  }
+  const operation = await ports.peg.operation(id.toLowerCase().replace(/^0x/, ''))
+  if (operation === undefined) {
+    return new ApiFailure('ResourceNotFound', 'no peg operation has this id')
+  }
+  return operationToJson(operation)
+}
+
+async function transactionStatus({ ports }: CallContext, hash: Uint8Array): Promise<unknown> {
+  const receipt = ports.evm.receipt(hash)
+  if (receipt !== undefined) {
+    const { blockNumber, index } = receipt.transaction
+    const certificate = await ports.chain.certificate(blockNumber)
+    return {
+      status: 'committed',
+      final: true,
+      success: receipt.status === 1,
+      height: blockNumber,
+      index,
+      ...(certificate === undefined ? {} : { certificate: certificateToJson(certificate) }),
+    }
+  }
+  const pooled = await ports.pool.transaction(hash)
+  return { status: pooled === undefined ? 'unknown' : 'pending', final: false }
+}
+
+async function commit(context: CallContext, height: number | undefined): Promise<unknown> {
+  const { chain } = context.ports
+  const committed = height === undefined ? await chain.head() : await chain.blockByHeight(height)
+  const at = committed?.block.header.height
+  const certificate = at === undefined ? undefined : await chain.certificate(at)
+  if (committed === undefined || certificate === undefined) return new ApiFailure('BlockNotFound')
+  return { hash: toHex(blockHash(committed.block.header)), ...certificateToJson(certificate) }
+}
+
+export const MILLRACE_METHODS: MethodTable = {
+  getdepositaddress: method(
+    'state',
+    z.tuple([bareAddress.optional(), bareScript.optional()]),
+    (context, [evmAddress, refundScript]) => depositAddress(context, evmAddress, refundScript),
+  ),
+  getheadblock: method('state', none, async ({ ports }) => blockAnswer(await ports.chain.head())),
+  getblockbyheight: method(
+    'state',
+    z.tuple([heightParam]),
+    async ({ ports }, [height]) => blockAnswer(await ports.chain.blockByHeight(height)),
+    { bare: true },
+  ),
+  getblockbyhash: method(
+    'state',
+    z.tuple([bareHashParam]),
+    async ({ ports }, [hash]) => blockAnswer(await ports.chain.blockByHash(hash)),
+    { bare: true },
+  ),
+  millrace_pegStatus: method('state', z.tuple([z.string().max(128).optional()]), (context, [id]) =>
+    pegStatus(context, id),
+  ),
+  millrace_reserves: method('state', none, async ({ ports }) =>
+    reserveToJson(await ports.peg.reserve()),
+  ),
+  millrace_federation: method('state', none, ({ ports }) => federationToJson(ports.federation())),
+  millrace_params: method('light', none, ({ ports }) => ({
+    chain: ports.node.chain,
+    genesisHash: toHex(ports.node.genesisHash),
+    chainId: ports.evm.chainId,
+    ...ports.node.params,
+  })),
+  millrace_syncStatus: method('light', none, (context) => ({
+    ...context.ports.sync(),
+    syncing: isSyncing(context),
+  })),
+  millrace_transactionStatus: method('state', z.tuple([bareHashParam]), (context, [hash]) =>
+    transactionStatus(context, hash),
+  ),
+  millrace_consensusState: method('light', none, ({ ports }) =>
+    consensusToJson(ports.chain.consensus()),
+  ),
+  millrace_validators: method('light', none, ({ ports }) =>
+    ports.chain.validators().map(validatorToJson),
+  ),
+  millrace_commit: method(
+    'state',
+    z.tuple([heightParam.optional()]),
+    (context, [height]) => commit(context, height),
+    { bare: true },
+  ),
+}

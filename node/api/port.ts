@@ -1,0 +1,333 @@
+/**
+ * All that the API needs from the node. Reads are views on committed state and never enter a mailbox; the one
+ * command is `submitTransaction`. Every read may answer at once or later.
+ */
+import type { CommittedBlock, QuorumCertificate } from '../../core/block/index.ts'
+import type { ActorStatus } from '../../supervisor/index.ts'
+import type {
+  AccessListResult,
+  BlockRead,
+  CallRequest,
+  CallResult,
+  EstimateResult,
+  EvmTransaction,
+  LogFilter,
+  LogQueryFault,
+  LogRead,
+  ReceiptRead,
+  TransactionRead,
+} from '../../vm/evm/index.ts'
+
+export type Later<T> = T | Promise<T>
+
+/** The chain as this node committed it. */
+export interface ChainView {
+  /** Undefined before block 1. */
+  head(): Later<CommittedBlock | undefined>
+  blockByHeight(height: number): Later<CommittedBlock | undefined>
+  blockByHash(hash: Uint8Array): Later<CommittedBlock | undefined>
+  certificate(height: number): Later<QuorumCertificate | undefined>
+  /** The sets that the head's state commits to. */
+  validators(): readonly ValidatorRow[]
+  consensus(): ConsensusSnapshot
+}
+
+export interface ValidatorRow {
+  /** BLS key. */
+  readonly key: Uint8Array
+  readonly power: number
+  /** Receives the tips of its blocks. */
+  readonly address: Uint8Array
+  /** This node's own key. */
+  readonly self: boolean
+}
+
+/** Where consensus stands. Lists hold positions in the current validator set. */
+export interface ConsensusSnapshot {
+  /** The height that is being decided. */
+  readonly height: number
+  readonly view: number
+  readonly slot: number
+  readonly slotMs: number
+  /** Slot in which the view began, and how many it lasts. */
+  readonly viewStartSlot: number
+  readonly viewSlots: number
+  /** What is waited for, as the chain actor's machine names it. */
+  readonly step: string
+  readonly proposer: number
+  readonly lockedView?: number
+  readonly prepares: readonly number[]
+  readonly commits: readonly number[]
+  readonly viewChanges: readonly number[]
+  /** Views above 0 entered since the start. */
+  readonly viewChangesTotal: number
+  /** Blocks of this node's own that were committed since the start. */
+  readonly producedTotal: number
+}
+
+/** An EVM block with what its header commits to beside the payload's own fields. */
+export interface EvmBlock extends BlockRead {
+  readonly transactionsRoot: Uint8Array
+  readonly withdrawalsRoot: Uint8Array
+  readonly requestsHash: Uint8Array
+  /** Of the RLP form. */
+  readonly sizeBytes: number
+}
+
+/** Why a call was not run. */
+export interface CallRefusal {
+  readonly ok: false
+  readonly code: 'CallTimeout' | 'CallsBusy'
+}
+
+/**
+ * The EVM chain up to its durable head; block 0 is genesis, so there always is one. Accounts are those of the head:
+ * earlier states are not kept. `createEvmView` makes one of the engine's reads.
+ */
+export interface EvmView {
+  readonly chainId: number
+  headHeight(): number
+  heightOf(hash: Uint8Array): number | undefined
+  blockAt(height: number): EvmBlock | undefined
+  transactionsAt(height: number): readonly TransactionRead[]
+  transactionAt(height: number, index: number): TransactionRead | undefined
+  transaction(hash: Uint8Array): TransactionRead | undefined
+  receiptsAt(height: number): readonly ReceiptRead[]
+  receipt(hash: Uint8Array): ReceiptRead | undefined
+  logs(filter: LogFilter): readonly LogRead[] | LogQueryFault
+  balanceWei(address: Uint8Array): bigint
+  nonce(address: Uint8Array): bigint
+  code(address: Uint8Array): Uint8Array
+  /** 32 bytes; `slot` too. */
+  storage(address: Uint8Array, slot: Uint8Array): Uint8Array
+  call(request: CallRequest): Promise<CallResult | CallRefusal>
+  estimateGas(request: CallRequest): Promise<EstimateResult | CallRefusal>
+  createAccessList(request: CallRequest): Promise<AccessListResult | CallRefusal>
+}
+
+export interface PooledTransaction {
+  readonly transaction: EvmTransaction
+  readonly sender: Uint8Array
+}
+
+export interface PoolSnapshot {
+  /** Ready for the next block. */
+  readonly pending: number
+  /** Behind a gap. */
+  readonly queued: number
+  readonly bytes: number
+}
+
+export interface PoolView {
+  status(): PoolSnapshot
+  /** Everything that waits, ready or behind a gap. */
+  content(): Later<{
+    readonly pending: readonly PooledTransaction[]
+    readonly queued: readonly PooledTransaction[]
+  }>
+  transaction(hash: Uint8Array): Later<PooledTransaction | undefined>
+  /** First nonce that neither the head's state nor the pool has, given the state's. */
+  nextNonce(address: Uint8Array, stateNonce: bigint): Later<bigint>
+}
+
+export const PEG_IN_STEPS = [
+  'Detected',
+  'Confirming',
+  'AwaitingApproval',
+  'Approved',
+  'Included',
+] as const
+export const PEG_OUT_STEPS = [
+  'Requested',
+  'Committed',
+  'Batched',
+  'CollectingSignatures',
+  'Broadcast',
+  'Confirmed',
+  'Booked',
+] as const
+export type PegInStep = (typeof PEG_IN_STEPS)[number]
+export type PegOutStep = (typeof PEG_OUT_STEPS)[number]
+
+interface PegOperationFields {
+  /** `txid:vout` of a deposit in display form, or the id of a peg-out request in hex. */
+  readonly id: string
+  readonly amountSat: bigint
+  /** Progress within the step: confirmations, approvals or signatures so far and needed. */
+  readonly progress?: { readonly have: number; readonly need: number }
+  /** Why it does not go on, or will not: a code of the ledger's or the members'. */
+  readonly reason?: string
+  /** What happens next, in words for the user (N2). */
+  readonly next?: string
+  readonly startedAtMs?: number
+  readonly updatedAtMs?: number
+  /** Millrace height of the step that was last committed. */
+  readonly height?: number
+}
+
+export interface PegInStatus extends PegOperationFields {
+  readonly direction: 'in'
+  readonly step: PegInStep
+  /** Recorded as refundable instead of credited. */
+  readonly refundable?: boolean
+  /** 40 hex digits. */
+  readonly evmAddress?: string
+}
+
+export interface PegOutStatus extends PegOperationFields {
+  readonly direction: 'out'
+  readonly step: PegOutStep
+  /** Where it pays to. */
+  readonly bitcoinAddress?: string
+  readonly batchId?: string
+  /** The Bitcoin transaction that pays it, in display form. */
+  readonly txid?: string
+  readonly feeSat?: bigint
+  /** The burn's transaction, hex. */
+  readonly evmTransaction?: string
+}
+
+export type PegOperation = PegInStatus | PegOutStatus
+
+export interface InFlightRow {
+  readonly id: string
+  /** A set of protocol 4.7, such as `creditedNotMinted`, `burnedNotPaid`, `refundOwed`, `fund`. */
+  readonly kind: string
+  readonly amountSat: bigint
+}
+
+/** Protocol 4.7, from the ledger: `reserveSat = supplySat + inFlightSat`. */
+export interface ReserveSnapshot {
+  readonly height: number
+  readonly reserveSat: bigint
+  readonly supplySat: bigint
+  readonly inFlightSat: bigint
+  /** Part of inFlightSat, counted against it. */
+  readonly deficitSat: bigint
+  readonly inFlight: readonly InFlightRow[]
+  readonly outputs: readonly {
+    /** `txid:vout` in display form. */
+    readonly outpoint: string
+    readonly amountSat: bigint
+  }[]
+  /** What passed through since genesis. */
+  readonly totals: {
+    readonly pegIns: number
+    readonly pegInSat: bigint
+    readonly pegOuts: number
+    readonly pegOutSat: bigint
+  }
+}
+
+export interface DepositAddress {
+  readonly address: string
+  readonly epoch: number
+  /** Bitcoin height up to which a deposit to it is creditable; undefined: no end is set. */
+  readonly validUntil?: number
+  /** Script of the OP_RETURN output that must stand beside it, hex. */
+  readonly opReturn?: string
+}
+
+export interface PegView {
+  reserve(): Later<ReserveSnapshot>
+  /** Open operations and the latest finished ones, newest first, at most `limit`. */
+  operations(limit: number): Later<readonly PegOperation[]>
+  /** By id, by outpoint, by the burn's transaction hash or by the payout's txid; hex without prefix. */
+  operation(id: string): Later<PegOperation | undefined>
+  /** Without an EVM address: the federation's address alone. */
+  depositAddress(claim: {
+    readonly evmAddress?: Uint8Array
+    readonly refundScript?: Uint8Array
+  }): Later<DepositAddress | { readonly code: string; readonly reason: string }>
+}
+
+export interface MemberRow {
+  readonly index: number
+  /** x-only key, hex. */
+  readonly key: string
+  readonly connected: boolean
+  readonly lastSeenMs?: number
+}
+
+export interface FederationSnapshot {
+  readonly epoch: number
+  /** Signatures that move the reserve. */
+  readonly threshold: number
+  readonly address: string
+  readonly members: readonly MemberRow[]
+}
+
+export interface PeerRow {
+  readonly id: string
+  readonly address?: string
+  readonly inbound: boolean
+  /** Committed height that it claims. */
+  readonly height?: number
+  readonly score?: number
+  /** Its position in the validator set, where it has one. */
+  readonly validator?: number
+  readonly latencyMs?: number
+}
+
+export interface SyncSnapshot {
+  /** State of the sync actor's machine. */
+  readonly state: string
+  readonly startHeight: number
+  readonly currentHeight: number
+  readonly targetHeight: number
+}
+
+export interface BitcoinSnapshot {
+  readonly network: string
+  readonly reachable: boolean
+  /** Tip as the node's Bitcoin tells it. */
+  readonly height?: number
+  readonly tipTimeMs?: number
+  /** Tip of the header chain in Millrace's blocks. */
+  readonly inBlockHeight: number
+  readonly feeRateSatPerKvb?: number
+}
+
+export type SubmitResult =
+  | { readonly ok: true; readonly hash: Uint8Array }
+  | { readonly ok: false; readonly error: { readonly code: string; readonly reason: string } }
+
+/** What the API says about the node itself; constant while it runs. */
+export interface NodeIdentity {
+  readonly name: string
+  readonly version: string
+  readonly chain: string
+  readonly genesisHash: Uint8Array
+  readonly startedAtMs: number
+  /** What a reader must know, such as an open anchor gate of the development preset. */
+  readonly notices: readonly string[]
+  /** Running parameters as JSON, `millrace_params`. */
+  readonly params: Readonly<Record<string, unknown>>
+}
+
+export interface SystemView {
+  /** One row per actor, the seven first. */
+  actors(): readonly ActorStatus[]
+}
+
+export interface AdminPort {
+  setLogLevel(level: 'trace' | 'debug' | 'info' | 'warn' | 'error', actor?: string): void
+}
+
+export interface ApiPorts {
+  readonly node: NodeIdentity
+  readonly chain: ChainView
+  readonly evm: EvmView
+  readonly pool: PoolView
+  readonly peg: PegView
+  readonly system: SystemView
+  readonly admin: AdminPort
+  federation(): FederationSnapshot
+  peers(): readonly PeerRow[]
+  sync(): SyncSnapshot
+  bitcoin(): BitcoinSnapshot
+  /** Enters the engine's mailbox. */
+  submitTransaction(raw: Uint8Array): Promise<SubmitResult>
+  /** Calls back when something that a view shows may have changed. Returns how to end that. */
+  onChange(listener: () => void): () => void
+}
