@@ -1,0 +1,176 @@
+/**
+ * The node's supervision tree: seven actors under one root, built from ports alone. The program gives real ports, the simulator
+ * simulated ones; nothing below this file knows which.
+ */
+import { bridgeActor, type BitcoinPort } from '../actors/bridge/index.ts'
+import { chainActor, type SignGuard, type ValidatorKey } from '../actors/chain/index.ts'
+import { engineActor, type EnginePort } from '../actors/engine/index.ts'
+import { networkActor, type NetworkPort } from '../actors/network/index.ts'
+import { type ChainStore, storageActor } from '../actors/storage/index.ts'
+import { STREAM_ROWS, type StreamPort, streamActor } from '../actors/stream/index.ts'
+import { syncActor } from '../actors/sync/index.ts'
+import { genesisHead } from '../core/chain/index.ts'
+import { type Genesis, VALID } from '../core/params/index.ts'
+import {
+  blsSuite,
+  checkSlotWindow,
+  slotAt,
+  verifyCertificate,
+  verifyConsensusMessage,
+} from '../core/pbft/index.ts'
+import { verifyApproval } from '../core/peg/index.ts'
+import { equalBytes } from '../crypto/index.ts'
+import { MESSAGE_ROWS } from '../messages/index.ts'
+import {
+  childSpec,
+  createSystem,
+  type KernelPorts,
+  type System,
+  type TerminationReason,
+} from '../supervisor/index.ts'
+import { decodeTransaction, isTransaction } from '../vm/evm/index.ts'
+import { createChainReader, LiveViews } from './views/index.ts'
+
+/** Everything that the tree asks of the world. */
+export interface NodePorts {
+  readonly kernel: KernelPorts
+  openStore(): Promise<ChainStore>
+  openEngine(): Promise<EnginePort>
+  openGuard(committedHeight: number): Promise<SignGuard>
+  readonly bitcoin: BitcoinPort
+  readonly network: NetworkPort
+  readonly stream: StreamPort
+}
+
+export interface NodeSettings {
+  readonly genesis: Genesis
+  /** Absent: the node follows and votes for nothing. */
+  readonly validator?: ValidatorKey
+  /** Multiaddrs. */
+  readonly listen: readonly string[]
+  readonly staticPeers: readonly string[]
+  /** How often the bridge looks at Bitcoin. */
+  readonly bitcoinPollMs: number
+  /** Fee caps below this are not kept in the pool. */
+  readonly minFeeCapWei: bigint
+  readonly onTerminated?: (reason: TerminationReason) => void
+}
+
+export interface NodeTree {
+  readonly system: System
+  readonly live: LiveViews
+  /** Undefined until Storage opened it. */
+  store(): ChainStore | undefined
+}
+
+export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTree {
+  const { genesis, validator } = settings
+  const { kernel } = ports
+  const self = validator && Buffer.from(validator.blsKey).toString('hex')
+  const live = new LiveViews(self)
+  let store: ChainStore | undefined
+  const chain = createChainReader({
+    genesis,
+    live,
+    clock: kernel.clock,
+    store: () => store,
+    self: validator?.blsKey,
+  })
+  const origin = genesisHead(genesis)
+  const validatorIndex = genesis.validators.findIndex(
+    ({ blsKey }) => validator !== undefined && equalBytes(blsKey, validator.blsKey),
+  )
+  const network = networkActor({
+    genesisHash: genesis.hash,
+    listen: settings.listen,
+    staticPeers: settings.staticPeers,
+    head: () => {
+      const head = live.head?.head ?? origin
+      return { height: head.header.height, hash: head.hash }
+    },
+    checks: {
+      consensus(message, nowMs) {
+        if (message.kind === 'prePrepare') {
+          const { slot } = message.value.block.header
+          const { slotMs } = genesis.params
+          const window = checkSlotWindow(slot, slotAt(nowMs, slotMs), slotMs)
+          if (window.kind !== 'valid') return window
+        }
+        return verifyConsensusMessage(blsSuite, { genesisHash: genesis.hash }, message)
+      },
+      transaction: (raw) =>
+        isTransaction(decodeTransaction(raw))
+          ? VALID
+          : { kind: 'invalid', code: 'TransactionMalformed' },
+      approval(claim, approval) {
+        const membersEpoch = live.head?.head.ledger.state.membersEpoch ?? 0
+        const fault = verifyApproval(genesis, 'pegIn', membersEpoch, claim, approval)
+        return fault === undefined ? VALID : { kind: 'invalid', ...fault }
+      },
+    },
+  })
+  const sync = syncActor({
+    genesisHash: genesis.hash,
+    verifyCommitted: ({ block, certificate }) =>
+      verifyCertificate(blsSuite, genesis.hash, 'commit', genesis.validators, certificate),
+  })
+  const system = createSystem({
+    ports: kernel,
+    registry: [...MESSAGE_ROWS, ...STREAM_ROWS],
+    children: [
+      childSpec(
+        storageActor,
+        {
+          async open() {
+            store = await ports.openStore()
+            return store
+          },
+        },
+        { critical: true },
+      ),
+      childSpec(
+        engineActor,
+        {
+          open: () => ports.openEngine(),
+          chainId: genesis.execution.chainId,
+          minFeeCapWei: settings.minFeeCapWei,
+          views: live,
+        },
+        { dependsOn: ['storage'] },
+      ),
+      childSpec(
+        chainActor(),
+        {
+          genesis,
+          views: live,
+          openGuard: (committedHeight: number) => ports.openGuard(committedHeight),
+          ...(validator && { validator }),
+        },
+        { dependsOn: ['storage', 'engine'], critical: true },
+      ),
+      childSpec(
+        bridgeActor,
+        {
+          genesis,
+          bitcoin: ports.bitcoin,
+          views: live,
+          pollMs: settings.bitcoinPollMs,
+          ...(validatorIndex >= 0 && { validatorIndex }),
+        },
+        { dependsOn: ['storage'] },
+      ),
+      childSpec(sync, {}, { dependsOn: ['storage'] }),
+      childSpec(network, { network: ports.network, metrics: kernel.metrics }),
+      childSpec(
+        streamActor({
+          genesisHash: genesis.hash,
+          memberCount: genesis.members.length,
+          memberThreshold: genesis.memberThreshold,
+        }),
+        { stream: ports.stream, chain },
+      ),
+    ],
+    ...(settings.onTerminated && { onTerminated: settings.onTerminated }),
+  })
+  return { system, live, store: () => store }
+}

@@ -1,0 +1,131 @@
+/** The committed chain for the API and for the members' streams, read from the store's snapshots. */
+
+import type { ChainStore } from '../../actors/storage/index.ts'
+import type { CertifiedBlock, ChainReader } from '../../actors/stream/index.ts'
+import {
+  type CommittedBlock,
+  decodeCommittedBlock,
+  emptyCertificate,
+} from '../../core/block/index.ts'
+import { genesisHead } from '../../core/chain/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { slotAt, viewLength, viewStart } from '../../core/pbft/index.ts'
+import { toHex } from '../../crypto/index.ts'
+import type { Clock } from '../../supervisor/index.ts'
+import type { ChainView, ConsensusSnapshot, ValidatorRow } from '../api/index.ts'
+import type { LiveViews } from './live.ts'
+
+/** Decoded blocks that are remembered; a committed block never changes. */
+const REMEMBERED_BLOCKS = 64
+
+export interface ChainViewOptions {
+  readonly genesis: Genesis
+  readonly live: LiveViews
+  readonly clock: Clock
+  /** Undefined until Storage opened it. */
+  readonly store: () => ChainStore | undefined
+  readonly self: Uint8Array | undefined
+}
+
+export function createChainView(options: ChainViewOptions): ChainView {
+  const { genesis, live, clock } = options
+  const read = createBlockReader(options)
+  const positions = new Map(
+    genesis.validators.map(({ blsKey }, position) => [toHex(blsKey), position]),
+  )
+  const self = options.self === undefined ? undefined : toHex(options.self)
+  const rows: ValidatorRow[] = genesis.validators.map(({ blsKey, power, address }) => ({
+    key: blsKey,
+    power,
+    address,
+    self: toHex(blsKey) === self,
+  }))
+  const headHeight = () => live.head?.head.header.height ?? 0
+  const positionsOf = (keys: readonly string[]) =>
+    keys.flatMap((key) => positions.get(key) ?? []).sort((left, right) => left - right)
+
+  return {
+    head: () => read(headHeight()),
+    blockByHeight: (height) => (height <= headHeight() ? read(height) : undefined),
+    blockByHash: (hash) => {
+      const height = options.store()?.heightOf(hash)
+      return height === undefined ? undefined : read(height)
+    },
+    certificate: (height) => read(height)?.certificate,
+    validators: () => rows,
+    consensus(): ConsensusSnapshot {
+      const { snapshot } = live
+      const n = genesis.validators.length
+      const { slotMs } = genesis.params
+      const parentSlot = live.head?.head.header.slot ?? genesis.slot
+      const view = Math.max(0, snapshot?.view ?? 0)
+      const votes = snapshot?.votes.find((row) => row.view === view)
+      return {
+        height: snapshot?.height ?? headHeight() + 1,
+        view,
+        slot: slotAt(clock.nowMs(), slotMs),
+        slotMs,
+        viewStartSlot: viewStart(parentSlot, view, n),
+        viewSlots: viewLength(view, n),
+        step: stepOf(snapshot),
+        proposer: (parentSlot + 1 + view) % n,
+        ...(snapshot?.lock && { lockedView: snapshot.lock.view }),
+        prepares: positionsOf(votes?.prepare ?? []),
+        commits: positionsOf(votes?.commit ?? []),
+        viewChanges: [],
+        viewChangesTotal: live.viewChanges,
+        producedTotal: live.produced,
+      }
+    },
+  }
+}
+
+function stepOf(snapshot: LiveViews['snapshot']): string {
+  if (snapshot === undefined) return 'starting'
+  if (snapshot.halted !== undefined) return `halted: ${snapshot.halted}`
+  if (snapshot.decided) return 'committing'
+  if (snapshot.proposal === undefined) return 'waiting for a proposal'
+  return `proposal ${snapshot.proposal.status}`
+}
+
+/** Where a member's stream reads headers and proofs. */
+export function createChainReader(options: ChainViewOptions): ChainReader {
+  const { genesis, live } = options
+  const read = createBlockReader(options)
+  return {
+    head() {
+      const published = live.head
+      if (published === undefined) return undefined
+      const { header, ledger } = published.head
+      return { header, ledger, certificate: published.certificate ?? emptyCertificate() }
+    },
+    async headers(fromHeight, count) {
+      const last = Math.min(fromHeight + count - 1, live.head?.head.header.height ?? 0)
+      const found: CertifiedBlock[] = []
+      for (let height = fromHeight; height <= last; height++) {
+        const committed = read(height)
+        if (height === 0) {
+          found.push({ header: genesisHead(genesis).header, certificate: emptyCertificate() })
+        } else if (committed === undefined) break
+        else found.push({ header: committed.block.header, certificate: committed.certificate })
+      }
+      return found
+    },
+    subscribe: (listener) => live.onHead(listener),
+  }
+}
+
+function createBlockReader(options: Pick<ChainViewOptions, 'store'>) {
+  const remembered = new Map<number, CommittedBlock>()
+  return (height: number): CommittedBlock | undefined => {
+    const known = remembered.get(height)
+    if (known !== undefined) return known
+    const stored = height > 0 ? options.store()?.readBlock(height) : undefined
+    const decoded = stored && decodeCommittedBlock(stored.bytes)
+    if (!decoded?.ok) return undefined
+    remembered.set(height, decoded.value)
+    const [oldest] = remembered.keys()
+    if (remembered.size > REMEMBERED_BLOCKS) remembered.delete(oldest as number)
+    return decoded.value
+  }
+}

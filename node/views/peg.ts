@@ -1,0 +1,285 @@
+/** The peg as people see it: the ledger's rows joined with what the bridge is doing about them. */
+import type { PegOperationView } from '../../actors/bridge/index.ts'
+import { addressFromScript } from '../../core/bitcoin/index.ts'
+import {
+  type Ledger,
+  OUTPUT_KIND,
+  type OutputRow,
+  outpointKey,
+  REQUEST_REASON,
+  REQUEST_STATE,
+  type RequestRow,
+  rowOf,
+  splitOutpoint,
+} from '../../core/ledger/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { changeOutput, depositPayloadScript, inFlightSat, supplySat } from '../../core/peg/index.ts'
+import { fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
+import type {
+  DepositAddress,
+  InFlightRow,
+  PegInStatus,
+  PegOperation,
+  PegOutStatus,
+  PegOutStep,
+  PegView,
+  ReserveSnapshot,
+} from '../api/index.ts'
+import type { LiveViews } from './live.ts'
+
+export interface PegViewOptions {
+  readonly genesis: Genesis
+  readonly live: LiveViews
+  /** The transaction of a burn, by height and log index; undefined when it is not at hand. */
+  burnTransaction(height: number, logIndex: number): Uint8Array | undefined
+  /** Ids of the requests that a transaction made. */
+  requestsOf(transactionHash: Uint8Array): readonly Uint8Array[]
+}
+
+type PayoutView = Extract<PegOperationView, { direction: 'out' }>
+
+export function createPegView(options: PegViewOptions): PegView {
+  const { genesis, live } = options
+  const ledger = () => live.head?.head.ledger
+  let cached: { ledger: Ledger; reserve: ReserveSnapshot } | undefined
+
+  return {
+    reserve() {
+      const now = ledger()
+      if (now === undefined) return emptyReserve()
+      if (cached?.ledger !== now) cached = { ledger: now, reserve: reserveOf(now) }
+      return cached.reserve
+    },
+    operations(limit) {
+      const now = ledger()
+      if (now === undefined) return []
+      const listed = new Map<string, PegOperation>()
+      for (const operation of followedDeposits(options)) listed.set(operation.id, operation)
+      for (const [key, row] of now.sets.outputs.entries()) {
+        if (row.kind === OUTPUT_KIND.change) continue
+        const status = depositStatus(options, key, row)
+        listed.set(status.id, status)
+      }
+      for (const [key, row] of now.sets.requests.entries()) {
+        listed.set(toHex(key), requestStatus(options, now, key, row))
+      }
+      const isOpen = (operation: PegOperation) =>
+        operation.step !== 'Booked' && operation.step !== 'Included'
+      return [...listed.values()]
+        .sort(
+          (left, right) =>
+            Number(isOpen(right)) - Number(isOpen(left)) ||
+            (right.height ?? Number.MAX_SAFE_INTEGER) - (left.height ?? Number.MAX_SAFE_INTEGER),
+        )
+        .slice(0, limit)
+    },
+    operation(id) {
+      const now = ledger()
+      if (now === undefined) return undefined
+      return findOperation(options, now, id.toLowerCase())
+    },
+    depositAddress({ evmAddress, refundScript }): DepositAddress {
+      const epoch = ledger()?.state.epoch ?? 0
+      const { scriptPubKey } = changeOutput(genesis, epoch)
+      const address = addressFromScript(scriptPubKey, genesis.bitcoin.network) as string
+      if (evmAddress === undefined) return { address, epoch }
+      return { address, epoch, opReturn: toHex(depositPayloadScript(evmAddress, refundScript)) }
+    },
+  }
+}
+
+function findOperation(
+  options: PegViewOptions,
+  ledger: Ledger,
+  id: string,
+): PegOperation | undefined {
+  const followed = followedDeposits(options).find((operation) => operation.id === id)
+  const [txid, vout] = id.split(':')
+  if (vout !== undefined) {
+    const internal = fromHex(txid as string)?.reverse()
+    if (internal?.length !== 32 || !/^\d{1,10}$/.test(vout)) return undefined
+    const key = outpointKey(internal, Number(vout))
+    const row = rowOf(ledger, 'outputs', key)
+    return row === undefined || row.kind === OUTPUT_KIND.change
+      ? followed
+      : depositStatus(options, key, row)
+  }
+  const bytes = fromHex(id)
+  if (bytes?.length !== 32) return undefined
+  const request = rowOf(ledger, 'requests', bytes)
+  if (request !== undefined) return requestStatus(options, ledger, bytes, request)
+  const [burned] = options.requestsOf(bytes)
+  const row = burned && rowOf(ledger, 'requests', burned)
+  if (burned !== undefined && row !== undefined) return requestStatus(options, ledger, burned, row)
+  const spend = rowOf(ledger, 'spends', Uint8Array.from(bytes).reverse())
+  const paid = spend && rowOf(ledger, 'batches', spend.batchId)?.requests[0]
+  const paidRow = paid && rowOf(ledger, 'requests', paid)
+  return paid && paidRow ? requestStatus(options, ledger, paid, paidRow) : undefined
+}
+
+/** Deposits that are on their way and have no row yet. */
+function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
+  const tip = live.head?.head.ledger.state.tipHeight ?? 0
+  return live.operations.flatMap((operation): PegInStatus[] => {
+    if (operation.direction !== 'in' || operation.step === 'Included') return []
+    const confirmations = Math.max(0, tip - operation.bitcoinHeight + 1)
+    const waiting = operation.step === 'Confirming'
+    const need = waiting ? genesis.params.pegInConfirmations : genesis.memberThreshold
+    const have = waiting ? Math.min(confirmations, need) : Math.min(operation.approvals, need)
+    return [
+      {
+        direction: 'in',
+        id: operation.id,
+        amountSat: operation.amountSat,
+        step: operation.step === 'Denied' ? 'AwaitingApproval' : operation.step,
+        progress: { have, need },
+        refundable: operation.refundable,
+        evmAddress: toHex(operation.evmAddress),
+        ...(operation.reason !== undefined && { reason: operation.reason }),
+        next: waiting
+          ? 'it is credited when Bitcoin has confirmed it'
+          : operation.step === 'Approved'
+            ? 'it enters the next block that can carry it'
+            : 'the members of the federation check it',
+        startedAtMs: operation.startedAtMs,
+        updatedAtMs: operation.updatedAtMs,
+      },
+    ]
+  })
+}
+
+function depositStatus({ live }: PegViewOptions, key: Uint8Array, row: OutputRow): PegInStatus {
+  const { txid, vout } = splitOutpoint(key)
+  const id = `${toDisplayHash(txid)}:${vout}`
+  const followed = live.operations.find((operation) => operation.id === id)
+  const refundable = row.kind === OUTPUT_KIND.refundable
+  const next = refundable
+    ? 'it is recorded as owed back'
+    : row.kind === OUTPUT_KIND.fund
+      ? 'it went to the operating fund'
+      : row.minted
+        ? undefined
+        : 'it is minted in one of the next blocks'
+  return {
+    direction: 'in',
+    id,
+    amountSat: row.amountSat,
+    step: 'Included',
+    refundable,
+    evmAddress: toHex(row.evmAddress),
+    height: row.minted ? row.mintHeight : row.height,
+    ...(next !== undefined && { next }),
+    ...(followed && { startedAtMs: followed.startedAtMs, updatedAtMs: followed.updatedAtMs }),
+  }
+}
+
+const REASONS = Object.fromEntries(
+  Object.entries(REQUEST_REASON).map(([name, value]) => [value, name]),
+)
+
+function requestStatus(
+  options: PegViewOptions,
+  ledger: Ledger,
+  id: Uint8Array,
+  row: RequestRow,
+): PegOutStatus {
+  const { genesis, live } = options
+  const batch = isZero(row.batchId) ? undefined : rowOf(ledger, 'batches', row.batchId)
+  const payout = live.operations.find(
+    (operation): operation is PayoutView =>
+      operation.direction === 'out' && operation.id === toHex(row.batchId),
+  )
+  const txid = isZero(row.paidBy) ? batch?.versions.at(-1) : row.paidBy
+  const address = addressFromScript(row.scriptPubKey, genesis.bitcoin.network)
+  const burn = options.burnTransaction(row.height, row.logIndex)
+  const step = requestStep(row, payout)
+  const progress =
+    step === 'CollectingSignatures'
+      ? { have: payout?.signatures ?? 0, need: genesis.memberThreshold }
+      : undefined
+  const reason = row.reason === REQUEST_REASON.none ? payout?.reason : REASONS[row.reason]
+  return {
+    direction: 'out',
+    id: toHex(id),
+    amountSat: row.amountSat,
+    step,
+    height: row.height,
+    ...(address !== undefined && { bitcoinAddress: address }),
+    ...(batch !== undefined && { batchId: toHex(row.batchId) }),
+    ...(txid !== undefined && { txid: toDisplayHash(txid) }),
+    ...(row.state === REQUEST_STATE.paid && { feeSat: row.amountSat - row.paidSat }),
+    ...(burn !== undefined && { evmTransaction: toHex(burn) }),
+    ...(progress !== undefined && { progress }),
+    ...(reason !== undefined && { reason }),
+    ...(payout && { startedAtMs: payout.startedAtMs, updatedAtMs: payout.updatedAtMs }),
+  }
+}
+
+function requestStep(row: RequestRow, payout: PayoutView | undefined): PegOutStep {
+  if (row.state === REQUEST_STATE.paid || row.state === REQUEST_STATE.refunded) return 'Booked'
+  if (row.state !== REQUEST_STATE.batched) return 'Committed'
+  return payout === undefined ? 'Batched' : payout.step
+}
+
+function reserveOf(ledger: Ledger): ReserveSnapshot {
+  const { state, open } = ledger
+  const inFlight: InFlightRow[] = []
+  const add = (id: string, kind: string, amountSat: bigint) => {
+    if (amountSat !== 0n) inFlight.push({ id, kind, amountSat })
+  }
+  for (const { key, row } of open.mints.values()) {
+    add(outpointText(key), 'creditedNotMinted', row.amountSat)
+  }
+  for (const { key, row } of open.requests.values()) add(toHex(key), 'burnedNotPaid', row.amountSat)
+  for (const { key, row } of open.refundables.values()) {
+    add(outpointText(key), 'refundOwed', row.amountSat)
+  }
+  add('fund', 'fund', state.fundSat)
+  add('deficit', 'deficit', -state.deficitSat)
+  const credits = [...ledger.sets.outputs.entries()].filter(
+    ([, row]) => row.kind === OUTPUT_KIND.credit && row.minted,
+  )
+  const paid = [...ledger.sets.requests.entries()].filter(
+    ([, row]) => row.state === REQUEST_STATE.paid,
+  )
+  return {
+    height: state.height,
+    reserveSat: state.reserveSat,
+    supplySat: supplySat(ledger),
+    inFlightSat: inFlightSat(ledger),
+    deficitSat: state.deficitSat,
+    inFlight,
+    outputs: [...open.reserve.values()].map(({ key, row }) => ({
+      outpoint: outpointText(key),
+      amountSat: row.amountSat,
+    })),
+    totals: {
+      pegIns: credits.length,
+      pegInSat: credits.reduce((sum, [, row]) => sum + row.amountSat, 0n),
+      pegOuts: paid.length,
+      pegOutSat: paid.reduce((sum, [, row]) => sum + row.paidSat, 0n),
+    },
+  }
+}
+
+function emptyReserve(): ReserveSnapshot {
+  return {
+    height: 0,
+    reserveSat: 0n,
+    supplySat: 0n,
+    inFlightSat: 0n,
+    deficitSat: 0n,
+    inFlight: [],
+    outputs: [],
+    totals: { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n },
+  }
+}
+
+function outpointText(key: Uint8Array): string {
+  const { txid, vout } = splitOutpoint(key)
+  return `${toDisplayHash(txid)}:${vout}`
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0)
+}
