@@ -5,6 +5,7 @@
 export * from './bls.ts'
 export * from './bytes.ts'
 export * from './hash.ts'
+export * from './keystore.ts'
 export * from './merkle.ts'
 export * from './schnorr.ts'
 export * from './sparse-map.ts'

@@ -1,0 +1,179 @@
+/**
+ * Whether a member approves a deposit (protocol §4.2, PI-10): it builds the claim itself from what its own Bitcoin says and
+ * compares it with the one that it was asked to sign, byte for byte. Nothing in the request is taken on trust.
+ */
+import { parseTransaction, txid } from '../core/bitcoin/index.ts'
+import {
+  PEG_IN_KINDS,
+  type PegInClaim,
+  PegInClaimType,
+  REFUND_REASONS,
+} from '../core/block/index.ts'
+import type { Genesis } from '../core/params/index.ts'
+import {
+  buildProof,
+  COINBASE_MATURITY,
+  changeOutput,
+  claimFields,
+  classifyDeposit,
+  type Deposit,
+  federationOutput,
+  parseDeposits,
+} from '../core/peg/index.ts'
+import { equalBytes, toDisplayHash } from '../crypto/index.ts'
+import { refusal, type SignerVerdict, sign, wait } from './verdict.ts'
+
+export interface ApprovalRequest {
+  readonly genesisHash: Uint8Array
+  /** `txid:vout`, txid in display form. */
+  readonly outpoint: string
+  readonly membersEpoch: number
+  /** SSZ PegInClaim. */
+  readonly claim: Uint8Array
+}
+
+export type ApprovalRefusal =
+  | 'WrongChain'
+  | 'MembersEpochUnknown'
+  | 'ClaimMalformed'
+  | 'OutpointMismatch'
+  | 'DepositEpochUnknown'
+  | 'TransactionNotInBlock'
+  | 'TransactionUnusable'
+  | 'OutputMissing'
+  | 'AmountWrong'
+  | 'NotADeposit'
+  | 'AddressWrong'
+  | 'RefundScriptWrong'
+  | 'KindWrong'
+  | 'ProofWrong'
+  | 'ClaimMismatch'
+
+/** What a member's own Bitcoin says about a transaction in a block. Hashes in internal byte order. */
+export type DepositSight =
+  | {
+      readonly kind: 'seen'
+      /** tip − height + 1 on the best chain. */
+      readonly confirmations: number
+      readonly txids: readonly Uint8Array[]
+      /** −1: the block does not hold it, and both transactions are empty. */
+      readonly index: number
+      readonly transaction: Uint8Array
+      readonly coinbase: Uint8Array
+    }
+  /** Not known there, off the best chain, or Bitcoin does not answer. */
+  | { readonly kind: 'unknown'; readonly code: string }
+
+type Verdict<T> = SignerVerdict<T, ApprovalRefusal>
+
+const MAX_CLAIM_BYTES = 512 * 1024
+/** Epoch of the federation key and of its members: the first, until a handover. */
+const CURRENT_EPOCH = 0
+/** When to look at Bitcoin again. */
+const RETRY_MS = 2_000
+
+/** The claim that a request is about, if the request is one of this chain. */
+export function readApprovalRequest(
+  genesis: Genesis,
+  request: ApprovalRequest,
+): Verdict<PegInClaim> {
+  if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
+  if (request.membersEpoch !== CURRENT_EPOCH) return refusal('MembersEpochUnknown')
+  const claim = decodeClaim(request.claim)
+  if (claim === undefined) return refusal('ClaimMalformed')
+  if (request.outpoint !== `${toDisplayHash(claim.txid)}:${claim.vout}`) {
+    return refusal('OutpointMismatch')
+  }
+  if (claim.depositEpoch !== CURRENT_EPOCH) return refusal('DepositEpochUnknown')
+  return sign(claim)
+}
+
+/** Undefined for anything but the one encoding of a claim. */
+function decodeClaim(bytes: Uint8Array): PegInClaim | undefined {
+  if (bytes.length > MAX_CLAIM_BYTES) return undefined
+  try {
+    const claim = PegInClaimType.deserialize(Uint8Array.from(bytes))
+    return equalBytes(PegInClaimType.serialize(claim), bytes) ? claim : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether to sign `claim`, given what the member's own Bitcoin shows. `confirmations`: the member's own bound, never below N. */
+export function decideApproval(
+  genesis: Genesis,
+  claim: PegInClaim,
+  sight: DepositSight,
+  confirmations: number,
+): Verdict<PegInClaim> {
+  if (sight.kind === 'unknown') return wait(sight.code, RETRY_MS)
+  if (sight.index < 0) return refusal('TransactionNotInBlock')
+  const needed = Math.max(
+    confirmations,
+    genesis.params.pegInConfirmations,
+    sight.index === 0 ? COINBASE_MATURITY : 0,
+  )
+  if (sight.confirmations < needed) return wait('NotConfirmed', RETRY_MS)
+  const fault = claimFault(genesis, claim, sight)
+  return fault === undefined ? sign(claim) : refusal(fault)
+}
+
+function claimFault(
+  genesis: Genesis,
+  claim: PegInClaim,
+  sight: Extract<DepositSight, { readonly kind: 'seen' }>,
+): ApprovalRefusal | undefined {
+  const proof = buildProof({ ...sight, blockHash: claim.proof.blockHash })
+  if (!proof.ok) return 'TransactionUnusable'
+  const deposit = ownDeposit(genesis, claim, proof.value.transaction)
+  if (typeof deposit === 'string') return deposit
+  const ours: PegInClaim = { ...claimFields(deposit), proof: proof.value }
+  if (claim.amountSat !== ours.amountSat) return 'AmountWrong'
+  if (!equalBytes(claim.evmAddress, ours.evmAddress)) return 'AddressWrong'
+  if (!equalBytes(claim.refundScript, ours.refundScript)) return 'RefundScriptWrong'
+  if (claim.kind !== ours.kind || claim.reason !== ours.reason) return 'KindWrong'
+  if (!equalBytes(encode({ ...claim, proof: ours.proof }), encode(ours))) return 'ClaimMismatch'
+  return equalBytes(encode(claim), encode(ours)) ? undefined : 'ProofWrong'
+}
+
+function encode(claim: PegInClaim): Uint8Array {
+  return PegInClaimType.serialize(claim)
+}
+
+/** The deposit that stands at the claim's output, from the transaction's bytes alone. */
+function ownDeposit(
+  genesis: Genesis,
+  claim: PegInClaim,
+  bytes: Uint8Array,
+): Deposit | ApprovalRefusal {
+  const parsed = parseTransaction(bytes)
+  if (!parsed.ok) return 'TransactionUnusable'
+  const transaction = parsed.value
+  const output = transaction.outputs[claim.vout]
+  if (output === undefined || !equalBytes(txid(transaction), claim.txid)) return 'OutputMissing'
+  if (claim.amountSat !== output.amountSat) return 'AmountWrong'
+  const { depositEpoch, evmAddress, refundScript } = claim
+  const plain = changeOutput(genesis, depositEpoch).scriptPubKey
+  if (equalBytes(output.scriptPubKey, plain)) {
+    const scripts = [{ epoch: depositEpoch, scriptPubKey: plain }]
+    const deposits = parseDeposits(transaction, scripts, genesis.params)
+    return deposits.find(({ vout }) => vout === claim.vout) ?? 'NotADeposit'
+  }
+  // A depositor's own script commits to address and refund script, so the script is the proof of both.
+  const own = federationOutput(genesis, {
+    epoch: depositEpoch,
+    deposit: { evmAddress, refundScript },
+  })
+  if (!equalBytes(output.scriptPubKey, own.scriptPubKey)) return 'NotADeposit'
+  const found = classifyDeposit(genesis.params, output.amountSat, { evmAddress })
+  if (found === undefined) return 'NotADeposit'
+  const { txid: id, vout, amountSat } = claim
+  return { txid: id, vout, amountSat, ...found, evmAddress, refundScript, depositEpoch }
+}
+
+/** Kind and reason of a claim for logs. */
+export function claimKind({ kind, reason }: Pick<PegInClaim, 'kind' | 'reason'>): string {
+  const kindName = PEG_IN_KINDS[kind] ?? String(kind)
+  const reasonName = REFUND_REASONS[reason] ?? String(reason)
+  return reasonName === 'none' ? kindName : `${kindName} (${reasonName})`
+}

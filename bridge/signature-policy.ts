@@ -1,0 +1,263 @@
+/**
+ * Whether a member signs a batch (protocol §4.5, PO-11): everything it needs it takes from ledger rows that are proven under the
+ * root of a header which it verified itself, and the transaction it computes again. A lying node gets no signature; nor does
+ * one that asks a member with an empty journal for a second payment, for the conflict input is checked against the ledger.
+ */
+import { parseTransaction, serializeTransaction, txid } from '../core/bitcoin/index.ts'
+import {
+  BATCH_STATE,
+  type BatchRow,
+  decodeLedgerProof,
+  decodeRow,
+  type Entry,
+  type LedgerSet,
+  OUTPUT_STATE,
+  type OutputRow,
+  outpointKey,
+  REQUEST_STATE,
+  type RequestRow,
+  type SetRows,
+  SPEND_KIND,
+  SPEND_STATE,
+  type SpendRow,
+  type StateRow,
+  verifyRow,
+} from '../core/ledger/index.ts'
+import type { Genesis } from '../core/params/index.ts'
+import {
+  changeOutput,
+  federationOutput,
+  payoutFromRows,
+  type SpendTweak,
+} from '../core/peg/index.ts'
+import { equalBytes, toHex } from '../crypto/index.ts'
+import { type Prevout, type UnsignedBatch, unsignedBatch } from './signing.ts'
+import { refusal, type SignerVerdict, sign, wait } from './verdict.ts'
+
+export interface SignatureRequest {
+  readonly genesisHash: Uint8Array
+  readonly batchId: Uint8Array
+  readonly version: number
+}
+
+/** A row as a node sent it, with its proof. */
+export interface ProvenRow {
+  readonly set: string
+  readonly key: Uint8Array
+  readonly present: boolean
+  readonly row: Uint8Array
+  readonly proof: Uint8Array
+}
+
+export type SignatureRefusal =
+  | 'WrongChain'
+  | 'RowUnproven'
+  | 'VersionUnknown'
+  | 'SpendNotRecorded'
+  | 'BatchClosed'
+  | 'AlreadyPaid'
+  | 'RequestNotBatched'
+  | 'InputNotReserve'
+  | 'InputScriptWrong'
+  | 'ConflictInputMissing'
+  | 'TransactionMalformed'
+  | 'PaysStranger'
+  | 'ChangeScriptWrong'
+  | 'FeeTooHigh'
+  | 'TransactionMismatch'
+
+type Verdict<T> = SignerVerdict<T, SignatureRefusal>
+
+/** A batch version as the ledger has it, every row proven under one root. */
+export interface BatchRows {
+  readonly state: StateRow
+  readonly batch: BatchRow
+  readonly spend: SpendRow
+  readonly inputs: readonly Entry<OutputRow>[]
+  readonly requests: readonly Entry<RequestRow>[]
+}
+
+export interface ApprovedBatch {
+  readonly batch: UnsignedBatch
+  /** Internal byte order. */
+  readonly txid: Uint8Array
+  /** What the recipients get. */
+  readonly paidSat: bigint
+  readonly minerFeeSat: bigint
+}
+
+const RETRY_MS = 5_000
+
+/** The batch's rows, each proven under `ledgerRoot`; what is missing or does not prove itself is a refusal. */
+export function readBatchRows(
+  ledgerRoot: Uint8Array,
+  { batchId, version }: Pick<SignatureRequest, 'batchId' | 'version'>,
+  rows: readonly ProvenRow[],
+): Verdict<BatchRows> {
+  const proven = new ProvenRows(ledgerRoot, rows)
+  const batch = proven.row('batches', batchId)
+  if (batch === undefined) return refusal('RowUnproven', 'batch')
+  const id = batch.versions[version]
+  if (id === undefined) return refusal('VersionUnknown', `${version}`)
+  const spend = proven.row('spends', id)
+  if (spend === undefined) return refusal('RowUnproven', 'transaction')
+  const parsed = parseTransaction(spend.transaction)
+  if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
+  const keys = parsed.value.inputs.map((input) => outpointKey(input.txid, input.vout))
+  const inputs = proven.entries('outputs', keys)
+  if (inputs === undefined) return refusal('RowUnproven', 'input')
+  const requests = proven.entries('requests', batch.requests)
+  if (requests === undefined) return refusal('RowUnproven', 'request')
+  return sign({ state: proven.state as StateRow, batch, spend, inputs, requests })
+}
+
+class ProvenRows {
+  /** Of the proofs, which all show the same. */
+  state: StateRow | undefined
+  private readonly root: Uint8Array
+  private readonly rows: ReadonlyMap<string, ProvenRow>
+
+  constructor(root: Uint8Array, rows: readonly ProvenRow[]) {
+    this.root = root
+    this.rows = new Map(rows.map((row) => [`${row.set}:${toHex(row.key)}`, row]))
+  }
+
+  row<S extends LedgerSet>(set: S, key: Uint8Array): SetRows[S] | undefined {
+    const given = this.rows.get(`${set}:${toHex(key)}`)
+    if (given?.present !== true) return undefined
+    const proof = decodeLedgerProof(given.proof)
+    if (proof === undefined || !verifyRow(this.root, proof, set, key, given.row)) return undefined
+    this.state = proof.summary.state
+    return decodeRow(set, given.row)
+  }
+
+  entries<S extends LedgerSet>(
+    set: S,
+    keys: readonly Uint8Array[],
+  ): readonly Entry<SetRows[S]>[] | undefined {
+    const entries: Entry<SetRows[S]>[] = []
+    for (const key of keys) {
+      const row = this.row(set, key)
+      if (row === undefined) return undefined
+      entries.push({ key, row })
+    }
+    return entries
+  }
+}
+
+/** Whether to sign a version of a batch whose rows are proven. */
+export function decideSignature(
+  genesis: Genesis,
+  request: SignatureRequest,
+  rows: BatchRows,
+): Verdict<ApprovedBatch> {
+  if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
+  const { batch, spend, state, inputs, requests } = rows
+  // A spend that no record explains stops all payouts until it is settled (4.5).
+  if (state.pegOutStops > 0) return wait('PegOutsPaused', RETRY_MS)
+  const fault =
+    recordFault(request, batch, spend) ??
+    requestFault(request.batchId, requests) ??
+    inputFault(genesis, request.batchId, batch, inputs)
+  if (fault !== undefined) return refusal(fault)
+  return decideTransaction(genesis, state, spend, inputs, requests)
+}
+
+function recordFault(
+  { batchId, version }: SignatureRequest,
+  batch: BatchRow,
+  spend: SpendRow,
+): SignatureRefusal | undefined {
+  if (batch.state !== BATCH_STATE.open) return 'BatchClosed'
+  const isRecorded =
+    spend.kind === SPEND_KIND.version &&
+    spend.state === SPEND_STATE.recorded &&
+    spend.version === version &&
+    equalBytes(spend.batchId, batchId)
+  return isRecorded ? undefined : 'SpendNotRecorded'
+}
+
+function requestFault(
+  batchId: Uint8Array,
+  requests: readonly Entry<RequestRow>[],
+): SignatureRefusal | undefined {
+  for (const { row } of requests) {
+    if (row.state === REQUEST_STATE.paid || row.state === REQUEST_STATE.refunded) {
+      return 'AlreadyPaid'
+    }
+    if (row.state !== REQUEST_STATE.batched || !equalBytes(row.batchId, batchId)) {
+      return 'RequestNotBatched'
+    }
+  }
+  return requests.length === 0 ? 'RequestNotBatched' : undefined
+}
+
+function inputFault(
+  genesis: Genesis,
+  batchId: Uint8Array,
+  batch: BatchRow,
+  inputs: readonly Entry<OutputRow>[],
+): SignatureRefusal | undefined {
+  const [first] = inputs
+  const [conflict] = batch.inputs
+  if (first === undefined || conflict === undefined || !equalBytes(first.key, conflict)) {
+    return 'ConflictInputMissing'
+  }
+  for (const { row } of inputs) {
+    if (row.state !== OUTPUT_STATE.live || !equalBytes(row.batchId, batchId)) {
+      return 'InputNotReserve'
+    }
+    const script = federationOutput(genesis, tweakOf(row)).scriptPubKey
+    if (!equalBytes(script, row.scriptPubKey)) return 'InputScriptWrong'
+  }
+  return undefined
+}
+
+function tweakOf({ epoch, tweaked, evmAddress, refundScript }: OutputRow): SpendTweak {
+  return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
+}
+
+/** Every output is a batched request's or change, the fee is within bounds, and the whole is what the rules give. */
+function decideTransaction(
+  genesis: Genesis,
+  state: StateRow,
+  spend: SpendRow,
+  inputs: readonly Entry<OutputRow>[],
+  requests: readonly Entry<RequestRow>[],
+): Verdict<ApprovedBatch> {
+  const parsed = parseTransaction(spend.transaction)
+  if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
+  const { outputs } = parsed.value
+  for (const [index, { row }] of requests.entries()) {
+    const output = outputs[index]
+    const pays = output !== undefined && equalBytes(output.scriptPubKey, row.scriptPubKey)
+    if (!pays || output.amountSat > row.amountSat) return refusal('PaysStranger', `output ${index}`)
+  }
+  const [change, ...beyond] = outputs.slice(requests.length)
+  if (beyond.length > 0) return refusal('PaysStranger', `${outputs.length} outputs`)
+  const changeScript = changeOutput(genesis, state.epoch).scriptPubKey
+  if (change !== undefined && !equalBytes(change.scriptPubKey, changeScript)) {
+    return refusal('ChangeScriptWrong')
+  }
+  const inSat = inputs.reduce((sum, { row }) => sum + row.amountSat, 0n)
+  const outSat = outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n)
+  const feeSat = inSat - outSat
+  const { params } = genesis
+  const isRateBounded =
+    spend.feeRateSatPerKvb >= params.minFeeRateSatPerKvb &&
+    spend.feeRateSatPerKvb <= params.maxFeeRateSatPerKvb
+  if (feeSat < 0n || feeSat * 5n > outSat || !isRateBounded) {
+    return refusal('FeeTooHigh', `${feeSat} sat at ${spend.feeRateSatPerKvb} sat/kvB`)
+  }
+  const ours = payoutFromRows(genesis, state.epoch, spend.feeRateSatPerKvb, requests, inputs)
+  if (!equalBytes(serializeTransaction(ours.transaction), spend.transaction)) {
+    return refusal('TransactionMismatch')
+  }
+  const prevouts: Prevout[] = inputs.map(({ row }) => row)
+  return sign({
+    batch: unsignedBatch(genesis, spend.transaction, prevouts),
+    txid: txid(parsed.value),
+    paidSat: outSat - (change?.amountSat ?? 0n),
+    minerFeeSat: feeSat,
+  })
+}

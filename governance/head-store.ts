@@ -1,0 +1,52 @@
+/** The state file of the light client: the highest header that this member verified. */
+import { z } from 'zod'
+import { type BlockHeader, decodeHeader, encodeHeader } from '../core/block/index.ts'
+import type { Genesis } from '../core/params/index.ts'
+import { fromHex, toHex } from '../crypto/index.ts'
+import { readIfPresent, replaceFile } from './files.ts'
+import type { HeadStore } from './port.ts'
+
+const stateSchema = z.object({
+  version: z.literal(1),
+  genesis: z.string(),
+  height: z.number().int().min(0),
+  header: z.string(),
+})
+
+/** A file of another chain, or one that is no state file, rejects: only a person can say what it is. */
+export function fileHeadStore(path: string, genesis: Genesis): HeadStore {
+  const chain = toHex(genesis.hash)
+  return {
+    load: async () => {
+      const text = await readIfPresent(path)
+      return text === undefined ? undefined : parseState(path, text, chain)
+    },
+    save: (header) =>
+      replaceFile(
+        path,
+        `${JSON.stringify({
+          version: 1,
+          genesis: chain,
+          height: header.height,
+          header: toHex(encodeHeader(header)),
+        })}\n`,
+      ),
+  }
+}
+
+function parseState(path: string, text: string, chain: string): BlockHeader {
+  const damaged = (reason: string): Error => new Error(`state file ${path}: ${reason}`)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw damaged('not JSON')
+  }
+  const parsed = stateSchema.safeParse(value)
+  if (!parsed.success) throw damaged('not a state file')
+  if (parsed.data.genesis !== chain) throw damaged('of another chain')
+  const bytes = fromHex(parsed.data.header)
+  const header = bytes === undefined ? undefined : decodeHeader(bytes)
+  if (header?.ok !== true) throw damaged('the header does not decode')
+  return header.value
+}

@@ -1,0 +1,171 @@
+/**
+ * What this member has signed, one JSON line per entry, durable before a signature leaves (protocol §4.5, PI-10, PO-13). It makes answers
+ * repeatable: the same question gets the same signature, and a batch version is signed for one transaction only.
+ */
+import { z } from 'zod'
+import { fromHex, toHex } from '../crypto/index.ts'
+import { openLines } from './files.ts'
+
+const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/)
+
+const entrySchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('approval'),
+    atMs: z.number(),
+    outpoint: z.string(),
+    claimRoot: hex,
+    signature: hex,
+  }),
+  /** Written before the keys are used. */
+  z.object({
+    kind: z.literal('intent'),
+    atMs: z.number(),
+    batchId: hex,
+    version: z.number(),
+    txid: hex,
+    paidSat: z.string().regex(/^\d+$/),
+  }),
+  z.object({
+    kind: z.literal('signed'),
+    atMs: z.number(),
+    batchId: hex,
+    version: z.number(),
+    txid: hex,
+    signatures: z.array(hex),
+  }),
+])
+type Entry = z.infer<typeof entrySchema>
+
+export interface SignedBatch {
+  readonly txid: Uint8Array
+  readonly signatures: readonly Uint8Array[]
+}
+
+/** What was decided to pay, by batch, for the rolling limit. */
+export interface PaidMark {
+  readonly batchId: string
+  readonly atMs: number
+  readonly paidSat: bigint
+}
+
+export interface Journal {
+  approval(outpoint: string, claimRoot: Uint8Array): Uint8Array | undefined
+  batch(batchId: Uint8Array, version: number): SignedBatch | undefined
+  /** The transaction that signing began for, if it did. */
+  intent(batchId: Uint8Array, version: number): Uint8Array | undefined
+  payments(): readonly PaidMark[]
+  noteApproval(
+    atMs: number,
+    outpoint: string,
+    claimRoot: Uint8Array,
+    signature: Uint8Array,
+  ): Promise<void>
+  noteIntent(
+    atMs: number,
+    batchId: Uint8Array,
+    version: number,
+    txid: Uint8Array,
+    paidSat: bigint,
+  ): Promise<void>
+  noteSigned(atMs: number, batchId: Uint8Array, version: number, batch: SignedBatch): Promise<void>
+  close(): Promise<void>
+}
+
+export type JournalDamaged = { readonly code: 'JournalDamaged'; readonly line: number }
+
+/** Opens or creates the journal. A damaged line that is not the torn last one needs a person. */
+export async function openJournal(path: string): Promise<Journal | JournalDamaged> {
+  const { file, lines } = await openLines(path)
+  const index = new JournalIndex()
+  for (const [at, line] of lines.entries()) {
+    const entry = parseEntry(line)
+    if (entry === undefined) {
+      await file.close()
+      return { code: 'JournalDamaged', line: at + 1 }
+    }
+    index.add(entry)
+  }
+  const write = async (entry: Entry): Promise<void> => {
+    await file.append(JSON.stringify(entry))
+    index.add(entry)
+  }
+  return {
+    approval: (outpoint, claimRoot) => index.approvals.get(`${outpoint}|${toHex(claimRoot)}`),
+    batch: (batchId, version) => index.batches.get(batchKey(toHex(batchId), version)),
+    intent: (batchId, version) => index.intents.get(batchKey(toHex(batchId), version)),
+    payments: () => [...index.payments.values()],
+    noteApproval: (atMs, outpoint, claimRoot, signature) =>
+      write({
+        kind: 'approval',
+        atMs,
+        outpoint,
+        claimRoot: toHex(claimRoot),
+        signature: toHex(signature),
+      }),
+    noteIntent: (atMs, batchId, version, txid, paidSat) =>
+      write({
+        kind: 'intent',
+        atMs,
+        batchId: toHex(batchId),
+        version,
+        txid: toHex(txid),
+        paidSat: String(paidSat),
+      }),
+    noteSigned: (atMs, batchId, version, { txid, signatures }) =>
+      write({
+        kind: 'signed',
+        atMs,
+        batchId: toHex(batchId),
+        version,
+        txid: toHex(txid),
+        signatures: signatures.map(toHex),
+      }),
+    close: () => file.close(),
+  }
+}
+
+function parseEntry(line: string): Entry | undefined {
+  try {
+    return entrySchema.parse(JSON.parse(line))
+  } catch {
+    return undefined
+  }
+}
+
+function batchKey(batchId: string, version: number): string {
+  return `${batchId}:${version}`
+}
+
+function bytes(text: string): Uint8Array {
+  return fromHex(text) as Uint8Array
+}
+
+class JournalIndex {
+  readonly approvals = new Map<string, Uint8Array>()
+  readonly intents = new Map<string, Uint8Array>()
+  readonly batches = new Map<string, SignedBatch>()
+  /** By batch: a further version pays the same requests. */
+  readonly payments = new Map<string, PaidMark>()
+
+  add(entry: Entry): void {
+    switch (entry.kind) {
+      case 'approval':
+        this.approvals.set(`${entry.outpoint}|${entry.claimRoot}`, bytes(entry.signature))
+        return
+      case 'intent': {
+        const { batchId, version, txid, atMs, paidSat } = entry
+        this.intents.set(batchKey(batchId, version), bytes(txid))
+        const first = this.payments.get(batchId)
+        if (first === undefined) {
+          this.payments.set(batchId, { batchId, atMs, paidSat: BigInt(paidSat) })
+        }
+        return
+      }
+      case 'signed': {
+        const { batchId, version, txid, signatures } = entry
+        const batch = { txid: bytes(txid), signatures: signatures.map(bytes) }
+        this.batches.set(batchKey(batchId, version), batch)
+      }
+    }
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The actor that keeps one stream to every federation node: opens it, opens it again after 1 s, 2 s … 60 s ± 10 % for ever
+ * (GV-10), and takes what arrives to whom it concerns. It judges nothing.
+ */
+import {
+  type ActorDefinition,
+  type ActorRun,
+  after,
+  backoffMs,
+  DEFAULT_RESTART,
+  type KernelEffect,
+  type Step,
+  tell,
+} from '../supervisor/index.ts'
+import { memberMachine } from './machine.ts'
+import type { LinkReceived, LinksInbox, NodeIndex, SendToNode } from './messages.ts'
+import type { LinksPorts } from './port.ts'
+
+interface Link {
+  readonly up: boolean
+  /** Attempts in a row that failed. */
+  readonly failures: number
+}
+
+export interface LinksContext {
+  readonly links: readonly Link[]
+}
+
+export type LinksEffect =
+  | { readonly kind: 'open'; readonly node: NodeIndex }
+  | { readonly kind: 'send'; readonly message: SendToNode['payload'] }
+  | {
+      readonly kind: 'log'
+      readonly level: 'info' | 'warn' | 'debug'
+      readonly event: string
+      readonly fields: Readonly<Record<string, unknown>>
+    }
+
+type LinksStep = Step<LinksContext, LinksEffect>
+
+const RECONNECT = { ...DEFAULT_RESTART, backoffFirstMs: 1_000, backoffMaxMs: 60_000, jitter: 0.1 }
+
+export const linksActor: ActorDefinition<LinksContext, LinksInbox, LinksEffect, LinksPorts> = {
+  name: 'links',
+  machine: memberMachine('links'),
+  mailbox: { capacity: 1_000 },
+  init: async ({ ports }) => ({
+    context: { links: Array.from({ length: ports.nodes }, () => ({ up: false, failures: 0 })) },
+    messages: Array.from({ length: ports.nodes }, (_, node) => connect(node)),
+    event: ['READY', 'DEGRADED'],
+  }),
+  handle: (context, message, { state }) => withMode(step(context, message), state),
+  perform,
+  stop: async (_context, { ports }) => ports.closeAll(),
+  notice: (fact) =>
+    fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
+}
+
+function connect(node: NodeIndex): LinksInbox {
+  return { type: 'links.Connect', payload: { node } }
+}
+
+function step(context: LinksContext, message: LinksInbox): LinksStep {
+  switch (message.type) {
+    case 'links.Connect':
+      return { context, effects: [{ kind: 'open', node: message.payload.node }] }
+    case 'links.LinkUp': {
+      const { node, memberIndex } = message.payload
+      const fields = { node, memberIndex }
+      return {
+        context: withLink(context, node, { up: true, failures: 0 }),
+        effects: [{ kind: 'log', level: 'info', event: 'connected to node', fields }],
+      }
+    }
+    case 'links.LinkDown': {
+      const { node, reason, chance } = message.payload
+      const failures = context.links[node]?.failures ?? 0
+      const retryMs = backoffMs(failures, RECONNECT, chance)
+      const fields = { node, reason, retryMs }
+      return {
+        context: withLink(context, node, { up: false, failures: failures + 1 }),
+        effects: [
+          { kind: 'log', level: 'warn', event: 'no stream to node', fields },
+          after(retryMs, `connect-${node}`, connect(node)),
+        ],
+      }
+    }
+    case 'links.LinkReceived':
+      return { context, effects: [route(message.payload)] }
+    case 'links.SendToNode':
+      return { context, effects: [{ kind: 'send', message: message.payload }] }
+    case 'member.MemberStopping':
+      return { context, event: 'STOP' }
+  }
+}
+
+function withLink(context: LinksContext, node: NodeIndex, link: Link): LinksContext {
+  return { links: context.links.map((present, index) => (index === node ? link : present)) }
+}
+
+/** Degraded while no node is connected. */
+function withMode(given: LinksStep, state: string): LinksStep {
+  if (given.event !== undefined) return state === 'Stopping' ? { context: given.context } : given
+  const isUp = given.context.links.some(({ up }) => up)
+  if (isUp && state === 'Degraded') return { ...given, event: 'RECOVERED' }
+  return !isUp && state === 'Running' ? { ...given, event: 'DEGRADED' } : given
+}
+
+function route({ node, requestId, body }: LinkReceived['payload']): LinksEffect | KernelEffect {
+  switch (body.kind) {
+    case 'requestFederationApproval':
+      return tell('signer', {
+        type: 'signer.ApprovalAsked',
+        payload: { node, requestId, request: body },
+      })
+    case 'signatureRequest':
+      return tell('signer', {
+        type: 'signer.SignatureAsked',
+        payload: { node, requestId, request: body },
+      })
+    case 'ledgerProof': {
+      const { height, rows } = body
+      return tell('signer', {
+        type: 'signer.ProofReceived',
+        payload: { node, requestId, height, rows },
+      })
+    }
+    case 'errorResponse': {
+      const reason = `${body.code}: ${body.message}`.slice(0, 200)
+      return tell('signer', {
+        type: 'signer.ProofReceived',
+        payload: { node, requestId, height: 0, reason },
+      })
+    }
+    case 'newHead':
+      return tell('follower', {
+        type: 'follower.HeadSeen',
+        payload: { node, height: body.height, head: body.head },
+      })
+    case 'certifiedHeaders':
+      return tell('follower', {
+        type: 'follower.HeadersReceived',
+        payload: { node, requestId, headers: body.headers },
+      })
+    default: {
+      const fields = { node, kind: body.kind }
+      return { kind: 'log', level: 'debug', event: 'message of a node ignored', fields }
+    }
+  }
+}
+
+async function perform(
+  effect: LinksEffect,
+  run: ActorRun<LinksInbox, LinksPorts>,
+): Promise<undefined> {
+  switch (effect.kind) {
+    case 'open':
+      open(effect.node, run)
+      return undefined
+    case 'send': {
+      const { node, requestId, body } = effect.message
+      const outcome = run.ports.send(node, { requestId, correlationId: run.correlationId, body })
+      if (outcome === 'closed') run.log('debug', 'not sent: no stream', { node, kind: body.kind })
+      return undefined
+    }
+    case 'log':
+      run.log(effect.level, effect.event, { ...effect.fields })
+      return undefined
+  }
+}
+
+function open(node: NodeIndex, run: ActorRun<LinksInbox, LinksPorts>): void {
+  run.ports.open(node, {
+    registered: (memberIndex) => {
+      void run.tell(run.self, { type: 'links.LinkUp', payload: { node, memberIndex } })
+    },
+    message: async ({ requestId, correlationId, body }) => {
+      await run.tell(
+        run.self,
+        { type: 'links.LinkReceived', payload: { node, requestId, body } },
+        correlationId === '' ? {} : { correlationId },
+      )
+    },
+    closed: (reason) => {
+      const chance = (run.random.bytes(1)[0] ?? 0) / 256
+      void run.tell(run.self, { type: 'links.LinkDown', payload: { node, reason, chance } })
+    },
+  })
+}

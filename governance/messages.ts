@@ -1,0 +1,132 @@
+/** The vocabulary of the member's tree: three actors, one registry row per type. */
+import type { CertifiedHeaderBytes, MemberBody, NodeBody, ProvenRowBytes } from '../proto/index.ts'
+import type { Message, MessageSpec } from '../supervisor/index.ts'
+import type { FollowedHeader } from './light-client.ts'
+
+/** Position of a federation node in the configuration. */
+export type NodeIndex = number
+
+// Links: the streams to the federation nodes.
+
+/** Open the stream. From: timer. To: links. */
+export type Connect = Message<'links.Connect', { readonly node: NodeIndex }>
+/** From: the link's port. To: links. */
+export type LinkUp = Message<
+  'links.LinkUp',
+  { readonly node: NodeIndex; readonly memberIndex: number }
+>
+/** `chance` in [0, 1) spreads the next attempt. From: the link's port. To: links. */
+export type LinkDown = Message<
+  'links.LinkDown',
+  { readonly node: NodeIndex; readonly reason: string; readonly chance: number }
+>
+/** From: the link's port. To: links. */
+export type LinkReceived = Message<
+  'links.LinkReceived',
+  { readonly node: NodeIndex; readonly requestId: string; readonly body: NodeBody }
+>
+/** From: follower, signer. To: links. What a node that is not connected should get is dropped. */
+export type SendToNode = Message<
+  'links.SendToNode',
+  { readonly node: NodeIndex; readonly requestId: string; readonly body: MemberBody }
+>
+/** The shutdown began. From: kernel. To: each. */
+export type MemberStopping = Message<'member.MemberStopping', Record<string, never>>
+
+// Follower: the light client.
+
+/** A node's newest block. From: links. To: follower. */
+export type HeadSeen = Message<
+  'follower.HeadSeen',
+  { readonly node: NodeIndex; readonly height: number; readonly head: CertifiedHeaderBytes }
+>
+/** From: links. To: follower. */
+export type HeadersReceived = Message<
+  'follower.HeadersReceived',
+  {
+    readonly node: NodeIndex
+    readonly requestId: string
+    readonly headers: readonly CertifiedHeaderBytes[]
+  }
+>
+/** Is a range still missing? From: timer. To: follower. */
+export type CheckFollowing = Message<'follower.CheckFollowing', Record<string, never>>
+
+// Signer: approvals and signatures.
+
+/** New verified headers, oldest first. From: follower. To: signer. */
+export type HeadersFollowed = Message<
+  'signer.HeadersFollowed',
+  { readonly headers: readonly FollowedHeader[] }
+>
+/** Two certified blocks at one height: nothing is signed any more. From: follower. To: signer. */
+export type ChainContradicted = Message<'signer.ChainContradicted', { readonly height: number }>
+/** From: links. To: signer. */
+export type ApprovalAsked = Message<
+  'signer.ApprovalAsked',
+  {
+    readonly node: NodeIndex
+    readonly requestId: string
+    readonly request: Extract<NodeBody, { readonly kind: 'requestFederationApproval' }>
+  }
+>
+/** From: links. To: signer. */
+export type SignatureAsked = Message<
+  'signer.SignatureAsked',
+  {
+    readonly node: NodeIndex
+    readonly requestId: string
+    readonly request: Extract<NodeBody, { readonly kind: 'signatureRequest' }>
+  }
+>
+/** Rows that the signer asked for; without rows the node could not prove them. From: links. To: signer. */
+export type ProofReceived = Message<
+  'signer.ProofReceived',
+  {
+    readonly node: NodeIndex
+    readonly requestId: string
+    readonly height: number
+    readonly rows?: readonly ProvenRowBytes[]
+    readonly reason?: string
+  }
+>
+/** An answer is ready, and durable where it signs. From: signer's effect. To: signer. */
+export type AnswerReady = Message<
+  'signer.AnswerReady',
+  { readonly key: string; readonly body: MemberBody }
+>
+/** Give up on proofs that did not come. From: timer. To: signer. */
+export type CheckPending = Message<'signer.CheckPending', Record<string, never>>
+
+export type LinksInbox = Connect | LinkUp | LinkDown | LinkReceived | SendToNode | MemberStopping
+export type FollowerInbox = HeadSeen | HeadersReceived | CheckFollowing | MemberStopping
+export type SignerInbox =
+  | HeadersFollowed
+  | ChainContradicted
+  | ApprovalAsked
+  | SignatureAsked
+  | ProofReceived
+  | AnswerReady
+  | CheckPending
+  | MemberStopping
+
+const WAIT = { overflow: 'blockProducer' } as const
+
+export const MEMBER_ROWS: readonly MessageSpec[] = [
+  { ...WAIT, type: 'links.Connect', priority: 'control' },
+  { ...WAIT, type: 'links.LinkUp', priority: 'control' },
+  { ...WAIT, type: 'links.LinkDown', priority: 'control' },
+  { ...WAIT, type: 'links.LinkReceived', priority: 'peg' },
+  { ...WAIT, type: 'links.SendToNode', priority: 'peg' },
+  { ...WAIT, type: 'member.MemberStopping', priority: 'control' },
+  { ...WAIT, type: 'follower.HeadSeen', priority: 'peg' },
+  { ...WAIT, type: 'follower.HeadersReceived', priority: 'peg' },
+  { ...WAIT, type: 'follower.CheckFollowing', priority: 'peg', coalesce: 'latest' },
+  { ...WAIT, type: 'signer.HeadersFollowed', priority: 'peg', neverDrop: true },
+  { ...WAIT, type: 'signer.ChainContradicted', priority: 'control', neverDrop: true },
+  { ...WAIT, type: 'signer.ApprovalAsked', priority: 'peg' },
+  { ...WAIT, type: 'signer.SignatureAsked', priority: 'peg' },
+  { ...WAIT, type: 'signer.ProofReceived', priority: 'peg' },
+  { ...WAIT, type: 'signer.AnswerReady', priority: 'peg', neverDrop: true },
+  { ...WAIT, type: 'signer.CheckPending', priority: 'peg', coalesce: 'latest' },
+]

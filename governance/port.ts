@@ -1,0 +1,50 @@
+/** What the member's actors need from outside. The real ones are made in `run.ts`. */
+import type { DepositSight } from '../bridge/index.ts'
+import type { BlockHeader } from '../core/block/index.ts'
+import type { Genesis } from '../core/params/index.ts'
+import type { MemberMessage, NodeMessage } from '../proto/index.ts'
+import type { Journal } from './journal.ts'
+import type { MemberKeys } from './keys.ts'
+import type { MemberPolicy } from './policy.ts'
+
+export interface LinkListener {
+  registered(memberIndex: number): void
+  message(message: NodeMessage): Promise<void>
+  closed(reason: string): void
+}
+
+/** One stream per federation node. */
+export interface LinksPorts {
+  /** How many nodes the configuration names. */
+  readonly nodes: number
+  /** Opens the stream, or replaces it. */
+  open(node: number, listener: LinkListener): void
+  send(node: number, message: MemberMessage): 'sent' | 'queued' | 'dropped' | 'closed'
+  closeAll(): void
+}
+
+/** The highest verified header, durable. */
+export interface HeadStore {
+  load(): Promise<BlockHeader | undefined>
+  /** Resolves when it is on disk. */
+  save(header: BlockHeader): Promise<void>
+}
+
+export interface FollowerPorts {
+  readonly genesis: Genesis
+  readonly store: HeadStore
+}
+
+/** This member's own Bitcoin; never rejects. Hashes in internal byte order. */
+export interface OwnBitcoin {
+  sight(blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight>
+}
+
+export interface SignerPorts {
+  readonly genesis: Genesis
+  readonly memberIndex: number
+  readonly keys: MemberKeys
+  readonly policy: MemberPolicy
+  readonly bitcoin: OwnBitcoin
+  readonly journal: Journal
+}
