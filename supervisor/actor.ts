@@ -27,7 +27,7 @@ export interface Step<Context, Effect> {
 
 /** A step from nothing, with messages to begin with. */
 export interface InitResult<Context, In extends Message, Effect> extends Step<Context, Effect> {
-  /** Delivered to the actor itself, before all else. */
+  /** Delivered to the actor itself, before what waits in their class. */
   readonly messages?: readonly In[]
 }
 

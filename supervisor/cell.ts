@@ -144,7 +144,11 @@ export class Cell {
     incarnation.initialised = true
     this.advanceLife('INITIALIZED')
     const stamp = this.stamp(undefined, 0)
-    for (const message of value.messages ?? []) this.toSelf(message, stamp, 0)
+    const first = (value.messages ?? []).map((message) =>
+      this.kernel.letter(message, stamp, 0, incarnation.number),
+    )
+    for (const letter of first.reverse()) this.mailbox.putBack(letter)
+    for (const path of this.missing) this.notice({ kind: 'dependency', path, up: false })
     this.applyAll(value, undefined)
     if (incarnation.dead) return
     this.group.isUp(this)
@@ -257,6 +261,7 @@ export class Cell {
     if (incarnation.dead) return
     incarnation.end()
     for (const askId of [...incarnation.owes]) this.kernel.asks.fail(askId, code)
+    for (const askId of [...incarnation.asked]) this.kernel.asks.fail(askId, 'Stopped')
     if (this.children === undefined) return
     incarnation.childrenDown = this.children.abandon()
     this.children = undefined
@@ -483,11 +488,12 @@ export class Cell {
   ): void {
     const { incarnation } = this
     incarnation.asking += 1
-    this.kernel.ask(to, request, timeoutMs, stamp, (result) => {
+    const end = (result: AskResult): void => {
       incarnation.asking -= 1
       settle(result)
       this.resume(incarnation)
-    })
+    }
+    this.kernel.ask(to, request, timeoutMs, stamp, end, incarnation.asked)
   }
 
   private now(): number {
@@ -604,7 +610,7 @@ export class Cell {
         if (effect.repeat) arm()
         if (entry.waiting) return
         entry.waiting = true
-        const stamp = this.stamp(effect.repeat ? undefined : letter, 0)
+        const stamp = this.stamp(effect.newFlow ? undefined : letter, 0)
         const due = this.toSelf(effect.message, stamp, incarnation.number)
         due.timer = entry
       })

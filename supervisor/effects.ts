@@ -35,6 +35,7 @@ export type KernelEffect =
       readonly delayMs: number
       readonly message: Message
       readonly repeat: boolean
+      readonly newFlow: boolean
     }
   | { readonly kernel: 'cancel'; readonly key: string }
   | { readonly kernel: 'spawn'; readonly spec: ChildSpec }
@@ -73,14 +74,16 @@ export const reply = (to: Envelope, message: Message): KernelEffect => ({
   message,
 })
 
-/** A message to oneself after a delay, in the same flow; it takes the place of a timer of the same key. */
-export const after = (delayMs: number, key: string, message: Message): KernelEffect => ({
-  kernel: 'timer',
-  key,
-  delayMs,
-  message,
-  repeat: false,
-})
+/**
+ * A message to oneself after a delay; it takes the place of a timer of the same key. It belongs to the flow that
+ * sets it, unless `newFlow` says that something new begins (a slot, a poll).
+ */
+export const after = (
+  delayMs: number,
+  key: string,
+  message: Message,
+  { newFlow = false }: { readonly newFlow?: boolean } = {},
+): KernelEffect => ({ kernel: 'timer', key, delayMs, message, repeat: false, newFlow })
 
 /** A message to oneself every period, each in a flow of its own; skipped while the last one still waits. */
 export const every = (periodMs: number, key: string, message: Message): KernelEffect => ({
@@ -89,6 +92,7 @@ export const every = (periodMs: number, key: string, message: Message): KernelEf
   delayMs: periodMs,
   message,
   repeat: true,
+  newFlow: true,
 })
 
 /** Stops a timer; its message is not delivered even if it already waits. */

@@ -57,6 +57,7 @@ export class Group {
   private held: Cell[] = []
   /** Cells whose last initialisation is older than a dependency's. */
   private readonly outdated = new Set<Cell>()
+  private readonly settling = new Set<Promise<void>>()
   private readonly delays = new Map<Cell, TimerHandle>()
   private readonly firstUp = new Map<Cell, () => void>()
   private readonly downs = new Map<Cell, () => void>()
@@ -150,6 +151,7 @@ export class Group {
     })
     for (const queue of this.behind.values()) if (!queue.patient) queue.earlier.delete(cell)
     if (this.stopping !== undefined) {
+      void this.settle(cell)
       cell.terminate('GIVE_UP', fault)
       return
     }
@@ -214,6 +216,7 @@ export class Group {
     this.stopping = plan
     this.breakerTimer?.cancel()
     for (const cell of [...this.cells].reverse()) await this.bringDown(cell, plan)
+    await plan.orForced(Promise.all(this.settling).then(() => {}))
   }
 
   /** The owner died: its children end at once, without a drain. */
@@ -222,7 +225,7 @@ export class Group {
     plan.force()
     this.stopping = plan
     const ends = [...this.cells].reverse().map((cell) => this.bringDown(cell, plan))
-    return Promise.all(ends).then(() => {})
+    return Promise.all([...ends, ...this.settling]).then(() => {})
   }
 
   get members(): readonly Cell[] {
@@ -305,14 +308,21 @@ export class Group {
     else this.giveUp(cell, fault, `${lost} is terminated`)
   }
 
+  /** Lets the dead incarnation come to its end; a stop of the whole waits for it. */
+  private settle(cell: Cell): Promise<void> {
+    const settled = cell.settle(cell.incarnation)
+    this.settling.add(settled)
+    void settled.then(() => this.settling.delete(settled))
+    return settled
+  }
+
   private async restart(cell: Cell, delayMs: number): Promise<void> {
-    const { incarnation } = cell
     cell.advanceLife('RESTART')
     const delay = new Promise<void>((resolve) => {
       if (delayMs === 0) resolve()
       else this.delays.set(cell, this.kernel.ports.clock.setTimer(delayMs, resolve))
     })
-    await Promise.all([delay, cell.settle(incarnation)])
+    await Promise.all([delay, this.settle(cell)])
     if (cell.life !== 'Restarting') return
     if (this.breaker.state === 'closed') {
       this.release(cell)
@@ -356,6 +366,7 @@ export class Group {
 
   private giveUp(cell: Cell, fault: Fault, why: string): void {
     this.kernel.log('error', cell.path, 'actor given up', undefined, { code: fault.code, why })
+    void this.settle(cell)
     cell.terminate('GIVE_UP', fault)
     this.escalate(cell, fault, why)
   }
@@ -390,9 +401,8 @@ export class Group {
       case 'Initializing': {
         // There is no way from here but up or Failed (SU-1): the init is aborted and ends as a fault.
         this.ready.delete(cell)
-        const { incarnation } = cell
         cell.takeDown(STOPPED_EARLY)
-        await cell.settle(incarnation)
+        await this.settle(cell)
         cell.terminate('GIVE_UP')
         return
       }

@@ -161,9 +161,15 @@ export class Kernel {
     timeoutMs: number,
     stamp: Stamp,
     settle: (result: AskResult) => void,
+    /** Where its id stands while it is open: the asker may withdraw it. */
+    owner?: Set<number>,
   ): void {
     this.registry.row(request.type)
-    const id = this.asks.begin(to, timeoutMs, settle)
+    const id = this.asks.begin(to, timeoutMs, (result) => {
+      owner?.delete(id)
+      settle(result)
+    })
+    owner?.add(id)
     const letter = this.letter(request, stamp, id, 0)
     this.send(to, letter, () => {})
   }

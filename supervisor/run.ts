@@ -74,9 +74,9 @@ export class Run implements ActorRun<Message, unknown> {
       return Promise.resolve({ ok: false, error: { code: 'Stopped', to: path } })
     }
     return new Promise((resolve) => {
-      this.cell.kernel.ask(path, request, options.timeoutMs, this.stamp({}), (result) =>
-        resolve(result as AskResult<ReplyOf<R>>),
-      )
+      const end = (result: AskResult): void => resolve(result as AskResult<ReplyOf<R>>)
+      const { timeoutMs } = options
+      this.cell.kernel.ask(path, request, timeoutMs, this.stamp({}), end, this.incarnation.asked)
     })
   }
 

@@ -117,6 +117,26 @@ describe('timers', () => {
   })
 })
 
+it('a timer stays in the flow that set it, unless it says that a new one begins', async () => {
+  const flows: string[] = []
+  const { system, ports } = createWorld([
+    child('a', {
+      handle: (context, { type, payload }, { envelope }) => {
+        if (type === 'fresh') flows.push(`${payload} ${envelope.correlationId === 'flow'}`)
+        const effects = [
+          later(1, 'same', note('fresh', 'same')),
+          later(2, 'new', note('fresh', 'new'), { newFlow: true }),
+        ]
+        return { context, effects: type === 'work' ? effects : [] }
+      },
+    }),
+  ])
+  await system.start()
+  await system.tell('a', note('work'), { correlationId: 'flow' })
+  await ports.clock.advance(10)
+  expect(flows).toEqual(['same true', 'new false'])
+})
+
 describe('effects', () => {
   it('of one lane run one after the other, others beside them', async () => {
     const order: string[] = []

@@ -271,7 +271,7 @@ describe('SU-4 the mailbox survives', () => {
     await system.start()
     await system.tell('a', note('work'))
     await ports.clock.advance(1_000)
-    expect(seen).toEqual([])
+    expect(seen).toEqual([[]])
     await system.stop()
   })
 
@@ -554,4 +554,73 @@ it('the result of an ask that a dead incarnation made does not reach the next on
   await system.tell('a', note('urgent'))
   await ports.clock.advance(5_000)
   expect(seen).toEqual([])
+})
+
+it('an effect that waits for a reply when its incarnation dies hears so at once', async () => {
+  const heard: unknown[] = []
+  const { system, ports } = createWorld([
+    child('a', {
+      handle: (context, { type }) => {
+        if (type === 'urgent') throw network
+        return { context, effects: ['asks'] }
+      },
+      perform: async (_effect, run) => {
+        const result = await run.ask('b', note('question'), { timeoutMs: 60_000 })
+        heard.push(result.ok || result.error.code)
+      },
+    }),
+    child('b'),
+  ])
+  await system.start()
+  await system.tell('a', note('work'))
+  await ports.clock.settle()
+  await system.tell('a', note('urgent'))
+  await ports.clock.settle()
+  expect(heard).toEqual(['Stopped'])
+})
+
+it('an actor that is given up closes what it opened, and a stop waits for that', async () => {
+  const order: string[] = []
+  const { system, ports } = createWorld([
+    child('a', {
+      ...remembering([]),
+      stop: async (_context, run) => {
+        await new Promise<void>((resolve) => run.clock.setTimer(500, resolve))
+        order.push('closed')
+      },
+    }),
+  ])
+  await system.start()
+  await system.tell('a', note('work', logic))
+  await ports.clock.settle()
+  expect(system.snapshot()[0]?.life).toBe('Terminated')
+  const stopped = system.stop().then(() => order.push('stopped'))
+  await ports.clock.advance(500)
+  await stopped
+  expect(order).toEqual(['closed', 'stopped'])
+})
+
+it('messages that init begins with come before those that wait, and do not outlive their incarnation', async () => {
+  const seen: unknown[] = []
+  let incarnation = 0
+  const { system, ports } = createWorld([
+    child('a', {
+      init: async () => {
+        incarnation += 1
+        return {
+          context: [],
+          messages: [note('work', 'one'), note('work', `two of ${incarnation}`)],
+        }
+      },
+      handle: (context, { payload }) => {
+        seen.push(payload)
+        if (seen.length === 1) throw network
+        return { context }
+      },
+    }),
+  ])
+  void system.tell('a', note('work', 'waits'))
+  await system.start()
+  await ports.clock.settle()
+  expect(seen).toEqual(['one', 'one', 'two of 2', 'waits'])
 })
