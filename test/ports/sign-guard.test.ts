@@ -83,14 +83,14 @@ describe('the sign guard file', () => {
   async function write(records: readonly GuardRecord[]): Promise<GuardView> {
     const guard = await openGuard()
     for (const record of records) expect(await guard.append(record)).toBe('sign')
-    const { view } = guard
+    const view = guard.view()
     await guard.close()
     return view
   }
 
   it('gives lock, block, own proposal and highest view back after a restart (2.8, T4)', async () => {
     await write(RECORDS)
-    const { view } = await openGuard()
+    const view = (await openGuard()).view()
     expect([view.height, view.view, view.slot]).toEqual([5, 1, 101])
     expect(view.lock).toMatchObject({ view: 0, hash: hashOf(blockA) })
     expect(view.lock?.certificate.signature).toEqual(certificateA.signature)
@@ -100,7 +100,7 @@ describe('the sign guard file', () => {
   it('keeps the exact bytes of the proposal of the present view (BP-4)', async () => {
     await write([propose])
     const guard = await openGuard()
-    expect(guard.view.propose).toEqual(propose)
+    expect(guard.view().propose).toEqual(propose)
     expect(await guard.append(propose)).toBe('repeat')
     const other = { ...propose, bytes: Uint8Array.of(9) }
     expect(await guard.append(other)).toEqual({ refuse: 'ConflictingPropose' })
@@ -123,11 +123,11 @@ describe('the sign guard file', () => {
     for (let length = before; length < bytes.length; length += 7) {
       await writeFile(path, bytes.subarray(0, length))
       const torn = await openGuard()
-      expect([torn.view.view, torn.view.lock?.view]).toEqual([0, 0])
+      expect([torn.view().view, torn.view().lock?.view]).toEqual([0, 0])
       expect(await torn.append(viewChange)).toBe('sign')
       await torn.close()
       const again = await openGuard()
-      expect(again.view).toEqual(full)
+      expect(again.view()).toEqual(full)
       await again.close()
     }
   })
@@ -138,7 +138,7 @@ describe('the sign guard file', () => {
     for (const tail of [new Uint8Array(100), new Uint8Array(33).fill(0x47)]) {
       await writeFile(path, Buffer.concat([bytes, tail]))
       const guard = await openGuard()
-      expect(guard.view).toEqual(full)
+      expect(guard.view()).toEqual(full)
       await guard.close()
       expect((await stat(path)).size).toBe(bytes.length)
     }
@@ -174,8 +174,8 @@ describe('the sign guard file', () => {
     await write(RECORDS)
     const guard = await openGuard()
     await guard.compact(5)
-    expect(guard.view).toMatchObject({ floor: 6, slot: 101, height: -1 })
-    expect(guard.view.blocks.size).toBe(0)
+    expect(guard.view()).toMatchObject({ floor: 6, slot: 101, height: -1 })
+    expect(guard.view().blocks.size).toBe(0)
     expect(await guard.append({ ...prepare, view: 9 })).toEqual({ refuse: 'BelowFloor' })
     const next = { ...propose, height: 6, view: 3, bytes: Uint8Array.of(4) }
     expect(await guard.append(next)).toEqual({ refuse: 'SlotUsed' })
@@ -187,15 +187,15 @@ describe('the sign guard file', () => {
       { ...prepare, view: 1, hash: hashOf(blockB), block: encodeBlock(blockB) },
     ])
     const guard = await openGuard({ compactAtBytes: 1000 })
-    const { view } = guard
+    const view = guard.view()
     await guard.compact(4)
-    expect(guard.view).toEqual({ ...view, floor: 5 })
+    expect(guard.view()).toEqual({ ...view, floor: 5 })
     await guard.compact(5)
     const { size } = await stat(path)
     expect(size).toBeLessThan(200)
     expect(await guard.append({ ...viewChange, height: 6 })).toBe('sign')
     await guard.close()
-    expect((await openGuard({ committedHeight: 5 })).view).toMatchObject({
+    expect((await openGuard({ committedHeight: 5 })).view()).toMatchObject({
       floor: 6,
       height: 6,
       view: 1,
@@ -208,13 +208,13 @@ describe('the sign guard file', () => {
     const view = await write([...RECORDS, second])
     const rewritten = encodeGuardFile(guardOwner(GENESIS_HASH, keyOf(0)), guardEntries(view))
     await writeFile(path, rewritten)
-    expect((await openGuard()).view).toEqual(view)
+    expect((await openGuard()).view()).toEqual(view)
   })
 
   it('leaves the next height out when the guard is older than the chain (BP-4, 2.8)', async () => {
     await rm(path)
     const lost = await openGuard({ committedHeight: 20 })
-    expect(lost.view.floor).toBe(22)
+    expect(lost.view().floor).toBe(22)
     expect(await lost.append({ ...viewChange, height: 21 })).toEqual({ refuse: 'BelowFloor' })
     expect(await lost.append({ ...viewChange, height: 22 })).toBe('sign')
   })
@@ -222,9 +222,9 @@ describe('the sign guard file', () => {
   it('starts a fresh chain with a fresh file, and tolerates a floor that lags by one', async () => {
     await rm(path)
     const fresh = await openGuard({ committedHeight: 0 })
-    expect(fresh.view.floor).toBe(1)
+    expect(fresh.view().floor).toBe(1)
     await fresh.close()
-    expect((await openGuard({ committedHeight: 1 })).view.floor).toBe(2)
+    expect((await openGuard({ committedHeight: 1 })).view().floor).toBe(2)
   })
 
   it('appends in the order of the calls', async () => {

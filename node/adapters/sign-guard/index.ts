@@ -27,7 +27,7 @@ import {
 
 export interface SignGuard {
   /** What all durable records add up to. */
-  readonly view: GuardView
+  view(): GuardView
   /**
    * Resolves once the record is durable, or stands there already. On a refusal nothing is written and nothing may be
    * signed. Rejects when the disk fails.
@@ -185,9 +185,7 @@ function createGuard(
   }
 
   return {
-    get view() {
-      return view
-    },
+    view: () => view,
     append: (record) => serial(() => append(record)),
     compact: (committedHeight) => serial(() => compact(committedHeight)),
     async close() {
