@@ -1,0 +1,312 @@
+/**
+ * The rows of the ledger: one SSZ container per set (protocol §4.10, §7). A row's key never changes and a row is never
+ * deleted; what is over is marked so. Txids and block hashes are in internal byte order.
+ */
+import {
+  BooleanType,
+  ByteListType,
+  ByteVectorType,
+  ContainerType,
+  ListBasicType,
+  ListCompositeType,
+  type Type,
+  UintBigintType,
+  UintNumberType,
+  type ValueOf,
+} from '@chainsafe/ssz'
+import { concatBytes, uint32be, uint64be } from '../../crypto/index.ts'
+import { MAX_STRIPPED_TRANSACTION_BYTES } from '../block/index.ts'
+
+const Uint8 = new UintNumberType(1)
+const Uint32 = new UintNumberType(4)
+const Uint64 = new UintNumberType(8)
+const Amount64 = new UintBigintType(8)
+const Uint256 = new UintBigintType(32)
+const Bytes20 = new ByteVectorType(20)
+const Bytes32 = new ByteVectorType(32)
+const OutpointKey = new ByteVectorType(36)
+const Script = new ByteListType(128)
+
+/** Outputs, transactions and requests of one batch, and credits of one Bitcoin block, stay below these. */
+export const MAX_BATCH_REQUESTS = 100
+export const MAX_BATCH_INPUTS = 50
+export const MAX_BATCH_VERSIONS = 32
+const MAX_BLOCK_EFFECTS = 65_536
+
+/** A header of the in-block chain, best or not; all are kept. Key: its hash. */
+const HeaderRowType = new ContainerType({
+  header: new ByteVectorType(80),
+  height: Uint64,
+  /** Cumulative, this header included. */
+  chainWork: Uint256,
+  /** Time and bits of the first header of its retarget period. */
+  periodTime: Uint32,
+  periodBits: Uint32,
+})
+export type HeaderRow = ValueOf<typeof HeaderRowType>
+
+/** The best chain. Key: height, 8 bytes. The hash is zero where a switch left no block. */
+const ChainRowType = new ContainerType({ hash: Bytes32 })
+export type ChainRow = ValueOf<typeof ChainRowType>
+
+/** Why an output came into the federation's hands. The first three are PEG_IN_KINDS. */
+export const OUTPUT_KIND = { credit: 0, refundable: 1, fund: 2, change: 3 } as const
+/** `live` counts as reserve; `absent` was removed by a reorg; `spent` left with a booked transaction. */
+export const OUTPUT_STATE = { live: 0, absent: 1, spent: 2 } as const
+
+/** An output under a federation script. One row per outpoint for ever (4.2). Key: outpointKey. */
+const OutputRowType = new ContainerType({
+  /** Of OUTPUT_KIND. */
+  kind: Uint8,
+  /** Of REFUND_REASONS, for a refundable one. */
+  reason: Uint8,
+  /** Of OUTPUT_STATE. */
+  state: Uint8,
+  amountSat: Amount64,
+  scriptPubKey: Script,
+  /** The tweak that spends it: epoch, and, if `tweaked`, the two fields below (5.3). */
+  epoch: Uint64,
+  tweaked: new BooleanType(),
+  evmAddress: Bytes20,
+  refundScript: Script,
+  bitcoinHash: Bytes32,
+  bitcoinHeight: Uint64,
+  transactionIndex: Uint32,
+  /** Millrace block that entered it. */
+  height: Uint64,
+  timestamp: Uint64,
+  /** For a credit: whether it was minted, by which withdrawal, and what the fund kept. */
+  minted: new BooleanType(),
+  mintHeight: Uint64,
+  withdrawalIndex: Uint64,
+  feeSat: Amount64,
+  /** The open batch that holds it; zero: free. */
+  batchId: Bytes32,
+  /** The booked transaction that spent it; zero: none. */
+  spentBy: Bytes32,
+})
+export type OutputRow = ValueOf<typeof OutputRowType>
+
+export const REQUEST_STATE = { open: 0, batched: 1, paid: 2, refundDue: 3, refunded: 4 } as const
+/** Why a request came back instead of being paid. */
+export const REQUEST_REASON = { none: 0, unpayable: 1, dust: 2, cancelled: 3 } as const
+
+/** A burn (4.4). Key: its id. */
+const RequestRowType = new ContainerType({
+  /** Of REQUEST_STATE. */
+  state: Uint8,
+  /** Of REQUEST_REASON. */
+  reason: Uint8,
+  burner: Bytes20,
+  amountSat: Amount64,
+  /** What the burner gave: a script or text. */
+  destination: Script,
+  /** The script that is paid; empty when there is none. */
+  scriptPubKey: Script,
+  height: Uint64,
+  logIndex: Uint32,
+  timestamp: Uint64,
+  batchId: Bytes32,
+  /** Of the booked payment. */
+  paidSat: Amount64,
+  paidBy: Bytes32,
+  /** Of the refund mint. */
+  feeSat: Amount64,
+  withdrawalIndex: Uint64,
+})
+export type RequestRow = ValueOf<typeof RequestRowType>
+
+export const BATCH_STATE = { open: 0, booked: 1 } as const
+
+/** Requests that one transaction of the reserve pays (4.5). Key: batch id. inputs[0] is its conflict input. */
+const BatchRowType = new ContainerType({
+  /** Of BATCH_STATE. */
+  state: Uint8,
+  height: Uint64,
+  timestamp: Uint64,
+  /** Bitcoin's height when it was recorded. */
+  bitcoinHeight: Uint64,
+  inputs: new ListCompositeType(OutpointKey, MAX_BATCH_INPUTS),
+  requests: new ListCompositeType(Bytes32, MAX_BATCH_REQUESTS),
+  /** Txids of its versions, oldest first. */
+  versions: new ListCompositeType(Bytes32, MAX_BATCH_VERSIONS),
+  /** Zero until a version is booked. */
+  bookedTxid: Bytes32,
+})
+export type BatchRow = ValueOf<typeof BatchRowType>
+
+/** `version` was recorded by a block; `stray` is a proven spend that no record matches (4.5). */
+export const SPEND_KIND = { version: 0, stray: 1 } as const
+export const SPEND_STATE = { recorded: 0, booked: 1 } as const
+
+/** A transaction that spends reserve. Key: txid. */
+const SpendRowType = new ContainerType({
+  /** Of SPEND_KIND. */
+  kind: Uint8,
+  /** Of SPEND_STATE. */
+  state: Uint8,
+  batchId: Bytes32,
+  version: Uint32,
+  feeRateSatPerKvb: Uint64,
+  /** Without witness. */
+  transaction: new ByteListType(MAX_STRIPPED_TRANSACTION_BYTES),
+  height: Uint64,
+  /** Where it is booked. */
+  bitcoinHash: Bytes32,
+  bitcoinHeight: Uint64,
+  transactionIndex: Uint32,
+  /** Rows of the reserve that its booking spent, and outputs of it that the booking entered. */
+  spent: new ListCompositeType(OutpointKey, MAX_BLOCK_EFFECTS),
+  entered: new ListBasicType(Uint32, MAX_BLOCK_EFFECTS),
+})
+export type SpendRow = ValueOf<typeof SpendRowType>
+
+/** What a Bitcoin block did to the ledger, in order, so that a switch can undo it (4.1). Key: block hash. */
+const EffectsRowType = new ContainerType({
+  outputs: new ListCompositeType(OutpointKey, MAX_BLOCK_EFFECTS),
+  transactions: new ListCompositeType(Bytes32, MAX_BLOCK_EFFECTS),
+  /** Sum of the credits among the outputs. */
+  creditedSat: Amount64,
+})
+export type EffectsRow = ValueOf<typeof EffectsRowType>
+
+export const FUND_CAUSE = {
+  donation: 0,
+  pegInFee: 1,
+  refundFee: 2,
+  payout: 3,
+  contract: 4,
+  surplus: 5,
+  advance: 6,
+} as const
+
+/** Income and expense of the operating fund, one row per cause (4.7). Key: causeKey. */
+const FundRowType = new ContainerType({
+  /** Of FUND_CAUSE. */
+  cause: Uint8,
+  incomeSat: Amount64,
+  spentSat: Amount64,
+})
+export type FundRow = ValueOf<typeof FundRowType>
+
+/** `reorg`: a credit that its Bitcoin block lost; `stray`: a spend without a record; `advance`: the fund fell short. */
+export const DEFICIT_CAUSE = { reorg: 0, stray: 1, advance: 2 } as const
+
+/** What the reserve lacks, one row per cause; closed at amount zero (4.5, 4.7, 4.9). Key: causeKey. */
+const DeficitRowType = new ContainerType({
+  /** Of DEFICIT_CAUSE. */
+  cause: Uint8,
+  amountSat: Amount64,
+  height: Uint64,
+})
+export type DeficitRow = ValueOf<typeof DeficitRowType>
+
+/** What is not a set. One row, key STATE_KEY. */
+export const StateRowType = new ContainerType({
+  /** Height of the last block whose effects are in. */
+  height: Uint64,
+  tipHash: Bytes32,
+  tipHeight: Uint64,
+  /** Epoch of the federation key and of the member set (5.1). */
+  epoch: Uint64,
+  membersEpoch: Uint64,
+  nextWithdrawalIndex: Uint64,
+  feePoolWei: Uint256,
+  /** Sums over rows; `core/ledger/totals.ts` says of which (4.7). */
+  reserveSat: Amount64,
+  mintedSat: Amount64,
+  burnedSat: Amount64,
+  creditedSat: Amount64,
+  unpaidSat: Amount64,
+  refundsSat: Amount64,
+  fundSat: Amount64,
+  deficitSat: Amount64,
+  /** Rows that stop the peg: deficits of a reorg stop peg-ins, booked strays stop peg-outs. */
+  pegInStops: Uint64,
+  pegOutStops: Uint64,
+})
+export type StateRow = ValueOf<typeof StateRowType>
+
+export interface SetRows {
+  readonly state: StateRow
+  readonly headers: HeaderRow
+  readonly chain: ChainRow
+  readonly outputs: OutputRow
+  readonly requests: RequestRow
+  readonly batches: BatchRow
+  readonly spends: SpendRow
+  readonly effects: EffectsRow
+  readonly fund: FundRow
+  readonly deficits: DeficitRow
+}
+
+export type SetName = keyof SetRows
+export type LedgerSet = Exclude<SetName, 'state'>
+
+/** The sets; a set's place here is its number on disk and in proofs. */
+export const SET_NAMES = [
+  'state',
+  'headers',
+  'chain',
+  'outputs',
+  'requests',
+  'batches',
+  'spends',
+  'effects',
+  'fund',
+  'deficits',
+] as const satisfies readonly SetName[]
+
+export const LEDGER_SETS = SET_NAMES.slice(1) as readonly LedgerSet[]
+
+const ROW_TYPES = {
+  state: StateRowType,
+  headers: HeaderRowType,
+  chain: ChainRowType,
+  outputs: OutputRowType,
+  requests: RequestRowType,
+  batches: BatchRowType,
+  spends: SpendRowType,
+  effects: EffectsRowType,
+  fund: FundRowType,
+  deficits: DeficitRowType,
+}
+
+export function encodeRow<S extends SetName>(set: S, row: SetRows[S]): Uint8Array {
+  return (ROW_TYPES[set] as unknown as Type<SetRows[S]>).serialize(row)
+}
+
+/** Undefined for bytes that are no row of the set. */
+export function decodeRow<S extends SetName>(set: S, bytes: Uint8Array): SetRows[S] | undefined {
+  try {
+    return (ROW_TYPES[set] as unknown as Type<SetRows[S]>).deserialize(Uint8Array.from(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+export const STATE_KEY = Uint8Array.of(0)
+export const ZERO_HASH = new Uint8Array(32)
+
+export function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0)
+}
+
+/** txid ‖ vout: the key of an output. */
+export function outpointKey(txid: Uint8Array, vout: number): Uint8Array {
+  return concatBytes(txid, uint32be(vout))
+}
+
+export function splitOutpoint(key: Uint8Array): { txid: Uint8Array; vout: number } {
+  const vout = new DataView(key.buffer, key.byteOffset + 32, 4).getUint32(0)
+  return { txid: key.slice(0, 32), vout }
+}
+
+export function heightKey(height: number): Uint8Array {
+  return uint64be(height)
+}
+
+/** The key of a fund or deficit row: its cause and what it refers to, an outpoint, an id or a txid. */
+export function causeKey(cause: number, reference: Uint8Array): Uint8Array {
+  return concatBytes(Uint8Array.of(cause), reference)
+}

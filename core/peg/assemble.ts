@@ -1,0 +1,149 @@
+/**
+ * What a proposer puts into a block (C-4): the same functions that check a block, over its own queue, one entry after the other.
+ * What they refuse is left out, so `beginBlock` accepts what comes out.
+ */
+import { toHex } from '../../crypto/index.ts'
+import {
+  MAX_PEG_INS,
+  MAX_PROOFS,
+  type MemberApproval,
+  type PegInClaim,
+  type TransactionProof,
+  TransactionProofType,
+} from '../block/index.ts'
+import { type Ledger, LedgerDraft } from '../ledger/index.ts'
+import { proofBytes } from './block.ts'
+import { applyBooking } from './bookings.ts'
+import { emptyPegBody, type PegBody, type PegContext } from './context.ts'
+import { fault, isTransient, type PegCode, type PegError } from './errors.ts'
+import { applyHeaderPrefix } from './headers.ts'
+import { allowedRate, applyRecords, buildPayout } from './payout.ts'
+import { applyPegIn } from './peg-ins.ts'
+import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
+
+/** A deposit with the approval of its claim. */
+export interface QueuedPegIn {
+  readonly claim: PegInClaim
+  readonly approval: MemberApproval
+}
+
+/** What waits for a block. */
+export interface PegQueue {
+  /** The best headers known: an extension of the tip or a whole branch; leading ones that the ledger has are passed over. */
+  readonly headers: readonly Uint8Array[]
+  readonly pegIns: readonly QueuedPegIn[]
+  /** Of transactions that spend reserve. */
+  readonly bookings: readonly TransactionProof[]
+}
+
+/** An entry that was not taken: by its place in the queue. `permanent`: it never will be. */
+export interface Refused {
+  readonly kind: 'header' | 'pegIn' | 'booking'
+  readonly index: number
+  readonly code: PegCode
+  readonly detail?: string
+  readonly permanent: boolean
+}
+
+export interface Assembled {
+  readonly items: PegBody
+  readonly refused: readonly Refused[]
+}
+
+/** The peg's part of the next block. Empty outside view 0 (4.0). */
+export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): Assembled {
+  if (context.slot !== context.viewZeroSlot) return { items: emptyPegBody(), refused: [] }
+  const draft = new LedgerDraft(ledger)
+  const items = emptyPegBody()
+  const refused: Refused[] = []
+  const refuse = (kind: Refused['kind'], index: number, error: PegError) => {
+    refused.push({ kind, index, ...error, permanent: !isTransient(error.code) })
+  }
+
+  const headers = applyHeaderPrefix(draft, context, queue.headers)
+  items.bitcoinHeaders.push(...headers.taken)
+  if (headers.fault !== undefined) refuse('header', headers.taken.length, headers.fault)
+
+  const proofs = new ProofBasket(draft, items.proofs)
+  for (const [index, proof] of queue.bookings.entries()) {
+    const error = proofs.use(proof, (proven, proofIndex) => {
+      const faulty = applyBooking(draft, context, proven)
+      if (faulty === undefined) items.bookings.push({ proofIndex })
+      return faulty
+    })
+    if (error !== undefined) refuse('booking', index, error)
+  }
+  for (const { index, entry } of inDepositOrder(draft, queue.pegIns)) {
+    if (items.pegIns.length === MAX_PEG_INS) break
+    const { claim, approval } = entry
+    const error = proofs.use(claim.proof, (proven, proofIndex) => {
+      const faulty = applyPegIn(draft, context, claim, proven, approval)
+      const { proof, ...fields } = claim
+      if (faulty === undefined) items.pegIns.push({ ...fields, proofIndex, approval })
+      return faulty
+    })
+    if (error !== undefined) refuse('pegIn', index, error)
+  }
+
+  const payout = buildPayout(ledger, context, allowedRate(context))
+  if (payout !== undefined && applyRecords(draft, ledger, context, [payout.record]) === undefined) {
+    items.records.push(payout.record)
+  }
+  return { items, refused }
+}
+
+/** The proofs of a block under assembly: one for all entries of its transaction, within the block's bounds. */
+class ProofBasket {
+  readonly #draft: LedgerDraft
+  readonly #proofs: TransactionProof[]
+  readonly #known = new Map<
+    string,
+    { readonly index: number; readonly proven: ProvenTransaction }
+  >()
+  #bytes = 0
+
+  constructor(draft: LedgerDraft, proofs: TransactionProof[]) {
+    this.#draft = draft
+    this.#proofs = proofs
+  }
+
+  /** Applies an entry with its proof; the proof joins the block only if the entry does. */
+  use(
+    proof: TransactionProof,
+    apply: (proven: ProvenTransaction, proofIndex: number) => PegError | undefined,
+  ): PegError | undefined {
+    const name = toHex(TransactionProofType.hashTreeRoot(proof))
+    const known = this.#known.get(name)
+    if (known !== undefined) return apply(known.proven, known.index)
+    const size = proofBytes([proof])
+    if (this.#proofs.length === MAX_PROOFS || this.#bytes + size > MAX_PROOF_BYTES) {
+      return fault('ProofsTooLarge')
+    }
+    const proven = checkProof(this.#draft, proof)
+    if (!proven.ok) return proven.error
+    const index = this.#proofs.length
+    const faulty = apply(proven.value, index)
+    if (faulty !== undefined) return faulty
+    this.#proofs.push(proof)
+    this.#known.set(name, { index, proven: proven.value })
+    this.#bytes += size
+    return undefined
+  }
+}
+
+/** First in, first out by place in Bitcoin (PI-13); what is in no known block comes last. */
+function inDepositOrder(
+  draft: LedgerDraft,
+  pegIns: readonly QueuedPegIn[],
+): { readonly index: number; readonly entry: QueuedPegIn }[] {
+  const placed = pegIns.map((entry, index) => {
+    const { proof, vout } = entry.claim
+    const height = draft.get('headers', proof.blockHash)?.height ?? Number.MAX_SAFE_INTEGER
+    return { index, entry, place: [height, proof.transactionIndex, vout, index] as const }
+  })
+  placed.sort((left, right) => {
+    const at = left.place.findIndex((value, depth) => value !== right.place[depth])
+    return at < 0 ? 0 : (left.place[at] as number) - (right.place[at] as number)
+  })
+  return placed
+}

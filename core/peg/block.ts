@@ -1,0 +1,115 @@
+/** The peg's part of a block up to its execution, in the order of protocol §4.0. */
+import { equalBytes } from '../../crypto/index.ts'
+import {
+  type PegInItem,
+  type TransactionProof,
+  TransactionProofType,
+  type Withdrawal,
+} from '../block/index.ts'
+import { type Ledger, LedgerDraft } from '../ledger/index.ts'
+import { err, ok, type Result } from '../params/index.ts'
+import { applyBooking } from './bookings.ts'
+import type { PegBody, PegContext } from './context.ts'
+import { fault, type PegError } from './errors.ts'
+import { applyHeaders } from './headers.ts'
+import { applyRecords } from './payout.ts'
+import { applyPegIn } from './peg-ins.ts'
+import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
+import { applyWithdrawals } from './withdrawals.ts'
+
+export interface BegunPeg {
+  /** After the withdrawals; `finishBlock` adds what the execution did. */
+  readonly ledger: Ledger
+  /** What the payload must carry, exactly. */
+  readonly withdrawals: readonly Withdrawal[]
+}
+
+/** Headers, proofs with their bookings, peg-ins one by one, records, withdrawals. */
+export function beginBlock(
+  ledger: Ledger,
+  context: PegContext,
+  body: PegBody,
+): Result<BegunPeg, PegError> {
+  const draft = new LedgerDraft(ledger)
+  const refused = applyBody(draft, ledger, context, body)
+  if (refused !== undefined) return err(refused)
+  const withdrawals = applyWithdrawals(draft, context)
+  return ok({ ledger: draft.finish(), withdrawals })
+}
+
+function applyBody(
+  draft: LedgerDraft,
+  parent: Ledger,
+  context: PegContext,
+  body: PegBody,
+): PegError | undefined {
+  if (context.slot !== context.viewZeroSlot && carriesAnything(body)) {
+    return fault('PegOutsideViewZero')
+  }
+  const unconnected = applyHeaders(draft, context, body.bitcoinHeaders)
+  if (unconnected !== undefined) return unconnected
+  const proven = checkProofs(draft, body.proofs)
+  if (!proven.ok) return proven.error
+  const unused = unusedProof(body)
+  if (unused !== undefined) return unused
+  for (const { proofIndex } of body.bookings) {
+    const refused = applyBooking(draft, context, proven.value[proofIndex] as ProvenTransaction)
+    if (refused !== undefined) return refused
+  }
+  for (const item of body.pegIns) {
+    const refused = applyItem(draft, context, item, body.proofs, proven.value)
+    if (refused !== undefined) return refused
+  }
+  return applyRecords(draft, parent, context, body.records)
+}
+
+function carriesAnything(body: PegBody): boolean {
+  const { bitcoinHeaders, bookings, pegIns, proofs, records } = body
+  return [bitcoinHeaders, proofs, bookings, pegIns, records].some((list) => list.length > 0)
+}
+
+function checkProofs(
+  draft: LedgerDraft,
+  proofs: readonly TransactionProof[],
+): Result<readonly ProvenTransaction[], PegError> {
+  if (proofBytes(proofs) > MAX_PROOF_BYTES) return err(fault('ProofsTooLarge'))
+  const proven: ProvenTransaction[] = []
+  for (const proof of proofs) {
+    const checked = checkProof(draft, proof)
+    if (!checked.ok) return checked
+    const { blockHash, index } = checked.value
+    const isKnown = proven.some(
+      (other) => other.index === index && equalBytes(other.blockHash, blockHash),
+    )
+    if (isKnown) return err(fault('ProofDuplicate'))
+    proven.push(checked.value)
+  }
+  return ok(proven)
+}
+
+/** Bytes that proofs take in a block. */
+export function proofBytes(proofs: readonly TransactionProof[]): number {
+  return proofs.reduce((sum, proof) => sum + TransactionProofType.value_serializedSize(proof), 0)
+}
+
+/** Each index names a proof, and each proof is named. */
+function unusedProof(body: PegBody): PegError | undefined {
+  const named = new Set([...body.bookings, ...body.pegIns].map(({ proofIndex }) => proofIndex))
+  for (const index of named) {
+    if (index >= body.proofs.length) return fault('ProofIndexUnknown', `${index}`)
+  }
+  return named.size < body.proofs.length ? fault('ProofUnused') : undefined
+}
+
+function applyItem(
+  draft: LedgerDraft,
+  context: PegContext,
+  item: PegInItem,
+  proofs: readonly TransactionProof[],
+  proven: readonly ProvenTransaction[],
+): PegError | undefined {
+  const { approval, proofIndex, ...fields } = item
+  const proof = proofs[proofIndex] as TransactionProof
+  const claim = { ...fields, proof }
+  return applyPegIn(draft, context, claim, proven[proofIndex] as ProvenTransaction, approval)
+}

@@ -1,0 +1,128 @@
+/** Reads for status, members and pages: where every satoshi is (protocol §4.7, design §7). */
+import { toDisplayHash, toHex } from '../../crypto/index.ts'
+import {
+  type BatchRow,
+  type Entry,
+  type Ledger,
+  OUTPUT_KIND,
+  type OutputRow,
+  outpointKey,
+  REQUEST_STATE,
+  type RequestRow,
+  rowOf,
+  type SpendRow,
+  splitOutpoint,
+} from '../ledger/index.ts'
+import { inFlightSat, supplySat } from './identity.ts'
+
+export type InFlightKind = 'credit' | 'refundable' | 'request' | 'batched' | 'refundMint'
+
+/** A coin between the two chains. */
+export interface InFlight {
+  /** `txid:vout` in display form, or a request id in hex. */
+  readonly id: string
+  readonly kind: InFlightKind
+  readonly amountSat: bigint
+}
+
+export interface ReserveReport {
+  readonly reserveSat: bigint
+  readonly supplySat: bigint
+  /** reserve = supply + inFlight. */
+  readonly inFlightSat: bigint
+  /** The rows of inFlight but for the fund and deficits: their sum + fund − deficit is inFlight. */
+  readonly inFlight: readonly InFlight[]
+  readonly fundSat: bigint
+  readonly deficitSat: bigint
+  readonly mintedSat: bigint
+  readonly burnedSat: bigint
+  readonly feePoolWei: bigint
+  readonly pegInsPaused: boolean
+  readonly pegOutsPaused: boolean
+}
+
+export function describeReserve(ledger: Ledger): ReserveReport {
+  const { state, open } = ledger
+  const inFlight: InFlight[] = []
+  for (const { key, row } of open.mints.values()) inFlight.push(depositInFlight(key, row))
+  for (const { key, row } of open.refundables.values()) inFlight.push(depositInFlight(key, row))
+  for (const { key, row } of open.requests.values()) {
+    inFlight.push({ id: toHex(key), kind: requestKind(row), amountSat: row.amountSat })
+  }
+  return {
+    reserveSat: state.reserveSat,
+    supplySat: supplySat(ledger),
+    inFlightSat: inFlightSat(ledger),
+    inFlight,
+    fundSat: state.fundSat,
+    deficitSat: state.deficitSat,
+    mintedSat: state.mintedSat,
+    burnedSat: state.burnedSat,
+    feePoolWei: state.feePoolWei,
+    pegInsPaused: state.pegInStops > 0,
+    pegOutsPaused: state.pegOutStops > 0,
+  }
+}
+
+function depositInFlight(key: Uint8Array, row: OutputRow): InFlight {
+  const kind = row.kind === OUTPUT_KIND.credit ? 'credit' : 'refundable'
+  return { id: outpointName(key), kind, amountSat: row.amountSat }
+}
+
+function requestKind(row: RequestRow): InFlightKind {
+  if (row.state === REQUEST_STATE.batched) return 'batched'
+  return row.state === REQUEST_STATE.refundDue ? 'refundMint' : 'request'
+}
+
+/** `txid:vout` in display form. */
+export function outpointName(key: Uint8Array): string {
+  const { txid, vout } = splitOutpoint(key)
+  return `${toDisplayHash(txid)}:${vout}`
+}
+
+export interface OpenBatch {
+  readonly batchId: Uint8Array
+  readonly row: BatchRow
+  /** Rows that its transactions spend; [0] is the conflict input. */
+  readonly inputs: readonly Entry<OutputRow>[]
+  readonly requests: readonly Entry<RequestRow>[]
+  /** Unsigned transactions to sign, oldest first. */
+  readonly versions: readonly Entry<SpendRow>[]
+}
+
+/** Batches that wait for signatures, for a confirmation or for their booking, oldest first. */
+export function openBatches(ledger: Ledger): OpenBatch[] {
+  return [...ledger.open.batches.values()]
+    .sort((left, right) => left.row.height - right.row.height)
+    .map(({ key, row }) => describeBatch(ledger, key, row))
+}
+
+function describeBatch(ledger: Ledger, batchId: Uint8Array, row: BatchRow): OpenBatch {
+  const rows = <S extends 'outputs' | 'requests' | 'spends'>(set: S, keys: readonly Uint8Array[]) =>
+    keys.flatMap((key) => {
+      const found = rowOf(ledger, set, key)
+      return found === undefined ? [] : [{ key, row: found }]
+    })
+  return {
+    batchId,
+    row,
+    inputs: rows('outputs', row.inputs),
+    requests: rows('requests', row.requests),
+    versions: rows('spends', row.versions),
+  }
+}
+
+/** A batch, open or booked. */
+export function findBatch(ledger: Ledger, batchId: Uint8Array): OpenBatch | undefined {
+  const row = rowOf(ledger, 'batches', batchId)
+  return row === undefined ? undefined : describeBatch(ledger, batchId, row)
+}
+
+export function findRequest(ledger: Ledger, id: Uint8Array): RequestRow | undefined {
+  return rowOf(ledger, 'requests', id)
+}
+
+/** The row of an outpoint: a deposit or change. */
+export function findDeposit(ledger: Ledger, txid: Uint8Array, vout: number): OutputRow | undefined {
+  return rowOf(ledger, 'outputs', outpointKey(txid, vout))
+}

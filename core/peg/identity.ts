@@ -1,0 +1,24 @@
+/** The ledger identity (protocol §4.7; PO-18): reserve = supply + in flight, every term a sum over rows. */
+import type { Ledger } from '../ledger/index.ts'
+import { fault, type PegError } from './errors.ts'
+
+/** Minted less burned, the fee pool included. */
+export function supplySat(ledger: Ledger): bigint {
+  return ledger.state.mintedSat - ledger.state.burnedSat
+}
+
+/** Credited and not minted, burned and not paid, refunds owed and the fund, less what is missing. */
+export function inFlightSat(ledger: Ledger): bigint {
+  const { creditedSat, deficitSat, fundSat, refundsSat, unpaidSat } = ledger.state
+  return creditedSat + unpaidSat + refundsSat + fundSat - deficitSat
+}
+
+/** What breaks the identity; undefined when it holds. */
+export function checkIdentity(ledger: Ledger): PegError | undefined {
+  const { reserveSat } = ledger.state
+  const supply = supplySat(ledger)
+  const inFlight = inFlightSat(ledger)
+  return supply >= 0n && reserveSat === supply + inFlight
+    ? undefined
+    : fault('IdentityBroken', `reserve ${reserveSat}, supply ${supply}, in flight ${inFlight}`)
+}

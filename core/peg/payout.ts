@@ -1,0 +1,406 @@
+/**
+ * Payouts (protocol §4.5, §7): build(parent ledger, rate) gives the record that a block may carry, byte for byte, and the Bitcoin
+ * transaction in it. Every request is paid by a transaction that spends its batch's inputs[0], the conflict input.
+ */
+import { compareBytes, equalBytes, taggedHash, uint64be } from '../../crypto/index.ts'
+import {
+  type BitcoinTransaction,
+  DUST_SAT,
+  outputSizeBytes,
+  serializeTransaction,
+  txid,
+} from '../bitcoin/index.ts'
+import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import {
+  BATCH_STATE,
+  type Entry,
+  isZero,
+  type Ledger,
+  type LedgerDraft,
+  MAX_BATCH_INPUTS,
+  MAX_BATCH_REQUESTS,
+  OUTPUT_KIND,
+  OUTPUT_STATE,
+  type OutputRow,
+  REQUEST_STATE,
+  type RequestRow,
+  SPEND_KIND,
+  SPEND_STATE,
+  splitOutpoint,
+} from '../ledger/index.ts'
+import type { Genesis } from '../params/index.ts'
+import type { PegContext } from './context.ts'
+import { fault, type PegError } from './errors.ts'
+import { changeOutput, inputWeight } from './scripts.ts'
+
+/** TRUC (BIP431) allows no larger one. */
+export const MAX_PAYOUT_VBYTES = 10_000
+const SEQUENCE = 0xffff_fffd
+const TRUC_VERSION = 3
+const REGTEST_VERSION = 2
+/** Version, lock time, two counts below 253, and the witness marker and flag. */
+const OVERHEAD_WEIGHT = 4 * 10 + 2
+
+export interface PayoutPlan {
+  readonly record: PegRecord
+  readonly transaction: BitcoinTransaction
+  readonly inputs: readonly Entry<OutputRow>[]
+  readonly requests: readonly Entry<RequestRow>[]
+  /** What the miner gets. */
+  readonly minerFeeSat: bigint
+  /** Zero when there is no change output. */
+  readonly changeSat: bigint
+}
+
+/** Requests that no batch holds, oldest first. */
+export function waitingRequests(ledger: Ledger): Entry<RequestRow>[] {
+  return [...ledger.open.requests.values()]
+    .filter(({ row }) => row.state === REQUEST_STATE.open)
+    .sort(
+      (left, right) => left.row.height - right.row.height || left.row.logIndex - right.row.logIndex,
+    )
+}
+
+/** Rows that a payout may spend: no batch holds them, they are owed to nobody and no mint waits for them. */
+function freeInputs(ledger: Ledger): Entry<OutputRow>[] {
+  const free = [...ledger.open.reserve.values()].filter(
+    ({ row }) =>
+      isZero(row.batchId) &&
+      row.kind !== OUTPUT_KIND.refundable &&
+      (row.kind !== OUTPUT_KIND.credit || row.minted),
+  )
+  const byOutpoint = (left: Entry<OutputRow>, right: Entry<OutputRow>) =>
+    compareBytes(left.key, right.key)
+  free.sort(
+    (left, right) => left.row.bitcoinHeight - right.row.bitcoinHeight || byOutpoint(left, right),
+  )
+  const rest = free.splice(1)
+  rest.sort((left, right) =>
+    left.row.amountSat === right.row.amountSat
+      ? byOutpoint(left, right)
+      : left.row.amountSat > right.row.amountSat
+        ? -1
+        : 1,
+  )
+  // The deepest is the conflict input, the others follow by size.
+  return [...free, ...rest]
+}
+
+/** The fewest of `free`, in order, that cover the amount; undefined when they do not or are too many. */
+function coverInputs(
+  free: readonly Entry<OutputRow>[],
+  amountSat: bigint,
+): readonly Entry<OutputRow>[] | undefined {
+  let sumSat = 0n
+  for (const [index, { row }] of free.slice(0, MAX_BATCH_INPUTS).entries()) {
+    sumSat += row.amountSat
+    if (sumSat >= amountSat) return free.slice(0, index + 1)
+  }
+  return undefined
+}
+
+function sumSat(entries: readonly Entry<{ readonly amountSat: bigint }>[]): bigint {
+  return entries.reduce((sum, { row }) => sum + row.amountSat, 0n)
+}
+
+function ceilDivide(value: bigint, divisor: bigint): bigint {
+  return (value + divisor - 1n) / divisor
+}
+
+interface Shape {
+  readonly requests: readonly Entry<RequestRow>[]
+  readonly inputs: readonly Entry<OutputRow>[]
+  readonly weight: number
+  /** What each request bears, in order. */
+  readonly feesSat: readonly bigint[]
+  readonly minerFeeSat: bigint
+  readonly changeSat: bigint
+}
+
+/** Fees and change of a transaction with these requests and inputs (§7). */
+function shapeOf(
+  context: Pick<PegContext, 'genesis'>,
+  rate: number,
+  changeScript: Uint8Array,
+  requests: readonly Entry<RequestRow>[],
+  inputs: readonly Entry<OutputRow>[],
+): Shape {
+  const outputWeights = requests.map(({ row }) => 4 * outputSizeBytes(row.scriptPubKey))
+  const fixed = OVERHEAD_WEIGHT + inputs.length * inputWeight(context.genesis)
+  const own = outputWeights.reduce((sum, weight) => sum + weight, 0)
+  const withChange = (changeWeight: number) => {
+    const rest = BigInt(fixed + changeWeight)
+    const count = BigInt(requests.length)
+    const perKvb = 4000n * count
+    // One request bears the weight of its output and an equal share of the rest, rounded up.
+    const feesSat = outputWeights.map((weight) =>
+      ceilDivide(BigInt(rate) * (BigInt(weight) * count + rest), perKvb),
+    )
+    const weight = fixed + changeWeight + own
+    const minerFeeSat = ceilDivide(BigInt(rate) * BigInt(weight), 4000n)
+    const borneSat = feesSat.reduce((sum, fee) => sum + fee, 0n)
+    const changeSat = sumSat(inputs) - (sumSat(requests) - borneSat) - minerFeeSat
+    return { requests, inputs, weight, feesSat, minerFeeSat, changeSat }
+  }
+  const shape = withChange(4 * outputSizeBytes(changeScript))
+  if (shape.changeSat >= DUST_SAT) return shape
+  const without = withChange(0)
+  // Change that would be dust goes to the miner.
+  return { ...without, minerFeeSat: without.minerFeeSat + without.changeSat, changeSat: 0n }
+}
+
+/** What the n-th request receives. */
+function paidSat(shape: Shape, index: number): bigint {
+  const { row } = shape.requests[index] as Entry<RequestRow>
+  return row.amountSat - (shape.feesSat[index] as bigint)
+}
+
+/** A payment reaches its recipient whole enough: at least 546 sat and 80 % of the request (PO-8). */
+function isWorthPaying(shape: Shape, index: number): boolean {
+  const { row } = shape.requests[index] as Entry<RequestRow>
+  const paid = paidSat(shape, index)
+  return paid >= DUST_SAT && paid * 10n >= row.amountSat * 8n
+}
+
+/** The requests, in order, that one transaction can pay; undefined when there is none. */
+function fitShape(
+  ledger: Ledger,
+  context: PegContext,
+  rate: number,
+  changeScript: Uint8Array,
+): Shape | undefined {
+  const free = freeInputs(ledger)
+  let candidates = waitingRequests(ledger)
+  for (;;) {
+    const shape = longestShape(context, rate, changeScript, free, candidates)
+    if (shape === undefined) return undefined
+    const unworthy = new Set(shape.requests.filter((_, index) => !isWorthPaying(shape, index)))
+    if (unworthy.size === 0) return shape
+    // They wait for a lower rate; without them the others bear a larger share, so all is looked at again.
+    candidates = candidates.filter((entry) => !unworthy.has(entry))
+  }
+}
+
+/** The longest beginning of the list that fits one transaction: requests are paid oldest first. */
+function longestShape(
+  context: PegContext,
+  rate: number,
+  changeScript: Uint8Array,
+  free: readonly Entry<OutputRow>[],
+  candidates: readonly Entry<RequestRow>[],
+): Shape | undefined {
+  const shapeFor = (count: number) => {
+    const requests = candidates.slice(0, count)
+    const inputs = coverInputs(free, sumSat(requests))
+    if (inputs === undefined) return undefined
+    const shape = shapeOf(context, rate, changeScript, requests, inputs)
+    return Math.ceil(shape.weight / 4) <= MAX_PAYOUT_VBYTES ? shape : undefined
+  }
+  let fitting: Shape | undefined
+  const most = Math.min(candidates.length, MAX_BATCH_REQUESTS)
+  for (let count = 1; count <= most; count++) {
+    const shape = shapeFor(count)
+    if (shape === undefined) break
+    fitting = shape
+  }
+  return fitting
+}
+
+/** Whether the fee stays within a fifth of all outputs (PO-8). */
+function isFeeBounded({ inputs, minerFeeSat }: Shape): boolean {
+  return minerFeeSat * 5n <= sumSat(inputs) - minerFeeSat
+}
+
+/** Whether a payout of `requests` is due: the oldest has waited for batchWindow, or 100 wait in all (4.5). */
+export function payoutDue(
+  ledger: Ledger,
+  { params, timestamp }: Pick<PegContext, 'params' | 'timestamp'>,
+  requests: readonly Entry<RequestRow>[] = waitingRequests(ledger),
+): boolean {
+  const isOld = requests.some(({ row }) => timestamp - row.timestamp >= params.batchWindowSeconds)
+  return isOld || waitingRequests(ledger).length >= MAX_BATCH_REQUESTS
+}
+
+/** The payout that is due at this rate: a function of the parent's ledger, the rate and the block's height and time. */
+export function buildPayout(
+  ledger: Ledger,
+  context: PegContext,
+  feeRateSatPerKvb: number,
+): PayoutPlan | undefined {
+  if (ledger.state.pegOutStops > 0) return undefined
+  const { genesis } = context
+  const changeScript = changeOutput(genesis, ledger.state.epoch).scriptPubKey
+  const shape = fitShape(ledger, context, feeRateSatPerKvb, changeScript)
+  if (shape === undefined || !payoutDue(ledger, context, shape.requests) || !isFeeBounded(shape)) {
+    return undefined
+  }
+  const transaction = payoutTransaction(context, shape, changeScript)
+  const record: PegRecord = {
+    kind: RECORD_KINDS.indexOf('payout'),
+    batchId: batchId(context, shape),
+    version: 0,
+    feeRateSatPerKvb,
+    transaction: serializeTransaction(transaction),
+  }
+  const { changeSat, inputs, minerFeeSat, requests } = shape
+  return { record, transaction, inputs, requests, minerFeeSat, changeSat }
+}
+
+function payoutTransaction(
+  { genesis }: Pick<PegContext, 'genesis'>,
+  shape: Shape,
+  changeScript: Uint8Array,
+): BitcoinTransaction {
+  const payments = shape.requests.map(({ row }, index) => ({
+    amountSat: paidSat(shape, index),
+    scriptPubKey: row.scriptPubKey,
+  }))
+  const change = { amountSat: shape.changeSat, scriptPubKey: changeScript }
+  return {
+    version: genesis.bitcoin.network === 'regtest' ? REGTEST_VERSION : TRUC_VERSION,
+    inputs: shape.inputs.map(({ key }) => ({
+      ...splitOutpoint(key),
+      scriptSig: new Uint8Array(0),
+      sequence: SEQUENCE,
+      witness: [],
+    })),
+    outputs: shape.changeSat > 0n ? [...payments, change] : payments,
+    lockTime: 0,
+  }
+}
+
+/**
+ * The transaction that pays these requests, in order, from these inputs at this rate: a signer computes it again from proven rows.
+ * `epoch` is that of the key that change goes to.
+ */
+export function payoutFromRows(
+  genesis: Genesis,
+  epoch: number,
+  feeRateSatPerKvb: number,
+  requests: readonly Entry<RequestRow>[],
+  inputs: readonly Entry<OutputRow>[],
+): { readonly transaction: BitcoinTransaction; readonly minerFeeSat: bigint } {
+  const changeScript = changeOutput(genesis, epoch).scriptPubKey
+  const shape = shapeOf({ genesis }, feeRateSatPerKvb, changeScript, requests, inputs)
+  const transaction = payoutTransaction({ genesis }, shape, changeScript)
+  return { transaction, minerFeeSat: shape.minerFeeSat }
+}
+
+/** tagged(genesis ‖ height ‖ inputs[0] ‖ request ids): the name of a batch, whatever version of it confirms. */
+function batchId({ genesis, height }: PegContext, { inputs, requests }: Shape): Uint8Array {
+  return taggedHash(
+    'millrace/batch',
+    genesis.hash,
+    uint64be(height),
+    (inputs[0] as Entry<OutputRow>).key,
+    ...requests.map(({ key }) => key),
+  )
+}
+
+/** The reference rate: the median of the last headers' rates, the lower one of two (4.5). */
+export function referenceRate(recentFeeRates: readonly number[]): number {
+  const sorted = [...recentFeeRates].sort((left, right) => left - right)
+  return sorted[(sorted.length - 1) >> 1] ?? 0
+}
+
+/** Whether a record may have this rate: within [ref/2, 2·ref] and the parameters' bounds. */
+export function isRateAllowed(context: PegContext, rate: number): boolean {
+  const { params, recentFeeRates } = context
+  const reference = referenceRate(recentFeeRates)
+  return (
+    rate * 2 >= reference &&
+    rate <= 2 * reference &&
+    rate >= params.minFeeRateSatPerKvb &&
+    rate <= params.maxFeeRateSatPerKvb
+  )
+}
+
+/** The rate that this block's author would pay, moved into what is allowed. */
+export function allowedRate(context: PegContext): number {
+  const { feeRateSatPerKvb, params, recentFeeRates } = context
+  const reference = referenceRate(recentFeeRates)
+  const least = Math.max(Math.ceil(reference / 2), params.minFeeRateSatPerKvb)
+  const most = Math.min(2 * reference, params.maxFeeRateSatPerKvb)
+  return Math.max(least, Math.min(feeRateSatPerKvb, most))
+}
+
+/** Checks a block's records against what the parent's ledger gives, and books the batch. */
+export function applyRecords(
+  draft: LedgerDraft,
+  parent: Ledger,
+  context: PegContext,
+  records: readonly PegRecord[],
+): PegError | undefined {
+  const [record] = records
+  if (record === undefined) return undefined
+  if (records.length > 1) return fault('RecordExtra', `${records.length}`)
+  return applyPayout(draft, parent, context, record)
+}
+
+function applyPayout(
+  draft: LedgerDraft,
+  parent: Ledger,
+  context: PegContext,
+  record: PegRecord,
+): PegError | undefined {
+  if (RECORD_KINDS[record.kind] !== 'payout') return fault('RecordKindUnknown', `${record.kind}`)
+  if (Math.max(parent.state.pegOutStops, draft.state.pegOutStops) > 0) return fault('PegOutsPaused')
+  if (!isRateAllowed(context, record.feeRateSatPerKvb)) {
+    return fault('RecordRateOutOfBounds', `${record.feeRateSatPerKvb}`)
+  }
+  const plan = buildPayout(parent, context, record.feeRateSatPerKvb)
+  if (plan === undefined) return fault('RecordNotDue')
+  if (!isSameRecord(plan.record, record)) return fault('RecordWrong')
+  const isFree = plan.inputs.every(({ key }) => {
+    const row = draft.get('outputs', key)
+    return row?.state === OUTPUT_STATE.live && isZero(row.batchId)
+  })
+  if (!isFree) return fault('RecordInputGone')
+  putBatch(draft, context, plan)
+  return undefined
+}
+
+function isSameRecord(left: PegRecord, right: PegRecord): boolean {
+  return (
+    left.version === right.version &&
+    equalBytes(left.batchId, right.batchId) &&
+    equalBytes(left.transaction, right.transaction)
+  )
+}
+
+function putBatch(draft: LedgerDraft, context: PegContext, plan: PayoutPlan): void {
+  const { height, timestamp } = context
+  const { inputs, record, requests } = plan
+  const id = txid(plan.transaction)
+  for (const { key } of inputs) {
+    const row = draft.get('outputs', key) as OutputRow
+    draft.put('outputs', key, { ...row, batchId: record.batchId })
+  }
+  for (const { key, row } of requests) {
+    draft.put('requests', key, { ...row, state: REQUEST_STATE.batched, batchId: record.batchId })
+  }
+  draft.put('batches', record.batchId, {
+    state: BATCH_STATE.open,
+    height,
+    timestamp,
+    bitcoinHeight: draft.state.tipHeight,
+    inputs: inputs.map(({ key }) => key),
+    requests: requests.map(({ key }) => key),
+    versions: [id],
+    bookedTxid: new Uint8Array(32),
+  })
+  draft.put('spends', id, {
+    kind: SPEND_KIND.version,
+    state: SPEND_STATE.recorded,
+    batchId: record.batchId,
+    version: record.version,
+    feeRateSatPerKvb: record.feeRateSatPerKvb,
+    transaction: record.transaction,
+    height,
+    bitcoinHash: new Uint8Array(32),
+    bitcoinHeight: 0,
+    transactionIndex: 0,
+    spent: [],
+    entered: [],
+  })
+}
