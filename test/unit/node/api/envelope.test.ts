@@ -142,7 +142,7 @@ describe('JSON-RPC envelope', () => {
       data: { incident: expect.any(String) },
     })
     expect(JSON.stringify(answer)).not.toContain('secret')
-    const incident = (answer.error?.data as { incident: string }).incident
+    const { incident } = (answer.error as { data: { incident: string } }).data
     expect(api.log).toContainEqual(
       expect.objectContaining({ level: 'error', fields: expect.objectContaining({ incident }) }),
     )

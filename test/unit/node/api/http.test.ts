@@ -87,24 +87,17 @@ describe('HTTP', () => {
     expect((await fetch(`${api.url}/ready`)).status).toBe(206)
   })
 
-  it.each([
-    [
-      'the quorum is not connected',
-      (node: UnderTest['node']) => void (node.peers = node.peers.slice(0, 1)),
-    ],
-    [
-      'Bitcoin does not answer',
-      (node: UnderTest['node']) => void (node.bitcoin = { ...node.bitcoin, reachable: false }),
-    ],
+  it.each<[string, (node: UnderTest['node']) => Partial<UnderTest['node']>]>([
+    ['the quorum is not connected', ({ peers }) => ({ peers: peers.slice(0, 1) })],
+    ['Bitcoin does not answer', ({ bitcoin }) => ({ bitcoin: { ...bitcoin, reachable: false } })],
     [
       'storage restarts',
-      (node: UnderTest['node']) =>
-        void (node.actors = node.actors.map((row) =>
-          row.path === 'storage' ? actorRow('storage', { life: 'Restarting' }) : row,
-        )),
+      ({ actors }) => ({
+        actors: [...actors.slice(0, 6), actorRow('storage', { life: 'Restarting' })],
+      }),
     ],
   ])('/ready: 503 when %s', async (_, change) => {
-    change(api.node)
+    Object.assign(api.node, change(api.node))
     expect((await fetch(`${api.url}/ready`)).status).toBe(503)
   })
 
