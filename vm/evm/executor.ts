@@ -6,7 +6,7 @@ import type { ExecutionPayload, Withdrawal } from '../../core/block/index.ts'
 import { bigintToBytes, concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import { type BridgeLogs, bridgeLogs } from './bridge-logs.ts'
 import type { ChainEvm } from './chain.ts'
-import { isGasLimitStep, nextBaseFee } from './gas.ts'
+import { isGasLimitStep, nextBaseFee, smaller } from './gas.ts'
 import { hashPayload } from './header.ts'
 import { keccak256 } from './keccak.ts'
 import {
@@ -14,6 +14,7 @@ import {
   MAX_BLOCK_RLP_BYTES,
   MAX_EXTRA_DATA_BYTES,
   MAX_TRANSACTION_BYTES,
+  MAX_TRANSACTION_GAS,
   MAX_TRANSACTIONS,
 } from './limits.ts'
 import { bloomOf, encodeReceipt, joinBlooms, type Receipt } from './receipt.ts'
@@ -145,7 +146,8 @@ async function tryInclude(
   try {
     const rejected = await include(chain, progress, transaction, sender)
     if (rejected !== 'GasLimitTooHigh') return rejected
-    return transaction.gasLimit > BigInt(progress.environment.gasLimit) ? rejected : 'BlockFull'
+    const most = smaller(BigInt(progress.environment.gasLimit), MAX_TRANSACTION_GAS)
+    return transaction.gasLimit > most ? rejected : 'BlockFull'
   } catch {
     return 'ExecutionFault'
   }

@@ -11,6 +11,7 @@ import type { Calls } from './view/call.ts'
 
 export * from './account.ts'
 export * from './bridge-logs.ts'
+export { evmGenesisOf } from './chain-genesis.ts'
 export type * from './engine.ts'
 export type {
   BlockOutcome,

@@ -32,6 +32,8 @@ export function accessList(request: CallRequest): Promise<AccessListResult> {
 
 function state() {
   if ('code' in database) throw new Error(database.reason)
+  // A pool's thread sleeps between tasks without an event turn, which would end the last snapshot.
+  database.refresh()
   const head = database.head()
   const latest = head && database.payloadAt(head.number)
   if (latest === undefined) throw new Error('the state holds no block')

@@ -152,7 +152,9 @@ class EmbeddedEngine implements ExecutionEngine {
   }
 
   async commit(hash: Uint8Array): Promise<CommitReply> {
-    return this.#writer.run({ hash }, { name: 'commit' })
+    const reply: CommitReply = await this.#writer.run({ hash }, { name: 'commit' })
+    this.#database.refresh()
+    return reply
   }
 
   async recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {

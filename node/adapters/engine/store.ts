@@ -47,7 +47,12 @@ type Tables = {
   readonly transactions: Bytes
 }
 
-export type EngineDatabase = EngineStore & BlockSource & { close(): Promise<void> }
+export type EngineDatabase = EngineStore &
+  BlockSource & {
+    /** Reads from now on see what was committed up to now, and stay with it until the event turn ends. */
+    refresh(): void
+    close(): Promise<void>
+  }
 
 export type EngineStoreFault = { readonly code: 'LayoutMismatch'; readonly reason: string }
 
@@ -143,16 +148,16 @@ class LmdbEngineStore implements EngineDatabase {
 
   payloadAt(height: number): ExecutionPayload | undefined {
     const record = this.#tables.payloads.get(height)
-    return record && decodeStoredPayload(record)
+    return record && decodeStoredPayload(plain(record))
   }
 
   receiptsAt(height: number): readonly Receipt[] | undefined {
     const record = this.#tables.receipts.get(height)
-    return record && decodeStoredReceipts(record)
+    return record && decodeStoredReceipts(plain(record))
   }
 
   bloomAt(height: number): Uint8Array | undefined {
-    return this.#tables.blooms.get(height)
+    return copied(this.#tables.blooms.get(height))
   }
 
   sendersAt(height: number): Uint8Array[] {
@@ -180,6 +185,10 @@ class LmdbEngineStore implements EngineDatabase {
     })
   }
 
+  refresh(): void {
+    this.#tables.root.resetReadTxn()
+  }
+
   async close(): Promise<void> {
     await this.#tables.root.close()
   }
@@ -189,7 +198,7 @@ function stateView(tables: Tables): StateView {
   return {
     account(addressHex) {
       const record = tables.accounts.get(fromHexKey(addressHex))
-      return record && decodeAccount(record)
+      return record && decodeAccount(plain(record))
     },
     storage: (addressHex, slotHex) =>
       copied(tables.storage.get(fromHexKey(addressHex + slotHex))) ?? EMPTY_BYTES,
@@ -201,9 +210,14 @@ function stateView(tables: Tables): StateView {
         yield toHex(new Uint8Array(key.subarray(ADDRESS_BYTES)))
       }
     },
-    node: (path) => tables.nodes.get(nodeKey(path)),
+    node: (path) => copied(tables.nodes.get(nodeKey(path))),
     blockHash: (height) => copied(tables.hashes.get(height)),
   }
+}
+
+/** The same bytes without Buffer's own meaning of `slice`. */
+function plain(record: Uint8Array): Uint8Array {
+  return new Uint8Array(record.buffer, record.byteOffset, record.length)
 }
 
 function copied(record: Uint8Array | undefined): Uint8Array | undefined {

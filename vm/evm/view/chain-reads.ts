@@ -220,9 +220,9 @@ function matches(log: Log, { addresses, topics }: LogFilter): boolean {
   const isIn = (items: readonly Uint8Array[], item: Uint8Array) =>
     items.some((candidate) => equalBytes(candidate, item))
   if (addresses.length > 0 && !isIn(addresses, log.address)) return false
+  if (topics.length > log.topics.length) return false
   return topics.every((wanted, position) => {
-    if (wanted === null) return true
-    const topic = log.topics[position]
-    return topic !== undefined && (wanted.length === 0 || isIn(wanted, topic))
+    if (wanted === null || wanted.length === 0) return true
+    return isIn(wanted, log.topics[position] as Uint8Array)
   })
 }

@@ -1,0 +1,173 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bigintToBytes, concatBytes, hexBytes, toHex } from '../../crypto/index.ts'
+import { openEngine } from '../../node/adapters/engine/index.ts'
+import { createdAddress } from '../../vm/evm/index.ts'
+import {
+  attributes,
+  genesis,
+  keyOf,
+  mint,
+  openEngine as openMemoryEngine,
+  signed,
+} from '../unit/vm/evm/fixtures.ts'
+import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
+import { type EngineUnderTest, engineSuite } from './engine-suite.ts'
+
+const directories: string[] = []
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-engine-'))
+  directories.push(directory)
+  return directory
+}
+
+afterAll(() => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
+
+async function openInMemory(store = new MemoryStore()): Promise<EngineUnderTest> {
+  const { engine, head } = await openMemoryEngine(store)
+  return {
+    head,
+    build: (request) => engine.build(request),
+    execute: (request) => engine.execute(request),
+    commit: (hash) => engine.commit(hash),
+    restart: () => openInMemory(store),
+    close: async () => {},
+  }
+}
+
+async function openOnDisk(directory = newDirectory()) {
+  const opened = await openEngine({ directory, genesis })
+  if (opened.status !== 'OPEN') throw new Error(opened.reason)
+  return opened.engine
+}
+
+async function embedded(directory = newDirectory()): Promise<EngineUnderTest> {
+  const engine = await openOnDisk(directory)
+  return {
+    head: engine.openedAt,
+    build: (request) => engine.build(request),
+    execute: (request) => engine.execute(request),
+    commit: (hash) => engine.commit(hash),
+    restart: async () => {
+      await engine.close()
+      return embedded(directory)
+    },
+    close: () => engine.close().catch(() => {}),
+  }
+}
+
+engineSuite('in memory', openInMemory)
+engineSuite('on LMDB in a worker', embedded)
+
+describe('the embedded engine', () => {
+  const alice = keyOf('alice')
+  const bob = keyOf('bob')
+
+  it('is refused on the state of another chain', async () => {
+    const directory = newDirectory()
+    await (await openOnDisk(directory)).close()
+    const stranger = await openEngine({ directory, genesis: { ...genesis, timestamp: 1 } })
+    expect(stranger).toMatchObject({ status: 'REFUSED', code: 'GenesisMismatch' })
+  })
+
+  it('answers reads of committed blocks, accounts, receipts and logs', async () => {
+    const engine = await openOnDisk()
+    const deadlineMs = Date.now() + 60_000
+    const parentHash = engine.openedAt.hash
+    // Stores its input in slot 0 and logs it under topic 7; without input it returns the slot.
+    const code = hexBytes('3615600f575f355f5560075f5fa1005b5f545f5260205ff3')
+    const init = concatBytes(hexBytes(`60${code.length.toString(16)}8060095f395ff3`), code)
+    const first = await engine.build({
+      ...attributes(parentHash, 1),
+      withdrawals: [mint(alice.address, 10n ** 10n)],
+      transactions: [],
+      deadlineMs,
+    })
+    if (first.status !== 'BUILT') throw new Error(first.reason)
+    const contract = createdAddress(alice.address, 0n)
+    const raws = [
+      signed(alice, { nonce: 0, data: init, gas: 500_000n }),
+      signed(alice, { nonce: 1, to: contract, data: bigintToBytes(42n, 32), gas: 200_000n }),
+      signed(alice, { nonce: 2, to: bob.address, value: 9n }),
+    ]
+    const senders = await engine.recoverSenders(raws)
+    expect(senders).toEqual([alice.address, alice.address, alice.address])
+    const transactions = raws.map((raw, index) => ({ raw, sender: senders[index] }))
+    const second = await engine.build({
+      ...attributes(first.payload.blockHash, 2),
+      transactions,
+      deadlineMs,
+    })
+    if (second.status !== 'BUILT') throw new Error(second.reason)
+    expect(second.dropped).toEqual([])
+    await engine.commit(second.payload.blockHash)
+
+    expect(engine.blocks.head()).toEqual({ number: 2, hash: second.payload.blockHash })
+    expect(engine.blocks.blockAt(2)?.payload).toEqual(second.payload)
+    expect(engine.blocks.blockByHash(first.payload.blockHash)?.payload).toEqual(first.payload)
+    expect(engine.state.balanceWei(bob.address)).toBe(9n)
+    expect(engine.state.nonce(alice.address)).toBe(3n)
+    expect(engine.state.code(contract)).toEqual(code)
+    expect(engine.state.storage(contract, new Uint8Array(32))).toEqual(bigintToBytes(42n, 32))
+    const [deployed, called] = engine.blocks.receiptsAt(2)
+    expect(deployed?.contractAddress).toEqual(contract)
+    expect(called?.logs).toHaveLength(1)
+    expect(engine.blocks.receipt(called?.transaction.transaction.hash as Uint8Array)).toEqual(
+      called,
+    )
+    const filter = { fromHeight: 0, toHeight: 100, addresses: [contract], topics: [] }
+    expect(engine.blocks.logs(filter)).toEqual(called?.logs)
+    expect(engine.blocks.logs({ ...filter, addresses: [bob.address] })).toEqual([])
+    expect(engine.blocks.logs({ ...filter, topics: [[bigintToBytes(7n, 32)]] })).toHaveLength(1)
+    expect(engine.blocks.logs({ ...filter, topics: [null, null] })).toEqual([])
+
+    const call = await engine.call({ to: contract })
+    expect(call).toMatchObject({ ok: true, returnValue: bigintToBytes(42n, 32) })
+    const request = { from: alice.address, to: contract, data: bigintToBytes(7n, 32) }
+    const estimate = await engine.estimateGas(request)
+    if (!estimate.ok) throw new Error(estimate.code)
+    const paid = signed(alice, { nonce: 3, to: contract, data: request.data, gas: estimate.gas })
+    const third = await engine.build({
+      ...attributes(second.payload.blockHash, 3),
+      transactions: [{ raw: paid }],
+      deadlineMs,
+    })
+    if (third.status !== 'BUILT') throw new Error(third.reason)
+    await engine.commit(third.payload.blockHash)
+    expect(engine.blocks.receiptsAt(3)[0]?.status).toBe(1)
+    expect(await engine.call({ to: contract })).toMatchObject({
+      returnValue: bigintToBytes(7n, 32),
+    })
+    const listed = await engine.createAccessList(request)
+    expect(listed).toMatchObject({ ok: true })
+    await engine.close()
+  })
+
+  it('PO-3: a call that reverts says so with its data, and estimates nothing', async () => {
+    const engine = await openOnDisk()
+    const request = {
+      from: alice.address,
+      to: hexBytes('bb'.repeat(20)),
+      data: hexBytes('12345678'),
+    }
+    expect(await engine.call(request)).toMatchObject({ ok: false, code: 'Reverted' })
+    expect(await engine.estimateGas(request)).toMatchObject({ ok: false, code: 'Reverted' })
+    const poor = { from: bob.address, to: alice.address, valueWei: 1n }
+    expect(await engine.call(poor)).toMatchObject({ ok: false, code: 'InsufficientFunds' })
+    await engine.close()
+  })
+
+  it('recovers big batches in its pool, and answers undefined for what is none', async () => {
+    const engine = await openOnDisk()
+    const raws = Array.from({ length: 40 }, (_, nonce) => signed(alice, { nonce, to: bob.address }))
+    raws[7] = Uint8Array.of(1, 2, 3)
+    const senders = await engine.recoverSenders(raws)
+    expect(senders.map((sender) => sender && toHex(sender))).toEqual(
+      raws.map((_, index) => (index === 7 ? undefined : toHex(alice.address))),
+    )
+    await engine.close()
+  })
+})
