@@ -252,7 +252,6 @@ export type RowsError = {
 export function applyRows(genesis: Ledger, rows: Iterable<LedgerChange>): Ledger | RowsError {
   const draft = new LedgerDraft(genesis)
   let state: StateRow | undefined
-  const credits: CreditMark[] = []
   for (const { set, key, value } of rows) {
     const name = SET_NAMES[set]
     const row = name === undefined ? undefined : decodeRow(name, value)
@@ -264,10 +263,6 @@ export function applyRows(genesis: Ledger, rows: Iterable<LedgerChange>): Ledger
       continue
     }
     draft.put(name, Uint8Array.from(key), row as SetRows[typeof name])
-    if (name === 'outputs') {
-      const output = row as SetRows['outputs']
-      if (output.kind === OUTPUT_KIND.credit) credits.push(output)
-    }
   }
   if (state === undefined) return { ...draft.finish(), changes: new Map() }
   for (const name of [...TOTALS, ...COUNTS]) {
@@ -279,6 +274,9 @@ export function applyRows(genesis: Ledger, rows: Iterable<LedgerChange>): Ledger
     }
   }
   draft.update(state)
+  const credits = [...draft.entries('outputs')]
+    .map(([, row]) => row)
+    .filter((row) => row.kind === OUTPUT_KIND.credit)
   credits.sort((left, right) => left.timestamp - right.timestamp)
   for (const { timestamp, amountSat } of credits) draft.markCredit(timestamp, amountSat)
   return { ...draft.finish(), changes: new Map() }

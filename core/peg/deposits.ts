@@ -19,6 +19,8 @@ import { changeOutput } from './scripts.ts'
 const SYSTEM_CONTRACTS: ReadonlySet<string> = new Set([
   // Bridge
   'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb',
+  // FeeSplitter
+  'fee5fee5fee5fee5fee5fee5fee5fee5fee5fee5',
   // EIP-4788, 2935, 7002, 7251 and the address that they are called from
   '000f3df6d732807ef1319fb7b8bb8522d0beac02',
   '0000f90827f1c53a10cb7a02335b175320002935',
