@@ -26,7 +26,7 @@ export function lockDir(dir: string): DirLock {
       writeFileSync(path, `${process.pid} ${startTime(process.pid)}\n`, { flag: 'wx', mode: 0o600 })
       return { code: 'locked', release: () => rmSync(path, { force: true }) }
     } catch (error) {
-      if (!isExisting(error)) throw error
+      if (errorCode(error) !== 'EEXIST') throw error
     }
     const owner = liveOwner(path)
     if (owner !== undefined) return { code: 'inUse', pid: owner }
@@ -39,10 +39,6 @@ export function syncDir(dir: string): void {
   const handle = openSync(dir, 'r')
   fsyncSync(handle)
   closeSync(handle)
-}
-
-function isExisting(error: unknown): boolean {
-  return error instanceof Object && 'code' in error && error.code === 'EEXIST'
 }
 
 function liveOwner(path: string): number | undefined {
@@ -65,8 +61,12 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return error instanceof Object && 'code' in error && error.code === 'EPERM'
+    return errorCode(error) === 'EPERM'
   }
+}
+
+function errorCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
 }
 
 /** When a process started, in the kernel's ticks; empty where the system does not say. */

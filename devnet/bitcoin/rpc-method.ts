@@ -8,6 +8,7 @@ import { MAX_MONEY_SAT } from './transaction.ts'
 export const RPC = {
   INVALID_REQUEST: -32600,
   METHOD_NOT_FOUND: -32601,
+  INTERNAL_ERROR: -32603,
   PARSE_ERROR: -32700,
   MISC_ERROR: -1,
   TYPE_ERROR: -3,

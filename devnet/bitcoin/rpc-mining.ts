@@ -47,7 +47,13 @@ export const miningMethods: Readonly<Record<string, Method>> = {
         return fault(RPC.INVALID_PARAMETER, `at most ${MAX_BLOCKS_PER_CALL} blocks in one call`)
       }
       const hashes: string[] = []
-      while (hashes.length < nblocks) hashes.push(regtest.mine(script).header.hash)
+      while (hashes.length < nblocks) {
+        const mined = regtest.mine(script)
+        if ('reason' in mined) {
+          return fault(RPC.INTERNAL_ERROR, `ProcessNewBlock, block not accepted: ${mined.reason}`)
+        }
+        hashes.push(mined.block.header.hash)
+      }
       return answer(hashes)
     },
   ),

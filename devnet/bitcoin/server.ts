@@ -22,6 +22,10 @@ export function createRpcServer(
   log: (line: string) => void,
 ): Server {
   const server = createServer((request, response) => {
+    response.on('finish', () => {
+      // Once the server is closing, a kept connection would only delay its end.
+      if (!server.listening) request.socket.end()
+    })
     serve(request, response, context, credentials).catch((error: unknown) => {
       log(`bug: ${error instanceof Error ? error.stack : String(error)}`)
       if (!response.headersSent) reply(response, 500, '')

@@ -48,9 +48,9 @@ const MAX_SOCKETS = 8
 const MAX_MESSAGE_CHARS = 1_000
 
 const envelope = z.object({
-  result: z.unknown(),
+  result: z.unknown().optional(),
   error: z.object({ code: z.number().int(), message: z.string() }).nullish(),
-  id: z.unknown(),
+  id: z.unknown().optional(),
 })
 
 export const failure = (
