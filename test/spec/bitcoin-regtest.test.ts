@@ -157,7 +157,7 @@ specified('Bitcoin Core script vectors', () => {
       if (verdict === 'OK') expect(fault).toBeUndefined()
       else expect(fault?.message).toMatch(texts[verdict] ?? verdict)
     }
-    expect(spends.length).toBeGreaterThan(8)
+    expect(spends).toHaveLength(8)
   })
 })
 
