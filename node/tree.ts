@@ -2,13 +2,14 @@
  * The node's supervision tree: seven actors under one root, built from ports alone. The program gives real ports, the simulator
  * simulated ones; nothing below this file knows which.
  */
-import { bridgeActor, type BitcoinPort } from '../actors/bridge/index.ts'
+import { type BitcoinPort, bridgeActor } from '../actors/bridge/index.ts'
 import { chainActor, type SignGuard, type ValidatorKey } from '../actors/chain/index.ts'
-import { engineActor, type EnginePort } from '../actors/engine/index.ts'
-import { networkActor, type NetworkPort } from '../actors/network/index.ts'
+import { type EnginePort, engineActor } from '../actors/engine/index.ts'
+import { type NetworkPort, networkActor } from '../actors/network/index.ts'
 import { type ChainStore, storageActor } from '../actors/storage/index.ts'
 import { STREAM_ROWS, type StreamPort, streamActor } from '../actors/stream/index.ts'
 import { syncActor } from '../actors/sync/index.ts'
+import { blockHash } from '../core/block/index.ts'
 import { genesisHead } from '../core/chain/index.ts'
 import { type Genesis, VALID } from '../core/params/index.ts'
 import {
@@ -110,9 +111,11 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
     },
   })
   const sync = syncActor({
-    genesisHash: genesis.hash,
-    verifyCommitted: ({ block, certificate }) =>
-      verifyCertificate(blsSuite, genesis.hash, 'commit', genesis.validators, certificate),
+    verifyCommitted: (_previous, { block, certificate }) =>
+      certificate.height === block.header.height &&
+      equalBytes(certificate.blockHash, blockHash(block.header))
+        ? verifyCertificate(blsSuite, genesis.hash, 'commit', genesis.validators, certificate)
+        : { kind: 'invalid', code: 'CertificateOfAnotherBlock' },
   })
   const system = createSystem({
     ports: kernel,
@@ -159,7 +162,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
         },
         { dependsOn: ['storage'] },
       ),
-      childSpec(sync, {}, { dependsOn: ['storage'] }),
+      childSpec(sync, { metrics: kernel.metrics }, { dependsOn: ['storage'] }),
       childSpec(network, { network: ports.network, metrics: kernel.metrics }),
       childSpec(
         streamActor({

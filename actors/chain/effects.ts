@@ -20,7 +20,7 @@ import {
 } from '../../core/chain/index.ts'
 import { ledgerChanges } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
-import { decideGuard, signRecord } from '../../core/pbft/index.ts'
+import { signRecord } from '../../core/pbft/index.ts'
 import type { PegQueue } from '../../core/peg/index.ts'
 import type {
   BatchStored,
@@ -241,12 +241,11 @@ async function sign(
     payload: { refused: record, code },
   })
   if (validator === undefined) return refused('NotAValidator')
-  const decision = decideGuard(guard.view(), record)
+  const decision = await guard.append(record)
   if (typeof decision === 'object') {
     run.log('warn', 'the sign guard refuses', { code: decision.refuse, kind: record.kind })
     return refused(decision.refuse)
   }
-  if (decision === 'sign') await guard.append(record)
   const signer = {
     publicKey: validator.blsKey,
     sign: (message: Uint8Array) => validator.sign(message),
@@ -263,7 +262,7 @@ async function commit(
   run: ChainRun,
   guard: SignGuard,
 ): Promise<BlockStored> {
-  const { parent, committed, head } = effect
+  const { committed, head } = effect
   const write: BlockWrite = {
     committed,
     hash: head.hash,

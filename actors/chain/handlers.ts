@@ -91,7 +91,6 @@ export type ChainEffect =
   | { readonly kind: 'sign'; readonly record: GuardRecord }
   | {
       readonly kind: 'commit'
-      readonly parent: ChainHead
       readonly committed: CommittedBlock
       readonly head: ChainHead
     }
@@ -367,7 +366,7 @@ function perform(
       const committed: CommittedBlock = { block, certificate }
       return {
         context: { ...context, storing: true },
-        effects: [{ kind: 'commit', parent: head, committed, head: candidate.head }],
+        effects: [{ kind: 'commit', committed, head: candidate.head }],
       }
     }
     case 'fetchBlock': {

@@ -2,7 +2,7 @@
 import type { QuorumCertificate } from '../../core/block/index.ts'
 import type { ChainHead } from '../../core/chain/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import type { GuardRecord, GuardView } from '../../core/pbft/index.ts'
+import type { GuardDecision, GuardRecord, GuardView } from '../../core/pbft/index.ts'
 
 /** The key that this node proposes and votes with. Signs only what the sign guard recorded. */
 export interface ValidatorKey {
@@ -14,8 +14,8 @@ export interface ValidatorKey {
 /** The durable record of everything that was signed (protocol §2.8). One process holds it open. */
 export interface SignGuard {
   view(): GuardView
-  /** Resolves after the record was synced to disk. */
-  append(record: GuardRecord): Promise<void>
+  /** Resolves once the record is durable, or stands there already; on a refusal nothing is written. */
+  append(record: GuardRecord): Promise<GuardDecision>
   /** Drops what is of no use once `height` is committed. */
   compact(height: number): Promise<void>
   close(): Promise<void>
