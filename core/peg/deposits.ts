@@ -11,7 +11,14 @@ import {
   opReturnScript,
   txid,
 } from '../bitcoin/index.ts'
-import { PEG_IN_KINDS, type PegInKind, REFUND_REASONS, type RefundReason } from '../block/index.ts'
+import {
+  PEG_IN_KINDS,
+  type PegInClaim,
+  type PegInKind,
+  REFUND_REASONS,
+  type RefundReason,
+  type TransactionProof,
+} from '../block/index.ts'
 import type { Genesis, Params } from '../params/index.ts'
 import { changeOutput } from './scripts.ts'
 
@@ -154,4 +161,9 @@ export function claimFields(deposit: Deposit) {
     kind: PEG_IN_KINDS.indexOf(kind),
     reason: REFUND_REASONS.indexOf(reason),
   }
+}
+
+/** What the members are asked to approve: a deposit with its proof. */
+export function claimOfDeposit(deposit: Deposit, proof: TransactionProof): PegInClaim {
+  return { ...claimFields(deposit), proof }
 }
