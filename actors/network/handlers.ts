@@ -236,9 +236,10 @@ function frameReceived(
     if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
     if (verdict.kind === 'unknown') return outcome(spent, ...settle(frame, 'ignore'))
   }
-  const next = { ...remember(spent, message, bytes), recent: noted(spent.recent, hash, nowMs) }
+  // A stale one is not remembered: by gossip it is looked at again, and ignored.
+  const recent = stale ? spent.recent : noted(spent.recent, hash, nowMs)
   return outcome(
-    next,
+    { ...remember(spent, message, bytes), recent },
     ...settle(frame, 'accept'),
     tell('chain', { type: 'chain.ConsensusMessageReceived', payload: { message, peer } }),
   )
