@@ -14,7 +14,7 @@ import {
   buildProof,
   COINBASE_MATURITY,
   changeOutput,
-  claimFields,
+  claimOfDeposit,
   classifyDeposit,
   type Deposit,
   federationOutput,
@@ -127,7 +127,7 @@ function claimFault(
   if (!proof.ok) return 'TransactionUnusable'
   const deposit = ownDeposit(genesis, claim, proof.value.transaction)
   if (typeof deposit === 'string') return deposit
-  const ours: PegInClaim = { ...claimFields(deposit), proof: proof.value }
+  const ours: PegInClaim = claimOfDeposit(deposit, proof.value)
   if (claim.amountSat !== ours.amountSat) return 'AmountWrong'
   if (!equalBytes(claim.evmAddress, ours.evmAddress)) return 'AddressWrong'
   if (!equalBytes(claim.refundScript, ours.refundScript)) return 'RefundScriptWrong'

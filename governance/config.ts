@@ -1,0 +1,169 @@
+/** The member's configuration: one JSON file, some of it by flag. Unknown keys and flags are errors; paths are relative to the file. */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { normalizeFingerprint } from '../node/adapters/certificates/index.ts'
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
+
+const fingerprint = z
+  .string()
+  .transform(normalizeFingerprint)
+  .refine((text) => /^[0-9a-f]{64}$/.test(text), 'expected a SHA-256 fingerprint')
+
+const configSchema = z.strictObject({
+  /** Stands in log lines. */
+  name: z.string().min(1).max(64).default('member'),
+  genesisFile: z.string(),
+  /** Journal and state; one process at a time. */
+  dataDir: z.string(),
+  /** Encrypted key file with the secrets `bls` and `schnorr`. */
+  keyFile: z.string(),
+  passwordFile: z.string(),
+  /** This member's own Bitcoin: `http://user:password@host:port`. */
+  bitcoinUrl: z.url({ protocol: /^http$/ }),
+  tls: z.strictObject({
+    /** Authority of the nodes' certificates. */
+    authorityFile: z.string(),
+    certificateFile: z.string(),
+    privateKeyFile: z.string(),
+  }),
+  /** Every federation node. */
+  nodes: z
+    .array(
+      z.strictObject({
+        /** Common name of its certificate. */
+        name: z.string().min(1).max(64),
+        /** `host:port`. */
+        endpoint: z.string().regex(/^.+:\d{1,5}$/, 'expected host:port'),
+        /** SHA-256 of its certificate, to pin it. */
+        fingerprint: fingerprint.optional(),
+      }),
+    )
+    .min(1)
+    .max(1024),
+  policy: z
+    .strictObject({
+      /** Own bound on confirmations of a deposit; below the chain's N it has no effect. */
+      confirmations: z.number().int().min(1).max(10_000).default(1),
+      /** Most that batches begun within 24 h may pay. */
+      dailyLimitSat: z.number().int().min(1).optional(),
+      /** Sign nothing. */
+      hold: z.boolean().default(false),
+    })
+    .default({ confirmations: 1, hold: false }),
+  /** /live, /ready and /metrics; absent: none. */
+  status: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: z.number().int().min(0).max(65_535),
+    })
+    .optional(),
+  log: z
+    .strictObject({
+      level: z.enum(LEVELS).default('info'),
+      format: z.enum(['json', 'text']).default('json'),
+    })
+    .default({ level: 'info', format: 'json' }),
+})
+
+export type MemberConfig = z.output<typeof configSchema>
+/** As it stands in the file. */
+export type MemberConfigFile = z.input<typeof configSchema>
+
+export interface ConfigFault {
+  readonly code: 'ConfigInvalid'
+  readonly message: string
+}
+
+export const USAGE = `usage: millrace governance --config FILE [options]
+
+  --config FILE       configuration of this member (JSON)
+  --data-dir DIR      journal and state, instead of the file's dataDir
+  --bitcoin URL       this member's own Bitcoin, instead of the file's bitcoinUrl
+  --log-level LEVEL   trace, debug, info, warn or error
+  --log-format FORMAT json or text
+  --status PORT       serve /live, /ready and /metrics on 127.0.0.1
+  --help              this text
+`
+
+const FLAGS = {
+  config: { type: 'string' },
+  'data-dir': { type: 'string' },
+  bitcoin: { type: 'string' },
+  'log-level': { type: 'string' },
+  'log-format': { type: 'string' },
+  status: { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+/** The configuration that the arguments name, `help`, or what is wrong in one line. */
+export function readConfig(args: readonly string[]): MemberConfig | ConfigFault | 'help' {
+  let flags: { readonly [name: string]: string | boolean | undefined }
+  try {
+    flags = parseArgs({ args: [...args], options: FLAGS, strict: true }).values
+  } catch (error) {
+    return fault((error as Error).message)
+  }
+  if (flags['help'] === true) return 'help'
+  const path = flags['config']
+  if (typeof path !== 'string') return fault('--config FILE is missing')
+  let file: unknown
+  try {
+    file = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    return fault(`${path}: ${(error as Error).message}`)
+  }
+  return parseConfig(withFlags(file, flags), dirname(resolve(path)), path)
+}
+
+function fault(message: string): ConfigFault {
+  return { code: 'ConfigInvalid', message: message.split('\n', 1)[0] ?? '' }
+}
+
+function withFlags(
+  file: unknown,
+  flags: { readonly [name: string]: string | boolean | undefined },
+): unknown {
+  if (typeof file !== 'object' || file === null) return file
+  const given = file as Record<string, unknown>
+  const log = { ...(given['log'] as object | undefined) } as Record<string, unknown>
+  if (flags['log-level'] !== undefined) log['level'] = flags['log-level']
+  if (flags['log-format'] !== undefined) log['format'] = flags['log-format']
+  const dataDir = flags['data-dir']
+  return {
+    ...given,
+    ...(typeof dataDir === 'string' && { dataDir: resolve(dataDir) }),
+    ...(flags['bitcoin'] !== undefined && { bitcoinUrl: flags['bitcoin'] }),
+    ...(flags['status'] !== undefined && { status: { port: Number(flags['status']) } }),
+    ...(Object.keys(log).length > 0 && { log }),
+  }
+}
+
+/** Checks a configuration; `directory` is what its paths are relative to. */
+export function parseConfig(
+  value: unknown,
+  directory: string,
+  source = 'configuration',
+): MemberConfig | ConfigFault {
+  const parsed = configSchema.safeParse(value)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    return fault(`${source}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`)
+  }
+  const config = parsed.data
+  const at = (path: string) => resolve(directory, path)
+  return {
+    ...config,
+    genesisFile: at(config.genesisFile),
+    dataDir: at(config.dataDir),
+    keyFile: at(config.keyFile),
+    passwordFile: at(config.passwordFile),
+    tls: {
+      authorityFile: at(config.tls.authorityFile),
+      certificateFile: at(config.tls.certificateFile),
+      privateKeyFile: at(config.tls.privateKeyFile),
+    },
+  }
+}

@@ -1,0 +1,47 @@
+/** What this member's own Bitcoin shows of a deposit; works on a pruned node without txindex. Never rejects. */
+import type { DepositSight } from '../bridge/index.ts'
+import { fromDisplayHash, toDisplayHash } from '../crypto/index.ts'
+import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
+import type { OwnBitcoin } from './port.ts'
+
+type Client = Pick<BitcoinRpc, 'getBlock' | 'getRawTransaction'>
+
+export function createOwnBitcoin(rpc: Client): OwnBitcoin {
+  return { sight: (blockHash, txid) => sight(rpc, blockHash, txid) }
+}
+
+async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight> {
+  const hash = toDisplayHash(blockHash)
+  const block = await rpc.getBlock(hash)
+  if (!block.ok) {
+    const isUnknown = block.error.rpcCode === BITCOIN_RPC_CODE.notFound
+    return { kind: 'unknown', code: isUnknown ? 'BitcoinBlockUnknown' : block.error.code }
+  }
+  const { confirmations, txids } = block.value
+  if (confirmations < 1) return { kind: 'unknown', code: 'BitcoinBlockNotOnBestChain' }
+  const index = txids.indexOf(toDisplayHash(txid))
+  const first = txids[0]
+  if (index < 0 || first === undefined) {
+    const empty = new Uint8Array(0)
+    return {
+      kind: 'seen',
+      confirmations,
+      txids: [],
+      index: -1,
+      transaction: empty,
+      coinbase: empty,
+    }
+  }
+  const transaction = await rpc.getRawTransaction(toDisplayHash(txid), hash)
+  if (!transaction.ok) return { kind: 'unknown', code: transaction.error.code }
+  const coinbase = await rpc.getRawTransaction(first, hash)
+  if (!coinbase.ok) return { kind: 'unknown', code: coinbase.error.code }
+  return {
+    kind: 'seen',
+    confirmations,
+    txids: txids.map(fromDisplayHash),
+    index,
+    transaction: transaction.value.raw,
+    coinbase: coinbase.value.raw,
+  }
+}
