@@ -1,0 +1,62 @@
+/** The commands of Millrace. Each is a program of its own room; only what is asked for is loaded. */
+
+const USAGE = `millrace: a federated Bitcoin sidechain node
+
+usage: millrace COMMAND [options]
+
+  dev          a whole development federation with its Bitcoin, and one round trip of a coin
+  node         a federation node
+  governance   a governance node, which holds one key of the federation
+  bitcoin      the development Bitcoin (regtest) alone
+  faucet       more coins for an address of the running development federation
+
+millrace COMMAND --help tells more of each.
+`
+
+/** Exit codes: 0 ok, 1 error, 2 usage, 3 configuration, 4 data damaged or in use, 5 unreachable, 70 bug. */
+const EXIT_USAGE = 2
+/** How long a program whose parent is gone may take to stop. */
+const ORPHAN_MS = 8_000
+
+type Program = (args: readonly string[]) => Promise<number>
+
+const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
+  dev: async () => (await import('../devnet/launcher/index.ts')).main,
+  faucet: async () => (await import('../devnet/launcher/index.ts')).faucet,
+  node: async () => (await import('../node/cli.ts')).main,
+  governance: async () => (await import('../governance/index.ts')).main,
+  bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
+}
+
+export async function run(args: readonly string[]): Promise<void> {
+  const [command, ...rest] = args
+  if (command === undefined || command === 'help' || command === '--help') {
+    process.stdout.write(USAGE)
+    return exit(command === undefined ? EXIT_USAGE : 0)
+  }
+  const load = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
+  if (load === undefined) {
+    const known = Object.keys(COMMANDS).join(', ')
+    process.stderr.write(`millrace: unknown command ${command}; there are ${known}\n`)
+    return exit(EXIT_USAGE)
+  }
+  if (process.env['MILLRACE_PARENT'] === 'stdin') endWithParent()
+  const program = await load()
+  exit(await program(rest))
+}
+
+/** A launcher keeps our standard input open; when it closes, the launcher is gone, and so shall we be. */
+function endWithParent(): void {
+  const orphaned = () => {
+    process.kill(process.pid, 'SIGTERM')
+    setTimeout(() => process.exit(1), ORPHAN_MS).unref()
+  }
+  process.stdin.once('end', orphaned)
+  process.stdin.once('error', orphaned)
+  process.stdin.resume()
+}
+
+/** Ends the process even where a library keeps a handle open; what was written goes out first. */
+function exit(code: number): void {
+  process.stdout.write('', () => process.exit(code))
+}

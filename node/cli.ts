@@ -1,0 +1,33 @@
+/** `millrace node`: reads the configuration, runs the program until a signal. */
+import { readNodeOptions } from './config/index.ts'
+import { startNode } from './program.ts'
+
+/** Exit codes as operations.md has them. */
+export async function main(args: readonly string[]): Promise<number> {
+  const options = readNodeOptions(args)
+  if ('text' in options) {
+    ;(options.exitCode === 0 ? process.stdout : process.stderr).write(`${options.text}\n`)
+    return options.exitCode
+  }
+  const started = await startNode(options.program)
+  if (!started.ok) {
+    const { code, exitCode, message } = started.fault
+    process.stderr.write(`millrace node: ${code}: ${message}\n`)
+    return exitCode
+  }
+  const { node } = started
+  process.stdout.write(`${JSON.stringify({ event: 'ready', rpc: node.rpcUrl })}\n`)
+  const signalled = new Promise<undefined>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        resolve(undefined)
+        void node.stop()
+      })
+    }
+  })
+  const reason = await Promise.race([signalled, node.terminated])
+  await node.stop()
+  if (reason === undefined) return 0
+  process.stderr.write(`millrace node: stopped: ${reason}\n`)
+  return 1
+}
