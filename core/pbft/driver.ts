@@ -622,6 +622,7 @@ function presentMessages(height: HeightState): ConsensusMessage[] {
   return messages
 }
 
+/** Once per slot; a view that ends with the slot says all once more as it ends. */
 function sendAgain({ state, height, effects }: HeightDraft): void {
   const slot = nowSlot(state)
   if (height.self === undefined || height.sentInSlot >= slot) return

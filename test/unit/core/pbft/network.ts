@@ -117,8 +117,10 @@ type Task = { atMs: number; order: number; run: () => void }
 export class Network {
   nowMs: number
   readonly nodes: Node[]
+  /** Keys that evidence was found against. */
   readonly evidence = new Set<string>()
-  readonly punished = new Map<string, number>()
+  /** Positions that an honest node blames for a forged message. */
+  readonly blamed = new Set<number>()
   readonly views = new Map<number, number>()
   messages = 0
   readonly #options: NetworkOptions
@@ -313,7 +315,7 @@ export class Network {
         this.evidence.add(toHex(effect.evidence.validator))
         break
       case 'punish':
-        this.punished.set(effect.code, (this.punished.get(effect.code) ?? 0) + 1)
+        if (!this.#options.liars?.includes(node.index)) this.blamed.add(Number(effect.peer))
         break
       case 'halt':
         throw new Error(`${effect.reason} at node ${node.index}`)
