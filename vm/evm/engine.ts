@@ -58,7 +58,7 @@ export type BuildRequest = {
 
 export type UnknownParent = {
   readonly status: 'UNKNOWN'
-  readonly code: 'ParentMissing' | 'BehindHead' | 'EngineFault'
+  readonly code: 'ParentMissing' | 'BehindHead' | 'ReceiptsMissing' | 'EngineFault'
   readonly reason: string
 }
 
@@ -154,14 +154,11 @@ export class Engine {
   /** Executes a block. What fails in the interpreter itself is unknown, never invalid. */
   async execute({ payload, senders }: ExecuteRequest): Promise<ExecuteReply> {
     const known = this.#candidates.get(toHex(payload.blockHash))
-    const outcome = known?.outcome ?? this.#committedOutcome(payload)
-    if (outcome !== undefined && this.#isSameBlock(payload, known))
-      return { status: 'VALID', outcome }
-    const head = this.#store.head() as EngineHead
-    if (payload.blockNumber <= head.number) {
-      const reason = `block ${payload.blockNumber} is decided, the head is ${head.number}`
-      return { status: 'UNKNOWN', code: 'BehindHead', reason }
+    if (known !== undefined && isSamePayload(known.payload, payload)) {
+      return { status: 'VALID', outcome: known.outcome }
     }
+    const head = this.#store.head() as EngineHead
+    if (payload.blockNumber <= head.number) return this.#committed(payload)
     const base = this.#baseOf(payload.parentHash)
     if ('status' in base) return base
     try {
@@ -239,22 +236,24 @@ export class Engine {
     }
   }
 
-  #isSameBlock(payload: ExecutionPayload, known: ExecutedBlock | undefined): boolean {
-    const reference = known?.payload ?? this.#store.payloadAt(payload.blockNumber)
-    return reference !== undefined && isSamePayload(reference, payload)
-  }
-
-  #committedOutcome(payload: ExecutionPayload): BlockOutcome | undefined {
-    const hash = this.#store.hashAt(payload.blockNumber)
-    const receipts = this.#store.receiptsAt(payload.blockNumber)
-    if (hash === undefined || receipts === undefined) return undefined
-    if (!equalBytes(hash, payload.blockHash)) return undefined
-    return {
+  /** The answer for a height that is decided: the stored block's outcome, if it is this one. */
+  #committed(payload: ExecutionPayload): ExecuteReply {
+    const height = payload.blockNumber
+    const stored = this.#store.payloadAt(height)
+    if (stored === undefined || !isSamePayload(stored, payload)) {
+      return { status: 'UNKNOWN', code: 'BehindHead', reason: `block ${height} is decided` }
+    }
+    const receipts = this.#store.receiptsAt(height)
+    if (receipts?.length !== payload.transactions.length) {
+      return { status: 'UNKNOWN', code: 'ReceiptsMissing', reason: `block ${height}` }
+    }
+    const outcome = {
       ...bridgeLogs(receipts),
       gasUsed: payload.gasUsed,
       feesBurnedWei: BigInt(payload.gasUsed) * payload.baseFeePerGas,
       receiptsRoot: payload.receiptsRoot,
       transactionCount: receipts.length,
     }
+    return { status: 'VALID', outcome }
   }
 }

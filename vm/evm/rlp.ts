@@ -2,29 +2,58 @@
  * RLP (Ethereum yellow paper, appendix B). The decoder is total and strict: it refuses whatever the encoder would not
  * have written, trailing bytes and nesting beyond what any structure here needs.
  */
-import { concatBytes } from '../../crypto/index.ts'
+import { toHex } from '../../crypto/index.ts'
 
 export type RlpItem = Uint8Array | readonly RlpItem[]
 
 const MAX_DEPTH = 8
 
-function lengthPrefix(length: number, offset: number): Uint8Array {
-  if (length < 56) return Uint8Array.of(offset + length)
-  const bytes: number[] = []
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256)
-  return Uint8Array.of(offset + 55 + bytes.length, ...bytes)
+/** Bytes of the prefix of a string or list of `length` bytes. */
+function prefixSize(length: number): number {
+  if (length < 56) return 1
+  let size = 1
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) size += 1
+  return size
+}
+
+/** Writes the prefix and returns the offset after it. */
+function writePrefix(out: Uint8Array, at: number, length: number, offset: number): number {
+  if (length < 56) {
+    out[at] = offset + length
+    return at + 1
+  }
+  const size = prefixSize(length) - 1
+  out[at] = offset + 55 + size
+  let rest = length
+  for (let index = size; index > 0; index--) {
+    out[at + index] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
+  return at + 1 + size
+}
+
+function isByte(bytes: Uint8Array): boolean {
+  return bytes.length === 1 && (bytes[0] as number) < 0x80
 }
 
 export function encodeBytes(bytes: Uint8Array): Uint8Array {
-  if (bytes.length === 1 && (bytes[0] as number) < 0x80) return bytes
-  return concatBytes(lengthPrefix(bytes.length, 0x80), bytes)
+  if (isByte(bytes)) return bytes
+  const out = new Uint8Array(prefixSize(bytes.length) + bytes.length)
+  out.set(bytes, writePrefix(out, 0, bytes.length, 0x80))
+  return out
 }
 
 /** A list whose items are encoded already. */
 export function encodeList(items: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const item of items) length += item.length
-  return concatBytes(lengthPrefix(length, 0xc0), ...items)
+  const out = new Uint8Array(prefixSize(length) + length)
+  let at = writePrefix(out, 0, length, 0xc0)
+  for (const item of items) {
+    out.set(item, at)
+    at += item.length
+  }
+  return out
 }
 
 export function encodeRlp(item: RlpItem): Uint8Array {
@@ -34,6 +63,7 @@ export function encodeRlp(item: RlpItem): Uint8Array {
 /** Shortest big-endian form; zero is the empty string. */
 export function integerBytes(value: bigint | number): Uint8Array {
   if (value === 0n || value === 0) return new Uint8Array(0)
+  if (value < 256) return Uint8Array.of(Number(value))
   const hex = value.toString(16)
   return new Uint8Array(Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'))
 }
@@ -87,5 +117,9 @@ function readLength(cursor: Cursor, end: number, code: number): number | undefin
 export function decodeInteger(item: RlpItem | undefined, maxBytes: number): bigint | undefined {
   if (!(item instanceof Uint8Array) || item.length > maxBytes) return undefined
   if (item.length === 0) return 0n
-  return item[0] === 0 ? undefined : BigInt(`0x${Buffer.from(item).toString('hex')}`)
+  if (item[0] === 0) return undefined
+  if (item.length > 6) return BigInt(`0x${toHex(item)}`)
+  let value = 0
+  for (const byte of item) value = value * 256 + byte
+  return BigInt(value)
 }

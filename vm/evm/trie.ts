@@ -260,8 +260,13 @@ function prepend(prefix: string, node: Loaded): Loaded {
 
 /** Hex-prefix encoding (yellow paper, appendix C). */
 function compact(key: string, isLeaf: boolean): Uint8Array {
-  const flag = (isLeaf ? 2 : 0) + (key.length % 2)
-  return hexBytes(key.length % 2 === 0 ? `${flag}0${key}` : `${flag}${key}`)
+  const isOdd = key.length % 2
+  const out = new Uint8Array((key.length >> 1) + 1)
+  out[0] = (isLeaf ? 0x20 : 0) + (isOdd === 1 ? 0x10 + digit(key, 0) : 0)
+  for (let at = isOdd; at < key.length; at += 2) {
+    out[(at >> 1) + 1] = (digit(key, at) << 4) | digit(key, at + 1)
+  }
+  return out
 }
 
 function parseNode(bytes: Uint8Array): Loaded {

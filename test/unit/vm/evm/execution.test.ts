@@ -228,7 +228,7 @@ describe('execution, against the library with its own state and trie', () => {
         )
         await chainOf(transactions)
       }),
-      { numRuns: 20 },
+      { numRuns: 8 },
     )
   })
 })
