@@ -169,6 +169,7 @@ export class Group {
     cell.restartsMs = [...cell.restartsMs.filter((at) => nowMs - at < cell.policy.periodMs), nowMs]
     this.restartTogether(cell)
     void this.restart(cell, decision.kind === 'restart' ? decision.delayMs : 0)
+    this.startReady()
   }
 
   /** A cell is Running. */

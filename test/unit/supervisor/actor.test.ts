@@ -36,27 +36,32 @@ describe('timers', () => {
 
   it('a cancelled one is not heard of even if its message waits already', async () => {
     const seen: unknown[] = []
-    const { system, ports } = createWorld([
-      child('a', {
-        handle: (context, { type, payload }, { nowMs }) => {
-          seen.push(payload)
-          if (type === 'call') {
-            // Fires while this handler holds the thread: the message is in the mailbox before `cancel` is read.
-            return { context, effects: [later(0, 'key', note('fresh', 'timer'))] }
-          }
-          return type === 'work'
-            ? { context, effects: [cancel('key')] }
-            : { context: [...context, nowMs] }
-        },
-      }),
-    ])
+    const slow = gate()
+    const { system, ports } = createWorld(
+      [
+        child('a', {
+          init: async () => ({
+            context: [],
+            effects: [later(10, 'key', note('fresh', 'timer')), 'slow'],
+          }),
+          handle: (context, { payload }) => {
+            seen.push(payload)
+            return { context, effects: payload === 'cancel' ? [cancel('key')] : [] }
+          },
+          perform: () => slow.promise,
+        }),
+      ],
+      { limits: { maxInFlight: 1 } },
+    )
     await system.start()
-    await system.tell('a', note('call', 'set'))
+    await ports.clock.advance(20)
+    expect(system.snapshot()[0]?.depth.sync).toBe(1)
+    await system.tell('a', note('urgent', 'cancel'))
     await ports.clock.settle()
-    const advanced = ports.clock.advance(0)
-    void system.tell('a', note('work', 'cancel'))
-    await advanced
-    expect(seen).toEqual(['set', 'cancel'])
+    slow.open()
+    await ports.clock.settle()
+    expect(seen).toEqual(['cancel'])
+    expect(system.snapshot()[0]?.depth.sync).toBe(0)
   })
 
   it('a periodic one skips a beat while the last still waits, and each beat is a flow of its own', async () => {

@@ -92,6 +92,17 @@ describe('SU-6 capacity is real', () => {
     expect(takeAll(box)).toEqual(['second', 'third'])
   })
 
+  it('nobody overtakes a blocked producer of his class by an eviction', () => {
+    const box = mailbox(2)
+    box.offer(letter('peg.dropOldest', 'old'))
+    box.offer(letter('peg.blockProducer', 'first'))
+    const second = letter('peg.blockProducer', 'second')
+    expect(box.offer(second)).toBe('full')
+    box.wait({ letter: second, admitted: () => {}, refused: () => {} })
+    expect(box.offer(letter('peg.dropOldest', 'overtaker'))).toBe('dropped')
+    expect(takeAll(box)).toEqual(['old', 'first', 'second'])
+  })
+
   it('the producers that may wait are bounded', () => {
     const box = mailbox(1)
     const waiter = () => ({
@@ -166,6 +177,15 @@ describe('SU-8 never dropped once admitted', () => {
     expect(box.offer(letter('tick', 3))).toBe('coalesced')
     expect(takeAll(box)).toEqual([3, 'vote'])
     expect(box.offer(letter('tick', 4))).toBe('admitted')
+  })
+
+  it('a result, which dies with its incarnation, does not replace a tick that survives it', () => {
+    const box = mailbox(2)
+    box.offer(letter('tick', 'from outside'))
+    expect(box.supersede(letter('tick', 'result', 1))).toBe(false)
+    box.push(letter('tick', 'result', 1))
+    expect(box.supersede(letter('tick', 'newer result', 1))).toBe(true)
+    expect(takeAll(box)).toEqual(['from outside', 'newer result'])
   })
 
   it('the registry refuses a never-drop type whose overflow drops', () => {

@@ -1,6 +1,15 @@
 import { createMachine } from 'xstate'
 import { ask, every, type Fault, fail, faultError, tell } from '../../../supervisor/index.ts'
-import { child, createWorld, gate, type Note, note, noting, remembering } from './fixtures.ts'
+import {
+  child,
+  createWorld,
+  gate,
+  type Note,
+  note,
+  noting,
+  openedBy,
+  remembering,
+} from './fixtures.ts'
 
 const network = faultError('ConnectionLost', 'network', 'gone')
 const service = faultError('Busy', 'service', 'busy')
@@ -142,6 +151,20 @@ describe('the circuit breaker (SU-2)', () => {
     await ports.clock.advance(60_000)
     expect(states.slice(3)).toEqual(['halfOpen', 'closed'])
     expect(names.map(lifeOf)).toEqual(['Running', 'Running', 'Running'])
+  })
+
+  it('a restart whose delay ends while others are probed is probed as well', async () => {
+    const { system, ports, lifeOf } = createWorld([
+      child('storage', remembering([]), { policy: { backoffFirstMs: 70_000 } }),
+      down('engine', () => false, ['storage']),
+    ])
+    await system.start()
+    void system.tell('storage', note('work', service))
+    void system.tell('engine', note('work', faultError('Cascade', 'cascade', 'too much')))
+    await ports.clock.advance(62_000)
+    expect(['storage', 'engine'].map(lifeOf)).toEqual(['Restarting', 'Restarting'])
+    await ports.clock.advance(200_000)
+    expect(['storage', 'engine'].map(lifeOf)).toEqual(['Running', 'Running'])
   })
 
   it('probes what others build on first, whoever failed first', async () => {
@@ -458,6 +481,56 @@ describe('SU-5 order and dependents', () => {
     await system.tell('engine', note('work', network))
     await ports.clock.settle()
     expect(order).toEqual(['engine', 'chain'])
+  })
+
+  it('one dependent that does not come up again does not hold up those after it', async () => {
+    let broken = false
+    const { system, ports, lifeOf } = createWorld(
+      [
+        child('storage', remembering([])),
+        child(
+          'engine',
+          { init: () => (broken ? Promise.reject(service) : Promise.resolve({ context: [] })) },
+          { dependsOn: ['storage'] },
+        ),
+        child('bridge', {}, { dependsOn: ['storage'] }),
+      ],
+      { limits: { poisonAfter: 1 } },
+    )
+    await system.start()
+    broken = true
+    await system.tell('storage', note('work', network))
+    await ports.clock.settle()
+    expect(['storage', 'engine', 'bridge'].map(lifeOf)).toEqual([
+      'Running',
+      'Restarting',
+      'Running',
+    ])
+    expect(system.snapshot().map(({ restarts }) => restarts)).toEqual([1, 1, 1])
+  })
+
+  it('a dependent that comes up while its dependency is away hears of that', async () => {
+    const facts: unknown[] = []
+    const slow = gate()
+    const { system, ports } = createWorld([
+      child('a', remembering([])),
+      child(
+        'b',
+        {
+          ...remembering(facts),
+          init: openedBy(slow.promise),
+          notice: (fact) => note('fact', fact.kind === 'dependency' ? fact.up : fact.kind),
+        },
+        { dependsOn: ['a'] },
+      ),
+    ])
+    void system.start()
+    await ports.clock.settle()
+    await system.tell('a', note('work', service))
+    await ports.clock.settle()
+    slow.open()
+    await ports.clock.settle()
+    expect(facts).toEqual([false])
   })
 
   it('a dependent whose init is under way when its dependency restarts is initialised again', async () => {

@@ -172,6 +172,16 @@ describe('ask', () => {
     expect(seen).toEqual([1])
   })
 
+  it('whose request was replaced by a newer one of its type ends at once', async () => {
+    const { system, ports } = createWorld([child('a', answering)])
+    await system.start()
+    const first = system.ask('a', note('tick', 1), { timeoutMs: 1_000 })
+    const second = system.ask('a', note('tick', 2), { timeoutMs: 1_000 })
+    await ports.clock.settle()
+    expect(await first).toMatchObject({ error: { code: 'MailboxFull' } })
+    expect(await second).toEqual({ ok: true, value: note('answer', 2) })
+  })
+
   it('leaves no timer behind when it is answered', async () => {
     const { system, ports } = createWorld([child('a', answering)])
     await system.start()

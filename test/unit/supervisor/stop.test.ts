@@ -183,6 +183,33 @@ describe('SU-12 a graceful stop', () => {
     expect((await system.stop()).tookMs).toBe(0)
   })
 
+  it('stops the beats, old and new, and keeps the timers of work that is under way', async () => {
+    const seen: unknown[] = []
+    const { system, ports } = createWorld([
+      child('a', {
+        init: async () => ({
+          context: [],
+          effects: [
+            every(1_000, 'beat', note('fresh', 'beat')),
+            later(2_500, 'work', note('fresh', 'timer')),
+          ],
+        }),
+        handle: (context, { payload }) => {
+          seen.push(payload)
+          return { context, effects: [every(1_000, 'beat', note('fresh', 'beat'))] }
+        },
+        notice: ({ kind }) => note('fresh', kind),
+        busy: () => !seen.includes('timer'),
+      }),
+    ])
+    await system.start()
+    await ports.clock.advance(1_500)
+    const stopped = system.stop()
+    await ports.clock.advance(60_000)
+    expect(seen).toEqual(['beat', 'stopping', 'timer'])
+    expect((await stopped).tookMs).toBe(1_000)
+  })
+
   it('leaves no timer behind', async () => {
     const { system, ports } = createWorld([
       child('a', {
