@@ -40,11 +40,12 @@ export interface ChainChange {
   readonly connected: readonly DecodedBlock[]
 }
 
-/** What became of a block. `reason` is Core's reject reason, absent for `accepted` ones. */
-export type SubmitOutcome =
-  | { code: 'accepted'; node: BlockNode; change: ChainChange }
+/** Why a block was not taken. `reason` is Core's reject reason. */
+export type Refusal =
   | { code: 'duplicate' | 'duplicate-invalid' }
   | { code: 'rejected'; reason: string }
+
+export type SubmitOutcome = { code: 'accepted'; node: BlockNode; change: ChainChange } | Refusal
 
 /** What a block spent: for each transaction but the coinbase the coins of its inputs. */
 export type BlockUndo = readonly (readonly Coin[])[]
@@ -62,6 +63,7 @@ export class Chain {
   readonly #undo = new Map<string, BlockUndo>()
   readonly #verified = new Set<string>()
   #sequence = 0
+  #sizeBytes = 0
 
   constructor() {
     const genesis = decodeBlock(genesisBlockBytes())
@@ -76,6 +78,11 @@ export class Chain {
     const tip = this.#active.at(-1)
     if (tip === undefined) throw new Error('the chain has no genesis')
     return tip
+  }
+
+  /** Bytes of all blocks known. */
+  get sizeBytes(): number {
+    return this.#sizeBytes
   }
 
   node(hash: string): BlockNode | undefined {
@@ -119,27 +126,28 @@ export class Chain {
     this.#verified.add(wtxid)
   }
 
-  /** Takes a block in, and follows it if its branch has more work than the active one. */
-  submit(block: DecodedBlock, nowSeconds: number): SubmitOutcome {
+  /** Why a block cannot be added, or undefined: all that needs no coins is checked. Changes nothing. */
+  check(block: DecodedBlock, nowSeconds: number): Refusal | undefined {
     const known = this.node(block.header.hash)
     if (known?.status === 'invalid') return { code: 'duplicate-invalid' }
     if (known !== undefined) return { code: 'duplicate' }
-    const reason = checkBlock(block) ?? this.#checkHeader(block.header, nowSeconds)
     const parent = this.node(block.header.prevHash)
-    if (reason !== undefined || parent === undefined) {
-      return { code: 'rejected', reason: reason ?? 'prev-blk-not-found' }
-    }
-    const contextual = checkInContext(block, parent)
-    if (contextual !== undefined) return { code: 'rejected', reason: contextual }
-    const node = this.#add(block, parent)
+    const reason =
+      checkBlock(block) ??
+      this.#checkHeader(block.header, nowSeconds) ??
+      (parent && checkInContext(block, parent))
+    return reason === undefined ? undefined : { code: 'rejected', reason }
+  }
+
+  /** Adds a block that `check` passed, and follows it if its branch has more work than the active one. */
+  add(block: DecodedBlock): SubmitOutcome {
+    const node = this.#add(block, this.node(block.header.prevHash))
     if (node.chainWork <= this.tip.chainWork) {
       return { code: 'accepted', node, change: { disconnected: [], connected: [] } }
     }
     const { change, faults } = this.#follow()
-    const fault = faults.get(node.hash)
-    return fault === undefined
-      ? { code: 'accepted', node, change }
-      : { code: 'rejected', reason: fault }
+    const reason = faults.get(node.hash)
+    return reason === undefined ? { code: 'accepted', node, change } : { code: 'rejected', reason }
   }
 
   /** Whether a block on the tip would be valid, its proof of work aside. */
@@ -175,6 +183,7 @@ export class Chain {
   #add(block: DecodedBlock, parent: BlockNode | undefined): BlockNode {
     const node = createNode(block, parent, this.#sequence++)
     this.#nodes.set(node.hash, node)
+    this.#sizeBytes += node.raw.length
     return node
   }
 

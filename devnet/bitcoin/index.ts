@@ -42,7 +42,9 @@ export interface RunningRegtest {
 
 export type StartFault =
   | { readonly code: 'PortInUse'; readonly port: number }
+  | { readonly code: 'CannotListen'; readonly message: string }
   | { readonly code: 'DataDirInUse'; readonly dataDir: string; readonly pid: number }
+  | { readonly code: 'DataDirUnusable'; readonly dataDir: string; readonly message: string }
 
 export type StartResult =
   | { readonly ok: true; readonly value: RunningRegtest }
@@ -73,16 +75,17 @@ export async function startBitcoinRegtest(options: RegtestOptions): Promise<Star
   }
   const context = { regtest, startedAtSeconds: regtest.nowSeconds(), stop: () => void stop() }
   const server = createRpcServer(context, options, options.log)
-  const listening = await new Promise<boolean>((done, failed) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') done(false)
-      else failed(error)
-    })
-    server.listen(options.port, options.host, () => done(true))
+  const refused = await new Promise<NodeJS.ErrnoException | undefined>((done) => {
+    server.once('error', done)
+    server.listen(options.port, options.host, () => done(undefined))
   })
-  if (!listening) {
+  if (refused !== undefined) {
     storage.close()
-    return { ok: false, error: { code: 'PortInUse', port: options.port } }
+    const error: StartFault =
+      refused.code === 'EADDRINUSE'
+        ? { code: 'PortInUse', port: options.port }
+        : { code: 'CannotListen', message: refused.message }
+    return { ok: false, error }
   }
   const { port } = server.address() as AddressInfo
   const { tip } = regtest.chain
@@ -94,22 +97,37 @@ export async function startBitcoinRegtest(options: RegtestOptions): Promise<Star
 
 const STOP_GRACE_MS = 1_000
 
-function openStorage({ dataDir, now, log }: RegtestOptions): Storage | StartFault {
-  if (dataDir === undefined) return { regtest: new Regtest({ now, log }), close: () => {} }
+function openStorage(options: RegtestOptions): Storage | StartFault {
+  const { dataDir } = options
+  if (dataDir === undefined) return { regtest: new Regtest(options), close: () => {} }
+  try {
+    return openDataDir(options, dataDir)
+  } catch (error) {
+    const message = Error.isError(error) ? error.message : String(error)
+    return { code: 'DataDirUnusable', dataDir, message }
+  }
+}
+
+function openDataDir({ now, log }: RegtestOptions, dataDir: string): Storage | StartFault {
   const lock = lockDir(dataDir)
   if (lock.code === 'inUse') return { code: 'DataDirInUse', dataDir, pid: lock.pid }
-  const { log: blockLog, records, cutBytes } = openLog(join(dataDir, 'blocks.log'))
-  syncDir(dataDir)
-  if (cutBytes > 0) log(`cut ${cutBytes} bytes of an unfinished record from blocks.log`)
-  const regtest = new Regtest({ now, log, blockLog })
-  regtest.replay(records)
-  loadMempool(join(dataDir, 'mempool.json'), regtest)
-  const close = () => {
-    saveMempool(join(dataDir, 'mempool.json'), regtest)
-    blockLog.close()
+  try {
+    const { log: blockLog, records, cutBytes } = openLog(join(dataDir, 'blocks.log'))
+    syncDir(dataDir)
+    if (cutBytes > 0) log(`cut ${cutBytes} bytes of an unfinished record from blocks.log`)
+    const regtest = new Regtest({ now, log, blockLog })
+    regtest.replay(records)
+    loadMempool(join(dataDir, 'mempool.json'), regtest)
+    const close = () => {
+      saveMempool(join(dataDir, 'mempool.json'), regtest)
+      blockLog.close()
+      lock.release()
+    }
+    return { regtest, close }
+  } catch (error) {
     lock.release()
+    throw error
   }
-  return { regtest, close }
 }
 
 const EXIT = { ok: 0, failed: 1, usage: 64 } as const
@@ -169,6 +187,10 @@ function faultText(fault: StartFault): string {
   switch (fault.code) {
     case 'PortInUse':
       return `port ${fault.port} is in use`
+    case 'CannotListen':
+      return fault.message
+    case 'DataDirUnusable':
+      return `data directory ${fault.dataDir} cannot be used: ${fault.message}`
     case 'DataDirInUse':
       return `data directory ${fault.dataDir} is in use by process ${fault.pid}`
   }

@@ -1,7 +1,7 @@
 /**
  * The append log of a regtest's data directory: what happened to its chain, in order. A record is
- * length ‖ checksum ‖ kind ‖ body, fsynced before the call returns. A torn or corrupt tail is cut at opening:
- * what follows the first bad record was never acknowledged.
+ * length ‖ checksum ‖ kind ‖ body, fsynced before the call returns. A torn last record is cut at opening: it was never
+ * acknowledged. Damage before the end is an error.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
@@ -28,18 +28,29 @@ const KINDS = ['block', 'invalidate', 'reconsider'] as const
 const HEAD_BYTES = 8
 const MAX_RECORD_BYTES = 4_000_001
 
+/** Throws where the file cannot be read or written, or is damaged before its last record. */
 export function openLog(path: string): OpenedLog {
   const file = openSync(path, 'a+', 0o600)
   const content = readFileSync(file)
-  const { records, length } = readRecords(content)
-  if (length < content.length) {
-    ftruncateSync(file, length)
+  const { records, length, damaged } = readRecords(content)
+  if (damaged) throw new Error(`${path} is damaged at byte ${length}`)
+  let size = length
+  const cut = () => {
+    ftruncateSync(file, size)
     fsyncSync(file)
   }
+  if (length < content.length) cut()
   const log: BlockLog = {
     append: (record) => {
-      writeAll(file, encodeRecord(record))
-      fsyncSync(file)
+      const bytes = encodeRecord(record)
+      try {
+        writeAll(file, bytes)
+        fsyncSync(file)
+        size += bytes.length
+      } catch (error) {
+        cut()
+        throw error
+      }
     },
     close: () => closeSync(file),
   }
@@ -55,8 +66,12 @@ export function encodeRecord({ kind, body }: LogRecord): Uint8Array {
   return record
 }
 
-/** The whole records at the front of a log's content, and how many bytes they take. */
-export function readRecords(content: Uint8Array): { records: LogRecord[]; length: number } {
+/** The whole records at the front of a log's content and their bytes; damaged: more follows a bad record. */
+export function readRecords(content: Uint8Array): {
+  records: LogRecord[]
+  length: number
+  damaged: boolean
+} {
   const buffer = Buffer.from(content.buffer, content.byteOffset, content.byteLength)
   const records: LogRecord[] = []
   let at = 0
@@ -64,12 +79,15 @@ export function readRecords(content: Uint8Array): { records: LogRecord[]; length
     const length = buffer.readUInt32LE(at)
     const payload = buffer.subarray(at + HEAD_BYTES, at + HEAD_BYTES + length)
     const kind = KINDS[payload[0] ?? KINDS.length]
-    if (length > MAX_RECORD_BYTES || payload.length !== length || kind === undefined) break
-    if (!checksum(payload).equals(buffer.subarray(at + 4, at + HEAD_BYTES))) break
+    const whole = length <= MAX_RECORD_BYTES && payload.length === length
+    const sound = kind !== undefined && checksum(payload).equals(buffer.subarray(at + 4, at + 8))
+    if (!whole || !sound) {
+      return { records, length: at, damaged: whole && at + HEAD_BYTES + length < buffer.length }
+    }
     records.push({ kind, body: Uint8Array.from(payload.subarray(1)) })
     at += HEAD_BYTES + length
   }
-  return { records, length: at }
+  return { records, length: at, damaged: false }
 }
 
 function checksum(bytes: Uint8Array): Buffer {

@@ -1,6 +1,6 @@
 /**
- * One regtest: its chain, its mempool and its log, moved together. Every block and verdict is durable before
- * the call that brought it returns.
+ * One regtest: its chain, its mempool and its log, moved together. Every block and verdict is durable before it
+ * takes effect, so that a failed write changes nothing and a crash loses nothing that was answered.
  */
 import type { DecodedBlock } from './block.ts'
 import { decodeBlock } from './block.ts'
@@ -45,9 +45,11 @@ export class Regtest {
     for (const { kind, body } of records) {
       if (kind === 'block') {
         const block = decodeBlock(body)
-        const outcome = block && this.chain.submit(block, Number.MAX_SAFE_INTEGER)
-        if (outcome?.code === 'accepted') continue
-        throw new Error('the block log holds a block that is not valid')
+        if (block === undefined || this.chain.check(block, Number.MAX_SAFE_INTEGER) !== undefined) {
+          throw new Error('the block log holds a block that is not valid')
+        }
+        this.chain.add(block)
+        continue
       }
       const node = this.chain.node(displayHash(body))
       if (node === undefined) throw new Error('the block log names a block that it does not hold')
@@ -57,13 +59,17 @@ export class Regtest {
   }
 
   submitBlock(block: DecodedBlock): SubmitOutcome {
-    const outcome = this.chain.submit(block, this.nowSeconds())
-    if (outcome.code === 'accepted') {
-      this.#ports.blockLog?.append({ kind: 'block', body: block.raw })
-      this.#follow(outcome.change)
-    } else if (outcome.code === 'rejected') {
+    const outcome = this.chain.check(block, this.nowSeconds()) ?? this.#addBlock(block)
+    if (outcome.code === 'rejected') {
       this.#ports.log(`refused block ${block.header.hash}: ${outcome.reason}`)
     }
+    return outcome
+  }
+
+  #addBlock(block: DecodedBlock): SubmitOutcome {
+    this.#ports.blockLog?.append({ kind: 'block', body: block.raw })
+    const outcome = this.chain.add(block)
+    if (outcome.code === 'accepted') this.#follow(outcome.change)
     return outcome
   }
 
@@ -89,15 +95,13 @@ export class Regtest {
   }
 
   invalidate(node: BlockNode): void {
-    const change = this.chain.invalidate(node)
     this.#ports.blockLog?.append({ kind: 'invalidate', body: internalHash(node.hash) })
-    this.#follow(change)
+    this.#follow(this.chain.invalidate(node))
   }
 
   reconsider(node: BlockNode): void {
-    const change = this.chain.reconsider(node)
     this.#ports.blockLog?.append({ kind: 'reconsider', body: internalHash(node.hash) })
-    this.#follow(change)
+    this.#follow(this.chain.reconsider(node))
   }
 
   #follow({ disconnected, connected }: ChainChange): void {

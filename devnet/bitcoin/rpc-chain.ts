@@ -35,12 +35,6 @@ function findBlock(chain: Chain, blockhash: string): BlockNode | RpcFault {
   return chain.node(blockhash) ?? fault(RPC.INVALID_ADDRESS_OR_KEY, 'Block not found')
 }
 
-function sizeOnDisk(chain: Chain): number {
-  let size = 0
-  for (const node of chain.nodes()) size += node.raw.length + 8
-  return size
-}
-
 export const chainMethods: Readonly<Record<string, Method>> = {
   getblockchaininfo: method({}, ({ regtest }) => {
     const { chain } = regtest
@@ -56,7 +50,7 @@ export const chainMethods: Readonly<Record<string, Method>> = {
       verificationprogress: 1,
       initialblockdownload: tip.header.time < regtest.nowSeconds() - MAX_TIP_AGE_SECONDS,
       chainwork: chainWorkText(tip),
-      size_on_disk: sizeOnDisk(chain),
+      size_on_disk: chain.sizeBytes,
       pruned: false,
       warnings: '',
     })

@@ -6,6 +6,7 @@ import {
   answer,
   btc,
   fault,
+  integer,
   isFault,
   type Method,
   method,
@@ -56,7 +57,7 @@ const controlMethods: Readonly<Record<string, Method>> = {
     return answer([command, ...found.params].join(' '))
   }),
 
-  stop: method({ wait: optional(text, undefined) }, ({ stop }) => {
+  stop: method({ wait: optional(integer, undefined) }, ({ stop }) => {
     stop()
     return answer('Millrace Bitcoin regtest stopping')
   }),

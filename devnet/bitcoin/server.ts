@@ -11,6 +11,9 @@ const HEADERS_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 30_000
 const MAX_CONNECTIONS = 256
 
+const INTERNAL_ERROR =
+  '{"result":null,"error":{"code":-32603,"message":"Internal error"},"id":null}\n'
+
 export interface Credentials {
   readonly user: string
   readonly password: string
@@ -28,7 +31,7 @@ export function createRpcServer(
     })
     serve(request, response, context, credentials).catch((error: unknown) => {
       log(`bug: ${error instanceof Error ? error.stack : String(error)}`)
-      if (!response.headersSent) reply(response, 500, '')
+      if (!response.headersSent) reply(response, 500, INTERNAL_ERROR)
       else response.destroy()
     })
   })

@@ -1,6 +1,8 @@
 import { decodeBlock } from '../../../../devnet/bitcoin/block.ts'
 import { Chain } from '../../../../devnet/bitcoin/chain.ts'
 import { subsidySat } from '../../../../devnet/bitcoin/chain-params.ts'
+import type { LogRecord } from '../../../../devnet/bitcoin/log.ts'
+import { Regtest } from '../../../../devnet/bitcoin/regtest.ts'
 import { outpoint } from '../../../../devnet/bitcoin/transaction.ts'
 import {
   ALICE,
@@ -192,6 +194,29 @@ describe('regtest chain', () => {
     const better = blockOn(fixture, [], { ...above, rewardSat: 2n })
     expect(reasonOf(fixture, better)).toBe('accepted')
     expect(chain.tip.hash).toBe(better.header.hash)
+  })
+
+  it('takes no effect when the log cannot be written', () => {
+    const records: string[] = []
+    let full = false
+    const blockLog = {
+      append: ({ kind }: LogRecord) => {
+        if (full) throw new Error('no space left')
+        records.push(kind)
+      },
+      close: () => {},
+    }
+    const regtest = new Regtest({ now: () => 1_800_000_000_000, log: () => {}, blockLog })
+    regtest.mine(ALICE_SCRIPT)
+    const { tip } = regtest.chain
+    full = true
+    expect(() => regtest.mine(ALICE_SCRIPT)).toThrow('no space left')
+    expect(() => regtest.invalidate(tip)).toThrow('no space left')
+    expect(regtest.chain.tip).toBe(tip)
+    full = false
+    regtest.mine(ALICE_SCRIPT)
+    expect(regtest.chain.tip.parent).toBe(tip)
+    expect(records).toEqual(['block', 'block'])
   })
 
   it('decodes no block that is cut short, padded or random', () => {

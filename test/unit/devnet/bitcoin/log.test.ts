@@ -62,15 +62,21 @@ describe('block log', () => {
     }
   })
 
-  it('keeps no record with a flipped bit, nor what follows it', () => {
+  it('keeps no record with a flipped bit, and calls one before the last damage', () => {
     const whole = RECORDS.map(encodeRecord)
     const content = concat(...whole)
     const first = whole[0]!.length
+    const last = content.length - whole.at(-1)!.length
     for (let at = 0; at < content.length; at++) {
-      const damaged = content.with(at, content[at]! ^ 0x10)
-      const { records } = readRecords(damaged)
+      const flipped = content.with(at, content[at]! ^ 0x10)
+      const { records, damaged } = readRecords(flipped)
       expect(records.length).toBeLessThan(RECORDS.length)
       if (at >= first) expect(records[0]).toEqual(RECORDS[0])
+      if (at >= last) expect(damaged).toBe(false)
     }
+    const path = join(dir, 'log')
+    writeFileSync(path, content.with(first - 1, 9))
+    expect(() => openLog(path)).toThrow(/is damaged at byte 0$/)
+    expect(readFileSync(path).length).toBe(content.length)
   })
 })

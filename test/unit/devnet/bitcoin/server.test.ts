@@ -1,5 +1,12 @@
 import { spawn } from 'node:child_process'
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -215,6 +222,23 @@ describe('regtest data directory', () => {
     const third = await start({ dataDir: dir })
     expect(await call(third, 'getbestblockhash')).toBe(hashes[109])
     await third.stop()
+  })
+
+  it('is refused when it is damaged or no directory, and left as it is', async () => {
+    const first = await start({ dataDir: dir })
+    await call(first, 'generatetoaddress', 3, addressOf(ALICE_SCRIPT))
+    await first.stop()
+    const path = join(dir, 'blocks.log')
+    const content = readFileSync(path)
+    writeFileSync(path, content.fill(1, 100, 101))
+    for (const dataDir of [dir, path]) {
+      expect(await startBitcoinRegtest(options({ dataDir }))).toMatchObject({
+        ok: false,
+        error: { code: 'DataDirUnusable' },
+      })
+    }
+    expect(readFileSync(path)).toEqual(content)
+    expect(existsSync(join(dir, 'lock'))).toBe(false)
   })
 
   it('belongs to one process, and to the next once that one was killed', async () => {
