@@ -99,8 +99,13 @@ export function blockOf(fields: {
   return { header, body: EMPTY_BODY, signature: fakeSign(header.author, message) }
 }
 
-export function hashOf(block: Block): Uint8Array {
-  return blockHash(block.header)
+const hashes = new WeakMap<BlockHeader, Uint8Array>()
+
+/** The block's hash, remembered: a simulation asks for it at every turn. */
+export function hashOf({ header }: Block): Uint8Array {
+  const hash = hashes.get(header) ?? blockHash(header)
+  hashes.set(header, hash)
+  return hash
 }
 
 export function voteBy(

@@ -3,13 +3,7 @@
  * crashes and restarts from the guard, and liars. Checked as it runs: no two blocks committed at one height, nothing
  * conflicting signed by an honest validator over all its lives.
  */
-import {
-  type Block,
-  type ConsensusMessage,
-  encodeConsensusMessage,
-  type QuorumCertificate,
-  VOTE_PHASES,
-} from '../../../../core/block/index.ts'
+import type { Block, ConsensusMessage, QuorumCertificate } from '../../../../core/block/index.ts'
 import { VALID, type Validator } from '../../../../core/params/index.ts'
 import {
   createDriver,
@@ -27,7 +21,7 @@ import {
   step,
   viewStart,
 } from '../../../../core/pbft/index.ts'
-import { sha256, toHex } from '../../../../crypto/index.ts'
+import { equalBytes, sha256, toHex } from '../../../../crypto/index.ts'
 import {
   blockOf,
   fakeSuite,
@@ -357,7 +351,8 @@ export class Network {
   /** 2.8: over all lives, one message per (h, v, phase), one own block per slot. */
   #noteSigned(node: Node, record: GuardRecord, message: ConsensusMessage): void {
     if (record.kind === 'viewChange') return
-    this.#once(`${node.index} ${record.kind} ${record.height} ${record.view}`, encodeHex(message))
+    const content = message.kind === 'committedBlock' ? '' : toHex(message.value.signature)
+    this.#once(`${node.index} ${record.kind} ${record.height} ${record.view}`, content)
     if (record.kind === 'propose' && record.fresh) {
       this.#once(`${node.index} slot ${record.slot}`, toHex(record.hash))
     }
@@ -394,7 +389,7 @@ export class Network {
       if (passes?.(peer.index, node.index, this.nowMs) === false) return
       const block =
         heldBlock(peer.state, hash) ??
-        peer.chain.find((one) => toHex(hashOf(one.block)) === toHex(hash))?.block
+        peer.chain.findLast((one) => equalBytes(hashOf(one.block), hash))?.block
       if (block !== undefined) {
         this.#tell(node, { kind: 'blockFetched', block, from: String(peer.index) })
       }
@@ -517,8 +512,4 @@ export class Network {
 
 function before(left: Task, right: Task): boolean {
   return left.atMs < right.atMs || (left.atMs === right.atMs && left.order < right.order)
-}
-
-function encodeHex(message: ConsensusMessage): string {
-  return `${message.kind === 'vote' ? VOTE_PHASES[message.value.phase] : ''}${toHex(encodeConsensusMessage(message))}`
 }
