@@ -31,7 +31,7 @@ const CHECK_MS = 1_000
 /** A node that has not answered by then is not waited for. */
 const ANSWER_MS = 10_000
 /** A node that sent what does not hold is not asked for this long. */
-const DISTRUST_MS = 60_000
+const DISTRUST_MS = 10_000
 
 interface Claim {
   readonly height: number

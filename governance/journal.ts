@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { fromHex, toHex } from '../crypto/index.ts'
-import { openLines } from './files.ts'
+import { type OpenedLines, openLines } from './files.ts'
 
 const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/)
 
@@ -73,16 +73,20 @@ export interface Journal {
 
 export type JournalDamaged = { readonly code: 'JournalDamaged'; readonly line: number }
 
-/** Opens or creates the journal. A damaged line that is not the torn last one needs a person. */
+/** Opens or creates the journal file. */
 export async function openJournal(path: string): Promise<Journal | JournalDamaged> {
-  const { file, lines } = await openLines(path)
+  const opened = await openLines(path)
+  const journal = createJournal(opened)
+  if ('code' in journal) await opened.file.close()
+  return journal
+}
+
+/** The journal over a file's lines. A damaged line that is not the torn last one needs a person. */
+export function createJournal({ file, lines }: OpenedLines): Journal | JournalDamaged {
   const index = new JournalIndex()
   for (const [at, line] of lines.entries()) {
     const entry = parseEntry(line)
-    if (entry === undefined) {
-      await file.close()
-      return { code: 'JournalDamaged', line: at + 1 }
-    }
+    if (entry === undefined) return { code: 'JournalDamaged', line: at + 1 }
     index.add(entry)
   }
   const write = async (entry: Entry): Promise<void> => {

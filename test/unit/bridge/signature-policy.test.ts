@@ -1,0 +1,256 @@
+import { answerQuery } from '../../../actors/stream/index.ts'
+import {
+  type BatchRows,
+  decideSignature,
+  type ProvenRow,
+  readBatchRows,
+} from '../../../bridge/index.ts'
+import { parseTransaction, serializeTransaction } from '../../../core/bitcoin/index.ts'
+import { emptyCertificate, genesisHeader } from '../../../core/block/index.ts'
+import {
+  encodeRow,
+  ledgerRoot,
+  type OutputRow,
+  type RequestRow,
+} from '../../../core/ledger/index.ts'
+import { changeOutput } from '../../../core/peg/index.ts'
+import { p2wpkh, seeded } from '../core/peg/world.ts'
+import { worldWithBatch } from './world.ts'
+
+const { world, batchId, spend } = worldWithBatch()
+const { genesis, ledger } = world
+const root = ledgerRoot(ledger)
+const request = { genesisHash: genesis.hash, batchId, version: 0 }
+
+/** The rows as a federation node proves them. */
+async function provenRows(): Promise<readonly ProvenRow[]> {
+  const header = genesisHeader(genesis, root)
+  const chain = {
+    head: () => ({ header, certificate: emptyCertificate(), ledger }),
+    headers: async () => [],
+    subscribe: () => () => {},
+  }
+  const query = { kind: 'ledgerProofRequest', rows: [], batchId, version: 0 } as const
+  const body = await answerQuery(chain, query, 4)
+  if (body.kind !== 'ledgerProof') throw new Error(body.kind)
+  return body.rows
+}
+
+async function honestRows(): Promise<BatchRows> {
+  const read = readBatchRows(root, request, await provenRows())
+  if (read.kind !== 'sign') throw new Error(read.code)
+  return read.value
+}
+
+const decide = (rows: BatchRows) => decideSignature(genesis, request, rows)
+
+/** The batch with a changed transaction: what a ledger would hold that a lying quorum wrote. */
+function withTransaction(
+  rows: BatchRows,
+  change: (transaction: { outputs: { amountSat: bigint; scriptPubKey: Uint8Array }[] }) => void,
+): BatchRows {
+  const parsed = parseTransaction(spend.transaction)
+  if (!parsed.ok) throw new Error(parsed.error.reason)
+  const outputs = parsed.value.outputs.map((output) => ({ ...output }))
+  const draft = { ...parsed.value, outputs }
+  change(draft)
+  return { ...rows, spend: { ...rows.spend, transaction: serializeTransaction(draft) } }
+}
+
+describe('a member signs', () => {
+  it('a recorded batch whose rows are proven and whose transaction it computes alike (PO-11)', async () => {
+    const verdict = decide(await honestRows())
+    expect(verdict).toMatchObject({ kind: 'sign' })
+    if (verdict.kind !== 'sign') return
+    expect(verdict.value.batch.transaction).toEqual(spend.transaction)
+    expect(verdict.value.paidSat).toBeGreaterThan(0n)
+    expect(verdict.value.minerFeeSat).toBeGreaterThan(0n)
+  })
+})
+
+describe('a member believes no row that is not proven under the root that it followed', () => {
+  it('refuses rows under another root', async () => {
+    expect(readBatchRows(seeded('root'), request, await provenRows())).toMatchObject({
+      kind: 'refuse',
+      code: 'RowUnproven',
+    })
+  })
+
+  it.each(['batches', 'spends', 'outputs', 'requests'])(
+    'refuses a missing row of %s',
+    async (set) => {
+      const rows = (await provenRows()).filter((row) => row.set !== set)
+      expect(readBatchRows(root, request, rows)).toMatchObject({ code: 'RowUnproven' })
+    },
+  )
+
+  it.each(['batches', 'spends', 'outputs', 'requests'])(
+    'refuses a changed row of %s',
+    async (set) => {
+      const rows = (await provenRows()).map((row) => {
+        if (row.set !== set) return row
+        const bytes = Uint8Array.from(row.row)
+        bytes[0] = (bytes[0] ?? 0) ^ 1
+        return { ...row, row: bytes }
+      })
+      expect(readBatchRows(root, request, rows).kind).toBe('refuse')
+    },
+  )
+
+  it('refuses a request row with a richer amount', async () => {
+    const rows = (await provenRows()).map((row) => {
+      if (row.set !== 'requests') return row
+      const open = ledger.sets.requests.get(row.key) as RequestRow
+      return { ...row, row: encodeRow('requests', { ...open, amountSat: open.amountSat * 2n }) }
+    })
+    expect(readBatchRows(root, request, rows)).toMatchObject({ code: 'RowUnproven' })
+  })
+
+  it('refuses a version that the batch does not have', async () => {
+    const read = readBatchRows(root, { ...request, version: 1 }, await provenRows())
+    expect(read).toMatchObject({ kind: 'refuse', code: 'VersionUnknown' })
+  })
+
+  it('survives proofs that are garbage', async () => {
+    const rows = (await provenRows()).map((row) => ({ ...row, proof: row.proof.slice(0, 100) }))
+    expect(readBatchRows(root, request, rows)).toMatchObject({ code: 'RowUnproven' })
+  })
+})
+
+describe('a member never signs', () => {
+  it('for another chain', async () => {
+    const rows = await honestRows()
+    expect(decideSignature(genesis, { ...request, genesisHash: seeded('x') }, rows)).toMatchObject({
+      code: 'WrongChain',
+    })
+  })
+
+  it('a payout to a stranger', async () => {
+    const rows = withTransaction(await honestRows(), ({ outputs }) => {
+      const first = outputs[0]
+      if (first !== undefined) first.scriptPubKey = p2wpkh('stranger')
+    })
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'PaysStranger' })
+  })
+
+  it('an output more than requests and change', async () => {
+    const rows = withTransaction(await honestRows(), ({ outputs }) => {
+      outputs.push({ amountSat: 1000n, scriptPubKey: p2wpkh('stranger') })
+    })
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'PaysStranger' })
+  })
+
+  it('more than a request asked for', async () => {
+    const rows = withTransaction(await honestRows(), ({ outputs }) => {
+      const first = outputs[0]
+      if (first !== undefined) first.amountSat = 2_600_000n
+    })
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'PaysStranger' })
+  })
+
+  it('change to a foreign script', async () => {
+    const rows = withTransaction(await honestRows(), ({ outputs }) => {
+      const last = outputs.at(-1)
+      if (last !== undefined) last.scriptPubKey = p2wpkh('stranger')
+    })
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'ChangeScriptWrong' })
+  })
+
+  it('an excessive fee', async () => {
+    const rows = withTransaction(await honestRows(), ({ outputs }) => {
+      const last = outputs.at(-1)
+      expect(last?.scriptPubKey).toEqual(changeOutput(genesis, 0).scriptPubKey)
+      outputs.pop()
+    })
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'FeeTooHigh' })
+  })
+
+  it('a fee rate beyond the parameters', async () => {
+    const rows = await honestRows()
+    const rate = genesis.params.maxFeeRateSatPerKvb + 1
+    const dear = { ...rows, spend: { ...rows.spend, feeRateSatPerKvb: rate } }
+    expect(decide(dear)).toMatchObject({ kind: 'refuse', code: 'FeeTooHigh' })
+  })
+
+  it('one satoshi moved from a request to the fee', async () => {
+    const rows = withTransaction(await honestRows(), ({ outputs }) => {
+      const first = outputs[0]
+      if (first !== undefined) first.amountSat -= 1n
+    })
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'TransactionMismatch' })
+  })
+
+  const oneInput = (rows: BatchRows, change: Partial<OutputRow>): BatchRows => ({
+    ...rows,
+    inputs: rows.inputs.map(({ key, row }, index) =>
+      index === 0 ? { key, row: { ...row, ...change } } : { key, row },
+    ),
+  })
+  const oneRequest = (rows: BatchRows, change: Partial<RequestRow>): BatchRows => ({
+    ...rows,
+    requests: rows.requests.map(({ key, row }, index) =>
+      index === 0 ? { key, row: { ...row, ...change } } : { key, row },
+    ),
+  })
+
+  it.each([
+    ['a request that is paid already', (rows) => oneRequest(rows, { state: 2 }), 'AlreadyPaid'],
+    ['a request that was minted back', (rows) => oneRequest(rows, { state: 4 }), 'AlreadyPaid'],
+    [
+      'a request that no batch holds',
+      (rows) => oneRequest(rows, { state: 0 }),
+      'RequestNotBatched',
+    ],
+    [
+      "another batch's request",
+      (rows) => oneRequest(rows, { batchId: seeded('b') }),
+      'RequestNotBatched',
+    ],
+    ['no request at all', (rows) => ({ ...rows, requests: [] }), 'RequestNotBatched'],
+    ['a spent input', (rows) => oneInput(rows, { state: 2 }), 'InputNotReserve'],
+    [
+      "another batch's input",
+      (rows) => oneInput(rows, { batchId: seeded('b') }),
+      'InputNotReserve',
+    ],
+    [
+      'an input with another script',
+      (rows) => oneInput(rows, { scriptPubKey: p2wpkh('x') }),
+      'InputScriptWrong',
+    ],
+    [
+      'inputs without the conflict input',
+      (rows) => ({ ...rows, inputs: rows.inputs.slice(1) }),
+      'ConflictInputMissing',
+    ],
+    [
+      'inputs with the conflict input elsewhere',
+      (rows) => ({ ...rows, inputs: [...rows.inputs].reverse() }),
+      'ConflictInputMissing',
+    ],
+    ['a booked batch', (rows) => ({ ...rows, batch: { ...rows.batch, state: 1 } }), 'BatchClosed'],
+    [
+      'a booked version',
+      (rows) => ({ ...rows, spend: { ...rows.spend, state: 1 } }),
+      'SpendNotRecorded',
+    ],
+    [
+      'a stray spend',
+      (rows) => ({ ...rows, spend: { ...rows.spend, kind: 1 } }),
+      'SpendNotRecorded',
+    ],
+    [
+      "another batch's transaction",
+      (rows) => ({ ...rows, spend: { ...rows.spend, batchId: seeded('b') } }),
+      'SpendNotRecorded',
+    ],
+  ] as [string, (rows: BatchRows) => BatchRows, string][])('%s', async (_, change, code) => {
+    expect(decide(change(await honestRows()))).toMatchObject({ kind: 'refuse', code })
+  })
+
+  it('while payouts are paused: it waits', async () => {
+    const rows = await honestRows()
+    const paused = { ...rows, state: { ...rows.state, pegOutStops: 1 } }
+    expect(decide(paused)).toMatchObject({ kind: 'unknown', code: 'PegOutsPaused' })
+  })
+})

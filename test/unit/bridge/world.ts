@@ -1,0 +1,43 @@
+/** A ledger with one recorded batch, and the members' secrets, for the tests of custody. */
+import { parseTransaction } from '../../../core/bitcoin/index.ts'
+import { rowOf, type SpendRow } from '../../../core/ledger/index.ts'
+import { assemble, openBatches, type SpendTweak } from '../../../core/peg/index.ts'
+import { PegWorld, seeded } from '../core/peg/world.ts'
+
+const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
+
+export const schnorrSecrets = [0, 1, 2, 3].map((index) => seeded(`schnorr ${index}`))
+
+export interface BatchWorld {
+  readonly world: PegWorld
+  readonly batchId: Uint8Array
+  readonly spend: SpendRow
+  readonly tweaks: readonly SpendTweak[]
+}
+
+/** Deposits, burns, and the block that records their payout. */
+export function worldWithBatch(): BatchWorld {
+  const world = new PegWorld()
+  world.pegIn('alice', 3_000_000n)
+  world.pegIn('carol', 2_000_000n)
+  world.block({
+    burns: [
+      world.burn('bob', 2_500_000n, undefined, 0),
+      world.burn('dave', 1_500_000n, undefined, 1),
+    ],
+  })
+  world.timestamp += 10
+  world.block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
+  const [batch] = openBatches(world.ledger)
+  const version = batch?.versions[0]
+  if (batch === undefined || version === undefined) throw new Error('no batch was recorded')
+  const parsed = parseTransaction(version.row.transaction)
+  if (!parsed.ok) throw new Error(parsed.error.reason)
+  const tweaks = batch.row.inputs.map((key) => {
+    const row = rowOf(world.ledger, 'outputs', key)
+    if (row === undefined) throw new Error('an input without a row')
+    const { epoch, evmAddress, refundScript, tweaked } = row
+    return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
+  })
+  return { world, batchId: batch.batchId, spend: version.row, tweaks }
+}
