@@ -130,22 +130,38 @@ function openDataDir({ now, log }: RegtestOptions, dataDir: string): Storage | S
   }
 }
 
-const EXIT = { ok: 0, failed: 1, usage: 64 } as const
+/** As of every command of Millrace. */
+const EXIT = { ok: 0, failed: 1, usage: 2, data: 4 } as const
 const DEFAULT_PORT = 18443
 
-const USAGE = 'millrace bitcoin [--port N] [--host H] [--user U] [--password P] [--data-dir D]'
+const USAGE =
+  'usage: millrace bitcoin [--port N] [--host H] [--user U] [--password P] [--data-dir D]'
+
+const HELP = `${USAGE}
+
+A development Bitcoin on regtest that speaks Bitcoin Core's JSON-RPC. Prints its address when it is ready.
+
+  --port N       [18443; 0 takes a free one]
+  --host H       [127.0.0.1]
+  --user U, --password P   credentials of the RPC [millrace]
+  --data-dir D   keeps the chain on disk; without it the chain lives in memory
+`
 
 /** `millrace bitcoin`: runs until SIGTERM, SIGINT or the RPC `stop`; gives the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
+  if (args.includes('--help')) {
+    process.stdout.write(HELP)
+    return EXIT.ok
+  }
   const options = readOptions(args)
   if (typeof options === 'string') {
-    process.stderr.write(`millrace bitcoin: ${options}; usage: ${USAGE}\n`)
+    process.stderr.write(`millrace bitcoin: ${options}; ${USAGE}\n`)
     return EXIT.usage
   }
   const started = await startBitcoinRegtest(options)
   if (!started.ok) {
     process.stderr.write(`millrace bitcoin: ${faultText(started.error)}\n`)
-    return EXIT.failed
+    return started.error.code.startsWith('DataDir') ? EXIT.data : EXIT.failed
   }
   const { value: running } = started
   const stop = () => void running.stop()

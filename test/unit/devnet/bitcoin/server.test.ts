@@ -291,7 +291,8 @@ describe('millrace bitcoin', () => {
     const { code, err } = await run('--port', String(taken.port)).exit
     expect([code, err]).toEqual([1, `millrace bitcoin: port ${taken.port} is in use\n`])
     await taken.stop()
-    expect(await main(['--nonsense'])).toBe(64)
-    expect(await main(['--port', '70000'])).toBe(64)
+    expect(await main(['--nonsense'])).toBe(2)
+    expect(await main(['--port', '70000'])).toBe(2)
+    expect(await main(['--port', '0', '--data-dir', index])).toBe(4)
   })
 })
