@@ -1,6 +1,6 @@
 /**
  * Compiles the system contracts: `node vm/evm/contracts/compile.ts` writes artifacts.json, with `--check` it only compares
- * and fails when the file is stale. A process of its own, because solc installs a throwing `unhandledRejection` listener.
+ * and fails when the file is stale. A directory may be named in place of this one. A process of its own, because solc installs a throwing `unhandledRejection` listener.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -20,7 +20,8 @@ type CompilerOutput = {
   readonly contracts?: Readonly<Record<string, Readonly<Record<string, Compiled>>>>
 }
 
-const directory = fileURLToPath(new URL('.', import.meta.url))
+const named = process.argv.slice(2).find((argument) => !argument.startsWith('--'))
+const directory = named === undefined ? fileURLToPath(new URL('.', import.meta.url)) : `${named}/`
 const target = `${directory}artifacts.json`
 const compiler: { compile(input: string): string } = createRequire(import.meta.url)('solc')
 
