@@ -267,11 +267,7 @@ function nodeConfig(
   }
 }
 
-function memberConfig(
-  federation: Federation,
-  options: FederationOptions,
-  index: number,
-) {
+function memberConfig(federation: Federation, options: FederationOptions, index: number) {
   const { ports } = options
   return {
     name: `member-${index}`,

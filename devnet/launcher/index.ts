@@ -1,0 +1,433 @@
+/**
+ * `millrace dev`: a whole federation on one machine. It brings up Bitcoin, the federation nodes and the governance nodes as processes of
+ * their own, walks one coin from Bitcoin to the EVM and back as a user would, prints the books and stays up.
+ */
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { scriptFromAddress } from '../../core/bitcoin/index.ts'
+import { type BitcoinRpc, createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
+import { lockDirectory } from '../../node/adapters/data-directory/index.ts'
+import { findPort } from '../../node/adapters/system/index.ts'
+import {
+  createFederation,
+  type Federation,
+  loadFederation,
+  readCheckpoint,
+} from '../federation/index.ts'
+import { DevelopmentWallet, developmentKey } from '../wallet.ts'
+import { developmentAccounts } from './accounts.ts'
+import { launchBitcoin } from './bitcoin.ts'
+import { deposit, type JourneyResult, walkJourney } from './journey.ts'
+import { OnDemandMiner } from './miner.ts'
+import { type DevelopmentOptions, readOptions, USAGE } from './options.ts'
+import { type Supervised, startProgram, stopProcess } from './processes.ts'
+import { createNodeRpc, type NodeRpc, until } from './rpc.ts'
+import { bitcoinText, createTerminal, type Terminal } from './terminal.ts'
+
+const EXIT = { ok: 0, error: 1, usage: 2, inUse: 4 } as const
+const MATURE_BLOCKS = 101
+const LEAST_BALANCE_SAT = 2_000_000_000n
+const START_MS = 60_000
+const FIRST_PORTS = { rpc: 8545, p2p: 30_500, governance: 30_600, members: 30_700 } as const
+
+export async function main(args: readonly string[]): Promise<number> {
+  const parsed = readOptions(args)
+  if (parsed.kind === 'help') {
+    process.stdout.write(USAGE)
+    return EXIT.ok
+  }
+  if (parsed.kind === 'fault') {
+    process.stderr.write(`millrace dev: ${parsed.message}\n`)
+    return EXIT.usage
+  }
+  const { options } = parsed
+  const startedMs = Date.now()
+  // With --json standard output ends with the JSON line; the story goes to standard error.
+  const terminal = createTerminal(
+    options.json ? process.stderr : process.stdout,
+    startedMs,
+    Date.now,
+  )
+  terminal.line(
+    'Millrace: a development federation. Bitcoin → EVM → Bitcoin, about a minute; nothing leaves this machine.',
+  )
+  const directory =
+    options.dataDir === undefined
+      ? mkdtempSync(join(tmpdir(), 'millrace-dev-'))
+      : resolve(options.dataDir)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const lock = lockDirectory(directory)
+  if (!lock.ok) {
+    process.stderr.write(`millrace dev: ${directory} is in use by process ${lock.pid}\n`)
+    return EXIT.inUse
+  }
+  const launcher = new Launcher(options, directory, terminal, startedMs)
+  const signalled = new Promise<'signal'>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => done('signal'))
+  })
+  try {
+    const ended = await Promise.race([launcher.run(), signalled])
+    if (ended === 'signal') {
+      terminal.line('\nstopping …')
+      return EXIT.ok
+    }
+    if (options.once) return ended
+    await Promise.race([signalled, launcher.ended()])
+    terminal.line('\nstopping …')
+    return EXIT.ok
+  } catch (error) {
+    process.stderr.write(`millrace dev: ${(error as Error).message}\n`)
+    return EXIT.error
+  } finally {
+    await launcher.stop()
+    lock.release()
+    if (options.dataDir === undefined) rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+interface LauncherState {
+  readonly bitcoinUrl: string
+  readonly rpcUrls: readonly string[]
+}
+
+class Launcher {
+  readonly #options: DevelopmentOptions
+  readonly #directory: string
+  readonly #terminal: Terminal
+  readonly #startedMs: number
+  readonly #processes: Supervised[] = []
+  #miner: OnDemandMiner | undefined
+  #bitcoin: BitcoinRpc | undefined
+  #stopping = false
+
+  constructor(
+    options: DevelopmentOptions,
+    directory: string,
+    terminal: Terminal,
+    startedMs: number,
+  ) {
+    this.#options = options
+    this.#directory = directory
+    this.#terminal = terminal
+    this.#startedMs = startedMs
+  }
+
+  /** The whole story; gives the exit code. */
+  async run(): Promise<number> {
+    const terminal = this.#terminal
+    const state = this.#loadState()
+    const bitcoin = await launchBitcoin(this.#options.bitcoin, this.#directory, state?.bitcoinUrl)
+    if (bitcoin.process !== undefined) this.#watch(bitcoin.process)
+    terminal.step('Bitcoin', bitcoin.what)
+    const rpc = createBitcoinRpc({ url: bitcoin.url, timeoutMs: 10_000 })
+    this.#bitcoin = rpc
+    const wallet = new DevelopmentWallet(rpc, developmentKey('user'))
+    await fillWallet(rpc, wallet)
+    const { federation, rpcUrls } = await this.#federation(rpc, bitcoin.url, state)
+    this.#startMembers(federation)
+    await this.#startNodes(federation, rpcUrls)
+    const rpcUrl = rpcUrls[0] as string
+    const node = createNodeRpc(rpcUrl)
+    terminal.step('federation', `${federation.nodes} nodes, ${federation.members} governance nodes`)
+    terminal.note(`status page ${rpcUrl}/   JSON-RPC ${rpcUrl}   chain id ${await chainId(node)}`)
+    this.#miner = new OnDemandMiner(rpc, node, wallet.address)
+    this.#miner.start()
+    await until('the first block', START_MS, async () => {
+      const head = await node.call<{ height: number } | null>('getheadblock')
+      return head !== null && head.height > 0 ? head.height : undefined
+    })
+    terminal.step('first block', 'the validators agree')
+    const journey = await walkJourney({ rpcUrl, wallet, terminal })
+    const books = await readBooks(rpc, node)
+    this.#report(books, journey)
+    return books.isBalanced ? EXIT.ok : EXIT.error
+  }
+
+  /** Resolves when a process that should run is gone. */
+  async ended(): Promise<void> {
+    const node = createNodeRpc((this.#loadState() as LauncherState).rpcUrls[0] as string)
+    let height = 0
+    for (;;) {
+      if (this.#processes.some(({ child }) => child.exitCode !== null)) return
+      try {
+        const head = await node.call<HeadBlock | null>('getheadblock')
+        if (head !== null && head.height !== height) {
+          height = head.height
+          this.#terminal.line(statusLine(head))
+        }
+      } catch {
+        // The node is busy or going away; its exit is noticed above.
+      }
+      await new Promise((done) => setTimeout(done, 500))
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#miner?.stop()
+    const [bitcoin, ...others] = this.#processes
+    await Promise.all(others.map(stopProcess))
+    if (bitcoin !== undefined) await stopProcess(bitcoin)
+    this.#bitcoin?.close()
+  }
+
+  #loadState(): LauncherState | undefined {
+    const path = join(this.#directory, 'launcher.json')
+    return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as LauncherState) : undefined
+  }
+
+  /** The federation that the directory holds, or a new one. */
+  async #federation(
+    rpc: BitcoinRpc,
+    bitcoinUrl: string,
+    state: LauncherState | undefined,
+  ): Promise<{ federation: Federation; rpcUrls: readonly string[] }> {
+    const known = await loadFederation(this.#directory)
+    if (known !== undefined && state !== undefined) {
+      this.#terminal.step('continued', this.#directory)
+      return { federation: known, rpcUrls: state.rpcUrls }
+    }
+    const { nodes, members, rpcPort } = this.#options
+    const rpcPorts = await freePorts(rpcPort ?? FIRST_PORTS.rpc, nodes, rpcPort !== undefined)
+    const ports = {
+      rpc: rpcPorts,
+      p2p: await freePorts(FIRST_PORTS.p2p, nodes, false),
+      governance: await freePorts(FIRST_PORTS.governance, nodes, false),
+      members: await freePorts(FIRST_PORTS.members, members, false),
+    }
+    const federation = await createFederation({
+      directory: this.#directory,
+      nodes,
+      members,
+      bitcoin: await readCheckpoint(rpc),
+      bitcoinUrl,
+      ports,
+      nowMs: Date.now(),
+      random: (length) => new Uint8Array(randomBytes(length)),
+    })
+    const rpcUrls = rpcPorts.map((port) => `http://127.0.0.1:${port}`)
+    const written: LauncherState = { bitcoinUrl, rpcUrls }
+    writeFileSync(join(this.#directory, 'launcher.json'), JSON.stringify(written), { mode: 0o600 })
+    return { federation, rpcUrls }
+  }
+
+  #startMembers(federation: Federation): void {
+    for (let index = 0; index < federation.members; index++) {
+      const own = federation.memberDirectory(index)
+      const args = ['governance', '--config', join(own, 'config.json')]
+      this.#watch(startProgram(`member-${index}`, args, join(own, 'log')))
+    }
+  }
+
+  async #startNodes(federation: Federation, rpcUrls: readonly string[]): Promise<void> {
+    for (let index = 0; index < federation.nodes; index++) {
+      const own = federation.nodeDirectory(index)
+      const args = ['node', '--config', join(own, 'config.json')]
+      this.#watch(startProgram(`node-${index}`, args, join(own, 'log')))
+    }
+    await Promise.all(
+      rpcUrls.map((url, index) =>
+        until(`an answer of node ${index}`, START_MS, () =>
+          createNodeRpc(url).call<string>('eth_chainId'),
+        ),
+      ),
+    )
+  }
+
+  /** A process that ends while it should run is named with the end of its log. */
+  #watch(supervised: Supervised): void {
+    this.#processes.push(supervised)
+    void supervised.exited.then((code) => {
+      if (this.#stopping) return
+      process.stderr.write(
+        `millrace dev: ${supervised.name} ended with ${code ?? 'a signal'}\n${supervised.tail()}\n`,
+      )
+    })
+  }
+
+  #report(books: Books, journey: JourneyResult): void {
+    const terminal = this.#terminal
+    const seconds = Math.round((Date.now() - this.#startedMs) / 100) / 10
+    terminal.heading('The books')
+    terminal.table([
+      ['deposited', bitcoinText(books.depositedSat)],
+      ['minted', bitcoinText(books.mintedSat)],
+      ['burned', bitcoinText(books.burnedSat)],
+      ['paid', bitcoinText(books.paidSat)],
+      ['fees', bitcoinText(BigInt(journey.pegOut.feeSat))],
+      ['reserve', `${bitcoinText(books.reserveSat)}   (Bitcoin, by scantxoutset)`],
+      ['supply', `${bitcoinText(books.supplySat)}   (ledger)`],
+      ...books.inFlight.map(
+        ({ id, kind, amountSat }) =>
+          [`  ${kind}`, `${bitcoinText(BigInt(amountSat))}   ${short(id)}`] as const,
+      ),
+      ['reserve = supply + in flight', books.isBalanced ? 'holds' : 'DOES NOT HOLD'],
+    ])
+    if (!this.#options.once) {
+      terminal.heading('Accounts (development, keys are public)')
+      terminal.table(developmentAccounts().map(({ address, privateKey }) => [address, privateKey]))
+      terminal.note('millrace faucet ADDRESS pegs in more. Ctrl-C stops everything.')
+      terminal.line()
+    }
+    if (!this.#options.json) return
+    const line = {
+      ok: books.isBalanced,
+      nodes: this.#options.nodes,
+      members: this.#options.members,
+      height: books.height,
+      ...journey,
+      reserveSat: String(books.reserveSat),
+      supplySat: String(books.supplySat),
+      inFlightSat: String(books.inFlightSat),
+      inFlight: books.inFlight,
+      seconds,
+    }
+    process.stdout.write(`${JSON.stringify(line)}\n`)
+  }
+}
+
+interface HeadBlock {
+  readonly height: number
+  readonly slot: number
+  readonly hash: string
+  readonly certificate: { readonly view: number; readonly signers: readonly number[] }
+  readonly evm: { readonly transactions: number }
+  readonly pegIns: readonly unknown[]
+  readonly records: readonly unknown[]
+}
+
+function statusLine({ height, slot, hash, certificate, evm, pegIns, records }: HeadBlock): string {
+  const peg = [
+    ...(pegIns.length > 0 ? [`${pegIns.length} peg-in`] : []),
+    ...(records.length > 0 ? [`${records.length} payout`] : []),
+  ]
+  return [
+    `block ${height}`,
+    `slot ${slot}`,
+    hash.slice(0, 12),
+    `view ${certificate.view}`,
+    `votes ${certificate.signers.length}`,
+    `${evm.transactions} tx`,
+    ...peg,
+  ].join(' · ')
+}
+
+function short(id: string): string {
+  return id.length > 24 ? `${id.slice(0, 16)}…` : id
+}
+
+async function chainId(node: NodeRpc): Promise<number> {
+  return Number(await node.call<string>('eth_chainId'))
+}
+
+async function freePorts(first: number, count: number, asked: boolean): Promise<number[]> {
+  const ports: number[] = []
+  let next = first
+  for (let index = 0; index < count; index++) {
+    const fallback = !(asked && index === 0)
+    const found = await findPort({ host: '127.0.0.1', port: next }, { fallback })
+    if (!found.ok) throw new Error(`port ${next} is in use`)
+    ports.push(found.port)
+    next = found.port + 1
+  }
+  return ports
+}
+
+async function fillWallet(rpc: BitcoinRpc, wallet: DevelopmentWallet): Promise<void> {
+  if ((await wallet.balanceSat()) >= LEAST_BALANCE_SAT) return
+  const mined = await rpc.generateToAddress(MATURE_BLOCKS, wallet.address)
+  if (!mined.ok) throw new Error(`Bitcoin does not mine: ${mined.error.message}`)
+}
+
+interface Books {
+  readonly height: number
+  readonly depositedSat: bigint
+  readonly mintedSat: bigint
+  readonly burnedSat: bigint
+  readonly paidSat: bigint
+  readonly reserveSat: bigint
+  readonly supplySat: bigint
+  readonly inFlightSat: bigint
+  readonly inFlight: readonly {
+    readonly id: string
+    readonly kind: string
+    readonly amountSat: string
+  }[]
+  readonly isBalanced: boolean
+}
+
+interface Reserves {
+  readonly height: number
+  readonly reserveSat: string
+  readonly supplySat: string
+  readonly inFlightSat: string
+  readonly inFlight: Books['inFlight']
+  readonly totals: {
+    readonly pegInSat: string
+    readonly pegOutSat: string
+    readonly mintedSat?: string
+    readonly burnedSat?: string
+  }
+}
+
+/** The reserve as Bitcoin has it against supply and in-flight rows as the ledger has them. */
+async function readBooks(rpc: BitcoinRpc, node: NodeRpc): Promise<Books> {
+  const { address } = await node.call<{ address: string }>('getdepositaddress')
+  const script = scriptFromAddress(address, 'regtest')
+  if (!script.ok) throw new Error(`no address of regtest: ${address}`)
+  const raw = Buffer.from(script.value).toString('hex')
+  const scanned = await rpc.scanTxOutSet([`raw(${raw})`])
+  if (!scanned.ok) throw new Error(`Bitcoin: ${scanned.error.message}`)
+  const reserves = await node.call<Reserves>('millrace_reserves')
+  const reserveSat = scanned.value.totalSat
+  const supplySat = BigInt(reserves.supplySat)
+  const inFlightSat = BigInt(reserves.inFlightSat)
+  const { totals } = reserves
+  return {
+    height: reserves.height,
+    depositedSat: BigInt(totals.pegInSat),
+    mintedSat: BigInt(totals.mintedSat ?? '0'),
+    burnedSat: BigInt(totals.burnedSat ?? '0'),
+    paidSat: BigInt(totals.pegOutSat),
+    reserveSat,
+    supplySat,
+    inFlightSat,
+    inFlight: reserves.inFlight,
+    isBalanced: reserveSat === supplySat + inFlightSat,
+  }
+}
+
+const FAUCET_USAGE = 'usage: millrace faucet ADDRESS [--rpc URL] [--bitcoin URL] [--data-dir DIR]'
+const FAUCET_SAT = 100_000_000n
+
+/** `millrace faucet ADDRESS`: pegs in one coin for it, through the running federation. */
+export async function faucet(args: readonly string[]): Promise<number> {
+  const [address, ...rest] = args
+  const directory = rest[0] === '--data-dir' ? rest[1] : undefined
+  if (address === undefined || !/^0x[0-9a-fA-F]{40}$/.test(address) || directory === undefined) {
+    process.stderr.write(`${FAUCET_USAGE}\n`)
+    return EXIT.usage
+  }
+  const path = join(resolve(directory), 'launcher.json')
+  if (!existsSync(path)) {
+    process.stderr.write(`millrace faucet: no federation in ${directory}\n`)
+    return EXIT.error
+  }
+  const state = JSON.parse(readFileSync(path, 'utf8')) as LauncherState
+  const rpc = createBitcoinRpc({ url: state.bitcoinUrl, timeoutMs: 10_000 })
+  const rpcUrl = state.rpcUrls[0] as string
+  const wallet = new DevelopmentWallet(rpc, developmentKey('user'))
+  const terminal = createTerminal(process.stdout, Date.now(), Date.now)
+  try {
+    await fillWallet(rpc, wallet)
+    await deposit({ rpcUrl, wallet, terminal }, createNodeRpc(rpcUrl), address, FAUCET_SAT)
+    return EXIT.ok
+  } catch (error) {
+    process.stderr.write(`millrace faucet: ${(error as Error).message}\n`)
+    return EXIT.error
+  } finally {
+    rpc.close()
+  }
+}

@@ -1,0 +1,92 @@
+/** The options of `millrace dev`. */
+import { parseArgs } from 'node:util'
+
+export interface DevelopmentOptions {
+  readonly once: boolean
+  readonly json: boolean
+  /** Continued where it stopped; absent: a fresh one that is removed at the end. */
+  readonly dataDir?: string
+  readonly nodes: number
+  readonly members: number
+  /** `embedded`, `bitcoind`, or the URL of a regtest that runs. */
+  readonly bitcoin: string
+  /** First ports; each falls to the next free one unless it was asked for. */
+  readonly rpcPort?: number
+}
+
+export const USAGE = `usage: millrace dev [options]      (npm start -- [options])
+
+  --once            exit after the round trip and its table
+  --json            end standard output with one line of JSON
+  --data-dir DIR    continue there where it stopped (default: a fresh directory)
+  --nodes N         federation nodes [4]
+  --members M       governance nodes [4]
+  --bitcoin WHICH   embedded (default), bitcoind (BITCOIND or PATH), or a URL
+                    http://user:password@host:port of a regtest that runs
+  --rpc-port PORT   JSON-RPC of the first node [8545 or the next free one]
+  --help            this text
+`
+
+const FLAGS = {
+  once: { type: 'boolean' },
+  json: { type: 'boolean' },
+  'data-dir': { type: 'string' },
+  nodes: { type: 'string' },
+  members: { type: 'string' },
+  bitcoin: { type: 'string' },
+  'rpc-port': { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+const MOST = 16
+
+export type ParsedOptions =
+  | { readonly kind: 'options'; readonly options: DevelopmentOptions }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'fault'; readonly message: string }
+
+export function readOptions(args: readonly string[]): ParsedOptions {
+  let values: ReturnType<typeof parse>
+  try {
+    values = parse(args)
+  } catch (error) {
+    return fault((error as Error).message)
+  }
+  if (values.help === true) return { kind: 'help' }
+  const nodes = wholeNumber(values.nodes ?? '4', 1, MOST)
+  const members = wholeNumber(values.members ?? '4', 1, MOST)
+  if (nodes === undefined) return fault(`--nodes takes a number from 1 to ${MOST}`)
+  if (members === undefined) return fault(`--members takes a number from 1 to ${MOST}`)
+  const bitcoin = values.bitcoin ?? 'embedded'
+  if (bitcoin !== 'embedded' && bitcoin !== 'bitcoind' && !URL.canParse(bitcoin)) {
+    return fault(`--bitcoin takes embedded, bitcoind or a URL, not ${bitcoin}`)
+  }
+  const rpcPort = values['rpc-port']
+  const port = rpcPort === undefined ? undefined : wholeNumber(rpcPort, 1, 65_535)
+  if (rpcPort !== undefined && port === undefined) return fault(`--rpc-port is no port: ${rpcPort}`)
+  return {
+    kind: 'options',
+    options: {
+      once: values.once === true,
+      json: values.json === true,
+      nodes,
+      members,
+      bitcoin,
+      ...(values['data-dir'] !== undefined && { dataDir: values['data-dir'] }),
+      ...(port !== undefined && { rpcPort: port }),
+    },
+  }
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: FLAGS, strict: true }).values
+}
+
+function wholeNumber(text: string, least: number, most: number): number | undefined {
+  const value = Number(text)
+  return /^\d+$/.test(text) && value >= least && value <= most ? value : undefined
+}
+
+function fault(message: string): ParsedOptions {
+  return { kind: 'fault', message }
+}
