@@ -367,14 +367,14 @@ interface Reserves {
   readonly totals: {
     readonly pegInSat: string
     readonly pegOutSat: string
-    readonly mintedSat?: string
-    readonly burnedSat?: string
+    readonly mintedSat: string
+    readonly burnedSat: string
   }
 }
 
 /** The reserve as Bitcoin has it against supply and in-flight rows as the ledger has them. */
 async function readBooks(rpc: BitcoinRpc, node: NodeRpc): Promise<Books> {
-  const { address } = await node.call<{ address: string }>('getdepositaddress')
+  const address = await node.call<string>('getdepositaddress')
   const script = scriptFromAddress(address, 'regtest')
   if (!script.ok) throw new Error(`no address of regtest: ${address}`)
   const raw = Buffer.from(script.value).toString('hex')
@@ -388,8 +388,8 @@ async function readBooks(rpc: BitcoinRpc, node: NodeRpc): Promise<Books> {
   return {
     height: reserves.height,
     depositedSat: BigInt(totals.pegInSat),
-    mintedSat: BigInt(totals.mintedSat ?? '0'),
-    burnedSat: BigInt(totals.burnedSat ?? '0'),
+    mintedSat: BigInt(totals.mintedSat),
+    burnedSat: BigInt(totals.burnedSat),
     paidSat: BigInt(totals.pegOutSat),
     reserveSat,
     supplySat,

@@ -216,6 +216,8 @@ export interface ReserveSnapshot {
     readonly pegInSat: bigint
     readonly pegOuts: number
     readonly pegOutSat: bigint
+    readonly mintedSat: bigint
+    readonly burnedSat: bigint
   }
 }
 

@@ -258,6 +258,8 @@ function reserveOf(ledger: Ledger): ReserveSnapshot {
       pegInSat: credits.reduce((sum, [, row]) => sum + row.amountSat, 0n),
       pegOuts: paid.length,
       pegOutSat: paid.reduce((sum, [, row]) => sum + row.paidSat, 0n),
+      mintedSat: state.mintedSat,
+      burnedSat: state.burnedSat,
     },
   }
 }
@@ -271,7 +273,14 @@ function emptyReserve(): ReserveSnapshot {
     deficitSat: 0n,
     inFlight: [],
     outputs: [],
-    totals: { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n },
+    totals: {
+      pegIns: 0,
+      pegInSat: 0n,
+      pegOuts: 0,
+      pegOutSat: 0n,
+      mintedSat: 0n,
+      burnedSat: 0n,
+    },
   }
 }
 

@@ -122,6 +122,8 @@ export function reserveToJson(reserve: ReserveSnapshot): Json {
       pegInSat: totals.pegInSat.toString(),
       pegOuts: totals.pegOuts,
       pegOutSat: totals.pegOutSat.toString(),
+      mintedSat: totals.mintedSat.toString(),
+      burnedSat: totals.burnedSat.toString(),
     },
   }
 }

@@ -257,7 +257,14 @@ export function createFakeNode(clock: Clock): FakeNode {
       deficitSat: 0n,
       inFlight: [{ id: 'fund', kind: 'fund', amountSat: 100_000n }],
       outputs: [{ outpoint: `${'ab'.repeat(32)}:0`, amountSat: 1_000_000n }],
-      totals: { pegIns: 2, pegInSat: 1_000_000n, pegOuts: 1, pegOutSat: 50_000n },
+      totals: {
+        pegIns: 2,
+        pegInSat: 1_000_000n,
+        pegOuts: 1,
+        pegOutSat: 50_000n,
+        mintedSat: 998_000n,
+        burnedSat: 51_000n,
+      },
     },
     peers: [1, 2, 3].map((validator) => ({
       id: `12D3Koo${validator}`,
