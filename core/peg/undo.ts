@@ -53,7 +53,15 @@ function undoBooking(draft: LedgerDraft, context: PegContext, txid: Uint8Array):
     const batchId = spend.kind === SPEND_KIND.version ? spend.batchId : holderOf(draft, key)
     draft.put('outputs', key, { ...row, state: OUTPUT_STATE.live, spentBy: ZERO_HASH, batchId })
   }
-  draft.put('spends', txid, { ...spend, state: SPEND_STATE.recorded, spent: [], entered: [] })
+  draft.put('spends', txid, {
+    ...spend,
+    state: SPEND_STATE.recorded,
+    bitcoinHash: ZERO_HASH,
+    bitcoinHeight: 0,
+    transactionIndex: 0,
+    spent: [],
+    entered: [],
+  })
   if (spend.kind === SPEND_KIND.stray) {
     setDeficit(draft, DEFICIT_CAUSE.stray, txid, 0n, context.height)
     setFund(draft, FUND_CAUSE.surplus, txid, 0n, context.height)
