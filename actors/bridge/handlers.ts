@@ -109,7 +109,8 @@ export function handle(
   const { nowMs } = about
   switch (message.type) {
     case 'bridge.PollBitcoin': {
-      const again = after(context.pollMs, 'poll', { type: 'bridge.PollBitcoin', payload: {} })
+      const poll = { type: 'bridge.PollBitcoin', payload: {} } as const
+      const again = after(context.pollMs, 'poll', poll, { newFlow: true })
       if (context.scanning || context.ledger === undefined) return { context, effects: [again] }
       const { ledger, scanned } = context
       return {

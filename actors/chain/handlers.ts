@@ -24,7 +24,7 @@ import {
   step,
 } from '../../core/pbft/index.ts'
 import type { PegQueue } from '../../core/peg/index.ts'
-import type { ChainInbox } from '../../messages/index.ts'
+import type { ChainInbox, SlotTick } from '../../messages/index.ts'
 import {
   type About,
   after,
@@ -263,10 +263,8 @@ export function nextSlotTick(genesis: Genesis, nowMs: number): KernelEffect {
   const { slotMs } = genesis.params
   const slot = slotAt(nowMs, slotMs) + 1
   const startedAtMs = slot * slotMs
-  return after(startedAtMs - nowMs, 'slot', {
-    type: 'chain.SlotTick',
-    payload: { slot, startedAtMs },
-  })
+  const tick: SlotTick = { type: 'chain.SlotTick', payload: { slot, startedAtMs } }
+  return after(startedAtMs - nowMs, 'slot', tick, { newFlow: true })
 }
 
 /** The driver's input for the height after `head`. */
