@@ -94,8 +94,8 @@ export function sourceFailed(episode: Episode, peer: string, nowMs: number): Epi
   )
 }
 
-/** A peer has nothing at a height that it claims. */
-export function sourceEmpty(episode: Episode, peer: string, from: number): Episode {
+/** A peer has nothing at a height that it claims, or something false: nothing more is asked of it from there on. */
+export function sourceRefuted(episode: Episode, peer: string, from: number): Episode {
   const source = episode.sources.get(peer)
   return source === undefined
     ? episode
@@ -175,7 +175,8 @@ export interface Assignment {
 
 /**
  * Gives ranges to peers, the lowest first. The lowest missing one gets an owner whenever any peer may have it,
- * resting and busy ones included; the others only within the limits of requests and bytes (SY-1, SY-3, SY-5).
+ * resting and busy ones included, unless what waits below it fills the look-ahead already; the others only within
+ * the limits of requests and bytes (SY-1, SY-3, SY-5).
  */
 export function assigned(
   episode: Episode,
@@ -200,12 +201,9 @@ export function assigned(
     const first = lowest
     lowest = false
     if (range.owner !== undefined) return range
-    if (
-      !first &&
-      (underWay >= limits.requests || bytes + estimate(range) > limits.lookAheadBytes)
-    ) {
-      return range
-    }
+    const tooMuch = bytes + estimate(range) > limits.lookAheadBytes
+    if (tooMuch && range !== episode.ranges[0]) return range
+    if (!first && underWay >= limits.requests) return range
     const peer = chooseSource(episode, range, load, first ? undefined : { limits, nowMs })
     if (peer === undefined) return range
     underWay += 1

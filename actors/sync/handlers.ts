@@ -34,8 +34,8 @@ import {
   extended,
   reach,
   sourceAnswered,
-  sourceEmpty,
   sourceFailed,
+  sourceRefuted,
   withBatch,
   withPeers,
   withRange,
@@ -228,18 +228,18 @@ function batchReceived(
     return { ...walk, episode: giveBack(sourceFailed(episode, peer, nowMs)) }
   }
   if (batch.blocks.length === 0) {
-    const emptied = { ...walk, episode: giveBack(sourceEmpty(episode, peer, from)) }
+    const emptied = { ...walk, episode: giveBack(sourceRefuted(episode, peer, from)) }
     return penalize(emptied, peer, 'EmptyRange', EMPTY_SCORE)
   }
   const fault = checkBlocks(batch.blocks, range)
   if (fault !== undefined) {
-    const dropped = { ...walk, episode: giveBack(sourceFailed(episode, peer, nowMs)) }
+    const dropped = { ...walk, episode: giveBack(sourceRefuted(episode, peer, from)) }
     return penalize(dropped, peer, fault, LIE_SCORE)
   }
   const sizeBytes = sizeOf(batch.blocks)
   const held = episode.ranges.reduce((sum, other) => sum + (other.batch?.sizeBytes ?? 0), 0)
-  const isLowest = episode.ranges.every((other) => other.from >= from || other.batch !== undefined)
-  if (!isLowest && held + sizeBytes > limits.lookAheadBytes) {
+  // Nothing could go on without the very first one.
+  if (range !== episode.ranges[0] && held + sizeBytes > limits.lookAheadBytes) {
     return { ...walk, episode: withRange(episode, released(range)) }
   }
   const arrived = { peer, blocks: batch.blocks, sizeBytes }
@@ -254,7 +254,7 @@ function rangeVerified(walk: Walk, verified: RangeVerified['payload'], nowMs: nu
   const { valid, code, fault } = verified
   const { peer, blocks } = lowest.batch
   if (code !== undefined && fault === 'local') return stalled(walk, nowMs)
-  const checked = code === undefined ? walk : lieFound(walk, lowest, peer, valid, code, nowMs)
+  const checked = code === undefined ? walk : lieFound(walk, lowest, peer, valid, code)
   if (valid === 0) return imported(checked)
   const episode = { ...checked.episode, importing: valid }
   return {
@@ -265,14 +265,7 @@ function rangeVerified(walk: Walk, verified: RangeVerified['payload'], nowMs: nu
 }
 
 /** Cuts a batch at its first bad block and lets its sender pay; batches of others stay (SY-4). */
-function lieFound(
-  walk: Walk,
-  range: Range,
-  peer: string,
-  valid: number,
-  code: string,
-  nowMs: number,
-): Walk {
+function lieFound(walk: Walk, range: Range, peer: string, valid: number, code: string): Walk {
   const cut = range.from + valid
   const rest = released({ ...range, from: cut }, peer)
   const kept: Range[] = []
@@ -281,8 +274,8 @@ function lieFound(
     const batch = { ...range.batch, blocks, sizeBytes: sizeOf(blocks) }
     kept.push({ from: range.from, to: cut - 1, failed: range.failed, batch })
   }
-  const failed = sourceFailed(walk.episode, peer, nowMs)
-  const episode = { ...failed, ranges: [...kept, rest, ...failed.ranges.slice(1)] }
+  const refuted = sourceRefuted(walk.episode, peer, cut)
+  const episode = { ...refuted, ranges: [...kept, rest, ...refuted.ranges.slice(1)] }
   return penalize({ ...walk, episode }, peer, code, LIE_SCORE)
 }
 
@@ -300,7 +293,7 @@ function importEnded(
   if (whole) return imported(next)
   if (fault !== 'peer' || peer === undefined) return stalled(next, nowMs)
   const left = next.episode.ranges[0] as Range
-  return imported(lieFound(next, left, peer, 0, code ?? 'Rejected', nowMs))
+  return imported(lieFound(next, left, peer, 0, code ?? 'Rejected'))
 }
 
 function imported(walk: Walk): Walk {

@@ -21,6 +21,8 @@ export function chainOfBlocks(from: number, to: number, extraBytes = 0): Committ
     }
     parentHash = blockHash(committed.block.header)
     committed.certificate.height = height
+    // The default value's arrays are shared.
+    committed.certificate.signature = new Uint8Array(96)
     committed.certificate.blockHash = parentHash
     blocks.push(committed)
   }
@@ -33,8 +35,8 @@ export function voteOf(height: number, view: number, good = true, salt = 0): Con
   value.phase = 1
   value.height = height
   value.view = view
-  value.signature[0] = good ? 1 : 0
-  value.signature[1] = salt
+  value.signature = new Uint8Array(96)
+  value.signature.set([good ? 1 : 0, salt])
   return { kind: 'vote', value }
 }
 
@@ -42,6 +44,6 @@ export function proposalOf(committed: CommittedBlock): ConsensusMessage {
   const value = PrePrepareType.defaultValue()
   value.height = committed.block.header.height
   value.block = committed.block
-  value.signature[0] = 1
+  value.signature = new Uint8Array(96).fill(1, 0, 1)
   return { kind: 'prePrepare', value }
 }
