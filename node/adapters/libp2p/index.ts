@@ -103,7 +103,12 @@ class Libp2pNetwork implements NetworkPort {
       const connection = await host.dial(multiaddr(address), {
         signal: AbortSignal.timeout(timeoutMs),
       })
-      return { ok: true, value: connection.remotePeer.toString() }
+      const peer = connection.remotePeer.toString()
+      // A connection that is being ended is none.
+      if (this.isBanned(peer) || this.peers.get(peer)?.closing !== undefined) {
+        return { ok: false, code: 'DialFailed' }
+      }
+      return { ok: true, value: peer }
     } catch {
       return { ok: false, code: 'DialFailed' }
     }
