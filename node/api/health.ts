@@ -46,16 +46,23 @@ function synced(ports: ApiPorts): HealthCheck {
   return { name: 'synced', ok, detail: ok ? 'in sync' : `${Math.max(behind, 0)} blocks behind` }
 }
 
-/** Connected validators and this node together can commit: floor(2P/3) + 1 of the power. */
+/**
+ * Connected validators and this node together can commit: floor(2P/3) + 1 of the power. A peer of which it is not known
+ * which validator it is counts as an average one.
+ */
 function quorum(ports: ApiPorts): HealthCheck {
   const validators = ports.chain.validators()
-  const reached = new Set(ports.peers().flatMap((peer) => peer.validator ?? []))
+  const peers = ports.peers()
+  const reached = new Set(peers.flatMap((peer) => peer.validator ?? []))
   let total = 0
   let connected = 0
   for (const [index, { power, self }] of validators.entries()) {
     total += power
     if (self || reached.has(index)) connected += power
   }
+  const unnamed = peers.filter((peer) => peer.validator === undefined).length
+  const average = validators.length === 0 ? 0 : total / validators.length
+  connected = Math.min(total, Math.round(connected + unnamed * average))
   const needed = Math.floor((2 * total) / 3) + 1
   const detail = `${connected} of ${total} voting power connected, ${needed} needed`
   return { name: 'quorum', ok: connected >= needed, detail }

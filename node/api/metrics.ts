@@ -137,6 +137,7 @@ function pegMetrics(
   })
 }
 
+/** What the kernel counts itself (restarts, faults, dead letters) reaches the registry through its metric sink. */
 function actorMetrics({ system }: ApiPorts, gauge: Register, counter: Register): void {
   const top = () => system.actors().filter(({ path }) => !path.includes('/'))
   gauge('millrace_mailbox_depth', 'Messages that wait', ['actor', 'priority'], (set) => {
@@ -151,18 +152,12 @@ function actorMetrics({ system }: ApiPorts, gauge: Register, counter: Register):
       for (const [message, count] of Object.entries(dropped)) set(count, { actor: path, message })
     }
   })
-  counter('millrace_actor_restarts_total', 'Restarts', ['actor'], (set) => {
-    for (const { path, restarts } of top()) set(restarts, { actor: path })
-  })
   counter('millrace_actor_handled_total', 'Messages handled', ['actor', 'message'], (set) => {
     for (const { path, types } of top()) {
       for (const [message, { handled }] of Object.entries(types)) {
         set(handled, { actor: path, message })
       }
     }
-  })
-  counter('millrace_actor_dead_letters_total', 'Dead letters', ['actor'], (set) => {
-    for (const { path, deadLetters } of top()) set(deadLetters, { actor: path })
   })
   gauge('millrace_actor_up', 'Running: 1', ['actor'], (set) => {
     for (const { path, life } of top()) set(life === 'Running' ? 1 : 0, { actor: path })

@@ -82,6 +82,13 @@ describe('HTTP', () => {
     expect(await response.json()).toMatchObject({ status: 'ready' })
   })
 
+  it('/ready: peers that are not known as validators count as average ones', async () => {
+    api.node.peers = [1, 2].map((peer) => ({ id: `peer-${peer}`, inbound: false }))
+    expect((await fetch(`${api.url}/ready`)).status).toBe(200)
+    api.node.peers = api.node.peers.slice(1)
+    expect((await fetch(`${api.url}/ready`)).status).toBe(503)
+  })
+
   it('/ready: 206 while blocks are missing', async () => {
     api.node.sync = { ...api.node.sync, targetHeight: 30 }
     expect((await fetch(`${api.url}/ready`)).status).toBe(206)

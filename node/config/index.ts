@@ -1,0 +1,153 @@
+/**
+ * The node's configuration: one table of settings, from which flags, MILLRACE_ variables, the file's schema, help and
+ * `--explain` follow. Precedence: flag > environment > file > preset > default. What is not in the table is an error
+ * with a suggestion, wherever it stands; every fault is told at once. A default port may fall to the next free one,
+ * a port that somebody named may not.
+ */
+import { readFileSync } from 'node:fs'
+import { describeFault, explain, usage } from './describe.ts'
+import { type Config, type ConfigInputs, type ConfigResult, resolveConfig } from './resolve.ts'
+import type { Key, ValueOf } from './settings.ts'
+
+export { describeFault, describeOrigin, explain, usage } from './describe.ts'
+export {
+  type Config,
+  type ConfigFault,
+  type ConfigInputs,
+  type ConfigResult,
+  type Entry,
+  type Origin,
+  resolveConfig,
+  type Source,
+} from './resolve.ts'
+export { flagOf, KEYS, type Key, PRESETS, SETTINGS, type ValueOf, variableOf } from './settings.ts'
+
+/** What a node runs with; paths are absolute. */
+export interface NodeConfig {
+  readonly name: string
+  readonly dataDir: string
+  readonly genesisFile: string
+  readonly validatorKeyFile?: string
+  readonly validatorPasswordFile?: string
+  readonly networkKeyFile: string
+  readonly rpc: {
+    readonly host: string
+    readonly port: number
+    /** Whether the next free port does as well. */
+    readonly fallback: boolean
+    readonly corsOrigins: readonly string[]
+    readonly allowedHosts: readonly string[]
+  }
+  readonly p2p: { readonly listen: readonly string[]; readonly peers: readonly string[] }
+  readonly governance: {
+    readonly host: string
+    readonly port: number
+    readonly authorityFile: string
+    readonly certificateFile: string
+    readonly privateKeyFile: string
+  }
+  readonly bitcoinUrl: string
+  readonly bitcoinPollMs: number
+  readonly minFeeCapWei: bigint
+  readonly engine: { readonly mode: 'embedded' }
+  readonly log: {
+    readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+    readonly format: 'json' | 'text'
+  }
+  /** From `rpc.adminTokenFile`. */
+  readonly adminToken?: string
+}
+
+/** Exit codes of operations.md. */
+const EXIT_OK = 0
+const EXIT_USAGE = 2
+const EXIT_CONFIG = 3
+
+export type NodeOptions =
+  | { readonly program: NodeConfig }
+  /** Something to print instead of running. */
+  | { readonly text: string; readonly exitCode: number }
+
+/** The configuration that this process was started with. */
+export function readNodeOptions(args: readonly string[]): NodeOptions {
+  return nodeOptions({
+    args,
+    environment: process.env,
+    workingDirectory: process.cwd(),
+    readFile: (path) => readFileSync(path, 'utf8'),
+  })
+}
+
+export function nodeOptions(inputs: ConfigInputs): NodeOptions {
+  if (inputs.args.includes('--help')) return { text: usage(), exitCode: EXIT_OK }
+  const result = resolveConfig(inputs)
+  if (!result.ok) return faultText(result)
+  const { config } = result
+  if (inputs.args.includes('--explain')) return { text: explain(config), exitCode: EXIT_OK }
+  const tokenFile = config.get('rpc.adminTokenFile')
+  if (tokenFile === undefined) return { program: nodeConfig(config, undefined) }
+  try {
+    const adminToken = inputs.readFile(tokenFile).trim()
+    if (adminToken.length >= 16) return { program: nodeConfig(config, adminToken) }
+    return fault(`${tokenFile}: a token has at least 16 characters`)
+  } catch (error) {
+    return fault(`cannot read ${tokenFile}: ${Error.isError(error) ? error.message : error}`)
+  }
+}
+
+function fault(message: string): NodeOptions {
+  return { text: `millrace node: ${message}`, exitCode: EXIT_CONFIG }
+}
+
+/** One line per fault; wrong use of the command line has an exit code of its own. */
+function faultText({ faults }: Extract<ConfigResult, { ok: false }>): NodeOptions {
+  const lines = faults.map((item) => `millrace node: ${describeFault(item)}`)
+  const isUsage = faults.every((item) => {
+    if (item.code === 'UnexpectedArgument' || item.code === 'MissingValue') return true
+    return item.code === 'UnknownSetting' && item.origin.source === 'flag'
+  })
+  return {
+    text: [...lines, 'millrace node --help lists every setting'].join('\n'),
+    exitCode: isUsage ? EXIT_USAGE : EXIT_CONFIG,
+  }
+}
+
+function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig {
+  /** For settings that are required or have a default. */
+  const need = <K extends Key>(key: K): ValueOf<K> => {
+    const value = config.get(key)
+    if (value === undefined) throw new Error(`${key} has neither a value nor a default`)
+    return value
+  }
+  const validatorKeyFile = config.get('validatorKeyFile')
+  const validatorPasswordFile = config.get('validatorPasswordFile')
+  return {
+    name: need('name'),
+    dataDir: need('dataDir'),
+    genesisFile: need('genesisFile'),
+    networkKeyFile: need('networkKeyFile'),
+    ...(validatorKeyFile === undefined ? {} : { validatorKeyFile }),
+    ...(validatorPasswordFile === undefined ? {} : { validatorPasswordFile }),
+    rpc: {
+      host: need('rpc.host'),
+      port: need('rpc.port'),
+      fallback: config.get('rpc.fallback') ?? !config.isAskedFor('rpc.port'),
+      corsOrigins: need('rpc.corsOrigins'),
+      allowedHosts: need('rpc.allowedHosts'),
+    },
+    p2p: { listen: need('p2p.listen'), peers: need('p2p.peers') },
+    governance: {
+      host: need('governance.host'),
+      port: need('governance.port'),
+      authorityFile: need('governance.authorityFile'),
+      certificateFile: need('governance.certificateFile'),
+      privateKeyFile: need('governance.privateKeyFile'),
+    },
+    bitcoinUrl: need('bitcoinUrl'),
+    bitcoinPollMs: need('bitcoinPollMs'),
+    minFeeCapWei: need('minFeeCapWei'),
+    engine: { mode: need('engine.mode') },
+    log: { level: need('log.level'), format: need('log.format') },
+    ...(adminToken === undefined ? {} : { adminToken }),
+  }
+}

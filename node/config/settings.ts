@@ -1,0 +1,193 @@
+/** Every setting of a node: what it is, what it may be, what it is when nobody says. Flags, variables and help follow from it. */
+import { z } from 'zod'
+
+export interface Setting<T = unknown> {
+  readonly about: string
+  readonly schema: z.ZodType<T>
+  /** What to write for the value in the help. */
+  readonly value: string
+  readonly fallback?: T
+  /** A relative one is taken from where it was said: the file's folder, or the working directory. */
+  readonly isPath?: boolean
+  readonly isList?: boolean
+  readonly isSwitch?: boolean
+  /** There is no node without it. */
+  readonly isRequired?: boolean
+}
+
+type Extra<T> = Pick<Setting<T>, 'fallback' | 'isRequired'>
+
+const shortText = z.string().min(1, 'is empty').max(4_096, 'is too long')
+
+function text(about: string, value: string, extra: Extra<string> = {}): Setting<string> {
+  return { about, value, schema: shortText, ...extra }
+}
+
+function path(about: string, extra: Extra<string> = {}): Setting<string> {
+  return { about, value: 'FILE', schema: shortText, isPath: true, ...extra }
+}
+
+/** A number, or its digits as flags and variables have them. */
+function integer(
+  about: string,
+  value: string,
+  least: number,
+  most: number,
+  fallback: number,
+): Setting<number> {
+  const expected = `expected a whole number from ${least} to ${most}`
+  const number = z.number(expected).int(expected).min(least, expected).max(most, expected)
+  const digits = z.string().regex(/^\d{1,15}$/, expected)
+  return {
+    about,
+    value,
+    schema: z.union([number, digits.transform(Number).pipe(number)], { error: expected }),
+    fallback,
+  }
+}
+
+function port(about: string, fallback: number): Setting<number> {
+  return integer(about, 'PORT', 0, 65_535, fallback)
+}
+
+function wei(about: string, fallback: bigint): Setting<bigint> {
+  const expected = 'expected an amount in wei'
+  const number = z.number().int().min(0).transform(BigInt)
+  const digits = z
+    .string()
+    .regex(/^\d{1,30}$/, expected)
+    .transform(BigInt)
+  return {
+    about,
+    value: 'WEI',
+    schema: z.union([z.bigint(), number, digits], { error: expected }),
+    fallback,
+  }
+}
+
+function choice<const T extends string>(
+  about: string,
+  choices: readonly T[],
+  fallback: T,
+): Setting<T> {
+  const expected = `expected ${choices.join(' or ')}`
+  return { about, value: choices.join('|'), schema: z.enum(choices, expected), fallback }
+}
+
+/** Several values: a list in the file, commas or a repeated flag elsewhere. */
+function list(
+  about: string,
+  value: string,
+  fallback: readonly string[],
+): Setting<readonly string[]> {
+  const many = z.array(shortText).max(1_000)
+  const commas = z.string().transform((given) => given.split(',').filter((item) => item !== ''))
+  return { about, value: `${value},…`, schema: z.union([many, commas]), isList: true, fallback }
+}
+
+function flag(about: string): Setting<boolean> {
+  const expected = 'expected true or false'
+  const words = z.enum(['true', 'false'], expected).transform((word) => word === 'true')
+  const schema = z.union([z.boolean(), words], { error: expected })
+  return { about, value: 'true|false', schema, isSwitch: true }
+}
+
+function url(about: string, extra: Extra<string> = {}): Setting<string> {
+  const expected = 'expected http://user:password@host:port'
+  const schema = shortText.refine((given) => {
+    return URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)
+  }, expected)
+  return { about, value: 'URL', schema, ...extra }
+}
+
+const required = { isRequired: true } as const
+
+export const SETTINGS = {
+  name: text('name of this node in logs and on its page', 'NAME', { fallback: 'node' }),
+  dataDir: path('where chain, state and sign guard live', { fallback: '.millrace/node' }),
+  genesisFile: path('the genesis file', required),
+  validatorKeyFile: path('key file of the validator; without one the node only follows'),
+  validatorPasswordFile: path('file with the password of the key file'),
+  networkKeyFile: path('file with the 32 bytes, in hex, of the libp2p identity', required),
+  'rpc.host': text('address of JSON-RPC, page and metrics', 'HOST', { fallback: '127.0.0.1' }),
+  'rpc.port': port('its port; the default falls to the next free one', 8545),
+  'rpc.fallback': flag('take the next free port when that one is in use'),
+  'rpc.adminTokenFile': path('file with the token that admin methods ask for'),
+  'rpc.corsOrigins': list('web origins that may call, beside localhost and wallets', 'ORIGIN', []),
+  'rpc.allowedHosts': list('host names it answers to, beside localhost and addresses', 'HOST', []),
+  'p2p.listen': list('multiaddresses to listen at', 'MULTIADDR', ['/ip4/127.0.0.1/tcp/30500']),
+  'p2p.peers': list('multiaddresses of peers to keep connected', 'MULTIADDR', []),
+  'governance.host': text('address for the streams of members', 'HOST', { fallback: '127.0.0.1' }),
+  'governance.port': port('its port', 30_600),
+  'governance.authorityFile': path('PEM of the authority that members are certified by', required),
+  'governance.certificateFile': path('PEM of the certificate of this node', required),
+  'governance.privateKeyFile': path('PEM of its key', required),
+  bitcoinUrl: url("JSON-RPC of a Bitcoin Core of the genesis file's network", required),
+  bitcoinPollMs: integer('how often Bitcoin is looked at', 'MS', 50, 600_000, 5_000),
+  minFeeCapWei: wei('fee caps per gas below this are not kept in the pool', 1_000_000n),
+  'engine.mode': choice('what executes the EVM', ['embedded'], 'embedded'),
+  'log.level': choice(
+    'least level that is written',
+    ['trace', 'debug', 'info', 'warn', 'error'],
+    'info',
+  ),
+  'log.format': choice('one JSON object per line, or text for people', ['json', 'text'], 'json'),
+} as const satisfies Record<string, Setting>
+
+export type Key = keyof typeof SETTINGS
+export const KEYS = Object.keys(SETTINGS) as readonly Key[]
+export type ValueOf<K extends Key> = z.output<(typeof SETTINGS)[K]['schema']>
+
+/** Whole sets of values by name, below the file and above the defaults. */
+export const PRESETS: Readonly<Record<string, Readonly<Partial<Record<Key, unknown>>>>> = {
+  dev: {
+    bitcoinUrl: 'http://millrace:millrace@127.0.0.1:18443',
+    bitcoinPollMs: 500,
+    minFeeCapWei: 0,
+    'log.format': 'text',
+  },
+}
+
+/** `rpc.corsOrigins` → `--rpc-cors-origins`. */
+export function flagOf(key: string): string {
+  return `--${key.replaceAll('.', '-').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+/** `rpc.corsOrigins` → `MILLRACE_RPC_CORS_ORIGINS`. */
+export function variableOf(key: string): string {
+  return `MILLRACE_${flagOf(key).slice(2).replaceAll('-', '_').toUpperCase()}`
+}
+
+/** The known name that was probably meant, if one is near. */
+export function nearest(given: string, known: readonly string[]): string | undefined {
+  let best: string | undefined
+  let least = Math.max(2, Math.floor(given.length / 4)) + 1
+  for (const name of known) {
+    const distance = editDistance(given, name)
+    if (distance < least) {
+      best = name
+      least = distance
+    }
+  }
+  return best
+}
+
+/** Letters to insert, remove, replace, or swap with the next one. */
+function editDistance(left: string, right: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: right.length + 1 }, (_, at) => at)
+  for (let row = 1; row <= left.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= right.length; column++) {
+      const same = left[row - 1] === right[column - 1]
+      const replaced = (last[column - 1] as number) + (same ? 0 : 1)
+      const moved = Math.min((last[column] as number) + 1, (current[column - 1] as number) + 1)
+      const swaps = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1]
+      const swapped = swaps ? (beforeLast[column - 2] as number) + 1 : Number.POSITIVE_INFINITY
+      current.push(Math.min(replaced, moved, swapped))
+    }
+    beforeLast = last
+    last = current
+  }
+  return last[right.length] as number
+}
