@@ -1,0 +1,134 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { genesisHeader } from '../../../core/block/index.ts'
+import { genesisLedger, ledgerRoot } from '../../../core/ledger/index.ts'
+import { fileHeadStore } from '../../../governance/head-store.ts'
+import { type Journal, openJournal } from '../../../governance/journal.ts'
+import { withinDailyLimit } from '../../../governance/policy.ts'
+import { seeded, testGenesis } from '../core/peg/world.ts'
+
+let directory: string
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-journal-'))
+})
+afterEach(() => rmSync(directory, { recursive: true }))
+
+const path = () => join(directory, 'journal.jsonl')
+
+async function open(): Promise<Journal> {
+  const journal = await openJournal(path())
+  if ('code' in journal) throw new Error(journal.code)
+  return journal
+}
+
+const batchId = seeded('batch')
+const signatures = [new Uint8Array(64).fill(1), new Uint8Array(64).fill(2)]
+
+async function written(): Promise<void> {
+  const journal = await open()
+  await journal.noteApproval(1, 'aa:0', seeded('claim'), seeded('signature'))
+  await journal.noteIntent(2, batchId, 0, seeded('txid'), 5_000n)
+  await journal.noteSigned(3, batchId, 0, { txid: seeded('txid'), signatures })
+  await journal.close()
+}
+
+describe('the journal of a member', () => {
+  it('remembers after a restart what was signed', async () => {
+    await written()
+    const journal = await open()
+    expect(journal.approval('aa:0', seeded('claim'))).toEqual(seeded('signature'))
+    expect(journal.approval('aa:0', seeded('another claim'))).toBeUndefined()
+    expect(journal.intent(batchId, 0)).toEqual(seeded('txid'))
+    expect(journal.batch(batchId, 0)).toEqual({ txid: seeded('txid'), signatures })
+    expect(journal.batch(batchId, 1)).toBeUndefined()
+    await journal.close()
+  })
+
+  it('is cut at a torn tail, at any byte of the last line', async () => {
+    await written()
+    const whole = readFileSync(path(), 'utf8')
+    const lastLine = whole.trimEnd().lastIndexOf('\n') + 1
+    for (const length of [lastLine + 1, lastLine + 20, whole.length - 1]) {
+      writeFileSync(path(), whole.slice(0, length))
+      const journal = await open()
+      expect(journal.batch(batchId, 0)).toBeUndefined()
+      expect(journal.intent(batchId, 0)).toEqual(seeded('txid'))
+      await journal.noteSigned(4, batchId, 0, { txid: seeded('txid'), signatures })
+      await journal.close()
+      const again = await open()
+      expect(again.batch(batchId, 0)?.signatures).toEqual(signatures)
+      await again.close()
+    }
+  })
+
+  it('names the line that is damaged and changes nothing', async () => {
+    await written()
+    const lines = readFileSync(path(), 'utf8').split('\n')
+    lines[1] = '{"kind":"intent"}'
+    writeFileSync(path(), lines.join('\n'))
+    expect(await openJournal(path())).toEqual({ code: 'JournalDamaged', line: 2 })
+    expect(readFileSync(path(), 'utf8')).toBe(lines.join('\n'))
+  })
+
+  it('keeps the order of entries that are written at once', async () => {
+    const journal = await open()
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        journal.noteIntent(index, seeded(`batch ${index}`), 0, seeded('txid'), 1n),
+      ),
+    )
+    await journal.close()
+    const times = readFileSync(path(), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).atMs)
+    expect(times).toEqual(Array.from({ length: 20 }, (_, index) => index))
+  })
+})
+
+describe('the daily limit', () => {
+  const policy = { confirmations: 1, hold: false, dailyLimitSat: 10_000n }
+  const day = 86_400_000
+  const payments = [
+    { batchId: 'old', atMs: 0, paidSat: 9_000n },
+    { batchId: 'new', atMs: day, paidSat: 6_000n },
+  ]
+
+  it('counts what was begun within 24 hours', () => {
+    expect(withinDailyLimit(policy, payments, 'next', 4_000n, day + 1)).toBe(true)
+    expect(withinDailyLimit(policy, payments, 'next', 4_001n, day + 1)).toBe(false)
+    expect(withinDailyLimit(policy, payments, 'next', 1_001n, day - 1)).toBe(false)
+  })
+
+  it('counts a batch once, whatever version of it is signed', () => {
+    expect(withinDailyLimit(policy, payments, 'new', 6_000n, day + 1)).toBe(true)
+  })
+
+  it('is none unless the operator sets one', () => {
+    const free = { confirmations: 1, hold: false }
+    expect(withinDailyLimit(free, payments, 'next', 10n ** 15n, day)).toBe(true)
+  })
+})
+
+describe('the state file of the light client', () => {
+  const genesis = testGenesis()
+  const header = { ...genesisHeader(genesis, ledgerRoot(genesisLedger(genesis))), height: 41 }
+  const file = () => join(directory, 'head.json')
+
+  it('gives back the header that was saved last', async () => {
+    const store = fileHeadStore(file(), genesis)
+    expect(await store.load()).toBeUndefined()
+    await store.save({ ...header, height: 40 })
+    await store.save(header)
+    expect(await fileHeadStore(file(), genesis).load()).toEqual(header)
+  })
+
+  it('refuses the file of another chain and one that is damaged', async () => {
+    await fileHeadStore(file(), genesis).save(header)
+    const other = testGenesis({ slotMs: 2000 })
+    await expect(fileHeadStore(file(), other).load()).rejects.toThrow('of another chain')
+    appendFileSync(file(), 'x')
+    await expect(fileHeadStore(file(), genesis).load()).rejects.toThrow('not JSON')
+  })
+})
