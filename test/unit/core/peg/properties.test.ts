@@ -63,7 +63,7 @@ class Town {
   readonly world = new PegWorld({ refundAfterBlocks: 4, pegInFeeSat: 1000 })
   bitcoin: BitcoinWorld
   readonly rows = new Map<string, LedgerChange>()
-  readonly minted = new Map<string, number>()
+  readonly #approvals = new Map<string, MemberApproval>()
   burned: Uint8Array[] = []
   #names = 0
 
@@ -139,13 +139,20 @@ class Town {
         if (this.chance.below(4) === 0) bookings.push(proof)
         for (const deposit of parseDeposits(transaction, scripts, genesis.params)) {
           const claim = { ...claimFields(deposit), proof }
-          pegIns.push({ claim: this.spoiled(claim), approval: approve(genesis, claim) })
+          pegIns.push({ claim: this.spoiled(claim), approval: this.approval(claim) })
         }
-        const spends = transaction.inputs.some(({ txid }) => toHex(txid) !== '')
-        if (spends && transaction.inputs[0]?.sequence === 0xfffffffd) bookings.push(proof)
+        const isPayout = transaction.inputs[0]?.sequence === 0xfffffffd
+        if (isPayout) bookings.push(proof)
       }
     }
     return { headers: this.bitcoin.headersAfter(this.chance.below(3)), pegIns, bookings }
+  }
+
+  approval(claim: PegInClaim): MemberApproval {
+    const name = `${toHex(claim.txid)} ${claim.vout} ${toHex(claim.proof.blockHash)}`
+    const approval = this.#approvals.get(name) ?? approve(this.world.genesis, claim)
+    this.#approvals.set(name, approval)
+    return approval
   }
 
   spoiled(claim: PegInClaim): PegInClaim {
@@ -241,12 +248,12 @@ function checkBooks(town: Town): void {
   }
 }
 
-describe.each(['a', 'b', 'c', 'd', 'e', 'f'])('a random town, seed %s', (seed) => {
+describe.each(['a', 'b', 'c', 'd'])('a random town, seed %s', (seed) => {
   it('what is assembled is accepted; the identity, the sums and the locks hold at every block (PO-18, PO-10)', () => {
     const town = new Town(seed)
-    for (let step = 0; step < 40; step++) {
+    for (let step = 0; step < 30; step++) {
       town.step()
-      if (step % 8 === 7) checkBooks(town)
+      if (step % 10 === 9) checkBooks(town)
     }
     checkBooks(town)
     const { ledger } = town.world
@@ -268,7 +275,7 @@ it('each paid request was paid once, by a transaction that spends the conflict i
   let paid = 0
   for (const seed of ['g', 'h']) {
     const town = new Town(seed)
-    for (let step = 0; step < 60; step++) town.step()
+    for (let step = 0; step < 40; step++) town.step()
     const { sets } = town.world.ledger
     for (const [, request] of sets.requests.entries()) {
       if (request.state !== REQUEST_STATE.paid) continue
