@@ -18,7 +18,13 @@ import type {
   SubmitTransaction,
 } from '../messages/index.ts'
 import { faultError, type System } from '../supervisor/index.ts'
-import { bridgeLogs, decodeTransaction, evmGenesisOf, isTransaction, nextBaseFee } from '../vm/evm/index.ts'
+import {
+  bridgeLogs,
+  decodeTransaction,
+  evmGenesisOf,
+  isTransaction,
+  nextBaseFee,
+} from '../vm/evm/index.ts'
 import { createBitcoinPort } from './adapters/bitcoin/index.ts'
 import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
@@ -34,7 +40,6 @@ import {
   createSystemClock,
   createSystemRandom,
   describeListenError,
-  type LogFormat,
 } from './adapters/system/index.ts'
 import {
   type ApiPorts,
@@ -44,36 +49,9 @@ import {
   type PeerRow,
   type SyncSnapshot,
 } from './api/index.ts'
+import type { NodeConfig } from './config/index.ts'
 import { createNodeTree, type NodeTree } from './tree.ts'
 import { createChainView, createPegView } from './views/index.ts'
-
-export interface ProgramOptions {
-  readonly name: string
-  readonly dataDir: string
-  readonly genesisFile: string
-  /** Key file with the secret `bls`, and the file that holds its password. Absent: the node follows only. */
-  readonly validatorKeyFile?: string
-  readonly validatorPasswordFile?: string
-  /** 32 bytes in hex: the node's libp2p identity. */
-  readonly networkKeyFile: string
-  readonly rpc: { readonly host: string; readonly port: number; readonly fallback: boolean }
-  readonly p2p: { readonly listen: readonly string[]; readonly peers: readonly string[] }
-  readonly governance: {
-    readonly host: string
-    readonly port: number
-    readonly authorityFile: string
-    readonly certificateFile: string
-    readonly privateKeyFile: string
-  }
-  readonly bitcoinUrl: string
-  readonly bitcoinPollMs: number
-  readonly minFeeCapWei: bigint
-  readonly log: {
-    readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
-    readonly format: LogFormat
-  }
-  readonly adminToken?: string
-}
 
 /** Why the program did not start; `exitCode` as operations.md has them (3 config, 4 data, 5 unreachable). */
 export interface StartFault {
@@ -96,7 +74,7 @@ const REFRESH_MS = 1_000
 const ASK_MS = 2_000
 
 export async function startNode(
-  options: ProgramOptions,
+  options: NodeConfig,
 ): Promise<
   | { readonly ok: true; readonly node: RunningNode }
   | { readonly ok: false; readonly fault: StartFault }
@@ -188,6 +166,8 @@ export async function startNode(
       ids,
       log,
       registry,
+      corsOrigins: options.rpc.corsOrigins,
+      allowedHosts: options.rpc.allowedHosts,
       ...(options.adminToken !== undefined && { adminToken: options.adminToken }),
     },
   )
@@ -241,7 +221,7 @@ interface NodeFiles {
   }
 }
 
-function readFiles(options: ProgramOptions): NodeFiles | StartFault {
+function readFiles(options: NodeConfig): NodeFiles | StartFault {
   const fault = (code: string, message: string): StartFault => ({ code, message, exitCode: 3 })
   let text: (path: string) => string
   try {
@@ -364,7 +344,7 @@ function createSurroundings(tree: NodeTree, genesis: Genesis): Surroundings {
 }
 
 function apiPorts(
-  options: ProgramOptions,
+  options: NodeConfig,
   tree: NodeTree,
   genesis: Genesis,
   engine: ExecutionEngine,

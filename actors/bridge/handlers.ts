@@ -536,8 +536,10 @@ function signaturesArrived(
   const { batchId, version, memberIndex, signatures, reason } = payload
   const operation = context.payouts.get(batchId)
   const { ledger, genesis } = context
-  if (operation?.step !== 'CollectingSignatures' || operation.version !== version)
+  // Once t are there the witness is being put together: what comes later is of no use (incident 37).
+  if (operation?.mode.name !== 'CollectingSignatures' || operation.version !== version) {
     return { context }
+  }
   const spend = ledger && rowOf(ledger, 'spends', operation.txid)
   if (ledger === undefined || spend === undefined) return { context }
   if (signatures === undefined) {
