@@ -3,13 +3,12 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { normalizeFingerprint } from '../node/adapters/certificates/index.ts'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
 
 const fingerprint = z
   .string()
-  .transform(normalizeFingerprint)
+  .transform((text) => text.replaceAll(':', '').toLowerCase())
   .refine((text) => /^[0-9a-f]{64}$/.test(text), 'expected a SHA-256 fingerprint')
 
 const configSchema = z.strictObject({

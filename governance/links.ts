@@ -80,7 +80,13 @@ function step(context: LinksContext, message: LinksInbox): LinksStep {
       return {
         context: withLink(context, node, { up: false, failures: failures + 1 }),
         effects: [
-          { kind: 'log', level: 'warn', event: 'no stream to node', fields },
+          // Said once; what follows are only further attempts.
+          {
+            kind: 'log',
+            level: failures === 0 ? 'warn' : 'debug',
+            event: 'no stream to node',
+            fields,
+          },
           after(retryMs, `connect-${node}`, connect(node)),
         ],
       }
