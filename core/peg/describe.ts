@@ -4,10 +4,8 @@ import {
   type BatchRow,
   type Entry,
   type Ledger,
-  OUTPUT_KIND,
   type OutputRow,
   outpointKey,
-  REQUEST_STATE,
   type RequestRow,
   rowOf,
   type SpendRow,
@@ -15,13 +13,15 @@ import {
 } from '../ledger/index.ts'
 import { inFlightSat, supplySat } from './identity.ts'
 
-export type InFlightKind = 'credit' | 'refundable' | 'request' | 'batched' | 'refundMint'
+/** The terms of what is in flight (4.7). */
+export type InFlightKind = 'creditedNotMinted' | 'burnedNotPaid' | 'refundOwed' | 'fund' | 'deficit'
 
-/** A coin between the two chains. */
+/** A row of what is in flight; the rows add up to it. */
 export interface InFlight {
-  /** `txid:vout` in display form, or a request id in hex. */
+  /** `txid:vout` in display form, a request id in hex, `fund`, or the key of a deficit row in hex. */
   readonly id: string
   readonly kind: InFlightKind
+  /** Below zero for a deficit. */
   readonly amountSat: bigint
 }
 
@@ -30,7 +30,6 @@ export interface ReserveReport {
   readonly supplySat: bigint
   /** reserve = supply + inFlight. */
   readonly inFlightSat: bigint
-  /** The rows of inFlight but for the fund and deficits: their sum + fund − deficit is inFlight. */
   readonly inFlight: readonly InFlight[]
   readonly fundSat: bigint
   readonly deficitSat: bigint
@@ -42,18 +41,12 @@ export interface ReserveReport {
 }
 
 export function describeReserve(ledger: Ledger): ReserveReport {
-  const { state, open } = ledger
-  const inFlight: InFlight[] = []
-  for (const { key, row } of open.mints.values()) inFlight.push(depositInFlight(key, row))
-  for (const { key, row } of open.refundables.values()) inFlight.push(depositInFlight(key, row))
-  for (const { key, row } of open.requests.values()) {
-    inFlight.push({ id: toHex(key), kind: requestKind(row), amountSat: row.amountSat })
-  }
+  const { state } = ledger
   return {
     reserveSat: state.reserveSat,
     supplySat: supplySat(ledger),
     inFlightSat: inFlightSat(ledger),
-    inFlight,
+    inFlight: inFlightRows(ledger),
     fundSat: state.fundSat,
     deficitSat: state.deficitSat,
     mintedSat: state.mintedSat,
@@ -64,14 +57,21 @@ export function describeReserve(ledger: Ledger): ReserveReport {
   }
 }
 
-function depositInFlight(key: Uint8Array, row: OutputRow): InFlight {
-  const kind = row.kind === OUTPUT_KIND.credit ? 'credit' : 'refundable'
-  return { id: outpointName(key), kind, amountSat: row.amountSat }
-}
-
-function requestKind(row: RequestRow): InFlightKind {
-  if (row.state === REQUEST_STATE.batched) return 'batched'
-  return row.state === REQUEST_STATE.refundDue ? 'refundMint' : 'request'
+function inFlightRows({ open, state }: Ledger): InFlight[] {
+  const rows: InFlight[] = []
+  const add = (id: string, kind: InFlightKind, amountSat: bigint) => {
+    if (amountSat !== 0n) rows.push({ id, kind, amountSat })
+  }
+  for (const { key, row } of open.mints.values()) {
+    add(outpointName(key), 'creditedNotMinted', row.amountSat)
+  }
+  for (const { key, row } of open.requests.values()) add(toHex(key), 'burnedNotPaid', row.amountSat)
+  for (const { key, row } of open.refundables.values()) {
+    add(outpointName(key), 'refundOwed', row.amountSat)
+  }
+  add('fund', 'fund', state.fundSat)
+  for (const { key, row } of open.deficits.values()) add(toHex(key), 'deficit', -row.amountSat)
+  return rows
 }
 
 /** `txid:vout` in display form. */

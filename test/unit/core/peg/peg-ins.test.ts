@@ -85,7 +85,7 @@ describe('peg-in items (P 4.2)', () => {
     expect(describeReserve(world.ledger)).toMatchObject({
       reserveSat: 1_000_000n,
       supplySat: 0n,
-      inFlight: [{ kind: 'refundable', amountSat: 1_000_000n }],
+      inFlight: [{ kind: 'refundOwed', amountSat: 1_000_000n }],
     })
     expect(codeOf(world, claim)).toBe('PegInDuplicate')
   })

@@ -108,7 +108,8 @@ describe('burns (P 4.4)', () => {
     const id = idOf(world)
     world.block({ burns: [world.burn('bob', 20_000n, new TextEncoder().encode(text))] })
     expect(describeReserve(world.ledger).inFlight).toEqual([
-      { id: toHex(id), kind: 'refundMint', amountSat: 20_000n },
+      { id: toHex(id), kind: 'burnedNotPaid', amountSat: 20_000n },
+      { id: 'fund', kind: 'fund', amountSat: 1000n },
     ])
     world.block()
     expect(world.withdrawals).toEqual([

@@ -18,6 +18,7 @@ import {
   beginBlock,
   changeOutput,
   claimFields,
+  describeReserve,
   federationScripts,
   inFlightSat,
   openBatches,
@@ -225,6 +226,9 @@ function recount(ledger: Ledger): Record<string, bigint> {
 function checkBooks(town: Town): void {
   const { ledger, genesis } = town.world
   expect(ledger.state.reserveSat).toBe(supplySat(ledger) + inFlightSat(ledger))
+  const report = describeReserve(ledger)
+  const listedSat = report.inFlight.reduce((sum, { amountSat }) => sum + amountSat, 0n)
+  expect(listedSat).toBe(report.inFlightSat)
   const sums = recount(ledger)
   for (const name of TOTALS) expect([name, sums[name]]).toEqual([name, ledger.state[name]])
   const rebuilt = ledgerFromRows(genesis, town.rows.values())

@@ -38,7 +38,7 @@ describe('a coin goes to the EVM and back', () => {
       supplySat: 4_999_000n,
       inFlightSat: 1000n,
       fundSat: 1000n,
-      inFlight: [],
+      inFlight: [{ id: 'fund', kind: 'fund', amountSat: 1000n }],
     })
 
     const id = requestId(genesis, world.evmBlockHash(), 3)
