@@ -81,8 +81,8 @@ export type SignerEffect =
 
 type SignerStep = Step<SignerContext, SignerEffect>
 
-/** Questions that are being answered at a time. */
-const MAX_JOBS = 1_000
+/** Questions of one node that are being answered at a time; the others are not kept waiting by it. */
+const MAX_JOBS_PER_NODE = 64
 /** Headers whose roots may stand under a proof. */
 const KEPT_HEADERS = 256
 /** A proof under an older root is stale. */
@@ -128,14 +128,18 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
   lane: (effect) => (effect.kind === 'signBatch' ? 'sign' : undefined),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
-  busy: ({ jobs }) => jobs.size > 0,
 }
 
 /** Why this member signs nothing at present, whatever is asked. */
-function standstill({ contradicted, jobs, ports }: SignerContext): string | undefined {
+function standstill(
+  { contradicted, jobs, ports }: SignerContext,
+  node: NodeIndex,
+): string | undefined {
   if (contradicted) return 'ChainContradicted'
   if (ports.policy.hold) return 'PolicyHold'
-  return jobs.size >= MAX_JOBS ? 'Busy' : undefined
+  let open = 0
+  for (const { askers } of jobs.values()) if (askers[0]?.node === node) open += 1
+  return open >= MAX_JOBS_PER_NODE ? 'Busy' : undefined
 }
 
 function withJob(context: SignerContext, key: string, job: Job): SignerContext {
@@ -160,7 +164,7 @@ function approvalAsked(
   }
   const claim = read.value
   const claimRoot = PegInClaimType.hashTreeRoot(claim)
-  const reason = standstill(context)
+  const reason = standstill(context, node)
   if (reason !== undefined) {
     const body = approvalBody(outpoint, claimRoot, unknownVerdict(reason))
     return { context, effects: [send(asker, body)] }
@@ -191,7 +195,7 @@ function signatureAsked(
     const body = signatureBody(request, verdict)
     return { context, effects: [...decisionLog('batch', name, verdict), send(asker, body)] }
   }
-  const reason = standstill(context)
+  const reason = standstill(context, node)
   if (reason !== undefined) {
     return {
       context,
@@ -220,11 +224,14 @@ function proofReceived(
   reason: string | undefined,
 ): SignerStep {
   const job = context.jobs.get(key)
-  const isExpected =
-    job?.request !== undefined && job.proof === undefined && job.askers[0]?.node === node
-  if (!isExpected) return { context }
+  if (job?.request === undefined || job.proof !== undefined || job.askers[0]?.node !== node) {
+    return { context }
+  }
   if (rows === undefined) {
-    return answerBatch(context, key, job, unknownVerdict(`ProofUnavailable: ${reason ?? ''}`))
+    const fields = { batch: toHex(job.request.batchId), node, reason: reason ?? '' }
+    const step = answerBatch(context, key, job, unknownVerdict('ProofUnavailable'))
+    const log = { kind: 'log', level: 'info', event: 'a node proves no batch', fields } as const
+    return { context: step.context, effects: [log, ...(step.effects ?? [])] }
   }
   return judgeBatch(context, key, { ...job, proof: { height, rows } })
 }

@@ -19,17 +19,20 @@ import {
 import type { ActorRun } from '../../supervisor/index.ts'
 import type { StreamEffect, StreamInbox, StreamQuery } from './handlers.ts'
 import { MAX_ANSWER_BYTES } from './limits.ts'
+import { STREAM_METRICS } from './metrics.ts'
 import type { CertifiedBlock, ChainReader, StreamPorts } from './port.ts'
 
 export async function perform(
   effect: StreamEffect,
   run: ActorRun<StreamInbox, StreamPorts>,
 ): Promise<StreamInbox | undefined> {
-  const { stream, chain } = run.ports
+  const { stream, chain, metrics } = run.ports
   switch (effect.kind) {
-    case 'send':
-      stream.send(effect.memberIndex, effect.message)
+    case 'send': {
+      const outcome = stream.send(effect.memberIndex, effect.message)
+      metrics?.count(STREAM_METRICS.sent, { kind: effect.message.body.kind, outcome })
       return undefined
+    }
     case 'announceHead': {
       const head = chain.head()
       if (head === undefined) return undefined
@@ -44,6 +47,7 @@ export async function perform(
       const body = await answerQuery(chain, query, connectedMembers)
       const { requestId, correlationId } = message
       stream.send(memberIndex, { requestId, correlationId, body })
+      metrics?.count(STREAM_METRICS.queries, { kind: query.kind })
       return { type: 'stream.QueryAnswered', payload: { memberIndex } }
     }
     case 'log':

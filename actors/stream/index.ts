@@ -21,6 +21,7 @@ import type { StreamPorts } from './port.ts'
 import { streamListener } from './start.ts'
 
 export { answerQuery } from './effects.ts'
+export { STREAM_FAULTS } from './errors.ts'
 export type { StreamInbox, StreamOptions } from './handlers.ts'
 export { STREAM_ROWS } from './messages.ts'
 export type {

@@ -2,6 +2,7 @@
 import type { BlockHeader, QuorumCertificate } from '../../core/block/index.ts'
 import type { Ledger } from '../../core/ledger/index.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
+import type { MetricSink } from '../../supervisor/index.ts'
 
 /** Why a connection was not let in. */
 export type RefusalCode =
@@ -62,4 +63,5 @@ export interface ChainReader {
 export interface StreamPorts {
   readonly stream: StreamPort
   readonly chain: ChainReader
+  readonly metrics?: Pick<MetricSink, 'count'>
 }

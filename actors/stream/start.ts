@@ -1,6 +1,7 @@
 /** From the port's calls to messages: one listener per incarnation. */
 import type { ActorRun } from '../../supervisor/index.ts'
 import type { StreamInbox } from './handlers.ts'
+import { STREAM_METRICS } from './metrics.ts'
 import type { StreamListener, StreamPorts } from './port.ts'
 
 export function streamListener(run: ActorRun<StreamInbox, StreamPorts>): StreamListener {
@@ -22,7 +23,9 @@ export function streamListener(run: ActorRun<StreamInbox, StreamPorts>): StreamL
     seen: (memberIndex) => toSelf({ type: 'stream.MemberSeen', payload: { memberIndex } }),
     disconnected: (memberIndex, reason) =>
       toSelf({ type: 'stream.MemberDisconnected', payload: { memberIndex, reason } }),
-    refused: (peer, code, detail) =>
-      run.log('warn', 'governance connection refused', { peer, code, detail }),
+    refused: (peer, code, detail) => {
+      run.ports.metrics?.count(STREAM_METRICS.refused, { code })
+      run.log('warn', 'governance connection refused', { peer, code, detail })
+    },
   }
 }

@@ -1,11 +1,12 @@
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { createServer, type Server as TlsServer } from 'node:tls'
 import * as grpc from '@grpc/grpc-js'
-import type {
-  RefusalCode,
-  SendOutcome,
-  StreamListener,
-  StreamPort,
+import {
+  type RefusalCode,
+  type SendOutcome,
+  STREAM_FAULTS,
+  type StreamListener,
+  type StreamPort,
 } from '../../../actors/stream/index.ts'
 import { equalBytes } from '../../../crypto/index.ts'
 import {
@@ -309,7 +310,8 @@ function listen(server: TlsServer, { host, port }: GovernanceServerOptions): Pro
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const reason = `${host}:${port}: ${error.code ?? error.message}`
-      reject(faultError('GovernancePortUnavailable', 'configuration', reason))
+      const fault = STREAM_FAULTS.GovernancePortUnavailable
+      reject(faultError('GovernancePortUnavailable', fault, reason))
     })
     server.listen({ host, port }, () => {
       const address = server.address()
