@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { scriptFromAddress } from '../../core/bitcoin/index.ts'
 import { type BitcoinRpc, createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
-import { lockDirectory } from '../../node/adapters/data-directory/index.ts'
+import { directoryHolder, lockDirectory } from '../../node/adapters/data-directory/index.ts'
 import { findPort } from '../../node/adapters/system/index.ts'
 import {
   createFederation,
@@ -30,6 +30,8 @@ const EXIT = { ok: 0, error: 1, usage: 2, inUse: 4 } as const
 const MATURE_BLOCKS = 101
 const LEAST_BALANCE_SAT = 2_000_000_000n
 const START_MS = 60_000
+/** Longer than a process without its launcher takes to end. */
+const LEFT_MS = 15_000
 const FIRST_PORTS = { rpc: 8545, p2p: 30_500, governance: 30_600, members: 30_700 } as const
 
 export async function main(args: readonly string[]): Promise<number> {
@@ -186,6 +188,7 @@ class Launcher {
   ): Promise<{ federation: Federation; rpcUrls: readonly string[] }> {
     const known = await loadFederation(this.#directory)
     if (known !== undefined && state !== undefined) {
+      await left(known)
       this.#terminal.step('continued', this.#directory)
       return { federation: known, rpcUrls: state.rpcUrls }
     }
@@ -339,6 +342,17 @@ async function fillWallet(rpc: BitcoinRpc, wallet: DevelopmentWallet): Promise<v
   if ((await wallet.balanceSat()) >= LEAST_BALANCE_SAT) return
   const mined = await rpc.generateToAddress(MATURE_BLOCKS, wallet.address)
   if (!mined.ok) throw new Error(`Bitcoin does not mine: ${mined.error.message}`)
+}
+
+/** Processes of a launcher that was killed end by themselves; their directories are free a few seconds later. */
+async function left(federation: Federation): Promise<void> {
+  const directories = [
+    ...Array.from({ length: federation.nodes }, (_, index) => federation.nodeDirectory(index)),
+    ...Array.from({ length: federation.members }, (_, index) => federation.memberDirectory(index)),
+  ].map((own) => join(own, 'data'))
+  await until('the end of the processes of an earlier start', LEFT_MS, async () =>
+    directories.every((own) => directoryHolder(own) === undefined) ? true : undefined,
+  )
 }
 
 interface Books {

@@ -23,11 +23,17 @@ export function lockDirectory(directory: string): LockResult {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
-    const holder = holderOf(path)
-    if (holder !== undefined && isAlive(holder)) return { ok: false, pid: holder }
+    const holder = directoryHolder(directory)
+    if (holder !== undefined) return { ok: false, pid: holder }
     rmSync(path, { force: true })
   }
   return { ok: false, pid: 0 }
+}
+
+/** The living process that holds the directory, if there is one. */
+export function directoryHolder(directory: string): number | undefined {
+  const holder = holderOf(join(directory, LOCK_FILE))
+  return holder !== undefined && isAlive(holder) ? holder : undefined
 }
 
 function holderOf(path: string): number | undefined {
