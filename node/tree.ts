@@ -9,9 +9,9 @@ import { type NetworkPort, networkActor } from '../actors/network/index.ts'
 import { type ChainStore, storageActor } from '../actors/storage/index.ts'
 import { STREAM_ROWS, type StreamPort, streamActor } from '../actors/stream/index.ts'
 import { syncActor } from '../actors/sync/index.ts'
-import { blockHash } from '../core/block/index.ts'
+import { blockHash, type ConsensusMessage } from '../core/block/index.ts'
 import { genesisHead } from '../core/chain/index.ts'
-import { type Genesis, VALID } from '../core/params/index.ts'
+import { type Genesis, VALID, type Verdict } from '../core/params/index.ts'
 import {
   blsSuite,
   checkSlotWindow,
@@ -97,7 +97,8 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           const window = checkSlotWindow(slot, slotAt(nowMs, slotMs), slotMs)
           if (window.kind !== 'valid') return window
         }
-        return verifyConsensusMessage(blsSuite, { genesisHash: genesis.hash }, message)
+        const signed = verifyConsensusMessage(blsSuite, { genesisHash: genesis.hash }, message)
+        return signed.kind === 'valid' ? checkSender(genesis, message) : signed
       },
       transaction: (raw) =>
         isTransaction(decodeTransaction(raw))
@@ -170,10 +171,30 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           memberCount: genesis.members.length,
           memberThreshold: genesis.memberThreshold,
         }),
-        { stream: ports.stream, chain },
+        { stream: ports.stream, chain, metrics: kernel.metrics },
       ),
     ],
     ...(settings.onTerminated && { onTerminated: settings.onTerminated }),
   })
   return { system, live, store: () => store }
+}
+
+/** Whose word a message is: votes of strangers and certificates without a quorum are not passed on. */
+function checkSender({ hash, validators }: Genesis, message: ConsensusMessage): Verdict {
+  const isValidator = (key: Uint8Array) => validators.some(({ blsKey }) => equalBytes(blsKey, key))
+  switch (message.kind) {
+    case 'vote':
+    case 'viewChange':
+      return isValidator(message.value.validator)
+        ? VALID
+        : { kind: 'invalid', code: 'NotAValidator' }
+    case 'prePrepare':
+      return isValidator(message.value.block.header.author)
+        ? VALID
+        : { kind: 'invalid', code: 'NotAValidator' }
+    case 'prepareCertificate':
+      return verifyCertificate(blsSuite, hash, 'prepare', validators, message.value)
+    case 'committedBlock':
+      return verifyCertificate(blsSuite, hash, 'commit', validators, message.value.certificate)
+  }
 }

@@ -36,7 +36,7 @@ import {
   tell,
 } from '../../supervisor/index.ts'
 import { CHAIN_FAULTS } from './errors.ts'
-import { MAX_CANDIDATES, MAX_QUEUED_OPERATIONS } from './limits.ts'
+import { MAX_CANDIDATES, MAX_QUEUED_OPERATIONS, SYNC_PATIENCE_MS } from './limits.ts'
 
 export interface Candidate {
   readonly block: Block
@@ -69,6 +69,8 @@ export interface ChainContext {
   /** A commit or a batch is being stored; a batch does not start beside either. */
   readonly storing: boolean
   readonly syncing: boolean
+  /** When a batch last came or ended: a Sync that went away must not keep this node from voting. */
+  readonly batchAtMs: number
 }
 
 export type ChainEffect =
@@ -127,11 +129,12 @@ export function handle(
   switch (message.type) {
     case 'chain.SlotTick': {
       const next = nextSlotTick(context.genesis, nowMs)
-      if (context.syncing) return { context, effects: [next] }
-      return withMode(drive(context, { kind: 'clock', nowMs }, nowMs, [next]), about)
+      if (isSyncing(context, nowMs)) return { context, effects: [next] }
+      const caughtUp = { ...context, syncing: false }
+      return withMode(drive(caughtUp, { kind: 'clock', nowMs }, nowMs, [next]), about)
     }
     case 'chain.ConsensusWake':
-      if (context.syncing) return { context }
+      if (isSyncing(context, nowMs)) return { context }
       return withMode(drive(context, { kind: 'clock', nowMs }, nowMs), about)
     case 'chain.ConsensusMessageReceived': {
       const { message: received, peer } = message.payload
@@ -163,7 +166,7 @@ export function handle(
       return withMode(driven, about)
     }
     case 'sync.ValidatedBlockBatch':
-      return withMode(beginBatch(context, message.payload.blocks, about.envelope), about)
+      return withMode(beginBatch(context, message.payload.blocks, about), about)
     case 'sync.SyncCompleted':
       return withMode(drive({ ...context, syncing: false }, { kind: 'clock', nowMs }, nowMs), about)
     case 'chain.BitcoinHeadersDetected':
@@ -233,10 +236,9 @@ export function handle(
         type: 'sync.BlockBatchImported',
         payload: result,
       })
-      if (last === undefined) {
-        return withMode({ context: { ...context, storing: false }, effects: [answered] }, about)
-      }
-      const stepped = advance(context, last.committed, last.head, guard, nowMs)
+      const ended = { ...context, storing: false, batchAtMs: nowMs }
+      if (last === undefined) return withMode({ context: ended, effects: [answered] }, about)
+      const stepped = advance(ended, last.committed, last.head, guard, nowMs)
       return withMode({ ...stepped, effects: [...(stepped.effects ?? []), answered] }, about)
     }
   }
@@ -368,10 +370,12 @@ function perform(
       }
     }
     case 'fetchBlock': {
-      const { height, hash } = effect
+      const { height, hash, peers } = effect
       return {
         context,
-        effects: [tell('network', { type: 'network.FetchBlock', payload: { height, hash } })],
+        effects: [
+          tell('network', { type: 'network.FetchBlock', payload: { height, hash, peers } }),
+        ],
       }
     }
     case 'wake':
@@ -465,16 +469,7 @@ function advance(
     storing: false,
   }
   const outpoints = committed.block.body.pegIns.map((item) => `${hashKey(item.txid)}:${item.vout}`)
-  const told: AnyEffect[] = [
-    tell('network', {
-      type: 'network.HeadAnnounced',
-      payload: { height: header.height, hash: head.hash },
-    }),
-    tell('bridge', {
-      type: 'chain.FinalizeBlock',
-      payload: { height: header.height, hash: head.hash, header, ledger: head.ledger },
-    }),
-  ]
+  const told = [...announceHead(head)]
   if (outpoints.length > 0) {
     told.push(
       tell('bridge', {
@@ -484,6 +479,15 @@ function advance(
     )
   }
   return drive(next, startHeight(context.genesis, head, guard, nowMs), nowMs, told)
+}
+
+/** Those who follow the committed head. */
+export function announceHead({ hash, header, ledger }: ChainHead): KernelEffect[] {
+  const { height } = header
+  return [
+    tell('network', { type: 'network.HeadAnnounced', payload: { height, hash } }),
+    tell('bridge', { type: 'chain.FinalizeBlock', payload: { height, hash, header, ledger } }),
+  ]
 }
 
 function withoutCommitted(queue: OperationQueue, block: Block): OperationQueue {
@@ -499,10 +503,15 @@ function withoutCommitted(queue: OperationQueue, block: Block): OperationQueue {
   return { headers, pegIns, bookings }
 }
 
+/** Between batches for a while; then the node votes again, and is told to sync again if it still must (SY-6). */
+function isSyncing({ syncing, storing, batchAtMs }: ChainContext, nowMs: number): boolean {
+  return syncing && (storing || nowMs - batchAtMs < SYNC_PATIENCE_MS)
+}
+
 function beginBatch(
   context: ChainContext,
   blocks: readonly CommittedBlock[],
-  replyTo: Envelope,
+  { envelope: replyTo, nowMs }: About<ChainInbox>,
 ): ChainStep {
   const height = context.head.header.height
   const missing = blocks.filter((committed) => committed.block.header.height > height)
@@ -518,7 +527,7 @@ function beginBatch(
   if (missing.length === 0) return answer()
   if (context.storing) return answer('ChainBusy')
   return {
-    context: { ...context, storing: true, syncing: true },
+    context: { ...context, storing: true, syncing: true, batchAtMs: nowMs },
     effects: [{ kind: 'importBatch', parent: context.head, blocks: missing, replyTo }],
   }
 }

@@ -8,6 +8,7 @@ import type { ChainInbox } from '../../messages/index.ts'
 import type { ActorDefinition } from '../../supervisor/index.ts'
 import { type ChainResources, perform } from './effects.ts'
 import {
+  announceHead,
   type ChainContext,
   type ChainEffect,
   drive,
@@ -70,23 +71,12 @@ export function chainActor(): ChainActor {
         importing: 0,
         storing: false,
         syncing: false,
+        batchAtMs: 0,
       }
       const input = startHeight(genesis, head, guard.view(), nowMs)
       const started = drive(context, input, nowMs, [
         nextSlotTick(genesis, nowMs),
-        {
-          kernel: 'tell',
-          to: 'bridge',
-          message: {
-            type: 'chain.FinalizeBlock',
-            payload: {
-              height: head.header.height,
-              hash: head.hash,
-              header: head.header,
-              ledger: head.ledger,
-            },
-          },
-        },
+        ...announceHead(head),
       ])
       run.log('info', 'chain loaded', { height: head.header.height })
       return { ...started, event: ['GENESIS_LOADED', 'CAUGHT_UP'] }

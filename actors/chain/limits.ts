@@ -20,3 +20,6 @@ export const MAX_QUEUED_OPERATIONS = 1_024
 
 /** Executed blocks that wait for a decision. */
 export const MAX_CANDIDATES = 64
+
+/** A sync that is silent for so long no longer keeps the node from voting. */
+export const SYNC_PATIENCE_MS = 10_000

@@ -36,8 +36,10 @@ export function createMetricSink(registry: Registry): MetricSink {
 }
 
 function describe(name: string): { readonly name: string; readonly help: string } {
+  const plain = name.replaceAll(/[^a-zA-Z0-9_]/g, '_')
   return {
-    name: `millrace_${name.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`,
+    // Rooms name theirs in full, the kernel knows no prefix.
+    name: /^(millrace|alys)_/.test(plain) ? plain : `millrace_${plain}`,
     help: name.replaceAll('_', ' '),
   }
 }
