@@ -2,7 +2,7 @@
 import type { ApiPorts } from './port.ts'
 
 export interface HealthCheck {
-  readonly name: 'synced' | 'quorum' | 'bitcoin' | 'storage' | 'actors'
+  readonly name: 'synced' | 'quorum' | 'progress' | 'bitcoin' | 'storage' | 'actors'
   readonly ok: boolean
   readonly detail: string
 }
@@ -12,6 +12,9 @@ export interface Health {
   readonly status: 'ready' | 'syncing' | 'unready'
   readonly checks: readonly HealthCheck[]
 }
+
+/** With few validators a view or two more is no sign of trouble. */
+const LEAST_STANDING_VIEW = 4
 
 /** HTTP status of /ready. */
 export const READY_STATUS: Readonly<Record<Health['status'], number>> = {
@@ -24,6 +27,7 @@ export function checkHealth(ports: ApiPorts): Health {
   const checks = [
     synced(ports),
     quorum(ports),
+    progress(ports),
     bitcoin(ports),
     storage(ports),
     actors(ports),
@@ -66,6 +70,14 @@ function quorum(ports: ApiPorts): HealthCheck {
   const needed = Math.floor((2 * total) / 3) + 1
   const detail = `${connected} of ${total} voting power connected, ${needed} needed`
   return { name: 'quorum', ok: connected >= needed, detail }
+}
+
+/** Every validator had its turn twice and none brought a block: the chain stands. */
+function progress(ports: ApiPorts): HealthCheck {
+  const { height, view } = ports.chain.consensus()
+  const ok = view < Math.max(LEAST_STANDING_VIEW, 2 * ports.chain.validators().length)
+  const detail = ok ? 'blocks are made' : `height ${height} is in view ${view}`
+  return { name: 'progress', ok, detail }
 }
 
 function bitcoin(ports: ApiPorts): HealthCheck {

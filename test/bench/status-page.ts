@@ -136,7 +136,14 @@ function fillBusy(node: FakeNode): void {
       { id: 'fund', kind: 'fund', amountSat: 5_010_000n },
     ],
     outputs: [],
-    totals: { pegIns: 12, pegInSat: 612_000_000n, pegOuts: 7, pegOutSat: 83_000_000n },
+    totals: {
+      pegIns: 12,
+      pegInSat: 612_000_000n,
+      pegOuts: 7,
+      pegOutSat: 83_000_000n,
+      mintedSat: 611_988_000n,
+      burnedSat: 83_001_582n,
+    },
   }
   node.peers = ['Ah7Vd9', 'Qw3mLx', 'Tz8pKe'].map((part, index) => ({
     id: `12D3KooW${part}yBcRq4NsJ2fGtU6vXaZe5HkLpMwD${index}`,
@@ -217,7 +224,7 @@ function fillEmpty(node: FakeNode): void {
     deficitSat: 0n,
     inFlight: [],
     outputs: [],
-    totals: { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n },
+    totals: { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n, mintedSat: 0n, burnedSat: 0n },
   }
   node.peers = []
   node.sync = { ...node.sync, currentHeight: 0, targetHeight: 0 }

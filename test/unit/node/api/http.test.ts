@@ -98,6 +98,10 @@ describe('HTTP', () => {
     ['the quorum is not connected', ({ peers }) => ({ peers: peers.slice(0, 1) })],
     ['Bitcoin does not answer', ({ bitcoin }) => ({ bitcoin: { ...bitcoin, reachable: false } })],
     [
+      'every validator had two turns without a block',
+      ({ consensus }) => ({ consensus: { ...consensus, view: 8 } }),
+    ],
+    [
       'storage restarts',
       ({ actors }) => ({
         actors: [...actors.slice(0, 6), actorRow('storage', { life: 'Restarting' })],
