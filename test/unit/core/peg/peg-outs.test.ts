@@ -22,7 +22,7 @@ import {
   requestId,
 } from '../../../../core/peg/index.ts'
 import { keccak256, toHex } from '../../../../crypto/index.ts'
-import { addressOf, claimOf, PegWorld, p2wpkh, payment } from './world.ts'
+import { addressOf, claimOf, depositOf, PegWorld, p2wpkh, payment } from './world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
 
@@ -311,6 +311,40 @@ describe('payout records (P 4.5, §7)', () => {
     for (const { row } of openBatches(world.ledger)[0]?.inputs ?? []) {
       expect(row.batchId).toEqual(open?.batchId)
     }
+  })
+
+  it('a refundable deposit and a credit that waits for its mint are never inputs (PO-9)', () => {
+    const world = new PegWorld()
+    const { bitcoin, genesis } = world
+    const plain = changeOutput(genesis, 0).scriptPubKey
+    const bad = payment('bad', [{ amountSat: 9_000_000n, scriptPubKey: plain }])
+    const deposits = Array.from({ length: 17 }, (_, index) =>
+      depositOf(genesis, `d${index}`, index === 16 ? 8_000_000n : 40_000n),
+    )
+    bitcoin.mine([bad, ...deposits])
+    bitcoin.mine([], 2)
+    const refundable = claimOf(bitcoin, bad, { kind: 'refundable', reason: 'badPayload' })
+    const claims = [refundable, ...deposits.map((deposit) => claimOf(bitcoin, deposit))]
+    world.block({
+      items: {
+        bitcoinHeaders: bitcoin.headersAfter(0),
+        proofs: claims.map(({ proof }) => proof),
+        pegIns: claims.map((claim, index) => world.item(claim, undefined, index)),
+      },
+      burns: [world.burn('bob', 300_000n)],
+    })
+    world.timestamp += 10
+    const rich = claims.at(-1) as (typeof claims)[number]
+    const spent = () =>
+      buildPayout(world.ledger, world.context(), 2000)?.inputs.map(({ key }) =>
+        toHex(key.subarray(0, 32)),
+      ) ?? []
+    expect(spent()).toHaveLength(8)
+    expect(spent()).not.toContain(toHex(refundable.txid))
+    expect(spent()).not.toContain(toHex(rich.txid))
+    world.block()
+    expect(spent()).toContain(toHex(rich.txid))
+    expect(spent()).not.toContain(toHex(refundable.txid))
   })
 
   it('a request beyond the free reserve waits, and the block stays valid (PO-6, D6)', () => {

@@ -225,6 +225,32 @@ describe('a reorg of bookings (P 4.1, PO-16)', () => {
     })
   })
 
+  it('what spends change is undone before the change, though one Bitcoin block holds both', () => {
+    const world = new PegWorld()
+    world.pegIn('alice', 5_000_000n)
+    world.block({ burns: [world.burn('bob', 1_000_000n)] })
+    world.timestamp += 10
+    world.block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
+    const parsed = parseTransaction(
+      openBatches(world.ledger)[0]?.versions[0]?.row.transaction ?? new Uint8Array(),
+    )
+    if (!parsed.ok) throw new Error('no transaction')
+    const forkHeight = world.bitcoin.tip.height
+    const theft = payment({ txid: txid(parsed.value), vout: 1 }, [
+      { amountSat: 1_000_000n, scriptPubKey: p2wpkh('thief') },
+    ])
+    world.bitcoin.mine([parsed.value, theft])
+    world.bitcoin.mine()
+    world.syncHeaders()
+    book(world, parsed.value)
+    book(world, theft)
+    const other = world.bitcoin.fork(forkHeight, 'other')
+    other.mine([], 3)
+    world.block({ items: { bitcoinHeaders: other.headersAfter(forkHeight) } })
+    expect(world.ledger.state).toMatchObject({ reserveSat: 5_000_000n, deficitSat: 0n })
+    expect(findDeposit(world.ledger, txid(parsed.value), 1)?.state).toBe(OUTPUT_STATE.absent)
+  })
+
   it('a removed stray gives a batch its lock back', () => {
     const world = new PegWorld()
     const claim = world.pegIn('alice', 5_000_000n)
