@@ -158,6 +158,30 @@ describe('a proposal', () => {
     expect(punished(desk)).toEqual(['WrongSlot', 'WrongSlot'])
   })
 
+  it('again needs a prepare quorum of an earlier view for this very block (2.2, BF-5)', () => {
+    const block = freshBlock(0)
+    const hash = hashOf(block)
+    const certificates = [
+      prepared(0, block, [1, 2]),
+      committed(0, block),
+      prepared(2, block),
+      prepared(0, freshBlock(0, 3)),
+      certificateBy([1, 2, 3], 4, 'prepare', HEIGHT + 1, 0, hash),
+      { ...prepared(0, block), signature: new Uint8Array(96) },
+    ]
+    for (const certificate of certificates) {
+      const desk = voter()
+      desk.clock(desk.startOf(2))
+      desk.hear(proposalBy(3, 2, block, certificate))
+      expect(punished(desk)).toEqual(['BadCertificate'])
+      expect(votesIn(desk.found(block))).toEqual([])
+    }
+    const desk = voter()
+    desk.clock(desk.startOf(2))
+    desk.hear(proposalBy(3, 2, freshBlock(2), prepared(0, freshBlock(2))))
+    expect(punished(desk)).toEqual(['WrongSlot'])
+  })
+
   it('on another parent, or with a forged author, is refused', () => {
     const desk = voter()
     const elsewhere = blockOf({

@@ -67,6 +67,10 @@ describe('a network of drivers', () => {
     expect([...convicted]).toEqual([toHex(keyOf(1))])
   })
 
+  it('agrees where many lock and few commit: the lock holds a liar off (BF-5, BF-12)', () => {
+    runSeeds(30, { n: 4, liars: [2], delayMs: 60, commitLoss: 0.75, healAtMs })
+  })
+
   it('agrees with a liar, loss, crashes and slow messages together (BF-12)', () => {
     runSeeds(40, { n: 4, crashes: 0.1, loss: 0.2, liars: [3], delayMs: 250, healAtMs })
   })

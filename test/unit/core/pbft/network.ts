@@ -3,7 +3,12 @@
  * crashes and restarts from the guard, and liars. Checked as it runs: no two blocks committed at one height, nothing
  * conflicting signed by an honest validator over all its lives.
  */
-import type { Block, ConsensusMessage, QuorumCertificate } from '../../../../core/block/index.ts'
+import {
+  type Block,
+  type ConsensusMessage,
+  type QuorumCertificate,
+  VOTE_PHASES,
+} from '../../../../core/block/index.ts'
 import { VALID, type Validator } from '../../../../core/params/index.ts'
 import {
   createDriver,
@@ -56,6 +61,8 @@ export interface NetworkOptions {
   /** Largest delay of a message. */
   readonly delayMs?: number
   readonly loss?: number
+  /** Of Commits and committed blocks: many lock, few commit. */
+  readonly commitLoss?: number
   readonly doubled?: number
   /** Crashes per node and second, each followed by a restart. */
   readonly crashes?: number
@@ -274,6 +281,8 @@ export class Network {
         this.#sign(node, effect.record)
         break
       case 'broadcast':
+        // At every second height a liar keeps its honest proposals back and makes others (see #lie).
+        if (this.#lies(node) && effect.message.kind === 'prePrepare' && node.height % 2) break
         for (const other of this.nodes) if (other !== node) this.#send(node, other, effect.message)
         break
       case 'sendTo':
@@ -309,7 +318,7 @@ export class Network {
         this.evidence.add(toHex(effect.evidence.validator))
         break
       case 'punish':
-        if (!this.#options.liars?.includes(node.index)) this.blamed.add(Number(effect.peer))
+        if (!this.#lies(node)) this.blamed.add(Number(effect.peer))
         break
       case 'halt':
         throw new Error(`${effect.reason} at node ${node.index}`)
@@ -365,12 +374,20 @@ export class Network {
   }
 
   #send(from: Node, to: Node, message: ConsensusMessage): void {
-    const { silent = [], loss = 0, doubled = 0, delayMs = 40, passes } = this.#options
+    const {
+      silent = [],
+      loss = 0,
+      commitLoss = 0,
+      doubled = 0,
+      delayMs = 40,
+      passes,
+    } = this.#options
     if (silent.includes(from.index)) return
     this.messages += 1
     const copies = this.#random() < doubled ? 2 : 1
+    const lost = decides(message) ? Math.max(loss, commitLoss) : loss
     for (let copy = 0; copy < copies; copy++) {
-      if (!this.#healed() && this.#random() < loss) continue
+      if (!this.#healed() && this.#random() < lost) continue
       const limitMs = this.#healed() ? Math.min(delayMs, 50) : delayMs
       const delay = 1 + this.#random() * limitMs
       this.#at(delay, () => {
@@ -437,10 +454,14 @@ export class Network {
     })
   }
 
+  #lies(node: Node): boolean {
+    return this.#options.liars?.includes(node.index) === true
+  }
+
   // Liars run the driver as well, but sign beside it, whatever may do harm.
 
   #hear(node: Node, message: ConsensusMessage): void {
-    if (!this.#options.liars?.includes(node.index)) return
+    if (!this.#lies(node)) return
     const heard = this.#heard[node.index] as Heard
     const height = node.height + 1
     if (heard.height !== height) {
@@ -499,15 +520,26 @@ export class Network {
       const slot = viewStart(parentSlot, view, n)
       const parentHash = parent === undefined ? GENESIS_PARENT : hashOf(parent)
       const fields = { height, slot, parentHash, author: node.index }
-      const block = blockOf({ ...fields, salt: this.#salt++ })
+      // Mostly the same block to everybody, past all locks; sometimes another one, or an older certificate's.
+      const salt = this.#random() < 0.8 ? 0 : this.#salt++
+      const block = blockOf({ ...fields, salt })
       heard.hashes.set(toHex(hashOf(block)), hashOf(block))
       const old = this.#pick(heard.certificates.filter((one) => one.view < view))
       const oldBlock = old && heldBlock(node.state, old.blockHash)
-      if (oldBlock !== undefined && this.#random() < 0.5) {
+      if (oldBlock !== undefined && this.#random() < 0.3) {
         send(proposalBy(node.index, view, oldBlock, old))
-      } else send(proposalBy(node.index, view, block))
+      } else {
+        send(proposalBy(node.index, view, block))
+        send(voteBy(node.index, 'prepare', height, view, hashOf(block)))
+        send(voteBy(node.index, 'commit', height, view, hashOf(block)))
+      }
     }
   }
+}
+
+function decides(message: ConsensusMessage): boolean {
+  if (message.kind === 'vote') return VOTE_PHASES[message.value.phase] === 'commit'
+  return message.kind === 'committedBlock'
 }
 
 function before(left: Task, right: Task): boolean {
