@@ -66,11 +66,20 @@ export interface ChainContext {
   /** Work under way, which decides the mode. */
   readonly producing: boolean
   readonly importing: number
-  /** A commit or a batch is being stored; a batch does not start beside either. */
+  /** A commit or a batch is being stored; neither starts beside the other, or the head could go backwards. */
   readonly storing: boolean
+  /** A commit that waits for the end of a batch; void when the batch moved the head. */
+  readonly waitingCommit: CommitEffect | undefined
   readonly syncing: boolean
   /** When a batch last came or ended: a Sync that went away must not keep this node from voting. */
   readonly batchAtMs: number
+}
+
+/** A decided block becomes durable. */
+export interface CommitEffect {
+  readonly kind: 'commit'
+  readonly committed: CommittedBlock
+  readonly head: ChainHead
 }
 
 export type ChainEffect =
@@ -91,11 +100,7 @@ export type ChainEffect =
       readonly fresh: boolean
     }
   | { readonly kind: 'sign'; readonly record: GuardRecord }
-  | {
-      readonly kind: 'commit'
-      readonly committed: CommittedBlock
-      readonly head: ChainHead
-    }
+  | CommitEffect
   | {
       readonly kind: 'importBatch'
       readonly parent: ChainHead
@@ -236,8 +241,13 @@ export function handle(
         type: 'sync.BlockBatchImported',
         payload: result,
       })
-      const ended = { ...context, storing: false, batchAtMs: nowMs }
-      if (last === undefined) return withMode({ context: ended, effects: [answered] }, about)
+      const { waitingCommit } = context
+      const ended = { ...context, storing: false, waitingCommit: undefined, batchAtMs: nowMs }
+      if (last === undefined) {
+        const effects: AnyEffect[] = waitingCommit === undefined ? [] : [waitingCommit]
+        const storing = waitingCommit !== undefined
+        return withMode({ context: { ...ended, storing }, effects: [answered, ...effects] }, about)
+      }
       const stepped = advance(ended, last.committed, last.head, guard, nowMs)
       return withMode({ ...stepped, effects: [...(stepped.effects ?? []), answered] }, about)
     }
@@ -363,11 +373,14 @@ function perform(
       const { block, certificate } = effect
       const candidate = context.candidates.get(hashKey(blockHash(block.header)))
       if (candidate === undefined) throw new Error('a block was committed that was not executed')
-      const committed: CommittedBlock = { block, certificate }
-      return {
-        context: { ...context, storing: true },
-        effects: [{ kind: 'commit', committed, head: candidate.head }],
+      const committing: CommitEffect = {
+        kind: 'commit',
+        committed: { block, certificate },
+        head: candidate.head,
       }
+      return context.storing
+        ? { context: { ...context, waitingCommit: committing }, effects: [] }
+        : { context: { ...context, storing: true }, effects: [committing] }
     }
     case 'fetchBlock': {
       const { height, hash, peers } = effect
@@ -459,6 +472,9 @@ function advance(
   nowMs: number,
 ): ChainStep {
   const { header } = head
+  if (header.height <= context.head.header.height) {
+    throw new Error(`the head would go from ${context.head.header.height} to ${header.height}`)
+  }
   const queue = withoutCommitted(context.queue, committed.block)
   const next: ChainContext = {
     ...context,

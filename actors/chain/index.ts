@@ -70,6 +70,7 @@ export function chainActor(): ChainActor {
         producing: false,
         importing: 0,
         storing: false,
+        waitingCommit: undefined,
         syncing: false,
         batchAtMs: 0,
       }

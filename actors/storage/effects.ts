@@ -3,6 +3,7 @@ import {
   decodeCommittedBlock,
   encodeCommittedBlock,
 } from '../../core/block/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import { type BlockWrite, type DeferredReply, deferredReply } from '../../messages/index.ts'
 import { faultError } from '../../supervisor/index.ts'
 import { STORAGE_FAULTS } from './errors.ts'
@@ -48,6 +49,9 @@ async function writeBlocks(store: ChainStore, blocks: readonly BlockWrite[]): Pr
   }))
   const last = stored.at(-1)
   if (last === undefined) throw faultError('EmptyWrite', 'logic', 'a write holds no block')
+  // A write that was tried again after a crash may have been done already.
+  if (isStored(store, last)) return last.height
+  assertFollows(store.readHead()?.height ?? 0, stored)
   try {
     await store.writeBlocks(
       stored,
@@ -57,6 +61,20 @@ async function writeBlocks(store: ChainStore, blocks: readonly BlockWrite[]): Pr
     throw faultError('WriteFailed', STORAGE_FAULTS.WriteFailed, String(cause))
   }
   return last.height
+}
+
+function isStored(store: ChainStore, { height, hash }: StoredBlock): boolean {
+  const known = store.readBlock(height)
+  return known !== undefined && equalBytes(known.hash, hash)
+}
+
+/** The chain only grows, by one block after the other: anything else would overwrite what was acknowledged. */
+function assertFollows(headHeight: number, blocks: readonly StoredBlock[]): void {
+  for (const [index, { height }] of blocks.entries()) {
+    if (height !== headHeight + 1 + index) {
+      throw faultError('NotTheNextBlock', 'logic', `block ${height} after head ${headHeight}`)
+    }
+  }
 }
 
 function readBlocks(
