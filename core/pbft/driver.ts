@@ -42,6 +42,7 @@ import {
   halt,
   isWanted,
   nowSlot,
+  OWN,
   openDraft,
   punish,
   setStatus,
@@ -152,7 +153,8 @@ function replayFuture(draft: Draft, height: number): void {
   const { held } = state.future
   const isLater = ({ message }: { message: ConsensusMessage }) => heightOf(message) > height
   const later = new Map([...held].filter(([, one]) => isLater(one)))
-  state.future = { ...state.future, held: later }
+  const heights = new Map([...state.future.heights].filter(([, reached]) => reached > height))
+  state.future = { held: later, heights }
   for (const { message, from } of held.values()) {
     const active = activeHeight(draft)
     if (active !== undefined && heightOf(message) === height) {
@@ -219,12 +221,11 @@ function takeFuture(
     ? !state.future.held.has(place.key)
     : at > (state.future.heights.get(place.validator) ?? -1)
   if (!news) return
-  if (
-    !verified &&
-    verifyConsensusMessage(state.config.suite, state.config, message).kind !== 'valid'
-  ) {
+  const { config } = state
+  if (!verified && verifyConsensusMessage(config.suite, config, message).kind !== 'valid') {
     return 'BadSignature'
   }
+  if (message.kind === 'prePrepare' && !isProposedByAuthor(draft, message.value)) return
   if (near) {
     const held = new Map(state.future.held).set(place.key, { message, from })
     state.future = { ...state.future, held }
@@ -245,6 +246,15 @@ function futurePlace(
   const phase = kind === 'vote' ? message.value.phase : ''
   const key = `${value.height} ${kind} ${phase} ${value.view} ${validator}`
   return { key, validator, view: value.view }
+}
+
+/** A fresh proposal is signed by the block's author; another one is not kept ahead of its height. */
+function isProposedByAuthor({ state }: Draft, value: PrePrepare): boolean {
+  const { suite, genesisHash } = state.config
+  const { header } = value.block
+  const hash = blockHash(header)
+  const signed = voteMessage(genesisHash, 'proposal', value.height, value.view, hash)
+  return value.certificate.length === 0 && suite.verify(header.author, signed, value.signature)
 }
 
 function noteHeight(draft: Draft, validator: string, at: number): void {
@@ -541,6 +551,7 @@ function takeBuilt({ height }: HeightDraft, view: number, block: Block): void {
     own !== undefined &&
     equalBytes(header.author, own.blsKey)
   height.build = { view, state: fits ? block : 'failed' }
+  if (!fits) height.abstention = 'BuildMismatch'
 }
 
 function takeVerdict(
@@ -599,9 +610,6 @@ function takeSigned(draft: HeightDraft, message: ConsensusMessage): void {
     })
   }
 }
-
-/** Stands for a peer id where the message is our own. */
-const OWN = ''
 
 function holdOwnProposal(height: HeightState, value: PrePrepare): void {
   const { view, block, certificate, signature } = value

@@ -1,5 +1,5 @@
 /** Stateless checks of consensus messages, and evidence (protocol §2.9, §2.10, design §3 "Network checks first"). */
-import { equalBytes } from '../../crypto/index.ts'
+import { compareBytes, equalBytes } from '../../crypto/index.ts'
 import {
   authorMessage,
   type Block,
@@ -105,7 +105,7 @@ export function createEvidence(
   one: SignedHash,
   other: SignedHash,
 ): Evidence {
-  const inOrder = Buffer.compare(one.hash, other.hash) <= 0
+  const inOrder = compareBytes(one.hash, other.hash) <= 0
   const [first, second] = inOrder ? [one, other] : [other, one]
   return {
     phase: VOTE_PHASES.indexOf(phase),
@@ -130,7 +130,7 @@ export function verifyEvidence(
   const { validator, height, view, firstHash, secondHash } = evidence
   const phase = VOTE_PHASES[evidence.phase]
   if (phase === undefined) return invalid('BadPhase')
-  if (Buffer.compare(firstHash, secondHash) >= 0) return invalid('SameHash')
+  if (compareBytes(firstHash, secondHash) >= 0) return invalid('SameHash')
   const signed = (hash: Uint8Array, signature: Uint8Array) =>
     suite.verify(validator, voteMessage(genesisHash, phase, height, view, hash), signature)
   return signed(firstHash, evidence.firstSignature) && signed(secondHash, evidence.secondSignature)

@@ -33,6 +33,7 @@ import {
   halt,
   isWanted,
   nowSlot,
+  OWN,
   punish,
   setStatus,
   voteContext,
@@ -325,7 +326,9 @@ function fetchMissing(draft: HeightDraft): void {
     if (height.fetches.get(key) === slot) continue
     height.fetches = new Map(height.fetches).set(key, slot)
     const voters = votersFor(height.votes, certificate.blockHash)
-    const peers = [...new Set([...voters, ...(height.tellers.get(key) ?? [])])]
+    const peers = [...new Set([...voters, ...(height.tellers.get(key) ?? [])])].filter(
+      (peer) => peer !== OWN,
+    )
     effects.push({
       kind: 'fetchBlock',
       height: height.context.height,

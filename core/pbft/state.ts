@@ -80,6 +80,9 @@ export interface DriverState {
   halted: HaltReason | undefined
 }
 
+/** Stands for a peer id where a message is our own. */
+export const OWN = ''
+
 export const EMPTY_FUTURE: FutureStore = { held: new Map(), heights: new Map() }
 
 /** Consensus without a height yet; `startHeight` begins it. */

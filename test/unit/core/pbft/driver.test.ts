@@ -21,6 +21,7 @@ import {
   hashOf,
   proposalBy,
   SLOT_MS,
+  validatorsOf,
   viewChangeBy,
   voteBy,
 } from './fixtures.ts'
@@ -606,6 +607,33 @@ describe('a commit', () => {
   })
 })
 
+describe('another set of validators', () => {
+  it('at the next height is known by key: positions move, who left counts no more (BF-13, T11)', () => {
+    const desk = voter({ self: 3 })
+    const [, ...remaining] = validatorsOf(6)
+    const context = {
+      height: HEIGHT + 1,
+      parentHash: PARENT_HASH,
+      parentSlot: PARENT_SLOT,
+      validators: remaining.slice(0, 4),
+    }
+    desk.tell({ kind: 'startHeight', context, guard: desk.guard, nowMs: desk.nowMs })
+    // Position (100 + 1) mod 4 of the new set.
+    const fields = { height: HEIGHT + 1, slot: PARENT_SLOT + 1, parentHash: PARENT_HASH }
+    const block = blockOf({ ...fields, author: 2 })
+    desk.hear(proposalBy(2, 0, block))
+    expect(votesIn(desk.found(block))).toEqual(['prepare 0'])
+    desk.hear(voteBy(0, 'prepare', HEIGHT + 1, 0, hashOf(block)), 'gone')
+    desk.hear(voteBy(1, 'prepare', HEIGHT + 1, 0, hashOf(block)))
+    expect(only(desk.log, 'punish')).toEqual([
+      { kind: 'punish', peer: 'gone', code: 'NotAValidator' },
+    ])
+    expect(votesIn(desk.log)).not.toContain('commit 0')
+    desk.hear(voteBy(4, 'prepare', HEIGHT + 1, 0, hashOf(block)))
+    expect(votesIn(desk.log)).toContain('commit 0')
+  })
+})
+
 describe('messages of other heights', () => {
   it('that are past are answered with the committed block, boundedly (2.6, BF-14)', () => {
     const desk = voter()
@@ -618,6 +646,16 @@ describe('messages of other heights', () => {
     expect(only(desk.hear(old, 'slow'), 'answerCommitted')).toHaveLength(1)
     const manyPeers = Array.from({ length: 1000 }, (_, peer) => desk.hear(old, `p${peer}`)).flat()
     expect(manyPeers.length).toBeLessThan(300)
+  })
+
+  it('that are next keep no place for a proposal that is not the author’s own (T3, BF-8)', () => {
+    const desk = voter()
+    const fields = { height: HEIGHT + 1, slot: PARENT_SLOT + 1, parentHash: PARENT_HASH }
+    const block = blockOf({ ...fields, author: 1 })
+    desk.hear(proposalBy(2, 0, block), 'mallory')
+    expect(snapshot(desk.state)?.heldForLater).toBe(0)
+    desk.hear(proposalBy(1, 0, block))
+    expect(snapshot(desk.state)?.heldForLater).toBe(1)
   })
 
   it('that are next are kept and used when the height starts (BF-8, BF-14)', () => {
