@@ -33,6 +33,7 @@ import {
 } from './transaction.ts'
 
 const MAX_VERIFIED = 20_000
+const BLOCK_FILE_HEAD_BYTES = 8
 
 /** Blocks that left and joined the active chain: the former newest first, the latter oldest first. */
 export interface ChainChange {
@@ -80,7 +81,7 @@ export class Chain {
     return tip
   }
 
-  /** Bytes of all blocks known. */
+  /** Bytes of all blocks known, as Core's block files count them. */
   get sizeBytes(): number {
     return this.#sizeBytes
   }
@@ -183,7 +184,7 @@ export class Chain {
   #add(block: DecodedBlock, parent: BlockNode | undefined): BlockNode {
     const node = createNode(block, parent, this.#sequence++)
     this.#nodes.set(node.hash, node)
-    this.#sizeBytes += node.raw.length
+    this.#sizeBytes += node.raw.length + BLOCK_FILE_HEAD_BYTES
     return node
   }
 
@@ -278,7 +279,6 @@ export class Chain {
         if (coin !== undefined) this.#coins.set(spentOutpoint(input), coin)
       })
     }
-    this.#undo.delete(node.hash)
     return block
   }
 

@@ -39,6 +39,8 @@ export interface MempoolEntry {
   readonly timeSeconds: number
   /** Height of the tip when it came in. */
   readonly height: number
+  /** It came from a client, not back from a block; there are no peers who could have seen it. */
+  readonly unbroadcast: boolean
   /** Txids of direct unconfirmed parents and children. */
   readonly parents: Set<string>
   readonly children: Set<string>
@@ -55,6 +57,7 @@ interface AcceptOptions {
   /** For transactions of disconnected blocks: fee floors and package limits do not apply. */
   readonly bypassLimits?: boolean
   readonly allowReplacement?: boolean
+  readonly unbroadcast?: boolean
 }
 
 const reject = (reason: string, debug?: string): { code: 'rejected' } & Rejection =>
@@ -131,6 +134,7 @@ export class Mempool {
       feeSat,
       timeSeconds: options.nowSeconds,
       height: this.#chain.tip.height,
+      unbroadcast: options.unbroadcast ?? true,
       parents: this.#parents(tx),
       children: new Set(),
     }
@@ -175,9 +179,11 @@ export class Mempool {
     this.#spenders.clear()
     this.#vsize = 0
     this.sequence += 1
-    for (const tx of disconnected) this.accept(tx, { nowSeconds, bypassLimits: true })
-    for (const { tx, timeSeconds } of kept) {
-      this.accept(tx, { nowSeconds: timeSeconds, bypassLimits: true })
+    for (const tx of disconnected) {
+      this.accept(tx, { nowSeconds, bypassLimits: true, unbroadcast: false })
+    }
+    for (const { tx, timeSeconds, unbroadcast } of kept) {
+      this.accept(tx, { nowSeconds: timeSeconds, bypassLimits: true, unbroadcast })
     }
   }
 

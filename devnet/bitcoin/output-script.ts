@@ -34,19 +34,19 @@ export function scriptType(script: Uint8Array): ScriptType {
   return multisigKeys(script) === undefined ? 'nonstandard' : 'multisig'
 }
 
-/** `m` and `n` of a bare multisig script, or undefined. */
-export function multisigKeys(script: Uint8Array): { m: number; n: number } | undefined {
+/** The keys of a bare multisig script and how many must sign, or undefined. */
+export function multisigKeys(
+  script: Uint8Array,
+): { needed: number; keys: readonly Uint8Array[] } | undefined {
   const chunks = bscript.decompile(script)
   if (chunks === null || chunks.length < 4 || chunks.at(-1) !== 0xae) return undefined
-  const [first, ...rest] = chunks
-  const keys = rest.slice(0, -2)
-  const last = rest.at(-2)
   const count = (chunk: number | Uint8Array | undefined) =>
     typeof chunk === 'number' && chunk >= 0x51 && chunk <= 0x60 ? chunk - 0x50 : 0
-  const m = count(first)
-  const n = count(last)
-  const keysFit = keys.every((key) => typeof key !== 'number' && [33, 65].includes(key.length))
-  return m >= 1 && m <= n && n === keys.length && keysFit ? { m, n } : undefined
+  const [needed, total] = [count(chunks[0]), count(chunks.at(-2))]
+  const keys = chunks.slice(1, -2).flatMap((chunk) => (typeof chunk === 'number' ? [] : [chunk]))
+  const fits = keys.every((key) => key.length === 33 || key.length === 65)
+  const whole = keys.length === total && chunks.length === total + 3
+  return fits && whole && needed >= 1 && needed <= total ? { needed, keys } : undefined
 }
 
 /** Whether a script consists of pushes alone (OP_RESERVED counts as one, as in Core). */
@@ -127,6 +127,11 @@ export function inferDescriptor(script: Uint8Array): string {
     return addChecksum(`rawtr(${toHex(script.subarray(2))})`)
   }
   if (type === 'pubkey') return addChecksum(`pk(${toHex(script.subarray(1, -1))})`)
+  const multisig = multisigKeys(script)
+  if (multisig !== undefined) {
+    const keys = multisig.keys.map((key) => `,${toHex(key)}`).join('')
+    return addChecksum(`multi(${multisig.needed}${keys})`)
+  }
   const known = addressOf(script)
   return addChecksum(known === undefined ? `raw(${toHex(script)})` : `addr(${known})`)
 }
@@ -134,8 +139,13 @@ export function inferDescriptor(script: Uint8Array): string {
 /** The script of a descriptor `addr(…)`, `raw(…)`, `rawtr(…)` or `pk(…)`, or what is wrong with it. */
 export function scriptOfDescriptor(text: string): { script: Uint8Array } | { fault: string } {
   const [body = '', checksum] = text.split('#')
-  if (checksum !== undefined && addChecksum(body) !== text) {
-    return { fault: `Provided checksum '${checksum}' does not match computed checksum` }
+  const wanted = addChecksum(body).slice(body.length + 1)
+  if (checksum !== undefined && checksum.length !== wanted.length) {
+    return { fault: `Expected 8 character checksum, not ${checksum.length} characters` }
+  }
+  if (checksum !== undefined && checksum !== wanted) {
+    const given = `Provided checksum '${checksum}'`
+    return { fault: `${given} does not match computed checksum '${wanted}'` }
   }
   const match = /^(addr|raw|rawtr|pk)\((.*)\)$/.exec(body)
   const [, kind, argument = ''] = match ?? []
@@ -148,12 +158,12 @@ export function scriptOfDescriptor(text: string): { script: Uint8Array } | { fau
     return bytes === undefined ? { fault: 'Raw script is not hex' } : { script: bytes }
   }
   if (kind === 'rawtr') {
-    if (bytes?.length !== 32) return { fault: `rawtr(): key '${argument}' is not valid` }
+    if (bytes?.length !== 32) return { fault: `Pubkey '${argument}' is invalid` }
     return { script: Uint8Array.of(0x51, 0x20, ...bytes) }
   }
   if (kind === 'pk') {
     if (bytes === undefined || !ecc.isPoint(bytes)) {
-      return { fault: `pk(): key '${argument}' is not valid` }
+      return { fault: `Pubkey '${argument}' is invalid` }
     }
     return { script: Uint8Array.of(bytes.length, ...bytes, 0xac) }
   }

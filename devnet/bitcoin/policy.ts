@@ -43,7 +43,7 @@ export function checkStandard(tx: Tx): string | undefined {
 
 function isStandardOutput(type: string, script: Uint8Array): boolean {
   if (type === 'nulldata') return script.length <= MAX_DATA_SCRIPT_BYTES
-  return type !== 'multisig' || (multisigKeys(script)?.n ?? 4) <= 3
+  return type !== 'multisig' || (multisigKeys(script)?.keys.length ?? 4) <= 3
 }
 
 /** Below this an output costs more to spend than it is worth (Core's GetDustThreshold). */

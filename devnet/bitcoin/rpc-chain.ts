@@ -7,7 +7,13 @@ import type { Chain } from './chain.ts'
 import { DIFFICULTY } from './chain-params.ts'
 import type { Coin } from './coins.ts'
 import { encodeMerkleProof, readMerkleProof } from './merkle-proof.ts'
-import { addressOf, inferDescriptor, scriptOfAddress, scriptOfDescriptor } from './output-script.ts'
+import {
+  addressOf,
+  inferDescriptor,
+  scriptOfAddress,
+  scriptOfDescriptor,
+  scriptType,
+} from './output-script.ts'
 import { chainWorkText, formatBlock, formatCoin, formatHeader } from './rpc-format.ts'
 import {
   answer,
@@ -26,6 +32,7 @@ import {
   text,
   verbosity,
 } from './rpc-method.ts'
+import { witnessProgram } from './script.ts'
 import { outpoint } from './transaction.ts'
 
 const MAX_SCAN_OBJECTS = 1_000
@@ -142,8 +149,12 @@ export const chainMethods: Readonly<Record<string, Method>> = {
   ),
 
   verifytxoutproof: method({ proof: text }, ({ regtest }, { proof }) => {
-    const bytes = parseHex(proof)
-    const read = bytes && readMerkleProof(bytes)
+    const bytes = proof === '' ? undefined : parseHex(proof)
+    if (bytes === undefined) {
+      const message = `proof must be hexadecimal string (not '${proof.slice(0, 200)}')`
+      return fault(RPC.INVALID_PARAMETER, message)
+    }
+    const read = readMerkleProof(bytes)
     if (read === undefined) return answer([])
     const node = regtest.chain.node(decodeHeader(read.header).hash)
     if (node === undefined || !regtest.chain.isActive(node)) {
@@ -187,19 +198,18 @@ export const chainMethods: Readonly<Record<string, Method>> = {
       const error = 'Invalid or unsupported Segwit (Bech32) or Base58 encoding.'
       return answer({ isvalid: false, error_locations: [], error })
     }
-    const isWitness = script[0] === 0 || (script[0] ?? 0) >= 0x51
+    const program = witnessProgram(script)
+    const isScript = ['scripthash', 'witness_v0_scripthash', 'witness_v1_taproot']
+    const unknown = program !== undefined && program.version > 1
     return answer({
       isvalid: true,
       address: addressOf(script) ?? address,
       scriptPubKey: toHex(script),
-      isscript: script[0] === 0xa9 || (isWitness && script.length === 34),
-      iswitness: isWitness,
-      ...(isWitness
-        ? {
-            witness_version: script[0] === 0 ? 0 : (script[0] ?? 0) - 0x50,
-            witness_program: toHex(script.subarray(2)),
-          }
-        : {}),
+      ...(unknown ? {} : { isscript: isScript.includes(scriptType(script)) }),
+      iswitness: program !== undefined,
+      ...(program === undefined
+        ? {}
+        : { witness_version: program.version, witness_program: toHex(program.bytes) }),
     })
   }),
 }
@@ -233,7 +243,10 @@ function readScanObjects(objects: readonly unknown[]): ReadonlySet<string> | Rpc
   for (const object of objects) {
     const description = typeof object === 'string' ? object : descriptorField(object)
     if (description === undefined) {
-      const message = 'Scan object needs to be either a string or an object'
+      const message =
+        typeof object === 'object' && object !== null
+          ? 'Descriptor needs to be provided in scan object'
+          : 'Scan object needs to be either a string or an object'
       return fault(RPC.INVALID_PARAMETER, message)
     }
     const read = scriptOfDescriptor(description)

@@ -149,7 +149,7 @@ export function formatEntry(mempool: Mempool, entry: MempoolEntry): Record<strin
     depends: [...entry.parents].sort(),
     spentby: [...entry.children].sort(),
     'bip125-replaceable': signals,
-    unbroadcast: true,
+    unbroadcast: entry.unbroadcast,
   }
 }
 

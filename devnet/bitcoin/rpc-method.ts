@@ -48,6 +48,8 @@ export interface RpcContext {
 /** A parameter: what JSON type it must have and how its value is read. `undefined` and null mean absent. */
 export interface Param<T> {
   readonly required: boolean
+  /** False where Core reports a wrong type without naming the position. */
+  readonly positioned?: false
   readonly read: (value: unknown, name: string) => { readonly value: T } | RpcFault
 }
 
@@ -75,16 +77,9 @@ export function method<P extends Record<string, Param<unknown>>>(
       for (const [index, name] of names.entries()) {
         const param = params[name]
         if (param === undefined) continue
-        const given = args[index] ?? undefined
-        const label = `Position ${index + 1} (${name})`
-        if (given === undefined && param.required) {
-          return wrongType(`"${label}": "JSON value of type null is not of expected type"`)
-        }
+        const given = args[index] ?? (param.required ? null : undefined)
         const read = param.read(given, name)
-        if (isFault(read)) {
-          const ofType = read.error.code === RPC.TYPE_ERROR && read.error.message.startsWith('JSON')
-          return ofType ? wrongType(`"${label}": "${read.error.message}"`) : read
-        }
+        if (isFault(read)) return param.positioned === false ? read : positioned(read, index, name)
         values[name] = read.value
       }
       return run(context, values as Values<P>)
@@ -92,7 +87,11 @@ export function method<P extends Record<string, Param<unknown>>>(
   }
 }
 
-function wrongType(line: string): RpcFault {
+/** Core names the position of an argument that has the wrong JSON type. */
+function positioned(read: RpcFault, index: number, name: string): RpcFault {
+  const { code, message } = read.error
+  if (code !== RPC.TYPE_ERROR || !message.startsWith('JSON value')) return read
+  const line = `"Position ${index + 1} (${name})": "${message}"`
   return fault(RPC.TYPE_ERROR, `Wrong type passed:\n{\n    ${line}\n}`)
 }
 
@@ -114,6 +113,7 @@ function mismatch(value: unknown, expected: string): RpcFault {
 /** The same parameter, which may be left out. */
 export function optional<T, D>(param: Param<T>, fallback: D): Param<T | D> {
   return {
+    ...param,
     required: false,
     read: (value, name) => (value === undefined ? { value: fallback } : param.read(value, name)),
   }
@@ -129,7 +129,7 @@ export const integer: Param<number> = {
   read: (value) => {
     if (typeof value !== 'number') return mismatch(value, 'number')
     const fits = Number.isInteger(value) && Math.abs(value) <= 0x7fffffff
-    return fits ? { value } : fault(RPC.TYPE_ERROR, 'JSON integer out of range')
+    return fits ? { value } : fault(RPC.MISC_ERROR, 'JSON integer out of range')
   },
 }
 
@@ -141,6 +141,7 @@ export const flag: Param<boolean> = {
 /** A level that older clients give as a truth value. */
 export const verbosity: Param<number> = {
   required: true,
+  positioned: false,
   read: (value, name) =>
     typeof value === 'boolean' ? { value: value ? 1 : 0 } : integer.read(value, name),
 }

@@ -31,7 +31,6 @@ import {
 } from './rpc-method.ts'
 import { decodeTx, describeTx, isCoinbase, MAX_BLOCK_WEIGHT, type Tx } from './transaction.ts'
 
-const NO_REQUEST: Readonly<Record<string, unknown>> = {}
 const MAX_BLOCKS_PER_CALL = 10_000
 const MAX_BLOCK_BYTES = 4_000_000
 
@@ -97,9 +96,9 @@ export const miningMethods: Readonly<Record<string, Method>> = {
   ),
 
   getblocktemplate: method(
-    { template_request: optional(record, undefined) },
+    { template_request: record },
     ({ regtest }, { template_request: request }) => {
-      const { mode = 'template', data, rules } = request ?? NO_REQUEST
+      const { mode = 'template', data, rules } = request
       if (mode === 'proposal') return propose(regtest, data)
       if (mode !== 'template') return fault(RPC.INVALID_PARAMETER, 'Invalid mode')
       if (!Array.isArray(rules) || !rules.includes('segwit')) {

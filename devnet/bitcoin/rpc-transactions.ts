@@ -153,7 +153,7 @@ export const transactionMethods: Readonly<Record<string, Method>> = {
       mempoolminfee: btc(MIN_RELAY_SAT_PER_KVB),
       minrelaytxfee: btc(MIN_RELAY_SAT_PER_KVB),
       incrementalrelayfee: btc(INCREMENTAL_SAT_PER_KVB),
-      unbroadcastcount: mempool.size,
+      unbroadcastcount: entries.filter((entry) => entry.unbroadcast).length,
       fullrbf: false,
     })
   }),
@@ -170,10 +170,7 @@ export const transactionMethods: Readonly<Record<string, Method>> = {
           'Invalid estimate_mode parameter, must be one of: "unset", "economical", "conservative"'
         return fault(RPC.INVALID_PARAMETER, message)
       }
-      return answer({
-        errors: ['Insufficient data or no feerate found'],
-        blocks: Math.max(2, target),
-      })
+      return answer({ errors: ['Insufficient data or no feerate found'], blocks: 0 })
     },
   ),
 }
@@ -202,6 +199,7 @@ function send(regtest: Regtest, tx: Tx, maxRateSat: bigint): RpcAnswer {
 function testPackage(regtest: Regtest, txs: readonly Tx[], maxRateSat: bigint): object[] {
   const { mempool } = regtest
   const single = txs.length === 1
+  const { sequence } = mempool
   const taken: string[] = []
   const results: object[] = []
   let stopped = false
@@ -222,6 +220,7 @@ function testPackage(regtest: Regtest, txs: readonly Tx[], maxRateSat: bigint): 
     results.push({ ...ids, ...describeTest(outcome, allowed) })
   }
   for (const txid of taken.reverse()) mempool.removeWithDescendants(txid)
+  mempool.sequence = sequence
   return results
 }
 

@@ -1,9 +1,4 @@
 /** One suite over the Bitcoin RPC client: the development regtest and Bitcoin Core must answer alike. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Block, Transaction } from 'bitcoinjs-lib'
 import { startBitcoinRegtest } from '../../devnet/bitcoin/index.ts'
 import {
@@ -26,15 +21,11 @@ import {
   unsigned,
   xOnly,
 } from '../unit/devnet/bitcoin/wallet.ts'
+import { type Backend, startCore } from './bitcoin-core.ts'
 
 const GENESIS = '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'
 const UNKNOWN = '11'.repeat(32)
 const TIMEOUT_MS = 20_000
-
-interface Backend {
-  readonly url: string
-  stop(): Promise<void>
-}
 
 async function startOurs(): Promise<Backend> {
   const started = await startBitcoinRegtest({
@@ -47,43 +38,6 @@ async function startOurs(): Promise<Backend> {
   })
   if (!started.ok) throw new Error(started.error.code)
   return started.value
-}
-
-async function startCore(binary: string): Promise<Backend> {
-  const dir = await mkdtemp(join(tmpdir(), 'millrace-bitcoind-'))
-  const port = await freePort()
-  const args = ['-regtest', `-datadir=${dir}`, `-rpcport=${port}`, '-listen=0', '-server']
-  args.push('-rpcuser=user', '-rpcpassword=p@ss:word', '-printtoconsole=0', '-disablewallet')
-  const child = spawn(binary, args, { stdio: 'ignore' })
-  const url = `http://user:${encodeURIComponent('p@ss:word')}@127.0.0.1:${port}`
-  await answering(url, child)
-  return {
-    url,
-    stop: async () => {
-      const exited = new Promise((done) => child.once('exit', done))
-      child.kill('SIGTERM')
-      await exited
-      await rm(dir, { recursive: true, force: true })
-    },
-  }
-}
-
-async function answering(url: string, child: ChildProcess): Promise<void> {
-  const rpc = createBitcoinRpc({ url, timeoutMs: TIMEOUT_MS })
-  for (let tries = 0; tries < 200; tries++) {
-    if ((await rpc.getBlockCount()).ok) return rpc.close()
-    if (child.exitCode !== null) break
-    await new Promise((done) => setTimeout(done, 100))
-  }
-  throw new Error('bitcoind does not answer')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const address = server.address()
-  await new Promise((done) => server.close(done))
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function value<T>(result: Promise<BitcoinResult<T>>): Promise<T> {
