@@ -5,6 +5,7 @@
 import {
   BitListType,
   ByteListType,
+  type ByteViews,
   ByteVectorType,
   ContainerType,
   ListCompositeType,
@@ -26,10 +27,23 @@ export const MAX_TRANSACTIONS = 65_536
 export const MAX_TRANSACTION_BYTES = 131_072
 export const MAX_REQUEST_BYTES = 65_536
 
+/** 64 bits on the wire, a number here: what a number does not hold exactly is malformed, not rounded (C-5, C-7). */
+class SafeUint64Type extends UintNumberType {
+  constructor() {
+    super(8)
+  }
+
+  override value_deserializeFromBytes(data: ByteViews, start: number, end: number): number {
+    const value = super.value_deserializeFromBytes(data, start, end)
+    if (!Number.isSafeInteger(value)) throw new Error('an integer above 2^53 − 1')
+    return value
+  }
+}
+
 const Uint8 = new UintNumberType(1)
 const Uint16 = new UintNumberType(2)
 const Uint32 = new UintNumberType(4)
-const Uint64 = new UintNumberType(8)
+const Uint64 = new SafeUint64Type()
 const Amount64 = new UintBigintType(8)
 const Uint256 = new UintBigintType(32)
 const Bytes20 = new ByteVectorType(20)
