@@ -339,7 +339,9 @@ function takeProposal(
   if (same && equalBytes(held.signature, value.signature)) return
   const { blsKey } = proposer(context.validators, context.parentSlot, value.view)
   const signed = voteMessage(genesisHash, 'proposal', value.height, value.view, hash)
-  if (!suite.verify(blsKey, signed, value.signature)) return 'BadSignature'
+  if (!suite.verify(blsKey, signed, value.signature)) return 'NotTheProposer'
+  // A quorum wants this block: whatever came before it in its view, it is taken.
+  if (isWanted(height, hash)) takeFetched(draft, value.block, from)
   if (same) return
   if (held !== undefined) {
     if (height.convictedProposers.has(value.view)) return

@@ -87,8 +87,13 @@ export type Effect =
   /** Shown by signatures: `height`, which is not below ours, is committed elsewhere and ours cannot follow by votes alone. */
   | { readonly kind: 'behind'; readonly height: number }
   | { readonly kind: 'evidence'; readonly evidence: Evidence }
-  /** The peer sent what no honest node sends. */
-  | { readonly kind: 'punish'; readonly peer: string; readonly code: PeerFault }
+  /** The peer sent what no honest validator signs; see MESSAGE_FAULTS for whose fault it is. */
+  | {
+      readonly kind: 'punish'
+      readonly peer: string
+      readonly code: PeerFault
+      readonly blame: 'peer' | 'signer'
+    }
   /** Agreement is broken (2.7): nothing is signed or committed any more. */
   | {
       readonly kind: 'halt'
@@ -115,11 +120,19 @@ export type HaltReason =
   /** A block with a commit certificate is invalid here. */
   | 'CertifiedBlockInvalid'
 
-export type PeerFault =
-  | 'Malformed'
-  | 'NotAValidator'
-  | 'BadSignature'
-  | 'BadCertificate'
-  | 'WrongParent'
-  | 'WrongSlot'
-  | 'WrongSlotAuthor'
+/**
+ * What is wrong with a message, and who is to blame. `peer`: `verifyConsensusMessage` sees it as well, so no honest node
+ * passes it on. `signer`: only who knows the height sees it; the peer may have relayed it in good faith.
+ */
+export const MESSAGE_FAULTS = {
+  Malformed: 'peer',
+  BadSignature: 'peer',
+  NotAValidator: 'signer',
+  NotTheProposer: 'signer',
+  BadCertificate: 'signer',
+  WrongParent: 'signer',
+  WrongSlot: 'signer',
+  WrongSlotAuthor: 'signer',
+} as const
+
+export type PeerFault = keyof typeof MESSAGE_FAULTS

@@ -2,7 +2,14 @@
 import { toHex } from '../../crypto/index.ts'
 import type { Block, ConsensusMessage, QuorumCertificate } from '../block/index.ts'
 import { decideGuard, EMPTY_GUARD, foldGuard, type GuardRecord, type GuardView } from './guard.ts'
-import type { DriverConfig, Effect, HaltReason, HeightContext, PeerFault } from './io.ts'
+import {
+  type DriverConfig,
+  type Effect,
+  type HaltReason,
+  type HeightContext,
+  MESSAGE_FAULTS,
+  type PeerFault,
+} from './io.ts'
 import { slotAt } from './pacemaker.ts'
 import { createValidatorSet, type ValidatorSet } from './power.ts'
 import type { CandidateStatus, Proposal } from './view.ts'
@@ -165,7 +172,7 @@ export function nowSlot(state: DriverState): number {
 }
 
 export function punish(draft: Draft, peer: string, code: PeerFault): void {
-  draft.effects.push({ kind: 'punish', peer, code })
+  draft.effects.push({ kind: 'punish', peer, code, blame: MESSAGE_FAULTS[code] })
 }
 
 export function halt(

@@ -143,10 +143,10 @@ describe('a proposal', () => {
   it('by any other key is refused (BP-1, BF-2)', () => {
     const desk = voter()
     desk.hear(proposalBy(2, 0, freshBlock(0)))
-    expect(punished(desk)).toEqual(['BadSignature'])
+    expect(punished(desk)).toEqual(['NotTheProposer'])
     const stolen = blockOf({ height: HEIGHT, slot: 101, parentHash: PARENT_HASH, author: 2 })
     desk.hear(proposalBy(1, 0, stolen))
-    expect(punished(desk)).toEqual(['BadSignature', 'WrongSlotAuthor'])
+    expect(punished(desk)).toEqual(['NotTheProposer', 'WrongSlotAuthor'])
     expect(only(desk.log, 'validate')).toEqual([])
   })
 
@@ -538,6 +538,20 @@ describe('a commit', () => {
     expect(only(desk.found(block), 'commit')).toHaveLength(1)
   })
 
+  it('takes the block from its proposal, though the proposer sent us another one first (BF-6)', () => {
+    const desk = voter()
+    desk.hear(proposalBy(1, 0, freshBlock(0, 6)))
+    desk.clock(desk.startOf(4))
+    hearVotes(desk, 'commit', 0, block, [1, 2, 3])
+    expect(only(desk.hear(proposalBy(1, 0, block)), 'validate')).toHaveLength(1)
+    expect(only(desk.found(block), 'commit')).toHaveLength(1)
+    const again = voter()
+    again.hear(proposalBy(1, 0, freshBlock(0, 6)))
+    hearVotes(again, 'commit', 0, block, [1, 2, 3])
+    again.hear(proposalBy(1, 0, block))
+    expect(only(again.found(block), 'commit')).toHaveLength(1)
+  })
+
   it('happens once per height, and nothing of that height acts any more (BF-14)', () => {
     const desk = voter()
     const value = { block, certificate: committed(0, block) }
@@ -626,7 +640,7 @@ describe('another set of validators', () => {
     desk.hear(voteBy(0, 'prepare', HEIGHT + 1, 0, hashOf(block)), 'gone')
     desk.hear(voteBy(1, 'prepare', HEIGHT + 1, 0, hashOf(block)))
     expect(only(desk.log, 'punish')).toEqual([
-      { kind: 'punish', peer: 'gone', code: 'NotAValidator' },
+      { kind: 'punish', peer: 'gone', code: 'NotAValidator', blame: 'signer' },
     ])
     expect(votesIn(desk.log)).not.toContain('commit 0')
     desk.hear(voteBy(4, 'prepare', HEIGHT + 1, 0, hashOf(block)))
@@ -753,6 +767,24 @@ describe('the next wake', () => {
       { kind: 'wake', atMs: desk.startOf(1) },
     ])
     expect(only(desk.hear(viewChangeBy(1, HEIGHT, 3)), 'wake')).toEqual([])
+  })
+})
+
+describe('blame', () => {
+  it('falls on the peer only for what no honest node passes on', () => {
+    const desk = voter()
+    const forged = viewChangeBy(1, HEIGHT, 5)
+    forged.value.signature = new Uint8Array(96)
+    desk.hear(forged)
+    desk.hear(voteBy(9, 'prepare', HEIGHT, 0, PARENT_HASH))
+    desk.hear(proposalBy(3, 0, freshBlock(0)))
+    desk.hear(viewChangeBy(1, HEIGHT, 5, prepared(3, freshBlock(3), [1, 2])))
+    expect(only(desk.log, 'punish').map(({ code, blame }) => [code, blame])).toEqual([
+      ['BadSignature', 'peer'],
+      ['NotAValidator', 'signer'],
+      ['NotTheProposer', 'signer'],
+      ['BadCertificate', 'signer'],
+    ])
   })
 })
 
