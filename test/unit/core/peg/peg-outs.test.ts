@@ -388,6 +388,36 @@ describe('payout records (P 4.5, §7)', () => {
     expect(plan?.transaction.outputs).toHaveLength(101)
   })
 
+  it('a payout stays within 10,000 vB: what does not fit waits for the next one', () => {
+    const world = new PegWorld({ totalCapSat: 10_000_000, batchWindowSeconds: 0 })
+    const { bitcoin, genesis } = world
+    const deposits = Array.from({ length: 50 }, (_, index) =>
+      depositOf(genesis, `d${index}`, 100_000n),
+    )
+    bitcoin.mine(deposits)
+    bitcoin.mine([], 2)
+    const claims = deposits.map((deposit) => claimOf(bitcoin, deposit))
+    world.block({
+      items: {
+        bitcoinHeaders: bitcoin.headersAfter(0),
+        proofs: claims.map(({ proof }) => proof),
+        pegIns: claims.map((claim, index) => world.item(claim, undefined, index)),
+      },
+    })
+    for (let index = 0; index < 3; index++) world.block()
+    burn(
+      world,
+      Array.from({ length: 100 }, () => 49_000n),
+    )
+    const plan = buildPayout(world.ledger, world.context({ feeRateSatPerKvb: 1000 }), 1000)
+    const count = plan?.requests.length ?? 0
+    const sizeOf = (inputs: number, requests: number) =>
+      Math.ceil((42 + inputs * inputWeight(genesis) + requests * 124 + 172) / 4)
+    expect(sizeOf(plan?.inputs.length ?? 0, count)).toBeLessThanOrEqual(10_000)
+    const inputs = Math.ceil((49_000 * (count + 1)) / 100_000)
+    expect(sizeOf(inputs, count + 1)).toBeGreaterThan(10_000)
+  })
+
   it('change below 546 sat goes to the miner, and the fund bears it', () => {
     const world = new PegWorld()
     world.pegIn('alice', 1_000_000n)
