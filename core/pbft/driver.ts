@@ -1,5 +1,5 @@
 /** The driver over views and heights: takes inputs in, then lets the rules act. */
-import { equalBytes, toHex } from '../../crypto/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import {
   type Block,
   blockHash,
@@ -7,28 +7,18 @@ import {
   type ConsensusMessage,
   decodeBlock,
   type PrePrepare,
-  type QuorumCertificate,
-  type ViewChange,
   VOTE_PHASES,
-  type Vote,
-  viewChangeMessage,
-  voteMessage,
 } from '../block/index.ts'
 import { assertNever, type Verdict } from '../params/index.ts'
 import { verifyCertificate } from './certificate.ts'
+import { takeFuture } from './future.ts'
 import type { Effect, Input, PeerFault } from './io.ts'
-import {
-  MAX_ANSWERED_PEERS,
-  MAX_ANSWERS_PER_SLOT,
-  MAX_FETCH_PEERS,
-  MAX_HEIGHTS_AHEAD,
-  MAX_VIEWS_AHEAD,
-  MAX_VIEWS_BEHIND,
-} from './limits.ts'
-import { createEvidence, heightOf, verifyAuthor, verifyConsensusMessage } from './messages.ts'
-import { authorOfSlot, checkSlotWindow, proposer, proposerIndex, viewStart } from './pacemaker.ts'
-import { positionOf, powerOf } from './power.ts'
-import { learnCommitCertificate, learnPrepareCertificate, nextWake, settle } from './rules.ts'
+import { MAX_ANSWERED_PEERS, MAX_ANSWERS_PER_SLOT } from './limits.ts'
+import { heightOf } from './messages.ts'
+import { viewStart } from './pacemaker.ts'
+import { positionOf } from './power.ts'
+import { takeFetched, takePresent, takeVote } from './present.ts'
+import { nextWake, settle } from './rules.ts'
 import {
   activeHeight,
   addCandidate,
@@ -40,15 +30,13 @@ import {
   type HeightDraft,
   type HeightState,
   halt,
-  isWanted,
   nowSlot,
   OWN,
   openDraft,
   punish,
   setStatus,
-  voteContext,
 } from './state.ts'
-import { addViewChange, addVote, noteView } from './vote-keeper.ts'
+import { addViewChange } from './vote-keeper.ts'
 
 /** Told one thing, gives the next state and what is to be done, in order. Does not touch the state it was given. */
 export function step(
@@ -201,343 +189,6 @@ function answer(draft: Draft, height: number, peer: string): void {
   draft.effects.push({ kind: 'answerCommitted', height, peer })
 }
 
-// Messages for heights to come.
-
-/** Keeps a verified message of a known validator for its height, and notes how far the others are. */
-function takeFuture(
-  draft: Draft,
-  message: ConsensusMessage,
-  from: string,
-  verified: boolean,
-): PeerFault | undefined {
-  const { state } = draft
-  const height = state.height as HeightState
-  const at = heightOf(message)
-  if (message.kind === 'committedBlock') return noteCommitted(draft, message.value, from)
-  const place = futurePlace(height, message)
-  if (place === undefined) return
-  const near = at <= height.context.height + MAX_HEIGHTS_AHEAD && place.view <= MAX_VIEWS_AHEAD
-  const news = near
-    ? !state.future.held.has(place.key)
-    : at > (state.future.heights.get(place.validator) ?? -1)
-  if (!news) return
-  const { config } = state
-  if (!verified && verifyConsensusMessage(config.suite, config, message).kind !== 'valid') {
-    return 'BadSignature'
-  }
-  if (message.kind === 'prePrepare' && !isProposedByAuthor(draft, message.value)) return
-  if (near) {
-    const held = new Map(state.future.held).set(place.key, { message, from })
-    state.future = { ...state.future, held }
-  }
-  if (message.kind !== 'prePrepare') noteHeight(draft, place.validator, at)
-}
-
-/** What a message for a later height is kept under: at most one for each validator, kind and view. */
-function futurePlace(
-  height: HeightState,
-  message: ConsensusMessage,
-): { key: string; validator: string; view: number } | undefined {
-  if (message.kind === 'committedBlock' || message.kind === 'prepareCertificate') return undefined
-  const { value, kind } = message
-  const signer = kind === 'prePrepare' ? message.value.block.header.author : message.value.validator
-  if (positionOf(height.set, signer) === undefined) return undefined
-  const validator = toHex(signer)
-  const phase = kind === 'vote' ? message.value.phase : ''
-  const key = `${value.height} ${kind} ${phase} ${value.view} ${validator}`
-  return { key, validator, view: value.view }
-}
-
-/** A fresh proposal is signed by the block's author; another one is not kept ahead of its height. */
-function isProposedByAuthor({ state }: Draft, value: PrePrepare): boolean {
-  const { suite, genesisHash } = state.config
-  const { header } = value.block
-  const hash = blockHash(header)
-  const signed = voteMessage(genesisHash, 'proposal', value.height, value.view, hash)
-  return value.certificate.length === 0 && suite.verify(header.author, signed, value.signature)
-}
-
-function noteHeight(draft: Draft, validator: string, at: number): void {
-  const { state } = draft
-  const height = state.height as HeightState
-  if ((state.future.heights.get(validator) ?? -1) >= at) return
-  const heights = new Map(state.future.heights).set(validator, at)
-  state.future = { ...state.future, heights }
-  let power = 0
-  const seen = [...heights].sort(([, left], [, right]) => right - left)
-  for (const [key, reached] of seen) {
-    const position = height.set.positions.get(key)
-    power += position === undefined ? 0 : powerOf(height.set, [position])
-    if (power < height.set.honest) continue
-    // f+1 vote at `reached`, so the height before is committed. One ahead is no news: the next answer brings it.
-    if (reached > height.context.height + 1) tellBehind(draft, reached - 1)
-    return
-  }
-}
-
-function noteCommitted(
-  draft: Draft,
-  { certificate }: CommittedBlock,
-  from: string,
-): PeerFault | undefined {
-  const { state } = draft
-  const { set } = state.height as HeightState
-  if (certificate.height <= state.behindHeight) return
-  const { suite, genesisHash } = state.config
-  const verdict = verifyCertificate(suite, genesisHash, 'commit', set, certificate)
-  // The set may have changed since; a certificate that this one did not give is no fault of the peer's.
-  if (verdict.kind === 'valid') tellBehind(draft, certificate.height)
-  else if (verdict.kind === 'invalid' && verdict.code === 'BadSignature') {
-    punish(draft, from, 'BadCertificate')
-  }
-}
-
-function tellBehind(draft: Draft, height: number): void {
-  if (height <= draft.state.behindHeight) return
-  draft.state.behindHeight = height
-  draft.effects.push({ kind: 'behind', height })
-}
-
-// Messages of the present height.
-
-function takePresent(
-  draft: HeightDraft,
-  message: ConsensusMessage,
-  from: string,
-  verified: boolean,
-): PeerFault | undefined {
-  switch (message.kind) {
-    case 'prePrepare':
-      return takeProposal(draft, message.value, from, verified)
-    case 'vote':
-      return takeVote(draft, message.value, from, verified)
-    case 'viewChange':
-      return takeViewChange(draft, message.value, from, verified)
-    case 'prepareCertificate':
-      return takePrepareCertificate(draft, message.value, from) ? undefined : 'BadCertificate'
-    case 'committedBlock':
-      return takeCommitted(draft, message.value, verified)
-    default:
-      return assertNever(message)
-  }
-}
-
-function takeProposal(
-  draft: HeightDraft,
-  value: PrePrepare,
-  from: string,
-  verified: boolean,
-): PeerFault | undefined {
-  const { state, height } = draft
-  const { suite, genesisHash } = state.config
-  const { context } = height
-  const hash = blockHash(value.block.header)
-  if (value.view > Math.max(height.view, 0) + MAX_VIEWS_AHEAD) return
-  if (value.view < height.view - 1 && !isWanted(height, hash)) return
-  const held = height.proposals.get(value.view)
-  const same = held !== undefined && equalBytes(held.hash, hash)
-  if (same && equalBytes(held.signature, value.signature)) return
-  const { blsKey } = proposer(context.validators, context.parentSlot, value.view)
-  const signed = voteMessage(genesisHash, 'proposal', value.height, value.view, hash)
-  if (!suite.verify(blsKey, signed, value.signature)) return 'NotTheProposer'
-  // A quorum wants this block: whatever came before it in its view, it is taken.
-  if (isWanted(height, hash)) takeFetched(draft, value.block, from)
-  if (same) return
-  if (held !== undefined) {
-    if (height.convictedProposers.has(value.view)) return
-    height.convictedProposers = new Set(height.convictedProposers).add(value.view)
-    const evidence = createEvidence('proposal', blsKey, value, held, { ...value, hash })
-    draft.effects.push({ kind: 'evidence', evidence })
-    return
-  }
-  const { slot } = value.block.header
-  if (checkSlotWindow(slot, nowSlot(state)).kind === 'invalid') return
-  const fault = proposalFault(draft, value, hash, from, verified)
-  if (fault !== undefined) return fault
-  const proposal = {
-    view: value.view,
-    slot,
-    hash,
-    signature: value.signature,
-    certificate: value.certificate[0],
-  }
-  if (value.view >= height.view - 1) {
-    height.proposals = new Map(height.proposals).set(value.view, proposal)
-  }
-  addCandidate(height, hash, value.block)
-}
-
-/** 2.1, 2.2. Learns the certificate of a re-proposal on the way. */
-function proposalFault(
-  draft: HeightDraft,
-  value: PrePrepare,
-  hash: Uint8Array,
-  from: string,
-  verified: boolean,
-): PeerFault | undefined {
-  const { state, height } = draft
-  const { suite, genesisHash } = state.config
-  const { validators, parentSlot, parentHash } = height.context
-  const { header } = value.block
-  if (header.height !== value.height) return 'Malformed'
-  if (!equalBytes(header.parentHash, parentHash)) return 'WrongParent'
-  const start = viewStart(parentSlot, value.view, validators.length)
-  const [certificate] = value.certificate
-  const fits = certificate === undefined ? header.slot === start : header.slot < start
-  if (!fits) return 'WrongSlot'
-  const author = authorOfSlot(validators, parentSlot, header.slot)
-  if (author === undefined || !equalBytes(author.blsKey, header.author)) return 'WrongSlotAuthor'
-  const known = height.candidates.has(toHex(hash))
-  if (!known && !verified && !verifyAuthor(suite, genesisHash, value.block)) return 'BadSignature'
-  if (certificate === undefined) return undefined
-  if (certificate.view >= value.view || !equalBytes(certificate.blockHash, hash)) {
-    return 'BadCertificate'
-  }
-  return provesPrepared(draft, certificate, from) ? undefined : 'BadCertificate'
-}
-
-/** Whether q prepared what the certificate says. */
-function provesPrepared(draft: HeightDraft, certificate: QuorumCertificate, from: string): boolean {
-  const { state, height } = draft
-  const { highest, context, set } = height
-  if (certificate.height !== context.height) return false
-  const known =
-    highest?.view === certificate.view && equalBytes(highest.blockHash, certificate.blockHash)
-  if (!known) {
-    const { suite, genesisHash } = state.config
-    const verdict = verifyCertificate(suite, genesisHash, 'prepare', set, certificate)
-    if (verdict.kind !== 'valid') return false
-    learnPrepareCertificate(height, certificate)
-  }
-  noteTeller(height, certificate.blockHash, from)
-  return true
-}
-
-function noteTeller(height: HeightState, hash: Uint8Array, peer: string): void {
-  const key = toHex(hash)
-  const peers = height.tellers.get(key) ?? []
-  if (peers.includes(peer) || peers.length >= MAX_FETCH_PEERS) return
-  // Only the last certificates matter; the map stays as small as they are.
-  const kept = [...height.tellers].slice(-MAX_VIEWS_AHEAD)
-  height.tellers = new Map(kept).set(key, [...peers, peer])
-}
-
-/** False when it is forged. One that is not above the highest says nothing new and is not looked at. */
-function takePrepareCertificate(
-  draft: HeightDraft,
-  certificate: QuorumCertificate,
-  from: string,
-): boolean {
-  const { highest } = draft.height
-  if (highest !== undefined && certificate.view < highest.view) return true
-  return provesPrepared(draft, certificate, from)
-}
-
-function takeVote(
-  draft: HeightDraft,
-  vote: Vote,
-  from: string,
-  verified: boolean,
-): PeerFault | undefined {
-  const { height } = draft
-  const phase = VOTE_PHASES[vote.phase]
-  if (phase !== 'prepare' && phase !== 'commit') return 'Malformed'
-  const position = positionOf(height.set, vote.validator)
-  if (position === undefined) return 'NotAValidator'
-  const { view } = vote
-  if (view < height.view - MAX_VIEWS_BEHIND) return
-  if (view > Math.max(height.view, 0) + MAX_VIEWS_AHEAD) {
-    return noteFarView(draft, { kind: 'vote', value: vote }, position, verified)
-  }
-  const ahead = view > height.view
-  const change = addVote(
-    voteContext(draft),
-    height.votes,
-    { vote, phase, position, from, verified },
-    ahead,
-  )
-  height.votes = change.keeper
-  for (const peer of change.forgers) punish(draft, peer, 'BadSignature')
-  if (change.evidence) draft.effects.push({ kind: 'evidence', evidence: change.evidence })
-  if (ahead && !change.forgers.includes(from)) {
-    height.votes = noteView(height.votes, position, view)
-  }
-}
-
-/** Beyond the views that are kept a message still shows where its sender is (1.3). */
-function noteFarView(
-  draft: HeightDraft,
-  message: Extract<ConsensusMessage, { kind: 'vote' | 'viewChange' }>,
-  position: number,
-  verified: boolean,
-): PeerFault | undefined {
-  const { state, height } = draft
-  const { view } = message.value
-  if ((height.votes.highestViews.get(position) ?? -1) >= view) return
-  const { config } = state
-  if (!verified && verifyConsensusMessage(config.suite, config, message).kind !== 'valid') {
-    return 'BadSignature'
-  }
-  height.votes = noteView(height.votes, position, view)
-}
-
-function takeViewChange(
-  draft: HeightDraft,
-  value: ViewChange,
-  from: string,
-  verified: boolean,
-): PeerFault | undefined {
-  const { state, height } = draft
-  const { context } = height
-  const { view } = value
-  const position = positionOf(height.set, value.validator)
-  if (position === undefined) return 'NotAValidator'
-  const [certificate] = value.certificate
-  if (certificate !== undefined) {
-    if (certificate.view > view || !takePrepareCertificate(draft, certificate, from)) {
-      return 'BadCertificate'
-    }
-  }
-  if (view > Math.max(height.view, 0) + MAX_VIEWS_AHEAD) {
-    return noteFarView(draft, { kind: 'viewChange', value }, position, verified)
-  }
-  const proposing =
-    height.self === proposerIndex(context.parentSlot, view, height.set.validators.length)
-  const useful = view > height.view || (view === height.view && proposing)
-  if (!useful || height.votes.viewChanges.get(view)?.has(position)) return
-  const signed = viewChangeMessage(state.config.genesisHash, value.height, view, value.certificate)
-  if (!verified && !state.config.suite.verify(value.validator, signed, value.signature)) {
-    return 'BadSignature'
-  }
-  height.votes = addViewChange(height.votes, position, view)
-}
-
-/** 2.6, 4.6: a certified block is committed whatever the local view thinks, once it is executed and valid. */
-function takeCommitted(
-  draft: HeightDraft,
-  value: CommittedBlock,
-  verified: boolean,
-): PeerFault | undefined {
-  const { state, height } = draft
-  const { suite, genesisHash } = state.config
-  const { block, certificate } = value
-  const hash = blockHash(block.header)
-  if (certificate.height !== height.context.height || !equalBytes(certificate.blockHash, hash)) {
-    return 'Malformed'
-  }
-  const known = height.candidates.has(toHex(hash))
-  const held = height.commitCertificate
-  if (known && held !== undefined && equalBytes(held.blockHash, hash)) return
-  const verdict = verifyCertificate(suite, genesisHash, 'commit', height.set, certificate)
-  if (verdict.kind !== 'valid') return 'BadCertificate'
-  learnCommitCertificate(draft, certificate)
-  // A certificate is no proof of the author's signature beside the hash: it is not covered by it.
-  if (!known && !verified && !verifyAuthor(suite, genesisHash, block)) {
-    return 'BadSignature'
-  }
-  addCandidate(height, hash, block)
-}
-
 // Answers to effects.
 
 function takeBuilt({ height }: HeightDraft, view: number, block: Block): void {
@@ -574,15 +225,6 @@ function takeVerdict(
     const objects = input.objects ?? (asked ? false : undefined)
     setStatus(height, candidate, { kind: 'valid', objects })
   }
-}
-
-function takeFetched(draft: HeightDraft, block: Block, from: string): void {
-  const { state, height } = draft
-  const hash = blockHash(block.header)
-  if (!isWanted(height, hash)) return
-  const { suite, genesisHash } = state.config
-  if (verifyAuthor(suite, genesisHash, block)) addCandidate(height, hash, block)
-  else punish(draft, from, 'BadSignature')
 }
 
 /** Our own message: sent, and counted like anybody else's. */
