@@ -41,6 +41,8 @@ export interface PeerSummary {
   readonly height: number
   readonly inbound: boolean
   readonly score: number
+  /** Key of the validator that speaks there, once it has voted. */
+  readonly validator?: Uint8Array
 }
 
 export type PeerList = Message<'network.PeerList', { readonly peers: readonly PeerSummary[] }>

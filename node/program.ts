@@ -424,12 +424,12 @@ function apiPorts(
       }
     },
     peers: (): PeerRow[] =>
-      surroundings.peers.map(({ peer, height, inbound, score }) => ({
-        id: peer,
-        inbound,
-        height,
-        score,
-      })),
+      surroundings.peers.map(({ peer, height, inbound, score, validator: key }) => {
+        const validator = genesis.validators.findIndex(
+          ({ blsKey }) => key !== undefined && equalBytes(blsKey, key),
+        )
+        return { id: peer, inbound, height, score, ...(validator >= 0 && { validator }) }
+      }),
     sync: () => surroundings.sync,
     bitcoin: () => ({
       network: genesis.bitcoin.network,

@@ -35,6 +35,8 @@ export interface Peer {
   readonly foreign: boolean
   /** What it claims to have committed; only certificates count (SY-6). */
   readonly height: number
+  /** Key of the validator that voted over this peer's own stream. */
+  readonly validator?: Uint8Array
   readonly allowance: Allowance
 }
 

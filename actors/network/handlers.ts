@@ -186,9 +186,10 @@ function remember(
 
 function peerList(context: NetworkContext, nowMs: number) {
   const { limits } = context.settings
-  const peers = readyPeers(context).map(({ peer, height, inbound }) => {
+  const peers = readyPeers(context).map(({ peer, height, inbound, validator }) => {
     const points = pointsOf(context.penalties, peer, limits, nowMs)
-    return { peer, height, inbound, score: points === 0 ? 0 : -points }
+    const score = points === 0 ? 0 : -points
+    return { peer, height, inbound, score, ...(validator && { validator }) }
   })
   return { type: 'network.PeerList', payload: { peers } } as const
 }
@@ -238,11 +239,24 @@ function frameReceived(
   }
   // A stale one is not remembered: by gossip it is looked at again, and ignored.
   const recent = stale ? spent.recent : noted(spent.recent, hash, nowMs)
+  const known = frame.origin === 'stream' ? namedPeer(spent, peer, message) : spent
   return outcome(
-    { ...remember(spent, message, bytes), recent },
+    { ...remember(known, message, bytes), recent },
     ...settle(frame, 'accept'),
     tell('chain', { type: 'chain.ConsensusMessageReceived', payload: { message, peer } }),
   )
+}
+
+/** A validator sends its own votes over its direct stream: so a peer shows who it is. For people only. */
+function namedPeer(
+  context: NetworkContext,
+  name: string,
+  message: ConsensusMessage,
+): NetworkContext {
+  if (message.kind !== 'vote' && message.kind !== 'viewChange') return context
+  const peer = context.peers.get(name)
+  if (peer === undefined || peer.validator !== undefined) return context
+  return withPeer(context, { ...peer, validator: message.value.validator })
 }
 
 function gossipReceived(

@@ -32,6 +32,8 @@ const LEAST_BALANCE_SAT = 2_000_000_000n
 const START_MS = 60_000
 /** Longer than a process without its launcher takes to end. */
 const LEFT_MS = 15_000
+const PORT_PLACES = 64
+const PORT_STEP = 300
 const FIRST_PORTS = { rpc: 8545, p2p: 30_500, governance: 30_600, members: 30_700 } as const
 
 export async function main(args: readonly string[]): Promise<number> {
@@ -128,6 +130,7 @@ class Launcher {
     const wallet = new DevelopmentWallet(rpc, developmentKey('user'))
     await fillWallet(rpc, wallet)
     const { federation, rpcUrls } = await this.#federation(rpc, bitcoin.url, state)
+    writeFileSync(CURRENT_FILE, JSON.stringify({ directory: this.#directory }), { mode: 0o600 })
     this.#startMembers(federation)
     await this.#startNodes(federation, rpcUrls)
     const rpcUrl = rpcUrls[0] as string
@@ -193,12 +196,14 @@ class Launcher {
       return { federation: known, rpcUrls: state.rpcUrls }
     }
     const { nodes, members, rpcPort } = this.#options
+    // Two federations that start at once look for ports at the same time: they look in different places.
+    const apart = (process.pid % PORT_PLACES) * PORT_STEP
     const rpcPorts = await freePorts(rpcPort ?? FIRST_PORTS.rpc, nodes, rpcPort !== undefined)
     const ports = {
       rpc: rpcPorts,
-      p2p: await freePorts(FIRST_PORTS.p2p, nodes, false),
-      governance: await freePorts(FIRST_PORTS.governance, nodes, false),
-      members: await freePorts(FIRST_PORTS.members, members, false),
+      p2p: await freePorts(FIRST_PORTS.p2p + apart, nodes, false),
+      governance: await freePorts(FIRST_PORTS.governance + apart, nodes, false),
+      members: await freePorts(FIRST_PORTS.members + apart, members, false),
     }
     const federation = await createFederation({
       directory: this.#directory,
@@ -413,20 +418,34 @@ async function readBooks(rpc: BitcoinRpc, node: NodeRpc): Promise<Books> {
   }
 }
 
-const FAUCET_USAGE = 'usage: millrace faucet ADDRESS [--rpc URL] [--bitcoin URL] [--data-dir DIR]'
+const FAUCET_USAGE = 'usage: millrace faucet ADDRESS [--data-dir DIR]'
 const FAUCET_SAT = 100_000_000n
+/** Where the last started federation of this user says which directory it runs in. */
+const CURRENT_FILE = join(tmpdir(), `millrace-dev-${process.getuid?.() ?? 'user'}.json`)
+
+function currentDirectory(): string | undefined {
+  try {
+    const { directory } = JSON.parse(readFileSync(CURRENT_FILE, 'utf8')) as { directory?: unknown }
+    return typeof directory === 'string' ? directory : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** `millrace faucet ADDRESS`: pegs in one coin for it, through the running federation. */
 export async function faucet(args: readonly string[]): Promise<number> {
   const [address, ...rest] = args
-  const directory = rest[0] === '--data-dir' ? rest[1] : undefined
-  if (address === undefined || !/^0x[0-9a-fA-F]{40}$/.test(address) || directory === undefined) {
+  const isUsage = rest.length === 0 || (rest.length === 2 && rest[0] === '--data-dir')
+  if (address === undefined || !/^0x[0-9a-fA-F]{40}$/.test(address) || !isUsage) {
     process.stderr.write(`${FAUCET_USAGE}\n`)
     return EXIT.usage
   }
-  const path = join(resolve(directory), 'launcher.json')
-  if (!existsSync(path)) {
-    process.stderr.write(`millrace faucet: no federation in ${directory}\n`)
+  const directory = rest[1] ?? currentDirectory()
+  const path = directory === undefined ? undefined : join(resolve(directory), 'launcher.json')
+  if (path === undefined || !existsSync(path)) {
+    const where =
+      directory === undefined ? 'no federation runs here' : `no federation in ${directory}`
+    process.stderr.write(`millrace faucet: ${where}; npm start brings one up\n`)
     return EXIT.error
   }
   const state = JSON.parse(readFileSync(path, 'utf8')) as LauncherState
