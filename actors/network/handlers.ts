@@ -1,4 +1,4 @@
-import { blockHash, encodeConsensusMessage } from '../../core/block/index.ts'
+import { blockHash, type ConsensusMessage, encodeConsensusMessage } from '../../core/block/index.ts'
 import { equalBytes, sha256 } from '../../crypto/index.ts'
 import type {
   FetchBlock,
@@ -33,6 +33,7 @@ import {
   statusSeen,
   tended,
   vanished,
+  withPeer,
 } from './peers.ts'
 import type { GossipVerdict } from './port.ts'
 import { withProposal } from './proposals.ts'
