@@ -4,6 +4,7 @@ import {
   authorMessage,
   type Block,
   blockHash,
+  bodyRoot,
   type ConsensusMessage,
   type Evidence,
   VOTE_PHASES,
@@ -28,14 +29,19 @@ export function heightOf(message: ConsensusMessage): number {
     : message.value.height
 }
 
-/** Whether the author signed the block's hash. */
+/**
+ * Whether the author signed the block's hash, and the body is the one that the hash covers: under a genuine header anybody
+ * can put another body, and what it breaks must not be held against the block.
+ */
 export function verifyAuthor(
   suite: SignatureSuite,
   genesisHash: Uint8Array,
-  block: Block,
+  { body, header, signature }: Block,
 ): boolean {
-  const message = authorMessage(genesisHash, blockHash(block.header))
-  return suite.verify(block.header.author, message, block.signature)
+  const message = authorMessage(genesisHash, blockHash(header))
+  return (
+    suite.verify(header.author, message, signature) && equalBytes(header.bodyRoot, bodyRoot(body))
+  )
 }
 
 /**

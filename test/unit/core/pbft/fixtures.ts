@@ -7,6 +7,7 @@ import {
   type BlockHeader,
   BlockHeaderType,
   blockHash,
+  bodyRoot,
   type ConsensusMessage,
   type QuorumCertificate,
   VOTE_PHASES,
@@ -77,7 +78,20 @@ export function signerOf(index: number): Signer {
   return { publicKey, sign: (message) => fakeSign(publicKey, message) }
 }
 
-const EMPTY_BODY = BlockBodyType.defaultValue()
+type Body = Block['body']
+
+const bodies = new Map<number, { readonly body: Body; readonly root: Uint8Array }>()
+
+/** A body that is told from others by `salt`, and its root. */
+function bodyOf(salt: number): { readonly body: Body; readonly root: Uint8Array } {
+  const known = bodies.get(salt)
+  if (known !== undefined) return known
+  const body = BlockBodyType.defaultValue()
+  body.payload.gasUsed = salt
+  const made = { body, root: bodyRoot(body) }
+  bodies.set(salt, made)
+  return made
+}
 
 /** A block of validator `author`; `salt` tells blocks of one slot apart. */
 export function blockOf(fields: {
@@ -87,16 +101,17 @@ export function blockOf(fields: {
   author: number
   salt?: number
 }): Block {
+  const { body, root } = bodyOf(fields.salt ?? 0)
   const header: BlockHeader = {
     ...BlockHeaderType.defaultValue(),
     height: fields.height,
     slot: fields.slot,
     parentHash: fields.parentHash,
     author: keyOf(fields.author),
-    bodyRoot: sha256(uint32be(fields.salt ?? 0)),
+    bodyRoot: root,
   }
   const message = authorMessage(GENESIS_HASH, blockHash(header))
-  return { header, body: EMPTY_BODY, signature: fakeSign(header.author, message) }
+  return { header, body, signature: fakeSign(header.author, message) }
 }
 
 const hashes = new WeakMap<BlockHeader, Uint8Array>()
