@@ -12,6 +12,11 @@ export function schnorrPublicKey(secretKey: Uint8Array): Uint8Array {
   return schnorr.getPublicKey(secretKey)
 }
 
+/** Whether 32 bytes are the x of a point, so that a script under this key can be spent at all. */
+export function isSchnorrKey(publicKey: Uint8Array): boolean {
+  return publicKey.length === 32 && native.isXOnlyPoint(publicKey)
+}
+
 /** Signs a 32-byte message; `auxiliary` is BIP340's 32 bytes of fresh randomness. */
 export function schnorrSign(
   secretKey: Uint8Array,

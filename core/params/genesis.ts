@@ -3,7 +3,7 @@
  * read it; its identity is the tagged hash of its canonical text, and that hash enters every signature.
  */
 import { z } from 'zod'
-import { fromHex, taggedHash, toHex, verifyPossession } from '../../crypto/index.ts'
+import { fromHex, isSchnorrKey, taggedHash, toHex, verifyPossession } from '../../crypto/index.ts'
 import { canonicalJson, type Json } from './canonical-json.ts'
 import { err, ok, type Result } from './verdict.ts'
 
@@ -245,16 +245,31 @@ function firstFault(file: GenesisFile): string | undefined {
   if (recovery.threshold > recovery.schnorrKeys.length) return 'recovery.threshold exceeds the keys'
   if (params.minPegInSat > params.maxPegInSat) return 'params.minPegInSat exceeds maxPegInSat'
   if (params.pegInFeeSat >= params.minPegInSat) return 'params.pegInFeeSat reaches minPegInSat'
+  if (params.minFeeRateSatPerKvb > params.maxFeeRateSatPerKvb) {
+    return 'params.minFeeRateSatPerKvb exceeds maxFeeRateSatPerKvb'
+  }
+  const { header, times } = bitcoin.checkpoint
+  if (times.at(-1) !== headerTime(header)) {
+    return 'bitcoin.checkpoint.times: the last is not the time of the header'
+  }
   const keys = [...file.validators, ...file.members].map((holder) => holder.blsKey)
   if (new Set(keys).size !== keys.length) return 'a BLS key stands twice'
   const schnorrKeys = [...file.members.map((member) => member.schnorrKey), ...recovery.schnorrKeys]
   if (new Set(schnorrKeys).size !== schnorrKeys.length) return 'a Schnorr key stands twice'
+  for (const key of schnorrKeys) {
+    if (!isSchnorrKey(bytes(key))) return `no point has the Schnorr key ${key.slice(0, 16)}…`
+  }
   for (const holder of [...file.validators, ...file.members]) {
     if (!verifyPossession(bytes(holder.blsKey), bytes(holder.possession))) {
       return `no proof of possession for ${holder.blsKey.slice(0, 16)}…`
     }
   }
   return undefined
+}
+
+/** Seconds, from the 68th byte of a Bitcoin header. */
+function headerTime(header: string): number {
+  return Buffer.from(header, 'hex').readUInt32LE(68)
 }
 
 function bytes(text: string): Uint8Array {

@@ -194,7 +194,12 @@ describe('decoders are total (C-7)', () => {
     header.slot = Number.MAX_SAFE_INTEGER
     const largest = encodeHeader(header)
     expect(decodeHeader(largest)).toMatchObject({ ok: true, value: { slot: 2 ** 53 - 1 } })
-    for (const change of [[15, 0x01], [14, 0x20], [14, 0xff], [15, 0xff]] as const) {
+    for (const change of [
+      [15, 0x01],
+      [14, 0x20],
+      [14, 0xff],
+      [15, 0xff],
+    ] as const) {
       const larger = Uint8Array.from(largest)
       larger[change[0]] = change[1]
       expect(decodeHeader(larger)).toMatchObject({ ok: false, error: { code: 'Malformed' } })
