@@ -85,7 +85,13 @@ export type FeeRateEstimated = Message<
 /** A block that this node proposes, or why there is none. From: Chain's effect. To: Chain. */
 export type BlockProduced = Message<
   'chain.BlockProduced',
-  | { readonly view: number; readonly block: Block; readonly head: ChainHead }
+  | {
+      readonly view: number
+      readonly block: Block
+      readonly head: ChainHead
+      /** Queue entries that no block can ever carry. */
+      readonly refused: readonly string[]
+    }
   | { readonly view: number; readonly code: string }
 >
 

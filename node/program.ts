@@ -5,8 +5,10 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
+import type { SignGuard } from '../actors/chain/index.ts'
 import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
+import { EMPTY_GUARD } from '../core/pbft/index.ts'
 import { requestId } from '../core/peg/index.ts'
 import { blsPublicKey, blsSign, equalBytes, fromHex, openKeyFile } from '../crypto/index.ts'
 import type {
@@ -113,10 +115,11 @@ export async function startNode(
         return enginePort(engine)
       },
       async openGuard(committedHeight) {
+        if (files.validator === undefined) return observersGuard
         const opened = await openSignGuard({
           path: join(options.dataDir, 'sign-guard'),
           genesisHash: genesis.hash,
-          publicKey: files.validator?.blsKey ?? new Uint8Array(48),
+          publicKey: files.validator.blsKey,
           committedHeight,
         })
         if (opened.ok) return opened.value
@@ -204,6 +207,14 @@ export async function startNode(
       },
     },
   }
+}
+
+/** A node without a key signs nothing and keeps no record of it. */
+const observersGuard: SignGuard = {
+  view: () => EMPTY_GUARD,
+  append: async () => ({ refuse: 'BelowFloor' }),
+  compact: async () => {},
+  close: async () => {},
 }
 
 interface NodeFiles {

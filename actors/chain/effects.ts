@@ -21,7 +21,7 @@ import {
 import { ledgerChanges } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
 import { signRecord } from '../../core/pbft/index.ts'
-import type { PegQueue } from '../../core/peg/index.ts'
+import type { PegQueue, Refused } from '../../core/peg/index.ts'
 import type {
   BatchStored,
   BlockProduced,
@@ -42,7 +42,7 @@ import type {
 } from '../../messages/index.ts'
 import { type ActorRun, type AskResult, faultError } from '../../supervisor/index.ts'
 import { CHAIN_FAULTS } from './errors.ts'
-import type { ChainEffect } from './handlers.ts'
+import { bookingKey, type ChainEffect, pegInKey } from './handlers.ts'
 import {
   BUILD_BUDGET_MS,
   EXECUTE_TIMEOUT_MS,
@@ -133,7 +133,20 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
     template.payload.outcome,
   )
   if (!sealed.ok) return failed(sealed.error.code)
-  return { type: 'chain.BlockProduced', payload: { view, ...sealed.value } }
+  const refused = permanentlyRefused(effect.queue, plan.value.refused)
+  return { type: 'chain.BlockProduced', payload: { view, ...sealed.value, refused } }
+}
+
+/** Keys of the queue's entries that will never be valid. */
+function permanentlyRefused(queue: PegQueue, refused: readonly Refused[]): string[] {
+  return refused
+    .filter(({ permanent }) => permanent)
+    .flatMap(({ kind, index }) => {
+      const pegIn = kind === 'pegIn' ? queue.pegIns[index] : undefined
+      const booking = kind === 'booking' ? queue.bookings[index] : undefined
+      if (pegIn !== undefined) return [pegInKey(pegIn.claim)]
+      return booking === undefined ? [] : [bookingKey(booking)]
+    })
 }
 
 function templateOf(result: AskResult<BlockTemplate | EngineFailed>): BlockTemplate | string {

@@ -24,7 +24,7 @@ import {
   step,
 } from '../../core/pbft/index.ts'
 import type { PegQueue } from '../../core/peg/index.ts'
-import type { ChainInbox, SlotTick } from '../../messages/index.ts'
+import type { BlockProduced, ChainInbox, SlotTick } from '../../messages/index.ts'
 import {
   type About,
   after,
@@ -48,6 +48,23 @@ export interface OperationQueue {
   readonly headers: readonly Uint8Array[]
   readonly pegIns: ReadonlyMap<string, PegQueue['pegIns'][number]>
   readonly bookings: ReadonlyMap<string, TransactionProof>
+}
+
+/** How a deposit and a booking are named in the queue. */
+export function pegInKey({
+  txid,
+  vout,
+}: {
+  readonly txid: Uint8Array
+  readonly vout: number
+}): string {
+  return `${hashKey(txid)}:${vout}`
+}
+
+export function bookingKey(
+  proof: Pick<TransactionProof, 'blockHash' | 'transactionIndex'>,
+): string {
+  return `${hashKey(proof.blockHash)}:${proof.transactionIndex}`
 }
 
 export const EMPTY_QUEUE: OperationQueue = { headers: [], pegIns: new Map(), bookings: new Map() }
@@ -143,7 +160,14 @@ export function handle(
       return withMode(drive(context, { kind: 'clock', nowMs }, nowMs), about)
     case 'chain.ConsensusMessageReceived': {
       const { message: received, peer } = message.payload
-      const input: DriverInput = { kind: 'message', message: received, from: peer, nowMs }
+      // Network checked its signature before it told (design §3).
+      const input: DriverInput = {
+        kind: 'message',
+        message: received,
+        from: peer,
+        nowMs,
+        verified: true,
+      }
       return withMode(drive(context, input, nowMs), about)
     }
     case 'chain.PeerConnected':
@@ -180,7 +204,7 @@ export function handle(
       return { context: { ...context, feeRateSatPerKvb: message.payload.feeRateSatPerKvb } }
     case 'bridge.PegInOperation': {
       const { claim } = message.payload
-      const key = `${hashKey(claim.txid)}:${claim.vout}`
+      const key = pegInKey(claim)
       return queued(context, {
         ...context.queue,
         pegIns: bounded(context.queue.pegIns, key, message.payload),
@@ -188,7 +212,7 @@ export function handle(
     }
     case 'bridge.PegOutOperation': {
       const { proof } = message.payload
-      const key = `${hashKey(proof.blockHash)}:${proof.transactionIndex}`
+      const key = bookingKey(proof)
       return queued(context, {
         ...context.queue,
         bookings: bounded(context.queue.bookings, key, proof),
@@ -204,7 +228,9 @@ export function handle(
           about,
         )
       }
-      const executed = remember(done, { block: payload.block, head: payload.head })
+      const { refused } = payload
+      const cleared = { ...done, queue: withoutRefused(done.queue, refused) }
+      const executed = remember(cleared, { block: payload.block, head: payload.head })
       return withMode(
         drive(executed, { kind: 'built', view: payload.view, block: payload.block }, nowMs),
         about,
@@ -416,7 +442,10 @@ function perform(
     case 'evidence':
       return { context, effects: [note(context, 'equivocation', { ...effect.evidence })] }
     case 'punish': {
-      const { peer, code } = effect
+      const { blame, peer, code } = effect
+      // What a liar signed and an honest peer passed on costs the peer nothing.
+      if (blame !== 'peer')
+        return { context, effects: [note(context, 'misconduct', { peer, code })] }
       return {
         context,
         effects: [
@@ -484,7 +513,7 @@ function advance(
     queue,
     storing: false,
   }
-  const outpoints = committed.block.body.pegIns.map((item) => `${hashKey(item.txid)}:${item.vout}`)
+  const outpoints = committed.block.body.pegIns.map(pegInKey)
   const told = [...announceHead(head)]
   if (outpoints.length > 0) {
     told.push(
@@ -508,11 +537,11 @@ export function announceHead({ hash, header, ledger }: ChainHead): KernelEffect[
 
 function withoutCommitted(queue: OperationQueue, block: Block): OperationQueue {
   const pegIns = new Map(queue.pegIns)
-  for (const item of block.body.pegIns) pegIns.delete(`${hashKey(item.txid)}:${item.vout}`)
+  for (const item of block.body.pegIns) pegIns.delete(pegInKey(item))
   const bookings = new Map(queue.bookings)
   for (const { proofIndex } of block.body.bookings) {
     const proof = block.body.proofs[proofIndex] as TransactionProof
-    bookings.delete(`${hashKey(proof.blockHash)}:${proof.transactionIndex}`)
+    bookings.delete(bookingKey(proof))
   }
   // The headers are looked up anew after every block; those that were taken would no longer extend the tip.
   const headers = block.body.bitcoinHeaders.length > 0 ? [] : queue.headers
@@ -522,6 +551,20 @@ function withoutCommitted(queue: OperationQueue, block: Block): OperationQueue {
 /** Between batches for a while; then the node votes again, and is told to sync again if it still must (SY-6). */
 function isSyncing({ syncing, storing, batchAtMs }: ChainContext, nowMs: number): boolean {
   return syncing && (storing || nowMs - batchAtMs < SYNC_PATIENCE_MS)
+}
+
+/** What no block can ever carry leaves the queue. */
+function withoutRefused(
+  queue: OperationQueue,
+  refused: Extract<BlockProduced['payload'], { block: Block }>['refused'],
+): OperationQueue {
+  if (refused.length === 0) return queue
+  const gone = new Set(refused)
+  return {
+    headers: queue.headers,
+    pegIns: new Map([...queue.pegIns].filter(([key]) => !gone.has(key))),
+    bookings: new Map([...queue.bookings].filter(([key]) => !gone.has(key))),
+  }
 }
 
 function beginBatch(

@@ -2,11 +2,12 @@
  * SSZ containers of everything that nodes exchange and store (protocol §2, §4, §7). The list limits are the
  * decoder's bounds. Heights, slots and times decode to numbers; money to bigint.
  */
+import './hasher.ts'
 import {
   BitListType,
   ByteListType,
-  type ByteViews,
   ByteVectorType,
+  type ByteViews,
   ContainerType,
   ListCompositeType,
   UintBigintType,

@@ -14,7 +14,14 @@ import {
 } from '../block/index.ts'
 import { type Ledger, ledgerRoot } from '../ledger/index.ts'
 import { err, type Genesis, ok, type Result } from '../params/index.ts'
-import { assemble, beginBlock, type PegQueue } from '../peg/index.ts'
+import {
+  type Assembled,
+  assemble,
+  beginBlock,
+  emptyPegBody,
+  type PegQueue,
+  type Refused,
+} from '../peg/index.ts'
 import {
   type ExecutionEffects,
   headAfter,
@@ -35,6 +42,8 @@ export type PegItems = Pick<
 export interface BlockPlan {
   readonly slot: number
   readonly items: PegItems
+  /** Queue entries that were not taken, by their place. */
+  readonly refused: readonly Refused[]
   readonly ledger: Ledger
   readonly withdrawals: readonly Withdrawal[]
   readonly timestamp: number
@@ -49,7 +58,7 @@ export interface BlockAuthor {
   readonly address: Uint8Array
 }
 
-const NO_ITEMS: PegItems = { bitcoinHeaders: [], proofs: [], bookings: [], pegIns: [], records: [] }
+const NOTHING_ASSEMBLED: Assembled = { items: emptyPegBody(), refused: [] }
 
 /** What the next block of `slot` carries; peg items only in a block of view 0 (4.0). */
 export function planBlock(
@@ -62,12 +71,14 @@ export function planBlock(
 ): Result<BlockPlan, InvalidBlock> {
   const context = pegContext(genesis, parent, slot, feeRateSatPerKvb)
   const withPeg = queue !== undefined && slot === context.viewZeroSlot
-  const items = withPeg ? assemble(parent.ledger, context, queue).items : NO_ITEMS
+  const assembled = withPeg ? assemble(parent.ledger, context, queue) : NOTHING_ASSEMBLED
+  const { items, refused } = assembled
   const begun = beginBlock(parent.ledger, context, items)
   if (!begun.ok) return err(begun.error)
   return ok({
     slot,
     items,
+    refused,
     ledger: begun.value.ledger,
     withdrawals: begun.value.withdrawals,
     timestamp: slotTimestamp(slot, genesis.params.slotMs),
