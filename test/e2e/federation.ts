@@ -86,9 +86,9 @@ export class TestFederation {
   readonly memberUrls: readonly string[]
   /** JSON-RPC of whichever node runs. */
   readonly rpc: NodeRpc
-  readonly miner: OnDemandMiner
   readonly #running = new Map<string, Supervised>()
   readonly #bitcoinProcess: Supervised | undefined
+  #miner: OnDemandMiner | undefined
   readonly #onExit = () => {
     for (const { child } of this.#running.values()) killGroup(child)
   }
@@ -114,7 +114,6 @@ export class TestFederation {
     this.governancePorts = parts.ports.governance
     this.p2pPorts = parts.ports.p2p
     this.rpc = this.#anyNode()
-    this.miner = new OnDemandMiner(this.bitcoin, this.rpc, this.wallet.address)
     process.once('exit', this.#onExit)
   }
 
@@ -161,7 +160,7 @@ export class TestFederation {
       for (let index = 0; index < federation.files.nodes; index++) federation.startNode(index)
       for (let index = 0; index < federation.files.nodes; index++) await federation.answers(index)
       await federation.heightAtLeast(1)
-      federation.miner.start()
+      federation.startMining()
       return federation
     } catch (error) {
       const logs = federation.logTails()
@@ -253,6 +252,18 @@ export class TestFederation {
     return scanned.value.totalSat
   }
 
+  /** Bitcoin blocks while something waits for them. */
+  startMining(): void {
+    if (this.#miner !== undefined) return
+    this.#miner = new OnDemandMiner(this.bitcoin, this.rpc, this.wallet.address)
+    this.#miner.start()
+  }
+
+  async stopMining(): Promise<void> {
+    await this.#miner?.stop()
+    this.#miner = undefined
+  }
+
   async mine(blocks: number): Promise<void> {
     const mined = await this.bitcoin.generateToAddress(blocks, this.wallet.address)
     if (!mined.ok) throw new Error(mined.error.message)
@@ -272,7 +283,7 @@ export class TestFederation {
 
   /** Ends everything; gives the processes that are still there, which should be none. */
   async stop(options: { readonly keepFiles?: boolean } = {}): Promise<number[]> {
-    await this.miner.stop()
+    await this.stopMining()
     await Promise.all([...this.#running.values()].map(stopProcess))
     this.#running.clear()
     if (this.#bitcoinProcess !== undefined) await stopProcess(this.#bitcoinProcess)

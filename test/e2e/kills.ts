@@ -7,7 +7,7 @@ import { createNodeRpc, type NodeRpc, until } from '../../devnet/launcher/rpc.ts
 import { type BlockAnswer, PATIENCE_MS, TestFederation } from './federation.ts'
 import { Load } from './load.ts'
 import { type Outcome, type ScenarioOptions, seededRandom } from './scenario.ts'
-import { Account, booked, include, minted, payDeposit, WEI_PER_SAT } from './user.ts'
+import { Account, booked, include, minted, payDeposit } from './user.ts'
 
 const TREASURY_SAT = 2_000_000_000n
 const SENDERS = 5
@@ -139,7 +139,7 @@ class KillRun {
   async conclude(): Promise<Outcome> {
     const load = this.#load as Load
     const lost = await load.stop(PATIENCE_MS)
-    await this.#federation.miner.stop()
+    await this.#federation.stopMining()
     const { nodes } = this.#options
     const rpcs = Array.from({ length: nodes }, (_, index) => this.#federation.node(index))
     const { height } = await this.#federation.head()
