@@ -148,6 +148,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           genesis,
           views: live,
           openGuard: (committedHeight: number) => ports.openGuard(committedHeight),
+          metrics: kernel.metrics,
           ...(validator && { validator }),
         },
         { dependsOn: ['storage', 'engine'], critical: true },

@@ -287,6 +287,8 @@ async function commit(
     { timeoutMs: PERSIST_TIMEOUT_MS },
   )
   if (!stored.ok) throw dependencyTimeout('storage', stored.error.code)
+  const sinceSlotMs = run.clock.nowMs() - head.header.slot * run.ports.genesis.params.slotMs
+  run.ports.metrics.observe(CHAIN_METRICS.commitSeconds, {}, sinceSlotMs / 1_000)
   await settleBlock(committed, head, run, guard)
   return { type: 'chain.BlockStored', payload: { committed, head, guard: guard.view() } }
 }
@@ -309,21 +311,22 @@ async function settleBlock(
       if (!result.ok)
         run.log('warn', 'the engine did not commit', { code: result.error.code, height })
     })
-  run.ports.views.publishHead({
-    head,
-    certificate: committed.certificate,
-    committedAtMs: run.clock.nowMs(),
-  })
+  const { slot } = head.header
+  const { metrics, views } = run.ports
+  const committedAtMs = run.clock.nowMs()
+  views.publishHead({ head, certificate: committed.certificate, committedAtMs })
   await guard.compact(height)
+  metrics.count(CHAIN_METRICS.blocksCommitted, {})
   run.log('info', 'block committed', {
     height,
-    slot: head.header.slot,
+    slot,
     view: committed.certificate.view,
     hash: hashKey(head.hash).slice(0, 16),
     transactions: committed.block.body.payload.transactions.length,
     pegIns: committed.block.body.pegIns.length,
     records: committed.block.body.records.length,
-    metric: CHAIN_METRICS.blocksCommitted,
+    // Of a block that sync fetched it tells how late this node was.
+    sinceSlotMs: committedAtMs - slot * run.ports.genesis.params.slotMs,
   })
 }
 

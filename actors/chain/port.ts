@@ -3,6 +3,7 @@ import type { QuorumCertificate } from '../../core/block/index.ts'
 import type { ChainHead } from '../../core/chain/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import type { GuardDecision, GuardRecord, GuardView } from '../../core/pbft/index.ts'
+import type { MetricSink } from '../../supervisor/index.ts'
 
 /** The key that this node proposes and votes with. Signs only what the sign guard recorded. */
 export interface ValidatorKey {
@@ -53,4 +54,5 @@ export interface ChainPorts {
   /** `committedHeight`: a guard that lags behind the chain refuses what it may have forgotten (BP-4). */
   openGuard(committedHeight: number): Promise<SignGuard>
   readonly views: ChainViewSink
+  readonly metrics: MetricSink
 }
