@@ -10,14 +10,12 @@ import {
   REQUEST_STATE,
   type RequestRow,
   rowOf,
-  splitOutpoint,
 } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { changeOutput, depositPayloadScript, inFlightSat, supplySat } from '../../core/peg/index.ts'
 import { fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type {
   DepositAddress,
-  InFlightRow,
   PegInStatus,
   PegOperation,
   PegOutStatus,
@@ -149,8 +147,7 @@ function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
 }
 
 function depositStatus({ live }: PegViewOptions, key: Uint8Array, row: OutputRow): PegInStatus {
-  const { txid, vout } = splitOutpoint(key)
-  const id = `${toDisplayHash(txid)}:${vout}`
+  const id = outpointName(key)
   const followed = live.operations.find((operation) => operation.id === id)
   const refundable = row.kind === OUTPUT_KIND.refundable
   const next = refundable
@@ -222,45 +219,31 @@ function requestStep(row: RequestRow, payout: PayoutView | undefined): PegOutSte
 }
 
 function reserveOf(ledger: Ledger): ReserveSnapshot {
-  const { state, open } = ledger
-  const inFlight: InFlightRow[] = []
-  const add = (id: string, kind: string, amountSat: bigint) => {
-    if (amountSat !== 0n) inFlight.push({ id, kind, amountSat })
+  const report = describeReserve(ledger)
+  const { reserveSat, supplySat, inFlightSat, deficitSat, inFlight, mintedSat, burnedSat } = report
+  const totals = { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n, mintedSat, burnedSat }
+  for (const [, row] of ledger.sets.outputs.entries()) {
+    if (row.kind !== OUTPUT_KIND.credit || !row.minted) continue
+    totals.pegIns += 1
+    totals.pegInSat += row.amountSat
   }
-  for (const { key, row } of open.mints.values()) {
-    add(outpointText(key), 'creditedNotMinted', row.amountSat)
+  for (const [, row] of ledger.sets.requests.entries()) {
+    if (row.state !== REQUEST_STATE.paid) continue
+    totals.pegOuts += 1
+    totals.pegOutSat += row.paidSat
   }
-  for (const { key, row } of open.requests.values()) add(toHex(key), 'burnedNotPaid', row.amountSat)
-  for (const { key, row } of open.refundables.values()) {
-    add(outpointText(key), 'refundOwed', row.amountSat)
-  }
-  add('fund', 'fund', state.fundSat)
-  add('deficit', 'deficit', -state.deficitSat)
-  const credits = [...ledger.sets.outputs.entries()].filter(
-    ([, row]) => row.kind === OUTPUT_KIND.credit && row.minted,
-  )
-  const paid = [...ledger.sets.requests.entries()].filter(
-    ([, row]) => row.state === REQUEST_STATE.paid,
-  )
   return {
-    height: state.height,
-    reserveSat: state.reserveSat,
-    supplySat: supplySat(ledger),
-    inFlightSat: inFlightSat(ledger),
-    deficitSat: state.deficitSat,
+    height: ledger.state.height,
+    reserveSat,
+    supplySat,
+    inFlightSat,
+    deficitSat,
     inFlight,
-    outputs: [...open.reserve.values()].map(({ key, row }) => ({
-      outpoint: outpointText(key),
+    outputs: [...ledger.open.reserve.values()].map(({ key, row }) => ({
+      outpoint: outpointName(key),
       amountSat: row.amountSat,
     })),
-    totals: {
-      pegIns: credits.length,
-      pegInSat: credits.reduce((sum, [, row]) => sum + row.amountSat, 0n),
-      pegOuts: paid.length,
-      pegOutSat: paid.reduce((sum, [, row]) => sum + row.paidSat, 0n),
-      mintedSat: state.mintedSat,
-      burnedSat: state.burnedSat,
-    },
+    totals,
   }
 }
 
@@ -282,11 +265,6 @@ function emptyReserve(): ReserveSnapshot {
       burnedSat: 0n,
     },
   }
-}
-
-function outpointText(key: Uint8Array): string {
-  const { txid, vout } = splitOutpoint(key)
-  return `${toDisplayHash(txid)}:${vout}`
 }
 
 function isZero(bytes: Uint8Array): boolean {
