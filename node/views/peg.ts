@@ -12,7 +12,12 @@ import {
   rowOf,
 } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { changeOutput, depositPayloadScript, inFlightSat, supplySat } from '../../core/peg/index.ts'
+import {
+  changeOutput,
+  depositPayloadScript,
+  describeReserve,
+  outpointName,
+} from '../../core/peg/index.ts'
 import { fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type {
   DepositAddress,
@@ -34,12 +39,17 @@ export interface PegViewOptions {
   requestsOf(transactionHash: Uint8Array): readonly Uint8Array[]
 }
 
+/** Finished operations that are kept ready for the list. */
+const MAX_REMEMBERED = 10_000
+
 type PayoutView = Extract<PegOperationView, { direction: 'out' }>
 
 export function createPegView(options: PegViewOptions): PegView {
   const { genesis, live } = options
   const ledger = () => live.head?.head.ledger
   let cached: { ledger: Ledger; reserve: ReserveSnapshot } | undefined
+  /** Operations that are over and will not change; looked up once. */
+  const finished = new Map<string, PegOperation>()
 
   return {
     reserve() {
@@ -55,14 +65,17 @@ export function createPegView(options: PegViewOptions): PegView {
       for (const operation of followedDeposits(options)) listed.set(operation.id, operation)
       for (const [key, row] of now.sets.outputs.entries()) {
         if (row.kind === OUTPUT_KIND.change) continue
-        const status = depositStatus(options, key, row)
-        listed.set(status.id, status)
+        const id = outpointName(key)
+        listed.set(id, finished.get(id) ?? depositStatus(options, key, row))
       }
       for (const [key, row] of now.sets.requests.entries()) {
-        listed.set(toHex(key), requestStatus(options, now, key, row))
+        const id = toHex(key)
+        listed.set(id, finished.get(id) ?? requestStatus(options, now, key, row))
       }
-      const isOpen = (operation: PegOperation) =>
-        operation.step !== 'Booked' && operation.step !== 'Included'
+      for (const operation of listed.values()) {
+        if (isOpen(operation) || operation.next !== undefined) continue
+        if (finished.size < MAX_REMEMBERED) finished.set(operation.id, operation)
+      }
       return [...listed.values()]
         .sort(
           (left, right) =>
@@ -84,6 +97,10 @@ export function createPegView(options: PegViewOptions): PegView {
       return { address, epoch, opReturn: toHex(depositPayloadScript(evmAddress, refundScript)) }
     },
   }
+}
+
+function isOpen({ step }: PegOperation): boolean {
+  return step !== 'Booked' && step !== 'Included'
 }
 
 function findOperation(
