@@ -18,7 +18,9 @@ import {
   classifyDeposit,
   type Deposit,
   federationOutput,
+  memberLeaf,
   parseDeposits,
+  recoveryLeaf,
 } from '../core/peg/index.ts'
 import { equalBytes, toDisplayHash } from '../crypto/index.ts'
 import { refusal, type SignerVerdict, sign, wait } from './verdict.ts'
@@ -43,6 +45,7 @@ export type ApprovalRefusal =
   | 'OutputMissing'
   | 'AmountWrong'
   | 'NotADeposit'
+  | 'SpendsReserve'
   | 'AddressWrong'
   | 'RefundScriptWrong'
   | 'KindWrong'
@@ -125,6 +128,7 @@ function claimFault(
 ): ApprovalRefusal | undefined {
   const proof = buildProof({ ...sight, blockHash: claim.proof.blockHash })
   if (!proof.ok) return 'TransactionUnusable'
+  if (spendsReserve(genesis, sight.transaction)) return 'SpendsReserve'
   const deposit = ownDeposit(genesis, claim, proof.value.transaction)
   if (typeof deposit === 'string') return deposit
   const ours: PegInClaim = claimOfDeposit(deposit, proof.value)
@@ -134,6 +138,22 @@ function claimFault(
   if (claim.kind !== ours.kind || claim.reason !== ours.reason) return 'KindWrong'
   if (!equalBytes(encode({ ...claim, proof: ours.proof }), encode(ours))) return 'ClaimMismatch'
   return equalBytes(encode(claim), encode(ours)) ? undefined : 'ProofWrong'
+}
+
+/**
+ * A transaction of the federation is no deposit, however much it looks like one: its change is under the same script (4.2). Every
+ * spend of a federation output opens one of its leaves, whose script then stands before the control block in the witness.
+ */
+function spendsReserve(genesis: Genesis, bytes: Uint8Array): boolean {
+  const parsed = parseTransaction(bytes)
+  const leaves = [memberLeaf(genesis), recoveryLeaf(genesis)]
+  return (
+    parsed.ok &&
+    parsed.value.inputs.some(({ witness }) => {
+      const script = witness.at(-2)
+      return script !== undefined && leaves.some((leaf) => equalBytes(leaf, script))
+    })
+  )
 }
 
 function encode(claim: PegInClaim): Uint8Array {

@@ -141,6 +141,27 @@ describe('a member never approves', () => {
     expect(decide(claim, sightOf(claim, world))).toEqual({ kind: 'refuse', code: 'NotADeposit' })
   })
 
+  it("the change of the federation's own payout, under whatever kind (4.2)", () => {
+    const leaf = federationOutput(genesis, { epoch: 0 })
+    const witness = [new Uint8Array(64), leaf.leafA, leaf.controlBlockA]
+    const [input] = deposit.inputs as [(typeof deposit.inputs)[number]]
+    const payout = {
+      ...payment('payout', [
+        { amountSat: 500_000n, scriptPubKey: p2wpkh('user') },
+        { amountSat: 500_000n, scriptPubKey: changeOutput(genesis, 0).scriptPubKey },
+      ]),
+      inputs: [{ ...input, witness }],
+    }
+    const world = new BitcoinWorld('payout')
+    world.mine([payout])
+    world.mine([], 2)
+    const claim = claimOf(world, payout, { vout: 1, kind: 'refundable', reason: 'badPayload' })
+    const verdict = { kind: 'refuse', code: 'SpendsReserve' }
+    expect(decide(claim, sightOf(claim, world))).toEqual(verdict)
+    const credit = { ...claim, kind: 0, reason: 0, evmAddress: addressOf('mallory') }
+    expect(decide(credit, sightOf(credit, world))).toEqual(verdict)
+  })
+
   it('two federation outputs under one address (D8)', () => {
     const plain = changeOutput(genesis, 0).scriptPubKey
     const twice = payment('twice', [
