@@ -6,8 +6,12 @@ export const CHAIN_FAULTS = {
   ForeignChain: 'configuration',
   /** The ledger's rows do not give the root that the head commits to. */
   LedgerDamaged: 'configuration',
+  /** A block below the head is not in the store. */
+  BlocksMissing: 'configuration',
   /** The engine cannot follow the chain: a block that was committed does not execute. */
   EngineDiverged: 'logic',
+  /** The engine restarted beside us and lacks blocks that it had executed. */
+  EngineLost: 'service',
   /** Two certificates at one height (2.7): stop with the evidence. */
   ConflictingCertificates: 'logic',
   /** Storage or engine did not answer in time. */

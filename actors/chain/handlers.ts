@@ -129,6 +129,11 @@ export type ChainEffect =
       readonly kind: 'note'
       readonly event: string
       readonly fields: Readonly<Record<string, unknown>>
+      /** A counter of this room that the event adds to. */
+      readonly count?: {
+        readonly metric: 'slotsSkipped' | 'evidence'
+        readonly labels: Readonly<Record<string, string>>
+      }
       readonly consensus?: {
         readonly height: number
         readonly view: number
@@ -151,7 +156,9 @@ export function handle(
   switch (message.type) {
     case 'chain.SlotTick': {
       const next = nextSlotTick(context.genesis, nowMs)
-      if (isSyncing(context, nowMs)) return { context, effects: [next] }
+      if (isSyncing(context, nowMs)) {
+        return { context, effects: [next, slotSkipped(context, 'Syncing')] }
+      }
       const caughtUp = { ...context, syncing: false }
       return withMode(drive(caughtUp, { kind: 'clock', nowMs }, nowMs, [next]), about)
     }
@@ -223,10 +230,7 @@ export function handle(
       const done: ChainContext = { ...context, producing: false }
       if ('code' in payload) {
         const input: DriverInput = { kind: 'buildFailed', view: payload.view, code: payload.code }
-        return withMode(
-          drive(done, input, nowMs, [note(context, 'slot skipped', { reason: payload.code })]),
-          about,
-        )
+        return withMode(drive(done, input, nowMs, [slotSkipped(context, payload.code)]), about)
       }
       const { refused } = payload
       const cleared = { ...done, queue: withoutRefused(done.queue, refused) }
@@ -440,7 +444,15 @@ function perform(
       }
     }
     case 'evidence':
-      return { context, effects: [note(context, 'equivocation', { ...effect.evidence })] }
+      return {
+        context,
+        effects: [
+          {
+            ...note(context, 'equivocation', { ...effect.evidence }),
+            count: { metric: 'evidence', labels: {} },
+          },
+        ],
+      }
     case 'punish': {
       const { blame, peer, code } = effect
       // What a liar signed and an honest peer passed on costs the peer nothing.
@@ -490,6 +502,14 @@ function note(
   fields: Readonly<Record<string, unknown>>,
 ): ChainEffect & { kind: 'note' } {
   return { kind: 'note', event, fields, snapshot: snapshot(context.driver) }
+}
+
+/** BP-5. */
+function slotSkipped(context: ChainContext, reason: string): ChainEffect {
+  return {
+    ...note(context, 'slot skipped', { reason }),
+    count: { metric: 'slotsSkipped', labels: { reason } },
+  }
 }
 
 /** The head moved: the next height begins, and those who follow are told. */

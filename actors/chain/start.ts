@@ -77,7 +77,6 @@ export async function replayEngine(run: ChainRun, head: ChainHead): Promise<void
   let next = engine.number + 1
   while (next <= head.evm.number) {
     const blocks = await readBlocks(run, next, Math.min(64, head.evm.number - next + 1))
-    if (blocks.length === 0) throw fault('EngineDiverged', `block ${next} is not stored`)
     for (const committed of blocks) await replayBlock(run, committed)
     next += blocks.length
   }
@@ -107,18 +106,30 @@ async function replayBlock(run: ChainRun, { block }: CommittedBlock): Promise<vo
   if (!committed.ok) throw fault('DependencyTimeout', `engine: ${committed.error.code}`)
 }
 
+/** `count` blocks from `from` on, however many answers of Storage they take. */
 async function readBlocks(
   run: ChainRun,
   from: number,
   count: number,
 ): Promise<readonly CommittedBlock[]> {
-  const range = await run.ask<ReadBlocks>(
-    'storage',
-    { type: 'storage.ReadBlocks', payload: { from, count, maxBytes: 16 * 1024 * 1024 } },
-    { timeoutMs: PERSIST_TIMEOUT_MS },
-  )
-  if (!range.ok) throw fault('DependencyTimeout', `storage: ${range.error.code}`)
-  return range.value.payload.blocks
+  const blocks: CommittedBlock[] = []
+  while (blocks.length < count) {
+    const next = from + blocks.length
+    const range = await run.ask<ReadBlocks>(
+      'storage',
+      {
+        type: 'storage.ReadBlocks',
+        payload: { from: next, count: count - blocks.length, maxBytes: 16 * 1024 * 1024 },
+      },
+      { timeoutMs: PERSIST_TIMEOUT_MS },
+    )
+    if (!range.ok) throw fault('DependencyTimeout', `storage: ${range.error.code}`)
+    if (range.value.payload.blocks.length === 0) {
+      throw fault('BlocksMissing', `block ${next} is not stored`)
+    }
+    blocks.push(...range.value.payload.blocks)
+  }
+  return blocks
 }
 
 function fault(code: ChainFaultCode, reason: string): Error {
