@@ -154,7 +154,7 @@ class Scan {
     if (!equalBytes(headerHash(raw.subarray(0, 80)), hash)) {
       throw new Unanswered({ code: 'BitcoinBadAnswer', message: 'a block under another hash' })
     }
-    const { transactions = [] } = BitcoinBlock.fromBuffer(raw)
+    const transactions = parseBlock(raw)
     const txids = transactions.map((transaction) => Uint8Array.from(transaction.getHash()))
     for (const [index, transaction] of transactions.entries()) {
       const paysUs = transaction.outs.some(({ script }) =>
@@ -193,5 +193,14 @@ class Scan {
     const txid = txids[index] as Uint8Array
     if (deposits.length === 0 && !spendsUs) return
     this.detected.push({ txid, bitcoinHeight, deposits, ...(spendsUs && { spends: proof.value }) })
+  }
+}
+
+/** The block's transactions. Bitcoin is not trusted to send what it should: malformed bytes end the look, not the actor. */
+function parseBlock(raw: Uint8Array): Transaction[] {
+  try {
+    return BitcoinBlock.fromBuffer(raw).transactions ?? []
+  } catch (cause) {
+    throw new Unanswered({ code: 'BitcoinBadAnswer', message: `a block does not parse: ${cause}` })
   }
 }
