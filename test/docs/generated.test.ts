@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { REFERENCE, referencePages } from '../../docs/generate.ts'
+import { LIMIT_FILES } from '../../docs/generator/limits.ts'
+import { ROOT } from '../../docs/generator/source.ts'
+import { MESSAGE_ROWS } from '../../messages/index.ts'
+import { API_ERRORS } from '../../node/api/index.ts'
+import { KEYS } from '../../node/config/index.ts'
+import { HOUSE, readTree } from '../arch/sources.ts'
+
+const pages = await referencePages()
+const page = (name: string) => pages.get(name) ?? ''
+
+describe('the reference is what the code says', () => {
+  it.each([...pages.keys()])('%s is as `npm run docs` writes it', (name) => {
+    expect(readFileSync(join(ROOT, REFERENCE, name), 'utf8')).toBe(page(name))
+  })
+
+  it('holds no page that is not generated', () => {
+    expect(readdirSync(join(ROOT, REFERENCE)).sort()).toEqual([...pages.keys()].sort())
+  })
+
+  it('has every message, error and setting', () => {
+    for (const { type } of MESSAGE_ROWS) expect(page('messages.md')).toContain(`\`${type}\``)
+    for (const name of Object.keys(API_ERRORS)) expect(page('errors.md')).toContain(`\`${name}\``)
+    for (const key of KEYS) expect(page('configuration.md')).toContain(`\`${key}\``)
+  })
+
+  it('has the bounds of every room', () => {
+    const rooms = readTree(HOUSE).filter(({ path }) => path.endsWith('/limits.ts'))
+    expect([...LIMIT_FILES].sort()).toEqual(rooms.map(({ path }) => path).sort())
+    for (const { path, text } of rooms) {
+      for (const [, name] of text.matchAll(/^export const ([A-Z][A-Z0-9_]*)/gm)) {
+        const bound = page('limits.md').includes(`\`${name}`)
+        expect({ path, name, bound }).toEqual({ path, name, bound: true })
+      }
+    }
+  })
+
+  it('leaves no list empty', () => {
+    for (const [name, text] of pages) {
+      expect({ name, empty: /: [.;]|\| undefined/.exec(text)?.[0] }).toEqual({ name })
+    }
+  })
+})
