@@ -13,7 +13,11 @@ export default {
   testTimeout: 60_000,
   reporters: ['default', './test/jest/reporter.cjs'],
   projects: [
-    { ...common, displayName: 'fast', testMatch: ['<rootDir>/test/{unit,arch,ports,docs}/**/*.test.ts'] },
+    {
+      ...common,
+      displayName: 'fast',
+      testMatch: ['<rootDir>/test/{unit,arch,ports,docs}/**/*.test.ts'],
+    },
     { ...common, displayName: 'spec', testMatch: ['<rootDir>/test/spec/**/*.test.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],
