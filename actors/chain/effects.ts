@@ -2,13 +2,7 @@
  * What the ChainActor does outside itself. Each function reads as one of the flows: `produce` is flow 1 of the seeds,
  * `validate` its other side, `commit` the order of protocol §2.11.
  */
-import {
-  type Block,
-  blockHash,
-  type CommittedBlock,
-  hashKey,
-  randaoMessage,
-} from '../../core/block/index.ts'
+import { type Block, type CommittedBlock, hashKey, randaoMessage } from '../../core/block/index.ts'
 import {
   type BegunBlock,
   blsCommitVerdict,
@@ -31,7 +25,9 @@ import type {
   BlockWrite,
   BuildBlockRequest,
   ChainInbox,
+  CommitPayload,
   EngineFailed,
+  EngineHead,
   ExecutePayload,
   ExecutionOutcome,
   MessageSigned,
@@ -46,6 +42,7 @@ import { bookingKey, type ChainEffect, pegInKey } from './handlers.ts'
 import {
   BUILD_BUDGET_MS,
   EXECUTE_TIMEOUT_MS,
+  MAX_UNSTORED_BLOCKS,
   PEG_CHECK_TIMEOUT_MS,
   PERSIST_TIMEOUT_MS,
 } from './limits.ts'
@@ -226,6 +223,8 @@ async function execute(
   const { payload } = result.value
   switch (payload.status) {
     case 'UNKNOWN':
+      // The parent is durable here or was executed just before: an engine without it lost what it held.
+      if (payload.code === 'ParentMissing') throw engineLost(parent)
       return { verdict: unknown(payload.code, 1_000) }
     case 'INVALID':
       return { verdict: { kind: 'invalid', code: payload.code, detail: payload.reason } }
@@ -293,6 +292,10 @@ async function commit(
   return { type: 'chain.BlockStored', payload: { committed, head, guard: guard.view() } }
 }
 
+function refusalOf(answer: EngineHead | EngineFailed): string | undefined {
+  return answer.type === 'engine.EngineFailed' ? answer.payload.code : undefined
+}
+
 /** What follows a durable block. The engine's head may lag: its answer is not waited for. */
 async function settleBlock(
   committed: CommittedBlock,
@@ -302,14 +305,14 @@ async function settleBlock(
 ): Promise<void> {
   const { height } = head.header
   void run
-    .ask(
+    .ask<CommitPayload>(
       'engine',
       { type: 'engine.CommitPayload', payload: { hash: head.evm.hash, height } },
       { timeoutMs: PERSIST_TIMEOUT_MS },
     )
     .then((result) => {
-      if (!result.ok)
-        run.log('warn', 'the engine did not commit', { code: result.error.code, height })
+      const code = result.ok ? refusalOf(result.value) : result.error.code
+      if (code !== undefined) run.log('warn', 'the engine did not commit', { code, height })
     })
   const { slot } = head.header
   const { metrics, views } = run.ports
@@ -330,58 +333,92 @@ async function settleBlock(
   })
 }
 
-/** Flow 4: certified blocks in order, executed one by one, stored together. */
+interface ImportedBlock {
+  readonly committed: CommittedBlock
+  readonly head: ChainHead
+}
+
+interface Stopped {
+  readonly code: string
+  readonly fault: 'peer' | 'local'
+}
+
+/** Flow 4: certified blocks in order, executed one by one, stored a few at a time: the engine holds no more unstored. */
 async function importBatch(
   effect: EffectOf<'importBatch'>,
   run: ChainRun,
   guard: SignGuard,
 ): Promise<BatchStored> {
-  const { genesis } = run.ports
-  const imported: { committed: CommittedBlock; head: ChainHead; write: BlockWrite }[] = []
+  const { blocks, replyTo } = effect
   let parent = effect.parent
-  let stopped: { code: string; fault: 'peer' | 'local' } | undefined
-  for (const committed of effect.blocks) {
-    const certified = blsCommitVerdict(genesis, parent, committed)
-    if (certified.kind !== 'valid') {
-      stopped = { code: certified.code, fault: 'peer' }
-      break
-    }
-    const { verdict, head } = await execute(parent, committed.block, run)
-    if (head === undefined) {
-      const code = verdict.kind === 'valid' ? 'NoHead' : verdict.code
-      stopped = { code, fault: verdict.kind === 'invalid' ? 'peer' : 'local' }
-      break
-    }
-    const write = {
-      committed,
-      hash: blockHash(committed.block.header),
-      ledgerChanges: ledgerChanges(head.ledger),
-    }
-    imported.push({ committed, head, write })
-    parent = head
-  }
-  const last = imported.at(-1)
-  if (last !== undefined) {
-    const stored = await run.ask<PersistBlockBatch>(
-      'storage',
-      {
-        type: 'storage.PersistBlockBatch',
-        payload: { blocks: imported.map(({ write }) => write) },
-      },
-      { timeoutMs: PERSIST_TIMEOUT_MS },
-    )
-    if (!stored.ok) throw dependencyTimeout('storage', stored.error.code)
-    for (const { committed, head } of imported) await settleBlock(committed, head, run, guard)
+  let last: ImportedBlock | undefined
+  let stopped: Stopped | undefined
+  for (let at = 0; at < blocks.length && stopped === undefined; at += MAX_UNSTORED_BLOCKS) {
+    const executed = await executeRun(parent, blocks.slice(at, at + MAX_UNSTORED_BLOCKS), run)
+    stopped = executed.stopped
+    const { imported } = executed
+    if (imported.length === 0) break
+    await storeRun(imported, run, guard)
+    last = imported.at(-1) as ImportedBlock
+    parent = last.head
   }
   return {
     type: 'chain.BatchStored',
     payload: {
-      replyTo: effect.replyTo,
+      replyTo,
       result: { height: parent.header.height, ...stopped },
-      ...(last && { last: { committed: last.committed, head: last.head } }),
+      ...(last && { last }),
       guard: guard.view(),
     },
   }
+}
+
+/** The blocks up to the first one that does not hold. */
+async function executeRun(
+  start: ChainHead,
+  blocks: readonly CommittedBlock[],
+  run: ChainRun,
+): Promise<{ imported: readonly ImportedBlock[]; stopped?: Stopped }> {
+  const imported: ImportedBlock[] = []
+  let parent = start
+  for (const committed of blocks) {
+    const certified = blsCommitVerdict(run.ports.genesis, parent, committed)
+    if (certified.kind !== 'valid') {
+      return { imported, stopped: { code: certified.code, fault: 'peer' } }
+    }
+    const { verdict, head } = await execute(parent, committed.block, run)
+    if (head === undefined) {
+      const code = verdict.kind === 'valid' ? 'NoHead' : verdict.code
+      return { imported, stopped: { code, fault: verdict.kind === 'invalid' ? 'peer' : 'local' } }
+    }
+    imported.push({ committed, head })
+    parent = head
+  }
+  return { imported }
+}
+
+/**
+ * The guard is raised before the blocks are durable: they are certified, so nothing of theirs is left to sign, and a crash
+ * in between leaves no guard that lags by more than one block and would leave out the height that is voted on (BP-4).
+ */
+async function storeRun(
+  imported: readonly ImportedBlock[],
+  run: ChainRun,
+  guard: SignGuard,
+): Promise<void> {
+  const blocks = imported.map(({ committed, head }) => ({
+    committed,
+    hash: head.hash,
+    ledgerChanges: ledgerChanges(head.ledger),
+  }))
+  await guard.compact((imported.at(-1) as ImportedBlock).head.header.height)
+  const stored = await run.ask<PersistBlockBatch>(
+    'storage',
+    { type: 'storage.PersistBlockBatch', payload: { blocks } },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  if (!stored.ok) throw dependencyTimeout('storage', stored.error.code)
+  for (const { committed, head } of imported) await settleBlock(committed, head, run, guard)
 }
 
 /** 2.6: whoever speaks of a height that is committed here gets that block and its certificate. */
@@ -406,9 +443,18 @@ async function answerCommitted(
 
 async function note(effect: EffectOf<'note'>, run: ChainRun): Promise<undefined> {
   run.log('debug', effect.event, { ...effect.fields })
+  if (effect.count !== undefined) {
+    run.ports.metrics.count(CHAIN_METRICS[effect.count.metric], effect.count.labels)
+  }
   run.ports.views.publishSnapshot(effect.snapshot)
   if (effect.consensus !== undefined) run.ports.views.publishConsensus(effect.consensus)
   return undefined
+}
+
+/** The next incarnation replays what the engine lacks (`replayEngine`). */
+function engineLost({ header }: ChainHead): Error {
+  const reason = `the engine has not executed block ${header.height}`
+  return faultError('EngineLost', CHAIN_FAULTS.EngineLost, reason)
 }
 
 function dependencyTimeout(actor: string, code: string): Error {

@@ -21,5 +21,11 @@ export const MAX_QUEUED_OPERATIONS = 1_024
 /** Executed blocks that wait for a decision. */
 export const MAX_CANDIDATES = 64
 
+/**
+ * Blocks of a batch that are executed before they are stored. The engine holds 64 executed blocks (vm/evm) and lets the
+ * oldest go: without it the blocks on top of it could neither be executed nor committed.
+ */
+export const MAX_UNSTORED_BLOCKS = 32
+
 /** A sync that is silent for so long no longer keeps the node from voting. */
 export const SYNC_PATIENCE_MS = 10_000
