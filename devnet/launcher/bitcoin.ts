@@ -17,6 +17,8 @@ export interface LaunchedBitcoin {
 
 const DEFAULT_PORT = 18_443
 const START_MS = 30_000
+/** One that is said to run answers soon, or it does not run. */
+const RUNNING_MS = 5_000
 /** bitcoind does not watch its standard input; this shell ends it when the launcher is gone. */
 const TIED_TO_STDIN =
   'exec 3<&0; "$0" "$@" <&- & p=$!; trap "kill $p" TERM INT; (cat <&3 >/dev/null; kill $p) & wait $p; wait $p'
@@ -28,8 +30,9 @@ export async function launchBitcoin(
   knownUrl: string | undefined,
 ): Promise<LaunchedBitcoin> {
   if (which !== 'embedded' && which !== 'bitcoind') {
-    await answer(which)
-    return { url: which, what: `the Bitcoin at ${new URL(which).host}` }
+    const { host } = new URL(which)
+    await answer(which, `an answer of the Bitcoin at ${host}`, RUNNING_MS)
+    return { url: which, what: `the Bitcoin at ${host}` }
   }
   const known = knownUrl === undefined ? undefined : new URL(knownUrl)
   const wanted = known === undefined ? DEFAULT_PORT : Number(known.port)
@@ -48,7 +51,7 @@ export async function launchBitcoin(
     which === 'embedded'
       ? embedded(found.value, user, password, data, logFile)
       : bitcoind(found.value, user, password, data, logFile)
-  await answer(url, launched)
+  await answer(url, 'an answer of Bitcoin', START_MS, launched)
   const what = which === 'embedded' ? 'the embedded development regtest' : 'Bitcoin Core on regtest'
   return { url, what, process: launched }
 }
@@ -78,10 +81,15 @@ function bitcoind(port: number, user: string, password: string, data: string, lo
   return startProcess('bitcoin', 'sh', ['-c', TIED_TO_STDIN, command, ...options], logFile)
 }
 
-async function answer(url: string, launched?: Supervised): Promise<void> {
+async function answer(
+  url: string,
+  what: string,
+  deadlineMs: number,
+  launched?: Supervised,
+): Promise<void> {
   const rpc = createBitcoinRpc({ url, timeoutMs: 2_000 })
   try {
-    await until('an answer of Bitcoin', START_MS, async () => {
+    await until(what, deadlineMs, async () => {
       if (launched !== undefined && launched.child.exitCode !== null) return 'exited'
       const info = await rpc.getBlockchainInfo()
       if (info.ok) return 'ready'
