@@ -1,0 +1,103 @@
+/**
+ * `npm run bench -- NAME [--json] [options]`: measures us and, where there are some, peers side by side on this machine. A table for
+ * people, then one line of JSON. With --json the table goes to standard error, so that standard output is that line alone.
+ */
+import { parseArgs } from 'node:util'
+import { type Bench, type BenchOptions, reportOf, tableOf } from './figures.ts'
+
+interface Listed {
+  readonly summary: string
+  load(): Promise<Bench>
+}
+
+const BENCHES: Readonly<Record<string, Listed>> = {
+  skeleton: {
+    summary:
+      'a federation on loopback: first block, peg-in, commit latency, memory, idle CPU, messages',
+    load: async () => (await import('./skeleton.ts')).skeleton,
+  },
+}
+
+const DEFAULTS = { blocks: 120, deposits: 7, nodes: 4, members: 4 } as const
+
+const USAGE = `usage: npm run bench -- NAME [options]
+
+${Object.entries(BENCHES)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)
+  .join('\n')}
+
+  --json          standard output is the line of JSON alone
+  --blocks N      idle blocks that are measured [${DEFAULTS.blocks}]
+  --deposits N    peg-ins that are measured [${DEFAULTS.deposits}]
+  --nodes N       federation nodes [${DEFAULTS.nodes}]
+  --members N     governance nodes [${DEFAULTS.members}]
+
+What the figures mean: test/bench/README.md. Without figures:
+  node test/bench/status-page.ts FOLDER   pictures of the status page
+`
+
+const number = { type: 'string' } as const
+const FLAGS = {
+  json: { type: 'boolean' },
+  blocks: number,
+  deposits: number,
+  nodes: number,
+  members: number,
+} as const
+
+const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+
+async function main([name, ...rest]: readonly string[]): Promise<number> {
+  if (name === undefined || name === '--help') {
+    process.stdout.write(USAGE)
+    return EXIT.ok
+  }
+  const listed = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined
+  const options = readOptions(rest)
+  if (listed === undefined || typeof options === 'string') {
+    const fault = typeof options === 'string' ? options : `no bench ${name}`
+    process.stderr.write(`bench: ${fault}\n\n${USAGE}`)
+    return EXIT.usage
+  }
+  try {
+    const bench = await listed.load()
+    const figures = await bench(options)
+    const report = reportOf(name, figures)
+    const people = options.json ? process.stderr : process.stdout
+    people.write(`\n${tableOf(report, figures)}\n\n`)
+    process.stdout.write(`${JSON.stringify(report)}\n`)
+    return EXIT.ok
+  } catch (error) {
+    process.stderr.write(`bench ${name}: ${(error as Error).message}\n`)
+    return EXIT.failed
+  }
+}
+
+function readOptions(args: readonly string[]): BenchOptions | string {
+  const startedMs = Date.now()
+  try {
+    const { values } = parseArgs({ args: [...args], options: FLAGS, strict: true })
+    const count = (flag: keyof typeof DEFAULTS) => {
+      const given = Number(values[flag] ?? DEFAULTS[flag])
+      if (!Number.isSafeInteger(given) || given < 1) throw new Error(`--${flag} takes a number`)
+      return given
+    }
+    return {
+      json: values.json === true,
+      blocks: count('blocks'),
+      deposits: count('deposits'),
+      nodes: count('nodes'),
+      members: count('members'),
+      tell(line) {
+        const seconds = ((Date.now() - startedMs) / 1_000).toFixed(1).padStart(7)
+        process.stderr.write(`${seconds}s  ${line}\n`)
+      },
+    }
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))
+// A bench that failed half-way may have left a timer or a socket; its processes end with this one.
+process.stdout.write('', () => process.exit())
