@@ -113,6 +113,7 @@ export function forgedClaims(sources: ClaimSources): ForgedRequest[] {
     ['a payment between strangers', ofTransaction(good, strangers, 0)],
     ["a stranger's change", ofTransaction(good, strangers, 1)],
     ["the federation's change as a credit", ofTransaction(good, payout, 1)],
+    ["the federation's change as a refundable", honestClaim(genesis, payout)],
     ['another block', { ...good, proof: { ...proof, blockHash: refundable.proof.blockHash } }],
     [
       'a block that does not exist',

@@ -64,6 +64,7 @@ export class Forger {
   readonly #reader: ChainReader
   readonly #answers = new Map<string, Answer[]>()
   #asked = 0
+  #headersServed = 0
 
   constructor(federation: TestFederation, node: number, chain: StolenChain) {
     const { genesis } = federation
@@ -85,7 +86,7 @@ export class Forger {
     })
   }
 
-  /** Resolves when so many members trust it. */
+  /** Resolves when so many members have taken it for the node, and whoever lacked headers has asked it for them. */
   async open(members: number): Promise<void> {
     await this.#stream.start({
       registered: (member) => this.members.add(member),
@@ -96,6 +97,11 @@ export class Forger {
     })
     await until(`${members} members at the forger`, PATIENCE_MS, async () =>
       this.members.size >= members ? true : undefined,
+    )
+    const { block, certificate } = this.chain.head
+    for (const member of this.members) this.say(member, this.announce(block.header, certificate))
+    await until('the last header asked for', PATIENCE_MS, async () =>
+      this.#headersServed >= block.header.height ? true : undefined,
     )
   }
 
@@ -140,6 +146,9 @@ export class Forger {
       body.kind === 'ledgerProofRequest' ? this.proofs.get(toHex(body.batchId)) : undefined
     const answer = forged ?? (await answerQuery(this.#reader, body, this.members.size))
     this.say(member, answer, requestId)
+    if (answer.kind === 'certifiedHeaders') {
+      this.#headersServed = answer.fromHeight + answer.headers.length - 1
+    }
   }
 }
 
