@@ -1,5 +1,5 @@
 /** Bitcoin transactions, both serialisations (BIP144), by a strict decoder: what it accepts encodes to the same bytes. */
-import { concatBytes, sha256d } from '../../crypto/index.ts'
+import { concatBytes, joinBytes, sha256d } from '../../crypto/index.ts'
 import { err, ok, type Result } from '../params/index.ts'
 
 export interface BitcoinInput {
@@ -191,7 +191,7 @@ export function serializeTransaction(
     }
   }
   parts.push(uint32le(transaction.lockTime))
-  return concatBytes(...parts)
+  return joinBytes(parts)
 }
 
 function serializeOutput(output: BitcoinOutput): Uint8Array[] {

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import type { ExecutionPayload } from '../../../core/block/index.ts'
-import { concatBytes, toHex, uint32be } from '../../../crypto/index.ts'
+import { joinBytes, toHex, uint32be } from '../../../crypto/index.ts'
 import {
   type BlockSource,
   decodeAccount,
@@ -253,7 +253,7 @@ function writeBlock(tables: Tables, block: StoredBlock): void {
   tables.payloads.putSync(blockNumber, Buffer.from(encodeStoredPayload(payload)))
   tables.receipts.putSync(blockNumber, Buffer.from(encodeStoredReceipts(receipts)))
   tables.blooms.putSync(blockNumber, Buffer.from(payload.logsBloom))
-  tables.senders.putSync(blockNumber, Buffer.from(concatBytes(...senders)))
+  tables.senders.putSync(blockNumber, Buffer.from(joinBytes(senders)))
   tables.hashes.putSync(blockNumber, Buffer.from(blockHash))
   tables.heights.putSync(Buffer.from(blockHash), height)
   for (const [index, hash] of transactionHashes.entries()) {

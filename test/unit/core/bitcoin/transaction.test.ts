@@ -9,7 +9,7 @@ import {
   transactionWeight,
   txid,
 } from '../../../../core/bitcoin/index.ts'
-import { concatBytes, hexBytes, toDisplayHash, toHex } from '../../../../crypto/index.ts'
+import { concatBytes, hexBytes, sha256d, toDisplayHash, toHex } from '../../../../crypto/index.ts'
 
 /** The only transaction of block 0. */
 const FIRST_COINBASE = hexBytes(
@@ -101,6 +101,14 @@ describe('transactions', () => {
     const half = { amountSat: 2_000_000_000_000_000n, scriptPubKey: new Uint8Array(1) }
     const rich = { ...body, outputs: [half, half] }
     expect(parseTransaction(serializeTransaction(rich)).ok).toBe(false)
+  })
+
+  it('as many outputs as a block has room for do not end the reader (C-7)', () => {
+    const output = { amountSat: 1n, scriptPubKey: Uint8Array.of(0x51) }
+    const crowd = { ...body, outputs: Array.from({ length: 99_000 }, () => output) }
+    const bytes = serializeTransaction(crowd)
+    const parsed = parseTransaction(bytes)
+    expect(parsed.ok && toHex(txid(parsed.value))).toBe(toHex(sha256d(bytes)))
   })
 
   it('sizes of counts and outputs', () => {
