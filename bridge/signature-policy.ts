@@ -153,6 +153,8 @@ export function decideSignature(
 ): Verdict<ApprovedBatch> {
   if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
   const { batch, spend, state, inputs, requests } = rows
+  // Where payouts wait for work, only an anchor over all burns of the batch lets them go (3.3, 4.5). Blocks carry none yet.
+  if (genesis.params.anchorGate !== 'off') return wait('AnchorMissing', RETRY_MS)
   // A spend that no record explains stops all payouts until it is settled (4.5).
   if (state.pegOutStops > 0) return wait('PegOutsPaused', RETRY_MS)
   const fault =

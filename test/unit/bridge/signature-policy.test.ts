@@ -125,6 +125,17 @@ describe('a member never signs', () => {
     })
   })
 
+  it.each(['bridge', 'chain'] as const)(
+    'without an anchor where the gate is %s: it waits (3.3, 4.5)',
+    async (anchorGate) => {
+      const gated = { ...genesis, params: { ...genesis.params, anchorGate } }
+      expect(decideSignature(gated, request, await honestRows())).toMatchObject({
+        kind: 'unknown',
+        code: 'AnchorMissing',
+      })
+    },
+  )
+
   it('a payout to a stranger', async () => {
     const rows = withTransaction(await honestRows(), ({ outputs }) => {
       const first = outputs[0]
