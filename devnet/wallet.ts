@@ -3,7 +3,7 @@
  * with bitcoinjs-lib. The node sees nothing of it but transactions.
  */
 import { createHash } from 'node:crypto'
-import { networks, Psbt, payments } from 'bitcoinjs-lib'
+import { networks, Psbt, payments, type Transaction } from 'bitcoinjs-lib'
 import * as curve from 'tiny-secp256k1'
 import type { BitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 
@@ -80,6 +80,12 @@ export class DevelopmentWallet {
 
   /** Pays the outputs in this order, change to the wallet; the txid in display form. Throws when the coins do not suffice. */
   async pay(outputs: readonly WalletOutput[], feeRateSatPerVbyte = 2n): Promise<string> {
+    const transaction = await this.sign(outputs, feeRateSatPerVbyte)
+    return this.#call<string>('sendrawtransaction', [transaction.toHex()])
+  }
+
+  /** The signed transaction that pays the outputs; its coins are not used again. */
+  async sign(outputs: readonly WalletOutput[], feeRateSatPerVbyte = 2n): Promise<Transaction> {
     const wantedSat = outputs.reduce((sum, output) => sum + output.amountSat, 0n)
     const chosen: Coin[] = []
     let sumSat = 0n
@@ -112,9 +118,8 @@ export class DevelopmentWallet {
       sign: (hash) => curve.sign(hash, this.#secretKey),
     })
     psbt.finalizeAllInputs()
-    const txid = await this.#call<string>('sendrawtransaction', [psbt.extractTransaction().toHex()])
-    for (const { txid: spent, vout } of chosen) this.#spent.add(`${spent}:${vout}`)
-    return txid
+    for (const { txid, vout } of chosen) this.#spent.add(`${txid}:${vout}`)
+    return psbt.extractTransaction()
   }
 
   async #call<T>(method: string, params: readonly unknown[]): Promise<T> {
