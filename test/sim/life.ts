@@ -1,0 +1,124 @@
+/**
+ * One incarnation of a process, from its start to its crash. All its ports pass through here: once it is dead none of them does
+ * anything or answers, and what it had under way is never resumed.
+ */
+import type { Clock, KernelPorts, TimerHandle } from '../../supervisor/index.ts'
+import type { World } from './world.ts'
+
+/** The process dies at the port call that the fuse burns down to, before or after its effect. */
+export interface Fuse {
+  calls: number
+  readonly side: 'before' | 'after'
+}
+
+export interface Skew {
+  offsetMs: number
+}
+
+export class Life {
+  readonly world: World
+  readonly name: string
+  alive = true
+  fuse: Fuse | undefined
+  readonly #skew: Skew
+  readonly #died: () => void
+
+  constructor(world: World, name: string, skew: Skew, died: () => void) {
+    this.world = world
+    this.name = name
+    this.#skew = skew
+    this.#died = died
+  }
+
+  nowMs(): number {
+    return this.world.nowMs + this.#skew.offsetMs
+  }
+
+  end(): void {
+    if (!this.alive) return
+    this.alive = false
+    this.#died()
+  }
+
+  /** Fires unless the process died meanwhile. */
+  later(delayMs: number, label: string, fire: () => void): TimerHandle {
+    return this.world.at(delayMs, `${this.name} ${label}`, () => {
+      if (this.alive) fire()
+    })
+  }
+
+  /** A port call with an effect on the world. */
+  call(label: string, effect: () => void): void {
+    if (!this.alive || this.#burns('before', label)) return
+    effect()
+    this.#burns('after', label)
+  }
+
+  /** A port call that is answered later; `work` takes place then. Dead processes get no answer. */
+  io<T>(delayMs: number, label: string, work: () => T | Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.later(delayMs, label, () => {
+        if (this.#burns('before', label)) return
+        settle(work).then(
+          (value) => {
+            if (this.alive && !this.#burns('after', label)) resolve(value)
+          },
+          (thrown: unknown) => {
+            if (this.alive) reject(thrown)
+          },
+        )
+      })
+    })
+  }
+
+  /** The kernel's ports of this life. */
+  kernel(ids: string): KernelPorts {
+    const clock: Clock = {
+      nowMs: () => this.nowMs(),
+      setTimer: (delayMs, fire) => this.later(delayMs, 'timer', fire),
+      yieldToLoop: (resume) => void this.later(0, 'yield', resume),
+    }
+    const chance = this.world.chance(`random ${this.name} ${ids}`)
+    let last = 0
+    return {
+      clock,
+      random: chance.asPort(),
+      ids: {
+        next: () => {
+          last += 1
+          return `${ids}.${last}`
+        },
+      },
+      log: {
+        write: ({ level, actor, event, fields }) => {
+          if (!this.alive || level === 'trace' || level === 'debug') return
+          this.world.log(`${this.name} ${level} ${actor}: ${event} ${describe(fields)}`)
+        },
+      },
+      metrics: { count: () => {}, observe: () => {} },
+    }
+  }
+
+  #burns(side: Fuse['side'], label: string): boolean {
+    const { fuse } = this
+    if (fuse === undefined || fuse.side !== side) return false
+    fuse.calls -= 1
+    if (fuse.calls > 0) return false
+    this.fuse = undefined
+    this.world.log(`${this.name} dies ${side} ${label}`)
+    this.end()
+    return true
+  }
+}
+
+async function settle<T>(work: () => T | Promise<T>): Promise<T> {
+  return work()
+}
+
+function describe(fields: Readonly<Record<string, unknown>> | undefined): string {
+  if (fields === undefined) return ''
+  return JSON.stringify(fields, (_, value: unknown) => {
+    if (typeof value === 'bigint') return String(value)
+    return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
+  })
+}

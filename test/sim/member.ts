@@ -1,0 +1,95 @@
+/** A member of the world: the real tree on simulated ports, over a journal and a header file that outlive its incarnations. */
+import type { BlockHeader } from '../../core/block/index.ts'
+import { createJournal } from '../../governance/journal.ts'
+import type { MemberKeys } from '../../governance/keys.ts'
+import { createMemberTree } from '../../governance/tree.ts'
+import type { Chance } from './chance.ts'
+import { LineDisk } from './disk.ts'
+import { Life, type Skew } from './life.ts'
+import type { Surroundings } from './node.ts'
+
+export class SimulatedMember {
+  readonly index: number
+  readonly name: string
+  readonly skew: Skew = { offsetMs: 0 }
+  readonly #around: Surroundings
+  readonly #chance: Chance
+  readonly #journal: LineDisk
+  #head: BlockHeader | undefined
+  #life: Life | undefined
+  incarnations = 0
+
+  constructor(index: number, around: Surroundings) {
+    this.index = index
+    this.name = `member${index}`
+    this.#around = around
+    this.#chance = around.world.chance(`member ${index}`)
+    this.#journal = new LineDisk(this.#chance)
+  }
+
+  get alive(): boolean {
+    return this.#life?.alive === true
+  }
+
+  start(): void {
+    if (this.alive) return
+    const { world, federation, bitcoin, streams } = this.#around
+    this.incarnations += 1
+    world.log(`${this.name} starts ${this.incarnations}`)
+    const life = new Life(world, this.name, this.skew, () => this.#ended(life))
+    this.#life = life
+    const { genesis } = federation
+    const journal = createJournal({
+      file: {
+        append: (line) => this.#journal.append(life, line),
+        close: () => life.io(1, 'close journal', () => {}),
+      },
+      lines: [...this.#journal.lines],
+    })
+    world.check('JournalWhole', !('code' in journal), () => this.name)
+    if ('code' in journal) return
+    const system = createMemberTree(
+      {
+        kernel: life.kernel(`${this.name}${this.incarnations}`),
+        links: streams.client(this.index, life, genesis.validators.length),
+        follower: {
+          genesis,
+          store: {
+            load: () => life.io(this.#chance.between(1, 5), 'load head', () => this.#head),
+            save: (header) =>
+              life.io(this.#chance.between(1, 8), 'save head', () => {
+                this.#head = header
+              }),
+          },
+        },
+        signer: {
+          genesis,
+          memberIndex: this.index,
+          keys: federation.members[this.index] as MemberKeys,
+          policy: { confirmations: genesis.params.pegInConfirmations, hold: false },
+          bitcoin: bitcoin.own(life),
+          journal,
+        },
+      },
+      (reason) => {
+        if (!life.alive) return
+        world.fault('terminated')
+        world.log(`${this.name} terminated: ${JSON.stringify(reason)}`)
+        life.end()
+        world.at(1_000, `${this.name} is started again`, () => this.start())
+      },
+    )
+    void system.start()
+  }
+
+  crash(): void {
+    this.#life?.end()
+  }
+
+  #ended(life: Life): void {
+    const { world, streams } = this.#around
+    world.log(`${this.name} is dead`)
+    this.#journal.crash()
+    streams.crashed(life)
+  }
+}

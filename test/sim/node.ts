@@ -1,0 +1,194 @@
+/** A federation node of the world: the real tree on simulated ports, over a disk that outlives its incarnations. */
+import type { EnginePort } from '../../actors/engine/index.ts'
+import type { StoredBlock } from '../../actors/storage/index.ts'
+import { equalBytes, toHex } from '../../crypto/index.ts'
+import { createNodeTree, type NodeTree } from '../../node/tree.ts'
+import { faultError } from '../../supervisor/index.ts'
+import { Engine } from '../../vm/evm/engine.ts'
+import {
+  decodeTransaction,
+  evmGenesisOf,
+  isTransaction,
+  nextBaseFee,
+  recoverSender,
+} from '../../vm/evm/index.ts'
+import type { SimulatedBitcoin } from './bitcoin.ts'
+import type { Chance } from './chance.ts'
+import { Disk } from './disk.ts'
+import { type Federation, sign } from './federation.ts'
+import { type Fuse, Life, type Skew } from './life.ts'
+import { addressOf, type Network } from './network.ts'
+import type { Streams } from './streams.ts'
+import type { World } from './world.ts'
+
+/** Base58 letters. */
+export const NODE_NAMES = ['Aa', 'Bb', 'Cc', 'Dd', 'Ee', 'Ff', 'Gg', 'Hh', 'Jj', 'Kk'] as const
+
+export interface Surroundings {
+  readonly world: World
+  readonly federation: Federation
+  readonly network: Network
+  readonly bitcoin: SimulatedBitcoin
+  readonly streams: Streams
+}
+
+export interface NodeObserver {
+  /** A block became durable on a node. */
+  stored(node: SimulatedNode, block: StoredBlock): void
+}
+
+export class SimulatedNode {
+  readonly index: number
+  readonly name: string
+  readonly disk: Disk
+  readonly skew: Skew = { offsetMs: 0 }
+  readonly #around: Surroundings
+  readonly #chance: Chance
+  #life: Life | undefined
+  #tree: NodeTree | undefined
+  incarnations = 0
+
+  constructor(index: number, around: Surroundings, observer: NodeObserver) {
+    this.index = index
+    this.name = NODE_NAMES[index] as string
+    this.#around = around
+    this.#chance = around.world.chance(`node ${index}`)
+    this.disk = new Disk(this.#chance, (block) => observer.stored(this, block))
+  }
+
+  get alive(): boolean {
+    return this.#life?.alive === true
+  }
+
+  get tree(): NodeTree | undefined {
+    return this.alive ? this.#tree : undefined
+  }
+
+  start(): void {
+    if (this.alive) return
+    const { world, federation, network, bitcoin, streams } = this.#around
+    this.incarnations += 1
+    world.log(`${this.name} starts ${this.incarnations}`)
+    const life = new Life(world, this.name, this.skew, () => this.#ended(life))
+    this.#life = life
+    const { genesis } = federation
+    const keys = federation.validators[this.index]
+    const entry = genesis.validators[this.index]
+    if (keys === undefined || entry === undefined) throw new Error('no such validator')
+    const names = NODE_NAMES.slice(0, genesis.validators.length)
+    const tree = createNodeTree(
+      {
+        kernel: life.kernel(`${this.name}${this.incarnations}`),
+        openStore: () => this.disk.openStore(life),
+        openEngine: () => this.#openEngine(life),
+        openGuard: (height) => this.disk.openGuard(life, genesis.hash, entry.blsKey, height),
+        bitcoin: bitcoin.port(life),
+        network: network.create(this.name, life),
+        stream: streams.server(this.index, life),
+      },
+      {
+        genesis,
+        validator: {
+          blsKey: entry.blsKey,
+          address: entry.address,
+          sign: (message) => sign(keys, message),
+        },
+        listen: [addressOf(this.name)],
+        staticPeers: names.filter((name) => name !== this.name).map(addressOf),
+        bitcoinPollMs: 500,
+        minFeeCapWei: 0n,
+        onTerminated: (reason) => {
+          if (life.alive) this.#terminated(life, JSON.stringify(reason))
+        },
+      },
+    )
+    this.#tree = tree
+    void tree.system.start().then((started) => {
+      if (life.alive && !started.ok) this.#terminated(life, JSON.stringify(started.reason))
+    })
+  }
+
+  crash(): void {
+    this.#life?.end()
+  }
+
+  /** It dies at one of its next port calls. */
+  light(fuse: Fuse | undefined): void {
+    if (this.#life !== undefined) this.#life.fuse = fuse
+  }
+
+  /** A critical actor gave up: the process exits, and whoever runs it starts it again. */
+  #terminated(life: Life, reason: string): void {
+    const { world } = this.#around
+    world.fault('terminated')
+    world.log(`${this.name} terminated: ${reason}`)
+    // What only a person can repair must not come of crashes alone.
+    const isFinal = /LedgerDamaged|EngineDiverged|GuardDamaged|GuardUnreadable|Foreign/.test(reason)
+    world.check('StartsAgain', !isFinal, () => `${this.name}: ${reason}`)
+    life.end()
+    world.at(1_000, `${this.name} is started again`, () => this.start())
+  }
+
+  #ended(life: Life): void {
+    const { world, network, streams } = this.#around
+    world.log(`${this.name} is dead`)
+    this.disk.crash()
+    network.crashed(this.name)
+    streams.crashed(life)
+  }
+
+  async #openEngine(life: Life): Promise<EnginePort> {
+    const { world, federation } = this.#around
+    const { genesis } = federation
+    const store = this.disk.engineStore(life)
+    await life.io(this.#chance.between(5, 60), 'open engine', () => {})
+    const { engine, reply } = await Engine.open(store, evmGenesisOf(genesis), () => life.nowMs())
+    if (reply.status !== 'OPEN') throw faultError(reply.code, 'configuration', reply.reason)
+    const { state } = this.disk.engine
+    let queue: Promise<unknown> = Promise.resolve()
+    /** The worker takes one task at a time. */
+    const task = <T>(mostMs: number, label: string, work: () => Promise<T>): Promise<T> => {
+      const delayMs = this.#chance.between(1, mostMs)
+      const done = queue.then(() => life.io(delayMs, label, work))
+      queue = done.catch(() => undefined)
+      return done
+    }
+    return {
+      head: () => store.head() as { number: number; hash: Uint8Array },
+      build: (request) => task(60, 'build', () => world.compute(engine.build(request))),
+      execute: (request) => task(40, 'execute', () => world.compute(engine.execute(request))),
+      commit: (hash) => task(4, 'commit evm', () => engine.commit(hash)),
+      recoverSenders: (raws) =>
+        life.io(this.#chance.between(1, 5), 'recover', () => raws.map(senderOf)),
+      account: (address) => {
+        const account = state.account(toHex(address))
+        return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
+      },
+      nextBaseFeeWei: () => {
+        const head = store.head()
+        const payload = head && store.payloadAt(head.number)
+        return payload === undefined ? 0n : nextBaseFee(payload)
+      },
+      close: () => life.io(1, 'close engine', () => {}),
+    }
+  }
+
+  /** The node's own state of the EVM. */
+  balanceWei(address: Uint8Array): bigint {
+    return this.disk.engine.state.account(toHex(address))?.balance ?? 0n
+  }
+
+  nonce(address: Uint8Array): number {
+    return Number(this.disk.engine.state.account(toHex(address))?.nonce ?? 0n)
+  }
+
+  hasEvmBlock(height: number, hash: Uint8Array): boolean {
+    const held = this.disk.engine.hashAt(height)
+    return held === undefined || equalBytes(held, hash)
+  }
+}
+
+function senderOf(raw: Uint8Array): Uint8Array | undefined {
+  const decoded = decodeTransaction(raw)
+  return isTransaction(decoded) ? recoverSender(decoded) : undefined
+}

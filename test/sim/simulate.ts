@@ -1,0 +1,135 @@
+/**
+ * One world from its seed to its verdict: a federation of real trees on simulated ports, users, faults; then everything heals, and
+ * the chain must go on, the nodes must meet, and every peg operation must reach its end.
+ */
+import { Auditor } from './auditor.ts'
+import { SimulatedBitcoin } from './bitcoin.ts'
+import { Faults } from './faults.ts'
+import { createFederation, type Federation } from './federation.ts'
+import { Load } from './load.ts'
+import { SimulatedMember } from './member.ts'
+import { Network } from './network.ts'
+import { SimulatedNode, type Surroundings } from './node.ts'
+import { Streams } from './streams.ts'
+import { START_MS, type Violation, World } from './world.ts'
+
+export interface SimulationOptions {
+  readonly seed: number
+  readonly federation: Federation
+  /** How long faults last. */
+  readonly faultsMs?: number
+  readonly keepLog?: boolean
+}
+
+export interface WorldReport {
+  readonly seed: number
+  readonly violations: readonly Violation[]
+  readonly events: number
+  readonly virtualSeconds: number
+  readonly logHash: string
+  readonly lines: readonly string[]
+  readonly coverage: Coverage
+}
+
+export interface Coverage {
+  commits: number
+  viewChanges: number
+  pegInsDone: number
+  pegOutsDone: number
+  restarts: number
+  faults: Record<string, number>
+  invariantChecks: Record<string, number>
+}
+
+export { createFederation, type Federation }
+
+const FAULTS_MS = 30_000
+/** After healing: slots until the chain goes on, until all nodes are together, until the peg has nothing open. */
+const PROGRESS_MS = 30_000
+const TOGETHER_MS = 60_000
+const PEG_MS = 150_000
+const LOAD = { deposits: 4, transferMs: 400, burnMs: 4_000, bitcoinBlockMs: 1_500 }
+
+export async function simulate(options: SimulationOptions): Promise<WorldReport> {
+  const { seed, federation, faultsMs = FAULTS_MS, keepLog = false } = options
+  const world = new World(seed, { keepLog })
+  const auditor = new Auditor(world)
+  const around: Surroundings = {
+    world,
+    federation,
+    network: new Network(world, (from, bytes, topic) => {
+      if (topic === undefined || topic.endsWith('/consensus')) auditor.sent(from, bytes)
+    }),
+    bitcoin: new SimulatedBitcoin(world, federation),
+    streams: new Streams(world),
+  }
+  const nodes = federation.validators.map((_, index) => new SimulatedNode(index, around, auditor))
+  const members = federation.members.map((_, index) => new SimulatedMember(index, around))
+  const load = new Load(around, auditor, nodes)
+  const faults = new Faults(around, nodes, members)
+  world.afterEvent = () => auditor.afterEvent(nodes)
+
+  const start = world.chance('start')
+  for (const node of nodes) world.at(start.between(0, 500), 'start', () => node.start())
+  for (const member of members) world.at(start.between(0, 800), 'start', () => member.start())
+  load.begin(LOAD, faultsMs)
+  faults.begin()
+  await world.run(faultsMs)
+
+  let pegOutsDone = 0
+  if (!world.stopped) {
+    load.stop()
+    faults.heal()
+    const heightAtHeal = auditor.height
+    const isTogether = () => {
+      const heights = nodes.map((node) => node.tree?.live.head?.head.header.height ?? -1)
+      return Math.min(...heights) > heightAtHeal + 1
+    }
+    const expect = async (name: string, limitMs: number, done: () => boolean) => {
+      await world.run(faultsMs + limitMs, done)
+      if (!world.stopped) world.check(name, done(), () => describe(nodes, auditor, load))
+    }
+    await expect('Progress', PROGRESS_MS, () => auditor.height > heightAtHeal)
+    await expect('Together', TOGETHER_MS, isTogether)
+    await expect('PegEnds', PEG_MS, () => isPegAtRest(nodes) && load.openDeposits() === 0)
+    pegOutsDone = load.checkPayouts()
+  }
+  for (const node of nodes) node.crash()
+  for (const member of members) member.crash()
+  return {
+    seed,
+    violations: world.violations,
+    events: world.events,
+    virtualSeconds: (world.nowMs - START_MS) / 1_000,
+    logHash: world.logHash(),
+    lines: world.lines,
+    coverage: {
+      commits: auditor.height,
+      viewChanges: auditor.viewChanges.size,
+      pegInsDone: auditor.mintedCount,
+      pegOutsDone,
+      restarts: [...nodes, ...members].reduce((sum, { incarnations }) => sum + incarnations - 1, 0),
+      faults: Object.fromEntries(world.faults),
+      invariantChecks: Object.fromEntries(world.checks),
+    },
+  }
+}
+
+/** No credit without its mint, no burn without its payment, no batch without its booking. */
+function isPegAtRest(nodes: readonly SimulatedNode[]): boolean {
+  const open = nodes[0]?.tree?.live.head?.head.ledger.open
+  if (open === undefined) return false
+  return open.mints.size === 0 && open.requests.size === 0 && open.batches.size === 0
+}
+
+function describe(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load): string {
+  const states = nodes.map((node) => {
+    const head = node.tree?.live.head?.head
+    const open = head?.ledger.open
+    const peg = open && `${open.mints.size}/${open.requests.size}/${open.batches.size}`
+    const view = node.tree?.live.consensus?.view
+    const life = node.alive ? '' : ' dead'
+    return `${node.name}${life} at ${head?.header.height} view ${view} open ${peg}`
+  })
+  return `chain ${auditor.height}; ${states.join('; ')}; deposits open ${load.openDeposits()}`
+}

@@ -1,0 +1,167 @@
+/** The members' streams without gRPC: ordered, one message taken at a time, ended by either side, by a crash or by the world. */
+import type { StreamListener, StreamPort } from '../../actors/stream/index.ts'
+import type { LinkListener, LinksPorts } from '../../governance/port.ts'
+import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
+import type { Chance } from './chance.ts'
+import type { Life } from './life.ts'
+import type { World } from './world.ts'
+
+interface Connection {
+  readonly node: number
+  readonly member: number
+  readonly nodeLife: Life
+  readonly memberLife: Life
+  readonly server: StreamListener
+  readonly client: LinkListener
+  readonly toNode: Lane
+  readonly toMember: Lane
+  open: boolean
+}
+
+/** One direction: a message is delivered when the one before was taken. */
+class Lane {
+  readonly #queue: (() => Promise<void>)[] = []
+  #busy = false
+
+  push(deliver: () => Promise<void>): void {
+    this.#queue.push(deliver)
+    void this.#drain()
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#busy) return
+    this.#busy = true
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift())
+      await next()
+    this.#busy = false
+  }
+}
+
+export class Streams {
+  readonly #world: World
+  readonly #chance: Chance
+  readonly #servers = new Map<number, { life: Life; listener: StreamListener }>()
+  readonly #connections = new Map<string, Connection>()
+
+  constructor(world: World) {
+    this.#world = world
+    this.#chance = world.chance('streams')
+  }
+
+  server(node: number, life: Life): StreamPort {
+    return {
+      start: (listener) =>
+        life.io(this.#chance.between(1, 20), 'serve streams', () => {
+          this.#servers.set(node, { life, listener })
+          return { port: 1 }
+        }),
+      send: (member, message: NodeMessage) => {
+        const connection = this.#connections.get(`${node}:${member}`)
+        if (connection === undefined || connection.nodeLife !== life) return 'notConnected'
+        life.call('stream send', () =>
+          this.#deliver(connection, connection.toMember, () => connection.client.message(message)),
+        )
+        return 'sent'
+      },
+      stop: async () => {
+        if (life.alive) this.crashed(life)
+      },
+    }
+  }
+
+  client(member: number, life: Life, nodes: number): LinksPorts {
+    return {
+      nodes,
+      open: (node, listener) => {
+        life.call('stream open', () => {
+          this.#world.at(this.#chance.between(1, 60), `stream ${member}>${node}`, () =>
+            this.#connect(node, member, life, listener),
+          )
+        })
+      },
+      send: (node, message: MemberMessage) => {
+        const connection = this.#connections.get(`${node}:${member}`)
+        if (connection === undefined || connection.memberLife !== life) return 'closed'
+        life.call('stream send', () =>
+          this.#deliver(connection, connection.toNode, () =>
+            connection.server.message(member, message),
+          ),
+        )
+        return 'sent'
+      },
+      closeAll: () => {
+        if (life.alive) this.crashed(life)
+      },
+    }
+  }
+
+  /** All streams of a process end. */
+  crashed(life: Life): void {
+    for (const connection of [...this.#connections.values()]) {
+      if (connection.nodeLife === life || connection.memberLife === life) {
+        this.#end(connection, 'connection closed')
+      }
+    }
+    for (const [node, server] of this.#servers) if (server.life === life) this.#servers.delete(node)
+  }
+
+  /** One of the open streams breaks. */
+  breakOne(): void {
+    const connection = this.#chance.pick([...this.#connections.values()])
+    if (connection !== undefined) this.#end(connection, 'reset')
+  }
+
+  #connect(node: number, member: number, life: Life, listener: LinkListener): void {
+    if (!life.alive) return
+    const server = this.#servers.get(node)
+    if (server === undefined || !server.life.alive) {
+      listener.closed('refused')
+      return
+    }
+    const key = `${node}:${member}`
+    const old = this.#connections.get(key)
+    if (old !== undefined) this.#end(old, 'replaced')
+    const connection: Connection = {
+      node,
+      member,
+      nodeLife: server.life,
+      memberLife: life,
+      server: server.listener,
+      client: listener,
+      toNode: new Lane(),
+      toMember: new Lane(),
+      open: true,
+    }
+    this.#connections.set(key, connection)
+    server.listener.registered(member, `member ${member}`)
+    listener.registered(member)
+  }
+
+  #deliver(connection: Connection, lane: Lane, message: () => Promise<void>): void {
+    lane.push(
+      () =>
+        new Promise((taken) => {
+          const { node, member } = connection
+          this.#world.at(this.#chance.between(1, 40), `stream ${node}:${member}`, () => {
+            const { open, nodeLife, memberLife } = connection
+            if (!open || !nodeLife.alive || !memberLife.alive) return taken()
+            message().then(taken, taken)
+          })
+        }),
+    )
+  }
+
+  #end(connection: Connection, reason: string): void {
+    const { node, member, nodeLife, memberLife, server, client } = connection
+    connection.open = false
+    const key = `${node}:${member}`
+    if (this.#connections.get(key) === connection) this.#connections.delete(key)
+    this.#world.at(this.#chance.between(0, 300), `stream ${key} ends`, () => {
+      // Who reconnected before the end was noticed here has a new stream, which counts.
+      if (nodeLife.alive && !this.#connections.has(key)) server.disconnected(member, reason)
+    })
+    this.#world.at(this.#chance.between(0, 300), `stream ${key} ends`, () => {
+      if (memberLife.alive) client.closed(reason)
+    })
+  }
+}
