@@ -20,7 +20,15 @@ import {
   WithdrawalType,
 } from '../block/index.ts'
 import { type Ledger, ledgerRoot } from '../ledger/index.ts'
-import { err, type Genesis, invalid, ok, type Result, type Verdict } from '../params/index.ts'
+import {
+  err,
+  type Genesis,
+  invalid,
+  nextGasLimit,
+  ok,
+  type Result,
+  type Verdict,
+} from '../params/index.ts'
 import { authorOfSlot, blsSuite, verifyCertificate } from '../pbft/index.ts'
 import {
   type BridgeBurn,
@@ -263,13 +271,6 @@ function payloadFault(
   if (payload.blobGasUsed !== 0 || payload.excessBlobGas !== 0) return wrong('blobGasUsed')
   if (payload.extraData.length !== 0) return wrong('extraData')
   return undefined
-}
-
-/** The gas limit after `parentLimit`: at most floor(parent / 1024) − 1 nearer to the parameter (6.2). */
-export function nextGasLimit(parentLimit: number, target: number): number {
-  const step = Math.floor(parentLimit / 1024) - 1
-  if (target > parentLimit) return Math.min(target, parentLimit + step)
-  return Math.max(target, parentLimit - step)
 }
 
 function withdrawalFault(

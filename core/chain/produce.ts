@@ -13,7 +13,7 @@ import {
   type Withdrawal,
 } from '../block/index.ts'
 import { type Ledger, ledgerRoot } from '../ledger/index.ts'
-import { err, type Genesis, ok, type Result } from '../params/index.ts'
+import { err, type Genesis, nextGasLimit, ok, type Result } from '../params/index.ts'
 import {
   type Assembled,
   assemble,
@@ -27,7 +27,6 @@ import {
   headAfter,
   type InvalidBlock,
   ledgerAfter,
-  nextGasLimit,
   pegContext,
   slotTimestamp,
 } from './check.ts'

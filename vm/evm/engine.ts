@@ -4,6 +4,7 @@
  * The engine's head may lag behind the chain store and is replayed, it never leads (protocol 2.11).
  */
 import type { ExecutionPayload, Withdrawal } from '../../core/block/index.ts'
+import { nextGasLimit } from '../../core/params/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import { bridgeLogs } from './bridge-logs.ts'
 import { type ChainEvm, createChainEvm } from './chain.ts'
@@ -16,7 +17,6 @@ import {
   type ParentHeader,
   type RawTransaction,
 } from './executor.ts'
-import { nextGasLimit } from './gas.ts'
 import { type EvmGenesis, genesisBlock } from './genesis.ts'
 import { isSamePayload } from './header.ts'
 import type { Receipt } from './receipt.ts'

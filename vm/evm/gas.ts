@@ -85,13 +85,7 @@ export function nextBaseFee(parent: FeeParent): bigint {
   return fee - (fee * (target - used)) / target / 8n
 }
 
-/** Protocol 6.2: at most floor(parent/1024) − 1 a block toward the parameter. */
-export function nextGasLimit(parentGasLimit: number, target: number): number {
-  const step = Math.floor(parentGasLimit / 1024) - 1
-  if (target > parentGasLimit) return Math.min(target, parentGasLimit + step)
-  return Math.max(target, parentGasLimit - step, MIN_GAS_LIMIT)
-}
-
+/** The client's own bound, for any author's choice (yellow paper §4.4.4); ours is narrower: `nextGasLimit` of core/params. */
 export function isGasLimitStep(parentGasLimit: number, gasLimit: number): boolean {
   const step = Math.floor(parentGasLimit / 1024) - 1
   return Math.abs(gasLimit - parentGasLimit) <= step && gasLimit >= MIN_GAS_LIMIT

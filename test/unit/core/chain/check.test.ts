@@ -5,13 +5,8 @@ import {
   evidenceRoot,
   randaoMessage,
 } from '../../../../core/block/index.ts'
-import {
-  type ExecutionEffects,
-  INVALID_BLOCK_CODES,
-  nextGasLimit,
-} from '../../../../core/chain/index.ts'
+import { type ExecutionEffects, INVALID_BLOCK_CODES } from '../../../../core/chain/index.ts'
 import { blsSign, equalBytes } from '../../../../crypto/index.ts'
-import * as engineGas from '../../../../vm/evm/gas.ts'
 import { addressOf, approve, claimOf, depositOf, p2wpkh, seeded } from '../peg/world.ts'
 import { alice, burn, EAGER } from './journey.ts'
 import {
@@ -359,23 +354,5 @@ describe('what makes a block no child of its parent: each rule by its name', () 
 
   it('C-2: the codes are a closed list', () => {
     expect(new Set(INVALID_BLOCK_CODES).size).toBe(INVALID_BLOCK_CODES.length)
-  })
-})
-
-describe('6.2: the gas limit', () => {
-  it('moves toward the parameter by less than a 1024th, and stands still there', () => {
-    expect(nextGasLimit(30_000_000, 60_000_000)).toBe(30_000_000 + 29_295)
-    expect(nextGasLimit(60_000_000, 30_000_000)).toBe(60_000_000 - 58_592)
-    expect(nextGasLimit(60_000_000, 60_000_000)).toBe(60_000_000)
-    expect(nextGasLimit(59_999_999, 60_000_000)).toBe(60_000_000)
-    expect(nextGasLimit(60_000_001, 60_000_000)).toBe(60_000_000)
-  })
-
-  it('C-4: the engine and the rules take the same step', () => {
-    for (let parent = 30_000_000; parent < 2_000_000_000; parent = Math.floor(parent * 1.37) + 1) {
-      for (const target of [30_000_000, 60_000_000, 60_000_001, 2_000_000_000]) {
-        expect(engineGas.nextGasLimit(parent, target)).toBe(nextGasLimit(parent, target))
-      }
-    }
   })
 })
