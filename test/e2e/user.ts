@@ -68,7 +68,12 @@ export class Account {
     })
   }
 
-  #sign(fields: { to: string; value: bigint; gasLimit: bigint; data?: string }): Promise<string> {
+  /** A contract from its creation code. */
+  create(data: string): Promise<string> {
+    return this.#sign({ value: 0n, gasLimit: GAS_LIMIT, data })
+  }
+
+  #sign(fields: { to?: string; value: bigint; gasLimit: bigint; data?: string }): Promise<string> {
     const nonce = this.#nonce
     this.#nonce += 1
     return this.#wallet.signTransaction({
