@@ -6,7 +6,8 @@ import type { SpendTweak } from '../../core/peg/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import { type BridgeInbox, deferredReply } from '../../messages/index.ts'
 import type { ActorRun } from '../../supervisor/index.ts'
-import type { BridgeEffect } from './handlers.ts'
+import type { BridgeEffect } from './context.ts'
+import { NOT_IN_MEMPOOL } from './payouts.ts'
 import type { BitcoinPort, BridgePorts } from './port.ts'
 import { scanBitcoin } from './scan.ts'
 
@@ -28,8 +29,12 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
     case 'findPayout': {
       const { batchId, txid } = effect
       const found = await bitcoin.inMempool(txid)
-      if (!found.ok || !found.value) return undefined
-      return { type: 'bridge.BroadcastResult', payload: { batchId, accepted: true } }
+      if (!found.ok) return undefined
+      const { value: accepted } = found
+      return {
+        type: 'bridge.BroadcastResult',
+        payload: { batchId, accepted, ...(!accepted && { code: NOT_IN_MEMPOOL }) },
+      }
     }
     case 'publish':
       views.publishOperations(effect.operations)
@@ -55,12 +60,12 @@ async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
   const { minFeeRateSatPerKvb, maxFeeRateSatPerKvb } = genesis.params
   const feeRate = estimate.ok ? (estimate.value ?? minFeeRateSatPerKvb) : minFeeRateSatPerKvb
   const feeRateSatPerKvb = Math.min(maxFeeRateSatPerKvb, Math.max(minFeeRateSatPerKvb, feeRate))
-  return [
-    ...detected.map(
-      (payload): BridgeInbox => ({ type: 'bridge.BitcoinTransactionDetected', payload }),
-    ),
-    { type: 'bridge.BitcoinScanned', payload: { ...scanned, feeRateSatPerKvb } },
-  ]
+  for (const payload of detected) {
+    // Each begins a flow of its own: one peg-in is one trace (design §4).
+    const message = { type: 'bridge.BitcoinTransactionDetected', payload } as const
+    await run.tell(run.self, message, { correlationId: run.ids.next() })
+  }
+  return [{ type: 'bridge.BitcoinScanned', payload: { ...scanned, feeRateSatPerKvb } }]
 }
 
 /** 4.6: every named block must be on our own Bitcoin's best chain; what is not known here counts as an objection. */

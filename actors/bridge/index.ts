@@ -5,8 +5,9 @@
  */
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type ActorDefinition, after } from '../../supervisor/index.ts'
+import type { BridgeContext, BridgeEffect } from './context.ts'
 import { perform } from './effects.ts'
-import { type BridgeContext, type BridgeEffect, handle, lane } from './handlers.ts'
+import { handle, lane } from './handlers.ts'
 import { MAILBOX_CAPACITY } from './limits.ts'
 import { bridgeMachine } from './machine.ts'
 import type { BridgePorts } from './port.ts'
@@ -39,8 +40,10 @@ export const bridgeActor: BridgeActor = {
         height: 0,
         bitcoin: { tipHeight: 0, reachable: false },
         scanned: [],
+        missedHeight: undefined,
         deposits: new Map(),
         payouts: new Map(),
+        burns: new Map(),
         scanning: false,
       },
       effects: [after(0, 'poll', { type: 'bridge.PollBitcoin', payload: {} })],

@@ -24,8 +24,8 @@ export const SIGNATURE_ROUND_MS = 15_000
 /** PO-14: an unconfirmed transaction is sent again after this time. */
 export const REBROADCAST_MS = 30_000
 
-/** Deadline of one look at Bitcoin. */
-export const SCAN_TIMEOUT_MS = 30_000
+/** Burns whose flow is remembered until a batch holds them. */
+export const MAX_REMEMBERED_BURNS = 4_096
 
 /** Finished operations that the status page still shows. */
 export const MAX_FINISHED = 50

@@ -7,7 +7,7 @@ import { setup } from 'xstate'
 export const bridgeMachine = setup({
   types: {
     events: {} as {
-      type: 'CONNECTED' | 'CONNECTION_ERROR' | 'RECOVERED' | 'BITCOIN_LOST' | 'TERMINAL_ERROR'
+      type: 'CONNECTED' | 'CONNECTION_ERROR' | 'RECOVERED' | 'TERMINAL_ERROR'
     },
   },
 }).createMachine({
@@ -15,7 +15,7 @@ export const bridgeMachine = setup({
   initial: 'Initializing',
   states: {
     Initializing: { on: { CONNECTED: 'Monitoring', CONNECTION_ERROR: 'Failed' } },
-    Monitoring: { on: { BITCOIN_LOST: 'Failed' } },
+    Monitoring: {},
     Failed: { on: { RECOVERED: 'Monitoring', TERMINAL_ERROR: 'Terminated' } },
     Terminated: { type: 'final' },
   },

@@ -1,5 +1,6 @@
 /** The peg operations that the bridge follows, as plain data, and the pure steps that they take. */
 import type { MemberApproval, PegInClaim, TransactionProof } from '../../core/block/index.ts'
+import { toDisplayHash } from '../../crypto/index.ts'
 import { compileMachine, type Mode } from '../../supervisor/index.ts'
 import { pegInMachine, pegOutMachine } from './machine.ts'
 
@@ -52,6 +53,8 @@ export function walk(mode: Mode, ...events: readonly string[]): Mode {
 
 export interface DepositOperation {
   readonly id: string
+  /** The correlation id of all that happens to it. */
+  readonly flow: string
   readonly claim: PegInClaim
   readonly bitcoinHeight: number
   readonly mode: Mode
@@ -70,10 +73,12 @@ export function detectedDeposit(
   id: string,
   claim: PegInClaim,
   bitcoinHeight: number,
+  flow: string,
   nowMs: number,
 ): DepositOperation {
   return {
     id,
+    flow,
     claim,
     bitcoinHeight,
     mode: walk(PEG_IN_START, 'BITCOIN_TX_DETECTED'),
@@ -88,6 +93,8 @@ export function detectedDeposit(
 
 export interface PayoutOperation {
   readonly id: string
+  /** The correlation id of all that happens to it. */
+  readonly flow: string
   readonly version: number
   /** Internal order. */
   readonly txid: Uint8Array
@@ -112,10 +119,12 @@ export function recordedPayout(
   version: number,
   txid: Uint8Array,
   height: number,
+  flow: string,
   nowMs: number,
 ): PayoutOperation {
   return {
     id,
+    flow,
     version,
     txid,
     height,
@@ -126,6 +135,41 @@ export function recordedPayout(
     sentAtMs: 0,
     startedAtMs: nowMs,
     updatedAtMs: nowMs,
+  }
+}
+
+export function depositView(operation: DepositOperation): PegOperationView {
+  const { id, step, mode, claim, bitcoinHeight, approvals, denials } = operation
+  const [reason] = denials.values()
+  return {
+    direction: 'in',
+    id,
+    step,
+    mode: mode.name,
+    amountSat: claim.amountSat,
+    bitcoinHeight,
+    approvals: approvals.size,
+    refundable: claim.kind === 1,
+    evmAddress: claim.evmAddress,
+    ...(reason !== undefined && { reason }),
+    startedAtMs: operation.startedAtMs,
+    updatedAtMs: operation.updatedAtMs,
+  }
+}
+
+export function payoutView(operation: PayoutOperation): PegOperationView {
+  const { id, step, mode, txid, signatures, attempt, reason } = operation
+  return {
+    direction: 'out',
+    id,
+    step,
+    mode: mode.name,
+    txid: toDisplayHash(txid),
+    signatures: signatures.size,
+    attempt,
+    ...(reason !== undefined && { reason }),
+    startedAtMs: operation.startedAtMs,
+    updatedAtMs: operation.updatedAtMs,
   }
 }
 

@@ -5,17 +5,11 @@
 import { Block as BitcoinBlock, type Transaction } from 'bitcoinjs-lib'
 import { headerHash, parseTransaction } from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
-import {
-  heightKey,
-  type Ledger,
-  outpointKey,
-  rowOf,
-  splitOutpoint,
-} from '../../core/ledger/index.ts'
+import { heightKey, type Ledger, outpointKey, rowOf, SPEND_STATE } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { buildProof, claimFields, federationScripts, parseDeposits } from '../../core/peg/index.ts'
-import { equalBytes, toHex } from '../../crypto/index.ts'
-import type { ScannedBlock } from './handlers.ts'
+import { equalBytes } from '../../crypto/index.ts'
+import type { ScannedBlock } from './context.ts'
 import { MAX_BLOCKS_PER_SCAN, MAX_HEADERS_PER_BLOCK, SCAN_MEMORY_BLOCKS } from './limits.ts'
 import type { BitcoinFault, BitcoinPort, BitcoinResult } from './port.ts'
 
@@ -113,20 +107,12 @@ class Scan {
   readonly #bitcoin: BitcoinPort
   readonly #ledger: Ledger
   readonly #scripts: ReturnType<typeof federationScripts>
-  /** Outputs of the reserve, `txid:vout` in internal hex, whose spending matters. */
-  readonly #reserve: Set<string>
 
   constructor(genesis: Genesis, bitcoin: BitcoinPort, ledger: Ledger) {
     this.#genesis = genesis
     this.#bitcoin = bitcoin
     this.#ledger = ledger
     this.#scripts = federationScripts(genesis, ledger.state.epoch)
-    this.#reserve = new Set(
-      [...ledger.open.reserve.values()].map(({ key }) => {
-        const { txid, vout } = splitOutpoint(key)
-        return `${toHex(txid)}:${vout}`
-      }),
-    )
   }
 
   /** Scans what follows the last block that is still on the best chain; gives the blocks to remember. */
@@ -142,12 +128,18 @@ class Scan {
     for (let height = start; height <= end; height++) {
       const hash = answered(await this.#bitcoin.hashAt(height))
       const raw = hash && answered(await this.#bitcoin.block(hash))
-      // Pruned or gone in a reorg: the next look begins here.
-      if (!hash || !raw) break
+      // Pruned or gone in a reorg, or of another branch than the block before: the next look begins here.
+      if (!hash || !raw || !this.#follows(raw, scanned.at(-1))) break
       this.#block(raw, hash, height)
       scanned.push({ height, hash })
     }
     return scanned.slice(-SCAN_MEMORY_BLOCKS)
+  }
+
+  /** A reorg while we look must not leave out a block (incident 41). */
+  #follows(raw: Uint8Array, before: ScannedBlock | undefined): boolean {
+    const parent = before?.hash ?? headerHash(this.#genesis.bitcoin.checkpoint.header)
+    return equalBytes(raw.subarray(4, 36), parent)
   }
 
   #block(raw: Uint8Array, hash: Uint8Array, height: number): void {
@@ -160,13 +152,22 @@ class Scan {
       const paysUs = transaction.outs.some(({ script }) =>
         this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script)),
       )
-      const spendsUs = transaction.ins.some(({ hash: txid, index: vout }) =>
-        this.#reserve.has(`${toHex(txid)}:${vout}`),
-      )
+      const spendsUs =
+        transaction.ins.some((input) => this.#outputRow(input.hash, input.index) !== undefined) &&
+        !this.#isBooked(txids[index] as Uint8Array, hash)
       if (paysUs || spendsUs) {
         this.#transaction(transactions, txids, index, hash, height, spendsUs)
       }
     }
+  }
+
+  #outputRow(txid: Uint8Array, vout: number) {
+    return rowOf(this.#ledger, 'outputs', outpointKey(Uint8Array.from(txid), vout))
+  }
+
+  #isBooked(txid: Uint8Array, blockHash: Uint8Array): boolean {
+    const spend = rowOf(this.#ledger, 'spends', txid)
+    return spend?.state === SPEND_STATE.booked && equalBytes(spend.bitcoinHash, blockHash)
   }
 
   #transaction(
@@ -185,10 +186,11 @@ class Scan {
     const deposits = spendsUs
       ? []
       : parseDeposits(parsed.value, this.#scripts, this.#genesis.params)
-          .filter(
-            ({ txid, vout }) =>
-              rowOf(this.#ledger, 'outputs', outpointKey(txid, vout)) === undefined,
-          )
+          .filter(({ txid, vout }) => {
+            // A deposit whose block a reorg replaced has to be proven again (4.9).
+            const row = this.#outputRow(txid, vout)
+            return row === undefined || !equalBytes(row.bitcoinHash, blockHash)
+          })
           .map((deposit): PegInClaim => ({ ...claimFields(deposit), proof: proof.value }))
     const txid = txids[index] as Uint8Array
     if (deposits.length === 0 && !spendsUs) return

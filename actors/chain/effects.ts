@@ -5,6 +5,7 @@
 import { type Block, type CommittedBlock, hashKey, randaoMessage } from '../../core/block/index.ts'
 import {
   type BegunBlock,
+  type BlockPlan,
   blsCommitVerdict,
   type ChainHead,
   checkBlock,
@@ -45,6 +46,7 @@ import {
   MAX_UNSTORED_BLOCKS,
   PEG_CHECK_TIMEOUT_MS,
   PERSIST_TIMEOUT_MS,
+  REBUILD_BUDGET_MS,
 } from './limits.ts'
 import { CHAIN_METRICS } from './metrics.ts'
 import type { ChainPorts, SignGuard } from './port.ts'
@@ -80,7 +82,7 @@ export async function perform(
   }
 }
 
-/** Flow 1: plan the block, let the engine build on it, let the bridge look at it, seal it. */
+/** Flow 1, 6.5: plan the block, let the engine build it, let the bridge look at the template, seal it. */
 async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<BlockProduced> {
   const { parent, view, slot } = effect
   const { genesis, validator } = run.ports
@@ -91,34 +93,22 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
   if (validator === undefined) return failed('NotAValidator')
   const deadlineMs = slot * genesis.params.slotMs + BUILD_BUDGET_MS
   const reveal = validator.sign(randaoMessage(genesis.hash, slot))
-  const attempt = (queue: PegQueue | undefined) =>
+  const planned = (queue: PegQueue | undefined) =>
     planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal)
-
-  let plan = attempt(effect.queue)
-  if (plan.ok && hasPegItems(plan.value.items) && (await bridgeObjects(plan.value.items, run))) {
-    // BP-6: rather a block without peg operations than a slot without a block.
-    plan = attempt(undefined)
+  const built = (plan: BlockPlan, leastMs: number) => {
+    const timeoutMs = Math.max(leastMs, deadlineMs - run.clock.nowMs())
+    return buildTemplate(run, parent, plan, validator.address, deadlineMs, timeoutMs)
   }
+
+  let plan = planned(effect.queue)
   if (!plan.ok) return failed(plan.error.code)
-  const { timestamp, prevRandao, gasLimit, withdrawals } = plan.value
-  const built = await run.ask<BuildBlockRequest>(
-    'engine',
-    {
-      type: 'engine.BuildBlockRequest',
-      payload: {
-        parentHash: parent.evm.hash,
-        timestamp,
-        prevRandao,
-        feeRecipient: validator.address,
-        parentBeaconBlockRoot: parent.hash,
-        gasLimitTarget: gasLimit,
-        mint: { withdrawals },
-        deadlineMs,
-      },
-    },
-    { timeoutMs: Math.max(BUILD_BUDGET_MS, deadlineMs - run.clock.nowMs()) },
-  )
-  const template = templateOf(built)
+  let template = await built(plan.value, BUILD_BUDGET_MS)
+  if (typeof template !== 'string' && (await bridgeObjects(plan.value.items, run))) {
+    // BP-6: rather a block without peg operations than a slot without a block.
+    plan = planned(undefined)
+    if (!plan.ok) return failed(plan.error.code)
+    template = await built(plan.value, REBUILD_BUDGET_MS)
+  }
   if (typeof template === 'string') return failed(template)
   const sealed = sealBlock(
     genesis,
@@ -132,6 +122,35 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
   if (!sealed.ok) return failed(sealed.error.code)
   const refused = permanentlyRefused(effect.queue, plan.value.refused)
   return { type: 'chain.BlockProduced', payload: { view, ...sealed.value, refused } }
+}
+
+/** The engine's template of a plan, or why there is none. */
+async function buildTemplate(
+  run: ChainRun,
+  parent: ChainHead,
+  { gasLimit, prevRandao, timestamp, withdrawals }: BlockPlan,
+  feeRecipient: Uint8Array,
+  deadlineMs: number,
+  timeoutMs: number,
+): Promise<BlockTemplate | string> {
+  const built = await run.ask<BuildBlockRequest>(
+    'engine',
+    {
+      type: 'engine.BuildBlockRequest',
+      payload: {
+        parentHash: parent.evm.hash,
+        timestamp,
+        prevRandao,
+        feeRecipient,
+        parentBeaconBlockRoot: parent.hash,
+        gasLimitTarget: gasLimit,
+        mint: { withdrawals },
+        deadlineMs,
+      },
+    },
+    { timeoutMs },
+  )
+  return templateOf(built)
 }
 
 /** Keys of the queue's entries that will never be valid. */
@@ -151,16 +170,7 @@ function templateOf(result: AskResult<BlockTemplate | EngineFailed>): BlockTempl
   return result.value.type === 'engine.BlockTemplate' ? result.value : result.value.payload.code
 }
 
-type PegParts = Pick<Block['body'], 'bitcoinHeaders' | 'pegIns' | 'proofs' | 'bookings' | 'records'>
-
-function hasPegItems(items: PegParts): boolean {
-  return (
-    items.bitcoinHeaders.length > 0 ||
-    items.pegIns.length > 0 ||
-    items.bookings.length > 0 ||
-    items.records.length > 0
-  )
-}
+type PegParts = Pick<Block['body'], 'bitcoinHeaders' | 'pegIns' | 'proofs'>
 
 /** Whether the node's own view of Bitcoin objects (4.6); no answer in time counts as an objection. */
 async function bridgeObjects(items: PegParts, run: ChainRun): Promise<boolean> {

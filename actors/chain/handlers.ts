@@ -46,7 +46,7 @@ export interface Candidate {
 /** Peg operations that wait for a block of ours. */
 export interface OperationQueue {
   readonly headers: readonly Uint8Array[]
-  readonly pegIns: ReadonlyMap<string, PegQueue['pegIns'][number]>
+  readonly pegIns: ReadonlyMap<string, PegQueue['pegIns'][number] & { readonly flow: string }>
   readonly bookings: ReadonlyMap<string, TransactionProof>
 }
 
@@ -214,7 +214,10 @@ export function handle(
       const key = pegInKey(claim)
       return queued(context, {
         ...context.queue,
-        pegIns: bounded(context.queue.pegIns, key, message.payload),
+        pegIns: bounded(context.queue.pegIns, key, {
+          ...message.payload,
+          flow: about.envelope.correlationId,
+        }),
       })
     }
     case 'bridge.PegOutOperation': {
@@ -533,17 +536,21 @@ function advance(
     queue,
     storing: false,
   }
-  const outpoints = committed.block.body.pegIns.map(pegInKey)
-  const told = [...announceHead(head)]
-  if (outpoints.length > 0) {
-    told.push(
-      tell('bridge', {
-        type: 'bridge.PegInComplete',
-        payload: { outpoints, height: header.height },
-      }),
-    )
-  }
+  const told = [...announceHead(head), ...completed(context.queue, committed.block)]
   return drive(next, startHeight(context.genesis, head, guard, nowMs), nowMs, told)
+}
+
+/** Each deposit that a block credits is told of in its own flow, where this node knows it (C-6). */
+function completed(queue: OperationQueue, { body, header }: Block): KernelEffect[] {
+  return body.pegIns.map((item) => {
+    const key = pegInKey(item)
+    const flow = queue.pegIns.get(key)?.flow
+    return tell(
+      'bridge',
+      { type: 'bridge.PegInComplete', payload: { outpoints: [key], height: header.height } },
+      flow === undefined ? {} : { correlationId: flow },
+    )
+  })
 }
 
 /** Those who follow the committed head. */

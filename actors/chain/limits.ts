@@ -6,6 +6,9 @@ export const MAILBOX_CAPACITY = 4_096
 /** BP-6: a template must be there this long after the slot's start, or the slot is skipped. */
 export const BUILD_BUDGET_MS = 500
 
+/** The least that a second build gets, without peg operations, when the bridge objected to the first. */
+export const REBUILD_BUDGET_MS = 150
+
 /** Deadline of one execution by the engine. */
 export const EXECUTE_TIMEOUT_MS = 30_000
 

@@ -1,0 +1,128 @@
+/** What the BridgeActor keeps in mind, and what it may ask of its effects. */
+import type { Ledger, SpendRow } from '../../core/ledger/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
+import type { Envelope, KernelEffect, Step } from '../../supervisor/index.ts'
+import {
+  type DepositOperation,
+  depositView,
+  type PayoutOperation,
+  type PegOperationView,
+  payoutView,
+} from './operations.ts'
+
+export interface ScannedBlock {
+  readonly height: number
+  readonly hash: Uint8Array
+}
+
+export interface BridgeContext {
+  readonly genesis: Genesis
+  readonly validatorIndex: number | undefined
+  readonly pollMs: number
+  /** After the last committed block; undefined until Chain told it. */
+  readonly ledger: Ledger | undefined
+  readonly height: number
+  readonly bitcoin: { readonly tipHeight: number; readonly reachable: boolean }
+  /** The last scanned blocks, oldest first. */
+  readonly scanned: readonly ScannedBlock[]
+  /** The lowest Bitcoin block of a deposit that found no room; the next scan begins there. */
+  readonly missedHeight: number | undefined
+  readonly deposits: ReadonlyMap<string, DepositOperation>
+  readonly payouts: ReadonlyMap<string, PayoutOperation>
+  /** The flow of each burn that no batch holds yet, by request id. */
+  readonly burns: ReadonlyMap<string, string>
+  readonly scanning: boolean
+}
+
+export type BridgeEffect =
+  | {
+      readonly kind: 'scan'
+      readonly ledger: Ledger
+      readonly scanned: readonly ScannedBlock[]
+    }
+  | {
+      readonly kind: 'checkProposal'
+      readonly headers: readonly Uint8Array[]
+      readonly blocks: readonly Uint8Array[]
+      readonly replyTo: Envelope
+    }
+  | {
+      readonly kind: 'assemble'
+      readonly ledger: Ledger
+      readonly batchId: string
+      readonly version: number
+      readonly spend: SpendRow
+      readonly signatures: ReadonlyMap<number, readonly Uint8Array[]>
+    }
+  | {
+      readonly kind: 'broadcast'
+      readonly batchId: string
+      readonly version: number
+      readonly raw: Uint8Array
+    }
+  | { readonly kind: 'findPayout'; readonly batchId: string; readonly txid: Uint8Array }
+  | { readonly kind: 'publish'; readonly operations: readonly PegOperationView[] }
+  | {
+      readonly kind: 'publishBitcoin'
+      readonly status: {
+        readonly reachable: boolean
+        readonly height?: number
+        readonly feeRateSatPerKvb?: number
+        readonly code?: string
+      }
+    }
+  | LogEffect
+
+export interface LogEffect {
+  readonly kind: 'log'
+  readonly level: 'info' | 'warn'
+  readonly event: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export type BridgeStep = Step<BridgeContext, BridgeEffect>
+export type AnyEffect = BridgeEffect | KernelEffect
+
+export function log(
+  level: LogEffect['level'],
+  event: string,
+  fields: LogEffect['fields'],
+): LogEffect {
+  return { kind: 'log', level, event, fields }
+}
+
+/** The step, and the operations after it for those who read past the mailbox. */
+export function published(step: BridgeStep): BridgeStep {
+  const { deposits, payouts } = step.context
+  const operations: PegOperationView[] = [
+    ...[...deposits.values()].map(depositView),
+    ...[...payouts.values()].map(payoutView),
+  ]
+  return { ...step, effects: [...(step.effects ?? []), { kind: 'publish', operations }] }
+}
+
+export function withDeposit(context: BridgeContext, operation: DepositOperation): BridgeContext {
+  return { ...context, deposits: new Map(context.deposits).set(operation.id, operation) }
+}
+
+export function withPayout(context: BridgeContext, operation: PayoutOperation): BridgeContext {
+  return { ...context, payouts: new Map(context.payouts).set(operation.id, operation) }
+}
+
+/**
+ * Whether a Bitcoin block is on the best chain as far as it was scanned: `off` after a reorg took it away, `unseen` while its
+ * height is scanned anew. Blocks older than what is remembered count as on it.
+ */
+export function standing(
+  scanned: readonly ScannedBlock[],
+  height: number,
+  hash: Uint8Array,
+): 'on' | 'off' | 'unseen' {
+  const [first] = scanned
+  if (first === undefined) return 'unseen'
+  if (height < first.height) return 'on'
+  const found = scanned[height - first.height]
+  if (found === undefined) return 'unseen'
+  return equalBytes(found.hash, hash) ? 'on' : 'off'
+}

@@ -1,0 +1,378 @@
+/** Flow 3: a recorded batch from its signatures to its booking. */
+import { signatureFault } from '../../bridge/index.ts'
+import { type BatchRow, type Ledger, rowOf, SPEND_STATE } from '../../core/ledger/index.ts'
+import { requestId } from '../../core/peg/index.ts'
+import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
+import type { BridgeInbox } from '../../messages/index.ts'
+import { after, tell } from '../../supervisor/index.ts'
+import {
+  type AnyEffect,
+  type BridgeContext,
+  type BridgeStep,
+  log,
+  published,
+  standing,
+  withPayout,
+} from './context.ts'
+import { MAX_FINISHED, MAX_REMEMBERED_BURNS, REBROADCAST_MS, SIGNATURE_ROUND_MS } from './limits.ts'
+import { coordinatorOf, type PayoutOperation, recordedPayout, walk } from './operations.ts'
+
+type PayloadOf<Type extends BridgeInbox['type']> = Extract<BridgeInbox, { type: Type }>['payload']
+
+/** What `findPayout` answers when Bitcoin's mempool does not hold the transaction. */
+export const NOT_IN_MEMPOOL = 'NotInMempool'
+
+/** The batch that pays a burn belongs to its flow. */
+export function burnCommitted(
+  context: BridgeContext,
+  { burn, evmBlockHash, height }: PayloadOf<'bridge.BurnEventDetected'>,
+  flow: string,
+): BridgeStep {
+  const id = toHex(requestId(context.genesis, evmBlockHash, burn.logIndex))
+  const burns = new Map(context.burns).set(id, flow)
+  const [oldest] = burns.keys()
+  if (burns.size > MAX_REMEMBERED_BURNS) burns.delete(oldest as string)
+  const fields = {
+    height,
+    request: id,
+    from: toHex(burn.evmAddress),
+    valueWei: String(burn.valueWei),
+    logIndex: burn.logIndex,
+  }
+  return { context: { ...context, burns }, effects: [log('info', 'burn committed', fields)] }
+}
+
+/** Open batches are followed, those that a block booked are done; what is buried deep enough goes to Chain. */
+export function batchesFinalized(
+  context: BridgeContext,
+  ledger: Ledger,
+  flow: string,
+  nowMs: number,
+): { context: BridgeContext; effects: AnyEffect[] } {
+  const effects: AnyEffect[] = []
+  const payouts = new Map<string, PayoutOperation>()
+  const burns = new Map(context.burns)
+  for (const [id, { key, row }] of ledger.open.batches) {
+    const current = currentVersion(row)
+    const known = context.payouts.get(id)
+    if (known?.version === current.version && isStillGood(context, known)) {
+      const followed = known.step === 'Booked' ? ({ ...known, step: 'Confirmed' } as const) : known
+      payouts.set(id, followed)
+      effects.push(...bookable(context, ledger, followed))
+      continue
+    }
+    const requests = row.requests.map((request) => toHex(request))
+    const ownFlow = requests.map((request) => burns.get(request)).find(Boolean) ?? flow
+    for (const request of requests) burns.delete(request)
+    const operation = recordedPayout(
+      id,
+      current.version,
+      current.txid,
+      context.height,
+      known?.flow ?? ownFlow,
+      nowMs,
+    )
+    payouts.set(id, operation)
+    effects.push(log('info', 'batch recorded', { batch: id, txid: toDisplayHash(current.txid) }))
+    effects.push(...coordinate(context, operation, key))
+  }
+  for (const [id, operation] of context.payouts) {
+    if (payouts.has(id)) continue
+    const booked = rowOf(ledger, 'spends', operation.txid)?.state === SPEND_STATE.booked
+    if (booked) payouts.set(id, { ...operation, step: 'Booked' })
+    else if (operation.proof !== undefined) {
+      // A spend of the reserve that no record matches: it has to be booked as well (4.5).
+      payouts.set(id, operation)
+      effects.push(...bookable(context, ledger, operation))
+    }
+  }
+  return { context: { ...context, payouts: newest(payouts), burns }, effects }
+}
+
+/** A booking that the header chain undid begins anew, unless its transaction stands in another block already. */
+function isStillGood({ scanned }: BridgeContext, operation: PayoutOperation): boolean {
+  if (operation.step !== 'Booked') return true
+  const { bitcoinHeight, proof } = operation
+  if (proof === undefined || bitcoinHeight === undefined) return false
+  return standing(scanned, bitcoinHeight, proof.blockHash) === 'on'
+}
+
+function newest(payouts: ReadonlyMap<string, PayoutOperation>): Map<string, PayoutOperation> {
+  const finished = [...payouts.values()].filter(({ step }) => step === 'Booked')
+  const dropped = new Set(finished.slice(0, -MAX_FINISHED).map(({ id }) => id))
+  return new Map([...payouts].filter(([id]) => !dropped.has(id)))
+}
+
+function currentVersion(row: BatchRow): { version: number; txid: Uint8Array } {
+  const version = row.versions.length - 1
+  return { version, txid: row.versions[version] as Uint8Array }
+}
+
+/** At M confirmations in the in-block header chain the payout can be booked. */
+function bookable(
+  context: BridgeContext,
+  ledger: Ledger,
+  { bitcoinHeight, flow, proof }: PayoutOperation,
+): AnyEffect[] {
+  if (proof === undefined || bitcoinHeight === undefined) return []
+  const confirmations = ledger.state.tipHeight - bitcoinHeight + 1
+  if (confirmations < context.genesis.params.payoutConfirmations) return []
+  const message = { type: 'bridge.PegOutOperation', payload: { proof } } as const
+  return [tell('chain', message, { correlationId: flow })]
+}
+
+/** The timer of an attempt runs on every node; the transaction is made on the one whose turn it is (5.5). */
+function coordinate(
+  context: BridgeContext,
+  { attempt, flow, id }: PayoutOperation,
+  batchId: Uint8Array,
+): AnyEffect[] {
+  const effects: AnyEffect[] = [
+    after(SIGNATURE_ROUND_MS, `round:${id}`, {
+      type: 'bridge.SignatureTimeout',
+      payload: { batchId: id, attempt },
+    }),
+  ]
+  const turn = coordinatorOf(batchId, attempt, context.genesis.validators.length)
+  if (turn === context.validatorIndex) {
+    const message = {
+      type: 'bridge.CreateBitcoinTransaction',
+      payload: { batchId: id, attempt },
+    } as const
+    effects.push(tell('bridge', message, { correlationId: flow }))
+  }
+  return effects
+}
+
+export function createTransaction(
+  context: BridgeContext,
+  payload: PayloadOf<'bridge.CreateBitcoinTransaction'>,
+  nowMs: number,
+): BridgeStep {
+  const { batchId, attempt } = payload
+  const operation = context.payouts.get(batchId)
+  if (operation?.step !== 'Batched' || operation.attempt !== attempt) return { context }
+  const mode = walk(operation.mode, 'BURN_DETECTED', 'TX_CREATED')
+  return published({
+    context: withPayout(context, {
+      ...operation,
+      mode,
+      step: 'CollectingSignatures',
+      signatures: new Map(),
+      updatedAtMs: nowMs,
+    }),
+    effects: [
+      tell('stream', {
+        type: 'stream.RequestFederationSignatures',
+        payload: { batchId, version: operation.version, attempt, height: context.height },
+      }),
+    ],
+  })
+}
+
+export function signaturesArrived(
+  context: BridgeContext,
+  payload: PayloadOf<'bridge.CollectedSignatures'>,
+  nowMs: number,
+): BridgeStep {
+  const { batchId, version, memberIndex, signatures, reason } = payload
+  const operation = context.payouts.get(batchId)
+  const { ledger, genesis } = context
+  // Once t are there the witness is being put together: what comes later is of no use (incident 37).
+  if (operation?.mode.name !== 'CollectingSignatures' || operation.version !== version) {
+    return { context }
+  }
+  const spend = ledger && rowOf(ledger, 'spends', operation.txid)
+  if (ledger === undefined || spend === undefined) return { context }
+  if (signatures === undefined) {
+    const fields = { batch: batchId, memberIndex, reason }
+    return { context, effects: [log('warn', 'a member does not sign', fields)] }
+  }
+  const fault = signatureFault(genesis, ledger, spend, memberIndex, signatures)
+  if (fault !== undefined) {
+    const fields = { batch: batchId, memberIndex, fault }
+    return { context, effects: [log('warn', 'bad signature share', fields)] }
+  }
+  const collected = new Map(operation.signatures).set(memberIndex, signatures)
+  const counted: PayoutOperation = { ...operation, signatures: collected, updatedAtMs: nowMs }
+  if (collected.size < genesis.memberThreshold) {
+    return published({ context: withPayout(context, counted) })
+  }
+  const mode = walk(operation.mode, 'SIGNATURES_COLLECTED')
+  return published({
+    context: withPayout(context, { ...counted, mode }),
+    effects: [{ kind: 'assemble', ledger, batchId, version, spend, signatures: collected }],
+  })
+}
+
+/** The end of a round: what is on its way is sent again or looked for, everything else goes to the next coordinator. */
+export function signatureTimeout(
+  context: BridgeContext,
+  payload: PayloadOf<'bridge.SignatureTimeout'>,
+  nowMs: number,
+): BridgeStep {
+  const { batchId } = payload
+  const operation = context.payouts.get(batchId)
+  const id = fromHex(batchId)
+  if (operation === undefined || id === undefined || operation.step === 'Booked') return { context }
+  const { raw, txid, version } = operation
+  const find: AnyEffect = { kind: 'findPayout', batchId, txid }
+  if (operation.step === 'Broadcast' || operation.step === 'Confirmed') {
+    const again = operation.step === 'Broadcast' && nowMs - operation.sentAtMs >= REBROADCAST_MS
+    const looked: AnyEffect[] = operation.step === 'Broadcast' ? [find] : []
+    const next = { type: 'bridge.SignatureTimeout', payload } as const
+    return {
+      context,
+      effects: [
+        ...(again && raw !== undefined
+          ? [{ kind: 'broadcast', batchId, version, raw } as const]
+          : looked),
+        after(SIGNATURE_ROUND_MS, `round:${batchId}`, next),
+      ],
+    }
+  }
+  const started = recordedPayout(
+    batchId,
+    version,
+    txid,
+    operation.height,
+    operation.flow,
+    operation.startedAtMs,
+  )
+  const { mode: from } = operation
+  const mode = from.name === 'CollectingSignatures' ? walk(from, 'SIGNATURE_TIMEOUT') : started.mode
+  const next: PayoutOperation = {
+    ...operation,
+    mode,
+    step: 'Batched',
+    attempt: payload.attempt + 1,
+    updatedAtMs: nowMs,
+  }
+  return published({
+    context: withPayout(context, next),
+    effects: [find, ...coordinate(context, next, id)],
+  })
+}
+
+export function broadcastAnswered(
+  context: BridgeContext,
+  payload: PayloadOf<'bridge.BroadcastResult'>,
+  nowMs: number,
+): BridgeStep {
+  const { batchId, accepted, code, raw } = payload
+  const operation = context.payouts.get(batchId)
+  if (operation === undefined || operation.step === 'Confirmed' || operation.step === 'Booked') {
+    return { context }
+  }
+  if (!accepted && code === NOT_IN_MEMPOOL) return missing(context, operation, nowMs)
+  const broadcasting = operation.mode.name === 'Broadcasting'
+  if (!accepted) {
+    const fields = { batch: batchId, code }
+    const mode = broadcasting
+      ? walk(operation.mode, 'BROADCAST_ERROR', 'RECOVERED')
+      : operation.mode
+    return published({
+      context: withPayout(context, {
+        ...operation,
+        mode,
+        step: 'Batched',
+        updatedAtMs: nowMs,
+        ...(code !== undefined && { reason: code }),
+      }),
+      effects: [log('warn', 'broadcast refused', fields)],
+    })
+  }
+  const mode = broadcasting ? walk(operation.mode, 'TX_BROADCASTED') : operation.mode
+  const { reason: _, ...rest } = operation
+  const fields = { batch: batchId, txid: toDisplayHash(operation.txid) }
+  return published({
+    context: withPayout(context, {
+      ...rest,
+      mode,
+      step: 'Broadcast',
+      sentAtMs: raw === undefined ? operation.sentAtMs : nowMs,
+      updatedAtMs: nowMs,
+      ...(raw !== undefined && { raw }),
+    }),
+    effects: operation.step === 'Broadcast' ? [] : [log('info', 'payout on its way', fields)],
+  })
+}
+
+/** PO-14: a transaction that left the mempool is sent again by who has it, and signed again where nobody does. */
+function missing(context: BridgeContext, operation: PayoutOperation, nowMs: number): BridgeStep {
+  if (operation.step !== 'Broadcast') return { context }
+  const { id, raw, version } = operation
+  if (raw !== undefined)
+    return { context, effects: [{ kind: 'broadcast', batchId: id, version, raw }] }
+  return published({
+    context: withPayout(context, { ...operation, step: 'Batched', updatedAtMs: nowMs }),
+  })
+}
+
+/** A spend of the reserve is in a block; it belongs to its batch's flow. */
+export function spendDetected(
+  context: BridgeContext,
+  { bitcoinHeight, spends, txid }: PayloadOf<'bridge.BitcoinTransactionDetected'>,
+): AnyEffect[] {
+  if (spends === undefined) return []
+  const operation = payoutOf(context, txid)
+  const message = {
+    type: 'bridge.TransactionConfirmed',
+    payload: { txid, confirmations: 1, proof: spends, bitcoinHeight },
+  } as const
+  return [tell('bridge', message, operation && { correlationId: operation.flow })]
+}
+
+function payoutOf(context: BridgeContext, txid: Uint8Array): PayoutOperation | undefined {
+  const spend = context.ledger && rowOf(context.ledger, 'spends', txid)
+  return context.payouts.get(toHex(spend?.batchId ?? txid)) ?? context.payouts.get(toHex(txid))
+}
+
+export function transactionConfirmed(
+  context: BridgeContext,
+  payload: PayloadOf<'bridge.TransactionConfirmed'>,
+  flow: string,
+  nowMs: number,
+): BridgeStep {
+  const { txid, proof, bitcoinHeight } = payload
+  const { ledger } = context
+  if (ledger === undefined) return { context }
+  const spend = rowOf(ledger, 'spends', txid)
+  const isDone = spend?.state === SPEND_STATE.booked
+  if (isDone && equalBytes(spend.bitcoinHash, proof.blockHash)) return { context }
+  const known = payoutOf(context, txid)
+  const confirmed: PayoutOperation = {
+    ...(known ?? recordedPayout(toHex(txid), 0, txid, context.height, flow, nowMs)),
+    step: 'Confirmed',
+    proof,
+    bitcoinHeight,
+    updatedAtMs: nowMs,
+  }
+  const fields = { txid: toDisplayHash(txid), bitcoinHeight }
+  return published({
+    context: withPayout(context, confirmed),
+    effects: [
+      known === undefined
+        ? log('warn', 'reserve spent without a record', fields)
+        : log('info', 'payout in a block', fields),
+    ],
+  })
+}
+
+/** PO-16: a payout whose block a reorg took away is on its way again; its round's timer still runs. */
+export function withoutLostConfirmations(
+  context: BridgeContext,
+  nowMs: number,
+): { context: BridgeContext; effects: AnyEffect[] } {
+  const payouts = new Map(context.payouts)
+  const effects: AnyEffect[] = []
+  for (const [id, operation] of context.payouts) {
+    const { bitcoinHeight, proof, step, ...rest } = operation
+    if (step !== 'Confirmed' || proof === undefined || bitcoinHeight === undefined) continue
+    if (standing(context.scanned, bitcoinHeight, proof.blockHash) !== 'off') continue
+    effects.push(log('warn', 'payout lost its block', { batch: id }))
+    if (equalBytes(fromHex(id) ?? new Uint8Array(0), operation.txid)) payouts.delete(id)
+    else payouts.set(id, { ...rest, step: 'Broadcast', sentAtMs: 0, updatedAtMs: nowMs })
+  }
+  return effects.length === 0 ? { context, effects } : { context: { ...context, payouts }, effects }
+}
