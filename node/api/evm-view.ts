@@ -35,42 +35,42 @@ export const DEFAULT_CALL_BOUNDS: CallBounds = { calls: 200, timeoutMs: 30_000 }
 /** Blocks whose roots are remembered; a block never changes. */
 const REMEMBERED_BLOCKS = 128
 
+/** `engine` is asked each time: after a fault the Engine actor opens another one. */
 export function createEvmView(
   chainId: number,
-  engine: EngineReads,
+  engine: () => EngineReads,
   clock: Clock,
   bounds: CallBounds = DEFAULT_CALL_BOUNDS,
 ): EvmView {
-  const { blocks, state } = engine
   const remembered = new Map<number, EvmBlock>()
   const bounded = createBound(clock, bounds)
   return {
     chainId,
-    headHeight: () => blocks.head().number,
-    heightOf: (hash) => blocks.heightOf(hash),
+    headHeight: () => engine().blocks.head().number,
+    heightOf: (hash) => engine().blocks.heightOf(hash),
     blockAt: (height) => {
       const known = remembered.get(height)
       if (known !== undefined) return known
-      const block = readBlock(blocks, height)
+      const block = readBlock(engine().blocks, height)
       if (block === undefined) return undefined
       remembered.set(height, block)
       const [oldest] = remembered.keys()
       if (remembered.size > REMEMBERED_BLOCKS && oldest !== undefined) remembered.delete(oldest)
       return block
     },
-    transactionsAt: (height) => blocks.transactionsAt(height),
-    transactionAt: (height, index) => blocks.transactionAt(height, index),
-    transaction: (hash) => blocks.transaction(hash),
-    receiptsAt: (height) => blocks.receiptsAt(height),
-    receipt: (hash) => blocks.receipt(hash),
-    logs: (filter) => blocks.logs(filter),
-    balanceWei: (address) => state.balanceWei(address),
-    nonce: (address) => state.nonce(address),
-    code: (address) => state.code(address),
-    storage: (address, slot) => state.storage(address, slot),
-    call: (request) => bounded(() => engine.call(request)),
-    estimateGas: (request) => bounded(() => engine.estimateGas(request)),
-    createAccessList: (request) => bounded(() => engine.createAccessList(request)),
+    transactionsAt: (height) => engine().blocks.transactionsAt(height),
+    transactionAt: (height, index) => engine().blocks.transactionAt(height, index),
+    transaction: (hash) => engine().blocks.transaction(hash),
+    receiptsAt: (height) => engine().blocks.receiptsAt(height),
+    receipt: (hash) => engine().blocks.receipt(hash),
+    logs: (filter) => engine().blocks.logs(filter),
+    balanceWei: (address) => engine().state.balanceWei(address),
+    nonce: (address) => engine().state.nonce(address),
+    code: (address) => engine().state.code(address),
+    storage: (address, slot) => engine().state.storage(address, slot),
+    call: (request) => bounded(() => engine().call(request)),
+    estimateGas: (request) => bounded(() => engine().estimateGas(request)),
+    createAccessList: (request) => bounded(() => engine().createAccessList(request)),
   }
 }
 

@@ -328,7 +328,7 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
     },
     evm: createEvmView(
       CHAIN_ID,
-      {
+      () => ({
         blocks: new ChainReads(sourceOf(chain)),
         state: {
           balanceWei: (address) => (equalBytes(address, SENDER) ? 10n ** 18n : 0n),
@@ -340,7 +340,7 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
         call: (request) => node.onCall(request),
         estimateGas: async () => ({ ok: true, gas: 21_000n }),
         createAccessList: async () => ({ ok: true, accessList: [], gasUsed: 21_000n }),
-      },
+      }),
       clock,
     ),
     pool: {

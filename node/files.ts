@@ -1,0 +1,69 @@
+/** The files that a node reads before it starts: genesis, keys, TLS identity. */
+import { readFileSync } from 'node:fs'
+import { type Genesis, parseGenesis } from '../core/params/index.ts'
+import { blsPublicKey, blsSign, equalBytes, fromHex, openKeyFile } from '../crypto/index.ts'
+import type { NodeConfig } from './config/index.ts'
+
+/** Why the program did not start; `exitCode` as operations.md has them (3 config, 4 data, 5 unreachable). */
+export interface StartFault {
+  readonly code: string
+  readonly message: string
+  readonly exitCode: number
+}
+
+export interface NodeFiles {
+  readonly genesis: Genesis
+  readonly validator?: {
+    readonly blsKey: Uint8Array
+    readonly address: Uint8Array
+    sign(message: Uint8Array): Uint8Array
+  }
+  readonly networkKey: Uint8Array
+  readonly tls: {
+    readonly authorityPem: string
+    readonly certificatePem: string
+    readonly privateKeyPem: string
+  }
+}
+
+/** Everything that is read once at the start, checked; or the one line that says what is wrong. */
+export function readFiles(options: NodeConfig): NodeFiles | StartFault {
+  const fault = (code: string, message: string): StartFault => ({ code, message, exitCode: 3 })
+  let text: (path: string) => string
+  try {
+    text = (path) => readFileSync(path, 'utf8')
+    const parsed = parseGenesis(JSON.parse(text(options.genesisFile)))
+    if (!parsed.ok) return fault('GenesisInvalid', `${options.genesisFile}: ${parsed.error.reason}`)
+    const genesis = parsed.value
+    const networkKey = fromHex(text(options.networkKeyFile).trim())
+    if (networkKey?.length !== 32) {
+      return fault('NetworkKeyInvalid', `${options.networkKeyFile}: not 32 bytes in hex`)
+    }
+    const tls = {
+      authorityPem: text(options.governance.authorityFile),
+      certificatePem: text(options.governance.certificateFile),
+      privateKeyPem: text(options.governance.privateKeyFile),
+    }
+    if (options.validatorKeyFile === undefined) return { genesis, networkKey, tls }
+    const password =
+      options.validatorPasswordFile === undefined ? '' : text(options.validatorPasswordFile).trim()
+    const opened = openKeyFile(JSON.parse(text(options.validatorKeyFile)), password)
+    if (!opened.ok) return fault(opened.error.code, `${options.validatorKeyFile} does not open`)
+    const secret = opened.value['bls']
+    if (secret === undefined)
+      return fault('KeysIncomplete', 'the validator key file has no bls key')
+    const blsKey = blsPublicKey(secret)
+    const entry = genesis.validators.find((validator) => equalBytes(validator.blsKey, blsKey))
+    if (entry === undefined) {
+      return fault('KeyOfNoValidator', 'the validator key is not one of the genesis file')
+    }
+    const validator = {
+      blsKey,
+      address: entry.address,
+      sign: (message: Uint8Array) => blsSign(secret, message),
+    }
+    return { genesis, networkKey, tls, validator }
+  } catch (error) {
+    return fault('FileUnreadable', (error as Error).message)
+  }
+}

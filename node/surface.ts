@@ -1,0 +1,214 @@
+/** What the API shows and takes, put together from the tree, its views and the engine's reads. */
+import type { Genesis } from '../core/params/index.ts'
+import { requestId } from '../core/peg/index.ts'
+import { equalBytes } from '../crypto/index.ts'
+import type {
+  GetConnectedMembers,
+  GetConnectedPeers,
+  GetSyncStatus,
+  MemberList,
+  PeerSummary,
+  SubmitTransaction,
+} from '../messages/index.ts'
+import type { Clock } from '../supervisor/index.ts'
+import { bridgeLogs, decodeTransaction, isTransaction } from '../vm/evm/index.ts'
+import type { ExecutionEngine } from './adapters/engine/index.ts'
+import {
+  type ApiPorts,
+  createEvmView,
+  type FederationSnapshot,
+  type PeerRow,
+  type SyncSnapshot,
+} from './api/index.ts'
+import type { NodeConfig } from './config/index.ts'
+import type { NodeFiles } from './files.ts'
+import type { NodeTree } from './tree.ts'
+import { createChainView, createPegView } from './views/index.ts'
+
+const VERSION = '0.1.0'
+const ASK_MS = 2_000
+
+/** Peers, members and sync as the actors last answered. */
+export interface Surroundings {
+  readonly peers: readonly PeerSummary[]
+  readonly members: MemberList['payload']['members']
+  readonly sync: SyncSnapshot
+  refresh(): Promise<void>
+}
+
+export function createSurroundings(tree: NodeTree, genesis: Genesis): Surroundings {
+  const state = {
+    peers: [] as readonly PeerSummary[],
+    members: genesis.members.map((_, index) => ({
+      index,
+      connected: false,
+      lastSeenMs: 0,
+    })) as MemberList['payload']['members'],
+    sync: { state: 'Idle', startHeight: 0, currentHeight: 0, targetHeight: 0 } as SyncSnapshot,
+    async refresh() {
+      const { system, live } = tree
+      const options = { timeoutMs: ASK_MS, sender: 'api' }
+      const [peers, members, sync] = await Promise.all([
+        system.ask<GetConnectedPeers>(
+          'network',
+          { type: 'network.GetConnectedPeers', payload: {} },
+          options,
+        ),
+        system.ask<GetConnectedMembers>(
+          'stream',
+          { type: 'stream.GetConnectedMembers', payload: {} },
+          options,
+        ),
+        system.ask<GetSyncStatus>('sync', { type: 'sync.GetSyncStatus', payload: {} }, options),
+      ])
+      if (peers.ok) state.peers = peers.value.payload.peers
+      if (members.ok) state.members = members.value.payload.members
+      if (sync.ok) {
+        const { peers: _, ...snapshot } = sync.value.payload
+        const currentHeight = live.head?.head.header.height ?? 0
+        state.sync = { ...snapshot, currentHeight }
+      }
+      live.changed()
+    },
+  }
+  return state
+}
+
+/** The API's ports on top of a running tree. `engine` is asked each time: the actor may have opened another one. */
+export function apiPorts(
+  options: NodeConfig,
+  tree: NodeTree,
+  genesis: Genesis,
+  engine: () => ExecutionEngine,
+  surroundings: Surroundings,
+  setLogLevel: ApiPorts['admin']['setLogLevel'],
+  clock: Clock,
+  files: NodeFiles,
+): ApiPorts {
+  const { live, system } = tree
+  const peg = createPegView({
+    genesis,
+    live,
+    burnTransaction(height, logIndex) {
+      for (const receipt of engine().blocks.receiptsAt(height)) {
+        if (receipt.logs.some((log) => log.logIndex === logIndex)) {
+          return receipt.transaction.transaction.hash
+        }
+      }
+      return undefined
+    },
+    requestsOf(hash) {
+      const receipt = engine().blocks.receipt(hash)
+      if (receipt === undefined) return []
+      const { blockHash, blockNumber } = receipt.transaction
+      const inBlock = engine().blocks.receiptsAt(blockNumber)
+      const own = new Set(receipt.logs.map(({ logIndex }) => logIndex))
+      const receipts = inBlock.map(({ status, cumulativeGasUsed, logs, transaction }) => ({
+        type: transaction.transaction.type,
+        status,
+        cumulativeGasUsed,
+        logs,
+      }))
+      return bridgeLogs(receipts)
+        .burns.filter(({ logIndex }) => own.has(logIndex))
+        .map(({ logIndex }) => requestId(genesis, blockHash, logIndex))
+    },
+  })
+  return {
+    node: {
+      name: options.name,
+      version: VERSION,
+      chain: genesis.file.name,
+      genesisHash: genesis.hash,
+      startedAtMs: clock.nowMs(),
+      notices:
+        genesis.params.anchorGate === 'off'
+          ? [
+              'Development chain: no merged mining, the anchor gate is off and peg-outs do not wait for work.',
+            ]
+          : [],
+      params: genesis.file.params,
+    },
+    chain: createChainView({
+      genesis,
+      live,
+      clock,
+      store: () => tree.store(),
+      self: files.validator?.blsKey,
+    }),
+    evm: createEvmView(genesis.execution.chainId, engine, clock),
+    pool: poolView(tree),
+    peg,
+    system: { actors: () => system.snapshot() },
+    admin: { setLogLevel },
+    federation(): FederationSnapshot {
+      const address = peg.depositAddress({})
+      return {
+        epoch: live.head?.head.ledger.state.epoch ?? 0,
+        threshold: genesis.memberThreshold,
+        address: 'address' in (address as object) ? (address as { address: string }).address : '',
+        members: surroundings.members.map(({ index, connected, lastSeenMs }) => ({
+          index,
+          key: genesis.file.members[index]?.schnorrKey ?? '',
+          connected,
+          ...(lastSeenMs > 0 && { lastSeenMs }),
+        })),
+      }
+    },
+    peers: (): PeerRow[] =>
+      surroundings.peers.map(({ peer, height, inbound, score, validator: key }) => {
+        const validator = genesis.validators.findIndex(
+          ({ blsKey }) => key !== undefined && equalBytes(blsKey, key),
+        )
+        return { id: peer, inbound, height, score, ...(validator >= 0 && { validator }) }
+      }),
+    sync: () => surroundings.sync,
+    bitcoin: () => ({
+      network: genesis.bitcoin.network,
+      reachable: live.bitcoin.reachable,
+      inBlockHeight: live.head?.head.ledger.state.tipHeight ?? genesis.bitcoin.checkpoint.height,
+      ...(live.bitcoin.height !== undefined && { height: live.bitcoin.height }),
+      ...(live.bitcoin.feeRateSatPerKvb !== undefined && {
+        feeRateSatPerKvb: live.bitcoin.feeRateSatPerKvb,
+      }),
+    }),
+    async submitTransaction(raw) {
+      const result = await system.ask<SubmitTransaction>(
+        'engine',
+        { type: 'engine.SubmitTransaction', payload: { raw } },
+        { timeoutMs: 10_000, sender: 'api' },
+      )
+      if (!result.ok) {
+        return { ok: false, error: { code: result.error.code, reason: 'the engine is busy' } }
+      }
+      return result.value.type === 'engine.TransactionAccepted'
+        ? { ok: true, hash: result.value.payload.hash }
+        : { ok: false, error: result.value.payload }
+    },
+    onChange: (listener) => live.onChange(listener),
+  }
+}
+
+function poolView(tree: NodeTree): ApiPorts['pool'] {
+  const pool = () => tree.live.pool
+  return {
+    status() {
+      const stats = pool()?.stats()
+      return { pending: stats?.pending ?? 0, queued: stats?.queued ?? 0, bytes: stats?.bytes ?? 0 }
+    },
+    content() {
+      const waiting = [...(pool()?.all() ?? [])].flatMap(pooled)
+      return { pending: waiting, queued: [] }
+    },
+    transaction(hash) {
+      const found = pool()?.get(hash)
+      return found === undefined ? undefined : pooled(found)[0]
+    },
+    nextNonce: (address, stateNonce) => pool()?.nextNonce(address) ?? stateNonce,
+  }
+}
+
+function pooled({ raw, sender }: { readonly raw: Uint8Array; readonly sender: Uint8Array }) {
+  const transaction = decodeTransaction(raw)
+  return isTransaction(transaction) ? [{ transaction, sender }] : []
+}
