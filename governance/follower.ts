@@ -41,6 +41,7 @@ interface Claim {
 interface Wanted {
   readonly node: NodeIndex
   readonly requestId: string
+  readonly fromHeight: number
   readonly askedAtMs: number
 }
 
@@ -49,6 +50,8 @@ export interface FollowerContext {
   /** The highest block that each node claims to have. */
   readonly claims: ReadonlyMap<NodeIndex, Claim>
   readonly wanted?: Wanted
+  /** The next question goes to another node if there is one: none of them alone can slow this member down. */
+  readonly lastAsked?: NodeIndex
   readonly contradicted: boolean
 }
 
@@ -96,11 +99,9 @@ export const followerActor: ActorDefinition<
       }
       case 'follower.HeadersReceived': {
         const { node, requestId, headers } = message.payload
-        if (context.wanted?.requestId !== requestId || context.wanted.node !== node) {
-          return { context }
-        }
-        const { wanted: _, ...rest } = context
-        return follow(rest, node, headers, nowMs)
+        const { wanted, ...rest } = context
+        if (wanted?.requestId !== requestId || wanted.node !== node) return { context }
+        return answerReceived(rest, wanted, headers, nowMs)
       }
       case 'follower.CheckFollowing':
         return askForMore(context, nowMs)
@@ -154,6 +155,25 @@ function contradiction(context: FollowerContext, height: number): FollowerStep {
       },
       tell('signer', { type: 'signer.ChainContradicted', payload: { height } }),
     ],
+  }
+}
+
+/** Who claims more and shows nothing that leads on is not asked for a while, and another one is asked. */
+function answerReceived(
+  context: FollowerContext,
+  { fromHeight, node }: Wanted,
+  headers: readonly CertifiedHeaderBytes[],
+  nowMs: number,
+): FollowerStep {
+  const step = follow(context, node, headers, nowMs)
+  const moved = step.context.client !== context.client
+  // Meanwhile a head that was told may have led past what was asked for.
+  if (moved || context.client.head.height >= fromHeight) return step
+  const refused = step.effects === undefined ? distrust(context, node, 'NothingNew', nowMs) : step
+  const other = askForMore(refused.context, nowMs)
+  return {
+    context: other.context,
+    effects: [...(refused.effects ?? []), ...(other.effects ?? [])],
   }
 }
 
@@ -212,7 +232,6 @@ function askForMore(context: FollowerContext, nowMs: number): FollowerStep {
   const { height } = client.head
   const ahead = [...context.claims]
     .filter(([, claim]) => claim.height > height && claim.distrustedUntilMs <= nowMs)
-    // One that has just kept us waiting comes last.
     .sort(([a, left], [b, right]) => rank(a) - rank(b) || right.height - left.height)
   const [best] = ahead
   if (best === undefined) {
@@ -224,12 +243,16 @@ function askForMore(context: FollowerContext, nowMs: number): FollowerStep {
   const requestId = `headers-${height + 1}-${nowMs}`
   const body = { kind: 'headerRequest', fromHeight: height + 1, count } as const
   return {
-    context: { ...context, wanted: { node, requestId, askedAtMs: nowMs } },
+    context: {
+      ...context,
+      wanted: { node, requestId, fromHeight: height + 1, askedAtMs: nowMs },
+      lastAsked: node,
+    },
     effects: [tell('links', { type: 'links.SendToNode', payload: { node, requestId, body } })],
   }
 
   function rank(candidate: NodeIndex): number {
-    return candidate === wanted?.node ? 1 : 0
+    return candidate === context.lastAsked ? 1 : 0
   }
 }
 
