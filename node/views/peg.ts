@@ -1,6 +1,7 @@
 /** The peg as people see it: the ledger's rows joined with what the bridge is doing about them. */
 import type { PegOperationView } from '../../actors/bridge/index.ts'
 import { addressFromScript } from '../../core/bitcoin/index.ts'
+import { REFUND_REASONS } from '../../core/block/index.ts'
 import {
   type Ledger,
   OUTPUT_KIND,
@@ -182,6 +183,7 @@ function depositStatus({ live }: PegViewOptions, key: Uint8Array, row: OutputRow
     refundable,
     evmAddress: toHex(row.evmAddress),
     height: row.minted ? row.mintHeight : row.height,
+    ...(refundable && { reason: REFUND_REASONS[row.reason] ?? 'unknown' }),
     ...(next !== undefined && { next }),
     ...(followed && { startedAtMs: followed.startedAtMs, updatedAtMs: followed.updatedAtMs }),
   }
