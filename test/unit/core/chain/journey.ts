@@ -26,6 +26,11 @@ export function transact(town: Town, key: Key, call: Call): Uint8Array {
   return signed(key, { gas: 1_000_000n, chainId, ...call })
 }
 
+/** The call that burns its value for a script or address. */
+export function burnData(destination: Uint8Array): Uint8Array {
+  return callData('requestPegOut', destination)
+}
+
 /** requestPegOut for a script, straight at the Bridge. */
 export function burn(
   town: Town,
@@ -33,7 +38,7 @@ export function burn(
   amountSat: bigint,
   script: Uint8Array = p2wpkh('bob'),
 ): Uint8Array {
-  const data = callData('requestPegOut', script)
+  const data = burnData(script)
   return transact(town, alice, {
     nonce,
     to: BRIDGE_ADDRESS,

@@ -1,0 +1,353 @@
+/**
+ * A node's own tree in memory: one validator, four members that are played here, a regtest Bitcoin and the EVM on maps. Time moves
+ * when it is told to, and every handled message is written down.
+ */
+import type { BitcoinPort } from '../../../actors/bridge/index.ts'
+import type { SignGuard, ValidatorKey } from '../../../actors/chain/index.ts'
+import type { EnginePort } from '../../../actors/engine/index.ts'
+import type { NetworkPort } from '../../../actors/network/index.ts'
+import type { StreamListener, StreamPort } from '../../../actors/stream/index.ts'
+import { signBatch, unsignedBatch } from '../../../bridge/index.ts'
+import {
+  type BitcoinTransaction,
+  compactSize,
+  parseTransaction,
+  serializeTransaction,
+  txid,
+} from '../../../core/bitcoin/index.ts'
+import { PegInClaimType } from '../../../core/block/index.ts'
+import { type Genesis, type ParamsFile, parseGenesis } from '../../../core/params/index.ts'
+import { decideGuard, EMPTY_GUARD, foldGuard, type GuardView } from '../../../core/pbft/index.ts'
+import { approvalMessage, findBatch } from '../../../core/peg/index.ts'
+import { blsKeyPair, blsSign, concatBytes, equalBytes, toHex } from '../../../crypto/index.ts'
+import { createNodeTree, type NodePorts, type NodeTree } from '../../../node/tree.ts'
+import type { NodeMessage } from '../../../proto/index.ts'
+import type { KernelEvent } from '../../../supervisor/index.ts'
+import { createTestPorts } from '../../../supervisor/testing/index.ts'
+import { nextBaseFee } from '../../../vm/evm/gas.ts'
+import { decodeTransaction, isTransaction, recoverSender } from '../../../vm/evm/index.ts'
+import { MemoryDisk, openMemoryChainStore } from '../../ports/memory-chain-store.ts'
+import { openTownEngine, townGenesis, validatorKeys } from '../core/chain/town.ts'
+import { BitcoinWorld, type MinedBlock, seeded } from '../core/peg/world.ts'
+import { MemoryStore } from '../vm/evm/memory-store.ts'
+
+/** The town's genesis with its first validator alone: a quorum of one. */
+export function villageGenesis(changes: Partial<ParamsFile> = {}): Genesis {
+  const { file } = townGenesis(changes)
+  const parsed = parseGenesis({ ...file, validators: file.validators.slice(0, 1) })
+  if (!parsed.ok) throw new Error(parsed.error.reason)
+  return parsed.value
+}
+
+/** A message that an actor handled. */
+export interface Handled {
+  readonly path: string
+  readonly type: string
+  readonly from: string
+  readonly flow: string
+}
+
+/** What outlives a crash. */
+export class Disks {
+  readonly chain = new MemoryDisk()
+  readonly engine = new MemoryStore()
+  guard: GuardView = EMPTY_GUARD
+}
+
+/** How this Bitcoin answers; a test may change it at any time. */
+export interface BitcoinMood {
+  reachable: boolean
+  /** Why a transaction is refused; undefined: it is taken. */
+  refuses: string | undefined
+}
+
+export class Village {
+  readonly genesis: Genesis
+  readonly ports = createTestPorts()
+  readonly disks: Disks
+  bitcoin: BitcoinWorld
+  readonly mood: BitcoinMood = { reachable: true, refuses: undefined }
+  /** Transactions that were sent, by display txid. */
+  readonly mempool = new Map<string, BitcoinTransaction>()
+  /** Members that answer. */
+  readonly members = new Set([0, 1, 2, 3])
+  readonly handled: Handled[] = []
+  /** What left the node: gossip and frames, as bytes. */
+  readonly sent: { readonly to: string; readonly bytes: Uint8Array }[] = []
+  readonly asked: { readonly member: number; readonly message: NodeMessage }[] = []
+  readonly tree: NodeTree
+  #listener: StreamListener | undefined
+  readonly #known = new Map<string, MinedBlock>()
+
+  constructor(
+    changes: Partial<ParamsFile> = {},
+    disks = new Disks(),
+    bitcoin = new BitcoinWorld(),
+  ) {
+    this.genesis = villageGenesis({ batchWindowSeconds: 0, ...changes })
+    this.disks = disks
+    this.bitcoin = bitcoin
+    const validator = this.#validator()
+    const ports: NodePorts = {
+      kernel: this.ports,
+      openStore: async () => openMemoryChainStore(this.disks.chain),
+      openEngine: () => this.#engine(),
+      openGuard: async () => this.#guard(),
+      bitcoin: this.#bitcoin(),
+      network: this.#network(),
+      stream: this.#stream(),
+    }
+    this.tree = createNodeTree(ports, {
+      genesis: this.genesis,
+      validator,
+      listen: [],
+      staticPeers: [],
+      bitcoinPollMs: 500,
+      minFeeCapWei: 0n,
+    })
+    this.tree.system.subscribe((event) => this.#note(event), { messages: true })
+  }
+
+  async start(): Promise<this> {
+    const started = this.tree.system.start()
+    await this.ports.clock.advance(0)
+    const result = await started
+    if (!result.ok) throw new Error(JSON.stringify(result.reason))
+    for (const member of this.members) this.#listener?.registered(member, `member ${member}`)
+    await this.ports.clock.settle()
+    return this
+  }
+
+  /** Lets slots pass, in steps smaller than any timer. */
+  async slots(count: number): Promise<void> {
+    for (let slot = 0; slot < count; slot++) {
+      for (let step = 0; step < 4; step++) await this.ports.clock.advance(250)
+    }
+  }
+
+  /** Lets slots pass until `done`; throws when it does not come to be. */
+  async until(done: () => boolean, limitSlots = 60): Promise<void> {
+    for (let slot = 0; slot < limitSlots && !done(); slot++) await this.slots(1)
+    if (!done()) throw new Error(`did not come to be in ${limitSlots} slots`)
+  }
+
+  async stop(): Promise<void> {
+    const stopped = this.tree.system.stop({ drainMs: 1_000 })
+    await this.ports.clock.advance(2_000)
+    await stopped
+  }
+
+  get height(): number {
+    return this.tree.live.head?.head.header.height ?? 0
+  }
+
+  get ledger() {
+    const head = this.tree.live.head?.head
+    if (head === undefined) throw new Error('no head yet')
+    return head.ledger
+  }
+
+  /** What was handled of one flow, as `actor ← Message`. */
+  flow(id: string): string[] {
+    return this.handled
+      .filter(({ flow }) => flow === id)
+      .map(({ path, type }) => `${path} ← ${type}`)
+  }
+
+  /** The flows in which an actor handled a message of this type, in order. */
+  flowsOf(path: string, type: string): string[] {
+    return this.handled
+      .filter((each) => each.path === path && each.type === type)
+      .map(({ flow }) => flow)
+  }
+
+  async submit(raw: Uint8Array, correlationId: string) {
+    const answer = this.tree.system.ask(
+      'engine',
+      { type: 'engine.SubmitTransaction', payload: { raw } },
+      { timeoutMs: 5_000, correlationId },
+    )
+    await this.ports.clock.settle()
+    return answer
+  }
+
+  #note(event: KernelEvent): void {
+    if (event.kind !== 'handled') return
+    const { path, messageType: type, sender: from, correlationId: flow } = event
+    this.handled.push({ path, type, from, flow })
+  }
+
+  #validator(): ValidatorKey {
+    const [keys] = validatorKeys as [(typeof validatorKeys)[0]]
+    const [own] = this.genesis.validators as [Genesis['validators'][0]]
+    return {
+      blsKey: keys.publicKey,
+      address: own.address,
+      sign: (message) => blsSign(keys.secretKey, message),
+    }
+  }
+
+  #guard(): SignGuard {
+    const { disks } = this
+    return {
+      view: () => disks.guard,
+      async append(record) {
+        const decision = decideGuard(disks.guard, record)
+        if (decision === 'sign') disks.guard = foldGuard(disks.guard, record)
+        return decision
+      },
+      async compact(height) {
+        const { slot } = disks.guard
+        disks.guard = foldGuard(disks.guard, { kind: 'floor', floor: height + 1, slot })
+      },
+      async close() {},
+    }
+  }
+
+  async #engine(): Promise<EnginePort> {
+    const { store, engine } = await openTownEngine(this.genesis, this.disks.engine)
+    return {
+      head: () => store.head() as { number: number; hash: Uint8Array },
+      build: (request) => engine.build(request),
+      execute: (request) => engine.execute(request),
+      commit: (hash) => engine.commit(hash),
+      recoverSenders: async (raws) =>
+        raws.map((raw) => {
+          const transaction = decodeTransaction(raw)
+          return isTransaction(transaction) ? recoverSender(transaction) : undefined
+        }),
+      account: (address) => {
+        const account = store.state.account(toHex(address))
+        return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
+      },
+      nextBaseFeeWei() {
+        const payload = store.blocks.at(-1)?.payload
+        return payload === undefined ? 0n : nextBaseFee(payload)
+      },
+      async close() {},
+    }
+  }
+
+  #bitcoin(): BitcoinPort {
+    type Answer<T> = Promise<
+      | { readonly ok: true; readonly value: T }
+      | { readonly ok: false; readonly error: { readonly code: string; readonly message: string } }
+    >
+    const answer = async <T>(value: () => T): Answer<T> => {
+      for (const block of this.bitcoin.blocks) this.#known.set(toHex(block.hash), block)
+      if (this.mood.reachable) return { ok: true, value: value() }
+      return { ok: false, error: { code: 'BitcoinUnreachable', message: 'refused' } }
+    }
+    const blockAt = (height: number) => this.bitcoin.blocks[height]
+    return {
+      tip: () => answer(() => ({ height: this.bitcoin.tip.height, hash: this.bitcoin.tip.hash })),
+      hashAt: (height) => answer(() => blockAt(height)?.hash),
+      header: (hash) =>
+        answer(() => {
+          const found = this.#known.get(toHex(hash))
+          if (found === undefined) return undefined
+          const best = blockAt(found.height)?.hash
+          return {
+            header: found.header,
+            isBest: best !== undefined && equalBytes(best, hash),
+          }
+        }),
+      block: (hash) =>
+        answer(() => {
+          const found = this.#known.get(toHex(hash))
+          if (found === undefined) return undefined
+          const transactions = found.transactions.map((each) => serializeTransaction(each))
+          return concatBytes(found.header, compactSize(transactions.length), ...transactions)
+        }),
+      inMempool: (id) => answer(() => this.mempool.has(toHex(id))),
+      send: (raw) =>
+        answer(() => {
+          if (this.mood.refuses !== undefined) return this.mood.refuses
+          const parsed = parseTransaction(raw)
+          if (!parsed.ok) return parsed.error.reason
+          this.mempool.set(toHex(txid(parsed.value)), parsed.value)
+          return undefined
+        }),
+      feeRate: () => answer(() => 2000),
+    }
+  }
+
+  /** Mines what waits, and so many blocks in all. */
+  mine(count = 1, transactions: readonly BitcoinTransaction[] = []): void {
+    this.bitcoin.mine([...this.mempool.values(), ...transactions], count)
+    this.mempool.clear()
+  }
+
+  #network(): NetworkPort {
+    return {
+      start: async () => ({ peer: 'self', addresses: [] }),
+      stop: async () => {},
+      dial: async () => ({ ok: false, code: 'DialFailed' }),
+      disconnect() {},
+      ban() {},
+      publish: async (topic, bytes) => {
+        this.sent.push({ to: topic, bytes })
+      },
+      judge() {},
+      send: () => false,
+      takeFrame() {},
+      request: async () => ({ ok: false, code: 'NotConnected' }),
+      respond() {},
+    }
+  }
+
+  #stream(): StreamPort {
+    return {
+      start: async (listener) => {
+        this.#listener = listener
+        return { port: 1 }
+      },
+      send: (member, message) => {
+        if (!this.members.has(member)) return 'notConnected'
+        this.asked.push({ member, message })
+        const { requestId, correlationId } = message
+        const body = this.#memberAnswer(member, message)
+        if (body !== undefined) {
+          void Promise.resolve().then(() =>
+            this.#listener?.message(member, { requestId, correlationId, body }),
+          )
+        }
+        return 'sent'
+      },
+      stop: async () => {},
+    }
+  }
+
+  /** An honest member signs what it is asked, after a look at the ledger. */
+  #memberAnswer(member: number, { body }: NodeMessage) {
+    const { genesis } = this
+    const yes = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
+    if (body.kind === 'requestFederationApproval') {
+      const claim = PegInClaimType.deserialize(Uint8Array.from(body.claim))
+      const { secretKey } = blsKeyPair(seeded(`member ${member}`))
+      const message = approvalMessage(genesis, 'pegIn', body.membersEpoch, claim)
+      return {
+        kind: 'approvalResponse',
+        outpoint: body.outpoint,
+        claimRoot: PegInClaimType.hashTreeRoot(claim),
+        ...yes,
+        signature: blsSign(secretKey, message),
+      } as const
+    }
+    if (body.kind !== 'signatureRequest') return undefined
+    const { batchId, version, attempt } = body
+    const batch = findBatch(this.ledger, batchId)
+    const recorded = batch?.versions[version]?.row.transaction
+    if (batch === undefined || recorded === undefined) return undefined
+    const prevouts = batch.inputs.map(({ row: { scriptPubKey, amountSat } }) => ({
+      scriptPubKey,
+      amountSat,
+    }))
+    const signatures = signBatch(
+      seeded(`schnorr ${member}`),
+      unsignedBatch(genesis, recorded, prevouts),
+      seeded(`auxiliary ${member}`),
+    )
+    return { kind: 'signatureResponse', batchId, version, attempt, ...yes, signatures } as const
+  }
+}
