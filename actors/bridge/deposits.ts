@@ -1,5 +1,5 @@
 /** Flow 2: a deposit from its block in Bitcoin to its approval and its mint. */
-import type { PegInClaim } from '../../core/block/index.ts'
+import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
 import { approvalMessage, combineApprovals } from '../../core/peg/index.ts'
 import { blsVerify, equalBytes, fromHex, toDisplayHash } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
@@ -203,7 +203,10 @@ function approvedDeposit(
   }
 }
 
-/** A quorum from a peer was checked by Network; it spares asking, and serves a node whose members are cut off. */
+/**
+ * A quorum from a peer was checked by Network; it spares asking, and serves a node whose members are cut off. It counts for the
+ * claim that this node would ask for: one from before a reorg, sent once more, must not take its place.
+ */
 export function quorumReceived(
   context: BridgeContext,
   { claim, approval }: PayloadOf<'bridge.ApprovalReceived'>,
@@ -211,8 +214,9 @@ export function quorumReceived(
 ): BridgeStep {
   const operation = context.deposits.get(outpointId(claim))
   if (operation?.step !== 'Confirming' && operation?.step !== 'AwaitingApproval') return { context }
+  if (!PegInClaimType.equals(claim, operation.claim)) return { context }
   return published({
-    context: withDeposit(context, { ...approvedDeposit(operation, approval, nowMs), claim }),
+    context: withDeposit(context, approvedDeposit(operation, approval, nowMs)),
     effects: [
       tell(
         'chain',
