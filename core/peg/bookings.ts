@@ -113,7 +113,10 @@ function bookStray(
   )
   spendInputs(draft, inputs, proven.txid)
   const entered = tweaks.flatMap((tweak, vout) => {
-    if (tweak === undefined) return []
+    // An outpoint has one row for ever (4.2): a deposit that was credited before its input was known stays what it is.
+    const before = draft.get('outputs', outpointKey(proven.txid, vout))
+    const isDeposit = before !== undefined && before.kind !== OUTPUT_KIND.change
+    if (tweak === undefined || isDeposit) return []
     enterChange(draft, context, proven, vout, tweak)
     return [vout]
   })

@@ -4,13 +4,14 @@ import {
   transactionWeight,
   txid,
 } from '../../../../core/bitcoin/index.ts'
-import { OUTPUT_STATE, REQUEST_STATE, rowOf } from '../../../../core/ledger/index.ts'
+import { OUTPUT_KIND, OUTPUT_STATE, REQUEST_STATE, rowOf } from '../../../../core/ledger/index.ts'
 import {
   allowedRate,
   assemble,
   buildPayout,
   changeOutput,
   checkIdentity,
+  depositPayloadScript,
   describeReserve,
   findDeposit,
   findRequest,
@@ -532,6 +533,36 @@ describe('bookings (P 4.5, 4.7)', () => {
     world.timestamp += 10
     expect(assemble(world.ledger, world.context(), EMPTY_QUEUE).items.records).toEqual([])
     expect(findDeposit(world.ledger, txid(theft), 1)).toMatchObject({ state: OUTPUT_STATE.live })
+  })
+
+  it('an outpoint keeps its one row: what was credited does not become change when its spend is booked (P 4.2)', () => {
+    const world = new PegWorld()
+    const claim = world.pegIn('alice', 5_000_000n)
+    const plain = changeOutput(world.genesis, 0).scriptPubKey
+    const first = payment({ txid: claim.txid, vout: 0 }, [
+      { amountSat: 5_000_000n, scriptPubKey: plain },
+    ])
+    const second = payment({ txid: txid(first), vout: 0 }, [
+      { amountSat: 4_000_000n, scriptPubKey: plain },
+      { amountSat: 0n, scriptPubKey: depositPayloadScript(addressOf('mallory')) },
+    ])
+    world.bitcoin.mine([first, second])
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    // Nobody knows yet that its input was the federation's.
+    const credited = claimOf(world.bitcoin, second)
+    world.block({ items: { proofs: [credited.proof], pegIns: [world.item(credited)] } })
+    book(world, first)
+    book(world, second)
+    expect(findDeposit(world.ledger, txid(second), 0)).toMatchObject({
+      kind: OUTPUT_KIND.credit,
+      minted: true,
+    })
+    expect(describeReserve(world.ledger)).toMatchObject({
+      reserveSat: 4_000_000n,
+      supplySat: 8_998_000n,
+      deficitSat: 5_000_000n,
+    })
   })
 
   it('BookingInputAbsent: change is booked before what spends it', () => {
