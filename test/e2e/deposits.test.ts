@@ -120,7 +120,7 @@ describe('a deposit', () => {
           'the record',
           ({ step }) => step === 'Included',
         )
-        expect(status).toMatchObject({ refundable: true, amountSat: String(amountSat) })
+        expect(status).toMatchObject({ refundable: true, reason, amountSat: String(amountSat) })
         expect(await itemOf(status)).toMatchObject({ kind: 'refundable', reason })
         expect((await federation.reserves()).inFlight).toContainEqual({
           id,
