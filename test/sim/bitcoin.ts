@@ -15,10 +15,12 @@ export class SimulatedBitcoin {
   readonly regtest: Regtest
   readonly #world: World
   readonly #chance: Chance
+  readonly #checkpoint: number
   /** Until then it answers nobody. */
   unreachableUntilMs = 0
 
-  constructor(world: World, { bitcoinBlocks }: Federation) {
+  constructor(world: World, { bitcoinBlocks, genesis }: Federation) {
+    this.#checkpoint = genesis.bitcoin.checkpoint.height
     this.#world = world
     this.#chance = world.chance('bitcoin')
     this.regtest = new Regtest({ now: () => world.nowMs, log: () => {} })
@@ -37,11 +39,11 @@ export class SimulatedBitcoin {
     this.#world.log(`bitcoin: mined ${what}`)
   }
 
-  /** The last blocks are replaced by as many and one more. */
+  /** The last blocks are replaced by as many and one more, none of them below the chain's checkpoint. */
   reorg(depth: number): void {
     const { chain } = this.regtest
     const target = chain.at(chain.tip.height - depth + 1)
-    if (target === undefined) return
+    if (target === undefined || target.height <= this.#checkpoint) return
     this.#world.fault('reorg')
     this.#world.log(`bitcoin: reorg of ${depth}`)
     this.regtest.invalidate(target)
