@@ -6,6 +6,7 @@ import type { BitcoinPort } from '../../../actors/bridge/index.ts'
 import type { SignGuard, ValidatorKey } from '../../../actors/chain/index.ts'
 import type { EnginePort } from '../../../actors/engine/index.ts'
 import type { NetworkPort } from '../../../actors/network/index.ts'
+import type { ChainStore } from '../../../actors/storage/index.ts'
 import type { StreamListener, StreamPort } from '../../../actors/stream/index.ts'
 import { signBatch, unsignedBatch } from '../../../bridge/index.ts'
 import {
@@ -22,7 +23,7 @@ import { approvalMessage, findBatch } from '../../../core/peg/index.ts'
 import { blsKeyPair, blsSign, concatBytes, equalBytes, toHex } from '../../../crypto/index.ts'
 import { createNodeTree, type NodePorts, type NodeTree } from '../../../node/tree.ts'
 import type { NodeMessage } from '../../../proto/index.ts'
-import type { KernelEvent } from '../../../supervisor/index.ts'
+import { faultError, type KernelEvent } from '../../../supervisor/index.ts'
 import { createTestPorts } from '../../../supervisor/testing/index.ts'
 import { nextBaseFee } from '../../../vm/evm/gas.ts'
 import { decodeTransaction, isTransaction, recoverSender } from '../../../vm/evm/index.ts'
@@ -30,6 +31,8 @@ import { MemoryDisk, openMemoryChainStore } from '../../ports/memory-chain-store
 import { openTownEngine, townGenesis, validatorKeys } from '../core/chain/town.ts'
 import { BitcoinWorld, type MinedBlock, seeded } from '../core/peg/world.ts'
 import { MemoryStore } from '../vm/evm/memory-store.ts'
+
+const NOTHING = new Uint8Array(0)
 
 /** The town's genesis with its first validator alone: a quorum of one. */
 export function villageGenesis(changes: Partial<ParamsFile> = {}): Genesis {
@@ -54,11 +57,19 @@ export class Disks {
   guard: GuardView = EMPTY_GUARD
 }
 
-/** How this Bitcoin answers; a test may change it at any time. */
-export interface BitcoinMood {
+/** How the world behaves; a test may change it at any time. */
+export interface Mood {
+  /** Whether Bitcoin answers. */
   reachable: boolean
   /** Why a transaction is refused; undefined: it is taken. */
   refuses: string | undefined
+  /** The engine's next build fails, as when its thread dies. */
+  engineDies: boolean
+  /** The next write of blocks fails. */
+  diskFails: boolean
+  /** Members that deny every deposit, and those that do not answer a request for signatures. */
+  readonly denies: Set<number>
+  readonly signsNot: Set<number>
 }
 
 export class Village {
@@ -66,7 +77,14 @@ export class Village {
   readonly ports = createTestPorts()
   readonly disks: Disks
   bitcoin: BitcoinWorld
-  readonly mood: BitcoinMood = { reachable: true, refuses: undefined }
+  readonly mood: Mood = {
+    reachable: true,
+    refuses: undefined,
+    engineDies: false,
+    diskFails: false,
+    denies: new Set(),
+    signsNot: new Set(),
+  }
   /** Transactions that were sent, by display txid. */
   readonly mempool = new Map<string, BitcoinTransaction>()
   /** Members that answer. */
@@ -90,7 +108,7 @@ export class Village {
     const validator = this.#validator()
     const ports: NodePorts = {
       kernel: this.ports,
-      openStore: async () => openMemoryChainStore(this.disks.chain),
+      openStore: async () => this.#store(),
       openEngine: () => this.#engine(),
       openGuard: async () => this.#guard(),
       bitcoin: this.#bitcoin(),
@@ -118,6 +136,12 @@ export class Village {
     return this
   }
 
+  /** A member connects. */
+  join(member: number): void {
+    this.members.add(member)
+    this.#listener?.registered(member, `member ${member}`)
+  }
+
   /** Lets slots pass, in steps smaller than any timer. */
   async slots(count: number): Promise<void> {
     for (let slot = 0; slot < count; slot++) {
@@ -129,6 +153,14 @@ export class Village {
   async until(done: () => boolean, limitSlots = 60): Promise<void> {
     for (let slot = 0; slot < limitSlots && !done(); slot++) await this.slots(1)
     if (!done()) throw new Error(`did not come to be in ${limitSlots} slots`)
+  }
+
+  /** The same in small steps, to stop within a slot. */
+  async soon(done: () => boolean, limitMs = 20_000): Promise<void> {
+    for (let passed = 0; passed < limitMs && !done(); passed += 50) {
+      await this.ports.clock.advance(50)
+    }
+    if (!done()) throw new Error(`did not come to be in ${limitMs} ms`)
   }
 
   async stop(): Promise<void> {
@@ -187,6 +219,20 @@ export class Village {
     }
   }
 
+  #store(): ChainStore {
+    const store = openMemoryChainStore(this.disks.chain)
+    return {
+      ...store,
+      writeBlocks: async (blocks, rows) => {
+        if (this.mood.diskFails) {
+          this.mood.diskFails = false
+          throw new Error('no space left')
+        }
+        await store.writeBlocks(blocks, rows)
+      },
+    }
+  }
+
   #guard(): SignGuard {
     const { disks } = this
     return {
@@ -208,7 +254,13 @@ export class Village {
     const { store, engine } = await openTownEngine(this.genesis, this.disks.engine)
     return {
       head: () => store.head() as { number: number; hash: Uint8Array },
-      build: (request) => engine.build(request),
+      build: async (request) => {
+        if (this.mood.engineDies) {
+          this.mood.engineDies = false
+          throw faultError('EngineUnavailable', 'service', 'the thread died')
+        }
+        return engine.build(request)
+      },
       execute: (request) => engine.execute(request),
       commit: (hash) => engine.commit(hash),
       recoverSenders: async (raws) =>
@@ -326,15 +378,22 @@ export class Village {
       const claim = PegInClaimType.deserialize(Uint8Array.from(body.claim))
       const { secretKey } = blsKeyPair(seeded(`member ${member}`))
       const message = approvalMessage(genesis, 'pegIn', body.membersEpoch, claim)
-      return {
-        kind: 'approvalResponse',
+      const claimed = {
         outpoint: body.outpoint,
         claimRoot: PegInClaimType.hashTreeRoot(claim),
+      }
+      if (this.mood.denies.has(member)) {
+        const no = { decision: 'REFUSED', code: 'NotSeen', retryAfterMs: 0 } as const
+        return { kind: 'approvalResponse', ...claimed, ...no, signature: NOTHING } as const
+      }
+      return {
+        kind: 'approvalResponse',
+        ...claimed,
         ...yes,
         signature: blsSign(secretKey, message),
       } as const
     }
-    if (body.kind !== 'signatureRequest') return undefined
+    if (body.kind !== 'signatureRequest' || this.mood.signsNot.has(member)) return undefined
     const { batchId, version, attempt } = body
     const batch = findBatch(this.ledger, batchId)
     const recorded = batch?.versions[version]?.row.transaction
