@@ -42,9 +42,8 @@ import {
 
 const DEPOSIT_SAT = 500_000_000n
 const PEG_OUT_SAT = 10_000_000n
-/** A member answers at once, or after it has waited for a header that nobody certified. */
-const ANSWER_MS = 5_000
-const HEADER_WAIT_MS = 30_000
+/** A member answers at once, or after it has waited 15 s for a header that nobody certified. */
+const ANSWER_MS = 60_000
 /** Blocks after the last forgery in which something could show up. */
 const AFTERMATH_BLOCKS = 4
 const THIEF_ACCOUNT = `0x${toHex(THIEF)}`
@@ -195,7 +194,7 @@ class ForgeryRun {
       this.#count(`head: ${what}`)
       for (const member of this.#members()) forger.say(member, forger.announce(next, certificate))
     }
-    await this.#askForged(stage, stranger, next.height, this.#lonely, HEADER_WAIT_MS)
+    await this.#askForged(stage, stranger, next.height, this.#lonely)
     this.#options.tell(
       `${this.#attempts - before} forged batches and heads, ${this.#signatures} signatures`,
     )
@@ -235,7 +234,7 @@ class ForgeryRun {
     // Behind the nonsense a question: whoever answers it has survived.
     for (const member of this.#members()) {
       const asked = askApproval(sources.genesis, { ...sources.good, evmAddress: THIEF })
-      this.#judge('after nonsense', await forger.ask(member, asked, HEADER_WAIT_MS), (answer) => {
+      this.#judge('after nonsense', await forger.ask(member, asked, ANSWER_MS), (answer) => {
         if (answer.kind === 'approvalResponse' && answer.decision === 'REFUSED') this.#controls += 1
       })
     }
@@ -316,7 +315,6 @@ class ForgeryRun {
     { what, id, version, genesisHash, ledger }: ForgedBatch,
     height: number,
     member: number,
-    patienceMs = ANSWER_MS,
   ): Promise<void> {
     const { forger } = stage
     forger.proofs.set(toHex(id), proofAnswer(ledger, height, id, version))
@@ -328,7 +326,7 @@ class ForgeryRun {
       attempt: 0,
       height,
     }
-    this.#judge(what, await forger.ask(member, body, patienceMs), (answer) => {
+    this.#judge(what, await forger.ask(member, body, ANSWER_MS), (answer) => {
       if (answer.kind !== 'signatureResponse' || answer.signatures.length === 0) return
       // Who has signed the recorded transaction before says so again; only a signature for another one is false.
       if (!this.#areTrue(stage, member, answer)) this.#signatures += answer.signatures.length
