@@ -6,7 +6,7 @@ import { Auditor } from './auditor.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
 import { Faults } from './faults.ts'
 import { createFederation, type Federation } from './federation.ts'
-import { Load } from './load.ts'
+import { Load, type LoadRates } from './load.ts'
 import { SimulatedMember } from './member.ts'
 import { Network } from './network.ts'
 import { SimulatedNode, type Surroundings } from './node.ts'
@@ -18,6 +18,7 @@ export interface SimulationOptions {
   readonly federation: Federation
   /** How long faults last. */
   readonly faultsMs?: number
+  readonly load?: LoadRates
   readonly keepLog?: boolean
 }
 
@@ -48,10 +49,10 @@ const FAULTS_MS = 30_000
 const PROGRESS_MS = 30_000
 const TOGETHER_MS = 60_000
 const PEG_MS = 150_000
-const LOAD = { deposits: 4, transferMs: 400, burnMs: 4_000, bitcoinBlockMs: 1_500 }
+const LOAD: LoadRates = { deposits: 4, transferMs: 400, burnMs: 4_000, bitcoinBlockMs: 1_500 }
 
 export async function simulate(options: SimulationOptions): Promise<WorldReport> {
-  const { seed, federation, faultsMs = FAULTS_MS, keepLog = false } = options
+  const { seed, federation, faultsMs = FAULTS_MS, load: rates = LOAD, keepLog = false } = options
   const world = new World(seed, { keepLog })
   const auditor = new Auditor(world)
   const around: Surroundings = {
@@ -72,7 +73,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   const start = world.chance('start')
   for (const node of nodes) world.at(start.between(0, 500), 'start', () => node.start())
   for (const member of members) world.at(start.between(0, 800), 'start', () => member.start())
-  load.begin(LOAD, faultsMs)
+  load.begin(rates, faultsMs)
   faults.begin()
   await world.run(faultsMs)
 
