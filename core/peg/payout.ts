@@ -61,6 +61,14 @@ export function waitingRequests(ledger: Ledger): Entry<RequestRow>[] {
     )
 }
 
+function countWaiting(ledger: Ledger): number {
+  let count = 0
+  for (const { row } of ledger.open.requests.values()) {
+    if (row.state === REQUEST_STATE.open) count += 1
+  }
+  return count
+}
+
 /** Rows that a payout may spend: no batch holds them, they are owed to nobody and no mint waits for them. */
 function freeInputs(ledger: Ledger): Entry<OutputRow>[] {
   const free = [...ledger.open.reserve.values()].filter(
@@ -158,11 +166,27 @@ function paidSat(shape: Shape, index: number): bigint {
 /** A payment reaches its recipient whole enough: at least 546 sat and 80 % of the request (PO-8). */
 function isWorthPaying(shape: Shape, index: number): boolean {
   const { row } = shape.requests[index] as Entry<RequestRow>
-  const paid = paidSat(shape, index)
-  return paid >= DUST_SAT && paid * 10n >= row.amountSat * 8n
+  return isWhole(row.amountSat, paidSat(shape, index))
 }
 
-/** The requests, in order, that one transaction can pay; undefined when there is none. */
+function isWhole(amountSat: bigint, paid: bigint): boolean {
+  return paid >= DUST_SAT && paid * 10n >= amountSat * 8n
+}
+
+/** Which requests could be worth a payment at this rate: one of 100 that share the smallest transaction. */
+function worthPaying(genesis: Genesis, rate: number): (entry: Entry<RequestRow>) => boolean {
+  const rest = OVERHEAD_WEIGHT + inputWeight(genesis)
+  return ({ row }) => {
+    const weight = MAX_BATCH_REQUESTS * 4 * outputSizeBytes(row.scriptPubKey) + rest
+    const leastFeeSat = (BigInt(rate) * BigInt(weight)) / BigInt(4000 * MAX_BATCH_REQUESTS)
+    return isWhole(row.amountSat, row.amountSat - leastFeeSat)
+  }
+}
+
+/**
+ * The requests, in order, that one transaction can pay; undefined when there is none. Each turn looks at one transaction's
+ * worth of requests and is done with those that it passes over, so thousands that are worth no payment cost little.
+ */
 function fitShape(
   ledger: Ledger,
   context: PegContext,
@@ -170,18 +194,22 @@ function fitShape(
   changeScript: Uint8Array,
 ): Shape | undefined {
   const free = freeInputs(ledger)
+  const mostSat = sumSat(free.slice(0, MAX_BATCH_INPUTS))
+  // What the reserve cannot pay at present keeps its place, but nobody else waiting.
   let candidates = waitingRequests(ledger)
+    .filter(({ row }) => row.amountSat <= mostSat)
+    .filter(worthPaying(context.genesis, rate))
   for (;;) {
     const shape = longestShape(context, rate, changeScript, free, candidates)
     if (shape === undefined) return undefined
-    const unworthy = new Set(shape.requests.filter((_, index) => !isWorthPaying(shape, index)))
-    if (unworthy.size === 0) return shape
+    const worthy = shape.requests.filter((_, index) => isWorthPaying(shape, index))
+    if (worthy.length === shape.requests.length) return shape
     // They wait for a lower rate; without them the others bear a larger share, so all is looked at again.
-    candidates = candidates.filter((entry) => !unworthy.has(entry))
+    candidates = [...worthy, ...candidates.slice(shape.requests.length)]
   }
 }
 
-/** The longest beginning of the list that fits one transaction: requests are paid oldest first. */
+/** The longest beginning of the list that fits one transaction with change: requests are paid oldest first. */
 function longestShape(
   context: PegContext,
   rate: number,
@@ -189,21 +217,27 @@ function longestShape(
   free: readonly Entry<OutputRow>[],
   candidates: readonly Entry<RequestRow>[],
 ): Shape | undefined {
-  const shapeFor = (count: number) => {
-    const requests = candidates.slice(0, count)
-    const inputs = coverInputs(free, sumSat(requests))
-    if (inputs === undefined) return undefined
-    const shape = shapeOf(context, rate, changeScript, requests, inputs)
-    return Math.ceil(shape.weight / 4) <= MAX_PAYOUT_VBYTES ? shape : undefined
+  const perInput = inputWeight(context.genesis)
+  let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(changeScript)
+  let neededSat = 0n
+  let inputs = 0
+  let coveredSat = 0n
+  let count = 0
+  for (const { row } of candidates.slice(0, MAX_BATCH_REQUESTS)) {
+    neededSat += row.amountSat
+    weight += 4 * outputSizeBytes(row.scriptPubKey)
+    for (; coveredSat < neededSat; inputs++) {
+      const input = inputs < MAX_BATCH_INPUTS ? free[inputs] : undefined
+      if (input === undefined) break
+      coveredSat += input.row.amountSat
+      weight += perInput
+    }
+    if (coveredSat < neededSat || Math.ceil(weight / 4) > MAX_PAYOUT_VBYTES) break
+    count += 1
   }
-  let fitting: Shape | undefined
-  const most = Math.min(candidates.length, MAX_BATCH_REQUESTS)
-  for (let count = 1; count <= most; count++) {
-    const shape = shapeFor(count)
-    if (shape === undefined) break
-    fitting = shape
-  }
-  return fitting
+  const requests = candidates.slice(0, count)
+  const covering = count === 0 ? undefined : coverInputs(free, sumSat(requests))
+  return covering && shapeOf(context, rate, changeScript, requests, covering)
 }
 
 /** Whether the fee stays within a fifth of all outputs (PO-8). */
@@ -218,7 +252,7 @@ export function payoutDue(
   requests: readonly Entry<RequestRow>[] = waitingRequests(ledger),
 ): boolean {
   const isOld = requests.some(({ row }) => timestamp - row.timestamp >= params.batchWindowSeconds)
-  return isOld || waitingRequests(ledger).length >= MAX_BATCH_REQUESTS
+  return isOld || countWaiting(ledger) >= MAX_BATCH_REQUESTS
 }
 
 /** The payout that is due at this rate: a function of the parent's ledger, the rate and the block's height and time. */

@@ -363,6 +363,36 @@ describe('payout records (P 4.5, §7)', () => {
     expect(findRequest(world.ledger, id)?.state).toBe(REQUEST_STATE.batched)
   })
 
+  it('a request that no transaction can pay at present holds nobody up (PO-6)', () => {
+    const world = new PegWorld()
+    world.pegIn('a', 1_000_000n)
+    world.pegIn('b', 1_000_000n)
+    burn(world, [900_000n])
+    batch(world)
+    const [whale, other] = burn(world, [1_010_000n, 50_000n]) as [Uint8Array, Uint8Array]
+    batch(world)
+    expect(findRequest(world.ledger, other)?.state).toBe(REQUEST_STATE.batched)
+    expect(findRequest(world.ledger, whale)?.state).toBe(REQUEST_STATE.open)
+  })
+
+  it('thousands of requests that are worth no payment delay no block, and nobody behind them (BP-6)', () => {
+    const world = new PegWorld()
+    world.pegIn('alice', 50_000_000n)
+    for (let turn = 0; turn < 20; turn++) {
+      burn(
+        world,
+        Array.from({ length: 500 }, () => 2_000n),
+      )
+    }
+    const [rich] = burn(world, [1_000_000n]) as [Uint8Array]
+    world.timestamp += 10
+    const startedMs = performance.now()
+    const plan = buildPayout(world.ledger, world.context(), 50_000)
+    expect(plan?.requests.map(({ key }) => key)).toEqual([rich])
+    // It took four seconds when each of them was tried in a transaction.
+    expect(performance.now() - startedMs).toBeLessThan(1_500)
+  })
+
   it('a request that the fee would eat by more than a fifth waits for a lower rate (PO-8)', () => {
     const world = new PegWorld()
     world.pegIn('alice', 5_000_000n)
