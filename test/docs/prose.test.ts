@@ -121,6 +121,13 @@ describe('documents', () => {
     expect(everywhere(named, (type) => !types.has(type))).toEqual([])
   })
 
+  it('have lines that a screen holds, but for tables', () => {
+    const wide = everywhere(/^(?!\|).{141,}$/gm, (_, { path }) => {
+      return /^(?:[A-Z]+\.md|docs\/(?!reference))/.test(path)
+    })
+    expect(wide).toEqual([])
+  })
+
   it('name no registry, no path of a machine, no person', () => {
     const banned = [
       /\bregistry\.[a-z]+\.[a-z]+/g,
