@@ -41,7 +41,7 @@ function following(): BridgeContext {
   return depositsDetected(context, detected, 'flow', 0).context
 }
 
-function after(given: PegInClaim): DepositOperation | undefined {
+function heard(given: PegInClaim): DepositOperation | undefined {
   const payload = { claim: given, approval: approve(genesis, given), peer: 'peer' }
   const { context } = quorumReceived(following(), payload, 1)
   return [...context.deposits.values()][0]
@@ -49,11 +49,11 @@ function after(given: PegInClaim): DepositOperation | undefined {
 
 describe("a quorum's approval from a peer", () => {
   it('is taken for the claim that this node sees itself (PI-10)', () => {
-    expect(after(claim)?.step).toBe('Approved')
+    expect(heard(claim)?.step).toBe('Approved')
   })
 
   it('of another claim of the outpoint, say from before a reorg, takes the place of none', () => {
     const before = { ...claim, proof: { ...claim.proof, blockHash: seeded('stale') } }
-    expect(after(before)).toMatchObject({ step: 'Confirming', claim })
+    expect(heard(before)).toMatchObject({ step: 'Confirming', claim })
   })
 })

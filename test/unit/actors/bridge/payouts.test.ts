@@ -1,0 +1,282 @@
+/** Flow 3 with four validators: whose turn it is, what a late or bad answer does, which flow a batch belongs to. */
+import type { BridgeContext, BridgeStep } from '../../../../actors/bridge/context.ts'
+import { handle } from '../../../../actors/bridge/handlers.ts'
+import { MAX_REMEMBERED_BURNS, SIGNATURE_ROUND_MS } from '../../../../actors/bridge/limits.ts'
+import { coordinatorOf } from '../../../../actors/bridge/operations.ts'
+import { signBatch, unsignedBatch } from '../../../../bridge/index.ts'
+import { assemble, findBatch, openBatches, requestId } from '../../../../core/peg/index.ts'
+import { toHex } from '../../../../crypto/index.ts'
+import type { BridgeInbox } from '../../../../messages/index.ts'
+import { PegWorld, seeded } from '../../core/peg/world.ts'
+import { envelopeOf } from '../fake-run.ts'
+
+/** A world with one recorded batch, and a bridge that hears of it. */
+class Desk {
+  readonly world = new PegWorld({ batchWindowSeconds: 0 })
+  readonly validatorIndex: number | undefined
+  context: BridgeContext
+  state = 'Monitoring'
+  nowMs = 0
+
+  constructor(validatorIndex: number | undefined) {
+    this.validatorIndex = validatorIndex
+    const { genesis } = this.world
+    this.context = {
+      genesis,
+      validatorIndex,
+      pollMs: 500,
+      ledger: undefined,
+      height: 0,
+      bitcoin: { tipHeight: 0, reachable: true },
+      scanned: [],
+      missedHeight: undefined,
+      deposits: new Map(),
+      payouts: new Map(),
+      burns: new Map(),
+      scanning: false,
+    }
+    this.world.pegIn('alice', 5_000_000n)
+    this.world.block({ burns: [this.world.burn('bob', 1_000_000n, undefined, 4)] })
+  }
+
+  /** A block that records what is due. */
+  record(): void {
+    const { world } = this
+    const nothing = { headers: [], pegIns: [], bookings: [] }
+    const { items } = assemble(world.ledger, world.context(), nothing)
+    world.block({ items })
+  }
+
+  tell(message: BridgeInbox, flow = 'block'): BridgeStep {
+    const about = { envelope: envelopeOf(message, flow), state: this.state, nowMs: this.nowMs }
+    const step = handle(this.context, message, about)
+    this.context = step.context
+    return step
+  }
+
+  finalize(flow = 'block'): BridgeStep {
+    const { height, ledger } = this.world
+    const hash = new Uint8Array(32)
+    return this.tell(
+      {
+        type: 'chain.FinalizeBlock',
+        payload: { height, hash, header: undefined as never, ledger },
+      },
+      flow,
+    )
+  }
+
+  get batch() {
+    const [batch] = openBatches(this.world.ledger)
+    if (batch === undefined) throw new Error('no batch')
+    return batch
+  }
+
+  get id(): string {
+    return toHex(this.batch.batchId)
+  }
+
+  get payout() {
+    return this.context.payouts.get(this.id)
+  }
+
+  signatures(member: number): Uint8Array[] {
+    const { genesis, ledger } = this.world
+    const batch = findBatch(ledger, this.batch.batchId)
+    const { transaction } = batch?.versions[0]?.row ?? { transaction: new Uint8Array(0) }
+    const prevouts = (batch?.inputs ?? []).map(({ row: { scriptPubKey, amountSat } }) => ({
+      scriptPubKey,
+      amountSat,
+    }))
+    const unsigned = unsignedBatch(genesis, transaction, prevouts)
+    return signBatch(seeded(`schnorr ${member}`), unsigned, new Uint8Array(32))
+  }
+
+  collect(memberIndex: number, signatures?: readonly Uint8Array[]): BridgeStep {
+    const given = signatures ?? this.signatures(memberIndex)
+    return this.tell({
+      type: 'bridge.CollectedSignatures',
+      payload: { batchId: this.id, version: 0, attempt: 0, memberIndex, signatures: given },
+    })
+  }
+}
+
+const told = ({ effects = [] }: BridgeStep) =>
+  effects.flatMap((effect) =>
+    'kernel' in effect && effect.kernel === 'tell'
+      ? [{ to: effect.to, ...effect.message, flow: effect.correlationId }]
+      : [],
+  )
+const timers = ({ effects = [] }: BridgeStep) =>
+  effects.flatMap((effect) => ('kernel' in effect && effect.kernel === 'timer' ? [effect] : []))
+const own = ({ effects = [] }: BridgeStep) =>
+  effects.flatMap((effect) => ('kind' in effect ? [effect] : []))
+
+function ready(validatorIndex: number | undefined): Desk {
+  const desk = new Desk(validatorIndex)
+  desk.record()
+  return desk
+}
+
+describe('5.5: whose turn it is', () => {
+  it('every node runs the timer, the coordinator of the attempt alone makes the transaction', () => {
+    const makers: number[] = []
+    for (const index of [0, 1, 2, 3]) {
+      const desk = ready(index)
+      const step = desk.finalize()
+      expect(timers(step)).toMatchObject([{ delayMs: SIGNATURE_ROUND_MS }])
+      if (told(step).some(({ type }) => type === 'bridge.CreateBitcoinTransaction')) {
+        makers.push(index)
+        expect(index).toBe(coordinatorOf(desk.batch.batchId, 0, 4))
+      }
+    }
+    expect(makers).toHaveLength(1)
+  })
+
+  it('PO-12: SignatureTimeout gives the turn to the next validator, round and round', () => {
+    const desk = ready(undefined)
+    desk.finalize()
+    const first = coordinatorOf(desk.batch.batchId, 0, 4)
+    for (let attempt = 0; attempt < 9; attempt++) {
+      const next: Desk = ready((first + attempt + 1) % 4)
+      next.finalize()
+      const step = next.tell({
+        type: 'bridge.SignatureTimeout',
+        payload: { batchId: next.id, attempt },
+      })
+      expect(told(step)).toMatchObject([
+        {
+          type: 'bridge.CreateBitcoinTransaction',
+          payload: { attempt: attempt + 1 },
+        },
+      ])
+    }
+  })
+
+  it('a node that is no validator coordinates nothing and still follows', () => {
+    const desk = ready(undefined)
+    expect(told(desk.finalize())).toEqual([])
+    expect(desk.payout).toMatchObject({ step: 'Batched', attempt: 0 })
+  })
+
+  it('a late timer of an earlier attempt does not start an attempt that ended', () => {
+    const desk = ready(0)
+    desk.finalize()
+    const { id: batchId } = desk
+    desk.tell({ type: 'bridge.SignatureTimeout', payload: { batchId, attempt: 3 } })
+    expect(desk.payout?.attempt).toBe(4)
+    const late = desk.tell({
+      type: 'bridge.CreateBitcoinTransaction',
+      payload: { batchId, attempt: 1 },
+    })
+    expect(late.effects ?? []).toEqual([])
+    expect(desk.payout?.step).toBe('Batched')
+  })
+})
+
+describe('signatures', () => {
+  function collecting(): Desk {
+    const desk = ready(0)
+    desk.finalize()
+    const attempt = desk.payout?.attempt ?? 0
+    const step = desk.tell({
+      type: 'bridge.CreateBitcoinTransaction',
+      payload: { batchId: desk.id, attempt },
+    })
+    expect(told(step)).toMatchObject([
+      {
+        to: 'stream',
+        type: 'stream.RequestFederationSignatures',
+        payload: { batchId: desk.id, version: 0, attempt: 0, height: desk.world.height },
+      },
+    ])
+    return desk
+  }
+
+  it('exactly t of them make the witness; those after it change nothing (incident 37)', () => {
+    const desk = collecting()
+    expect(own(desk.collect(0)).map(({ kind }) => kind)).toEqual(['publish'])
+    expect(own(desk.collect(2)).map(({ kind }) => kind)).toEqual(['publish'])
+    const third = own(desk.collect(3))
+    expect(third[0]).toMatchObject({ kind: 'assemble', batchId: desk.id })
+    expect(desk.payout?.mode.name).toBe('Broadcasting')
+    expect(desk.collect(1).effects ?? []).toEqual([])
+  })
+
+  it('a member’s second answer counts once', () => {
+    const desk = collecting()
+    for (let again = 0; again < 4; again++) desk.collect(1)
+    expect(desk.payout).toMatchObject({ step: 'CollectingSignatures' })
+    expect(desk.payout?.signatures.size).toBe(1)
+  })
+
+  it('a bad share is refused by name and does not count', () => {
+    const desk = collecting()
+    const good = desk.signatures(1)
+    const bad = [
+      good.map((bytes) => bytes.map((byte, at) => (at === 5 ? byte ^ 1 : byte))),
+      desk.signatures(2),
+      [],
+      [...good, ...good],
+    ]
+    for (const signatures of bad) {
+      expect(own(desk.collect(1, signatures))).toMatchObject([
+        { kind: 'log', level: 'warn', event: 'bad signature share' },
+      ])
+    }
+    expect(desk.payout?.signatures.size).toBe(0)
+    const stranger = desk.collect(9, good)
+    expect(own(stranger)).toMatchObject([{ event: 'bad signature share' }])
+  })
+
+  it('a refusal is logged with its reason', () => {
+    const desk = collecting()
+    const step = desk.tell({
+      type: 'bridge.CollectedSignatures',
+      payload: { batchId: desk.id, version: 0, attempt: 0, memberIndex: 2, reason: 'NotAnchored' },
+    })
+    expect(own(step)).toMatchObject([
+      { event: 'a member does not sign', fields: { memberIndex: 2, reason: 'NotAnchored' } },
+    ])
+  })
+})
+
+describe('flows (C-6)', () => {
+  it('a batch belongs to the flow of its first burn; without one, to that of its block', () => {
+    const desk = new Desk(0)
+    const burn = desk.world.burn('bob', 1_000_000n, undefined, 4)
+    const evmBlockHash = seeded(`evm block ${desk.world.height}`)
+    desk.tell(
+      {
+        type: 'bridge.BurnEventDetected',
+        payload: { evmBlockHash, height: 2, burn },
+      },
+      'burn flow',
+    )
+    const id = toHex(requestId(desk.world.genesis, evmBlockHash, 4))
+    expect(desk.context.burns.get(id)).toBe('burn flow')
+    desk.record()
+    desk.finalize('block flow')
+    expect(desk.payout?.flow).toBe('burn flow')
+    expect(desk.context.burns.size).toBe(0)
+    const stranger = ready(0)
+    stranger.finalize('block flow')
+    expect(stranger.payout?.flow).toBe('block flow')
+  })
+
+  it('burns that no batch takes are forgotten in the end', () => {
+    const desk = new Desk(0)
+    const burn = desk.world.burn('bob', 1_000_000n)
+    for (let height = 0; height < MAX_REMEMBERED_BURNS + 10; height++) {
+      desk.tell({
+        type: 'bridge.BurnEventDetected',
+        payload: {
+          evmBlockHash: Uint8Array.from({ length: 32 }, (_, at) => (height >> (8 * at)) & 255),
+          height,
+          burn,
+        },
+      })
+    }
+    expect(desk.context.burns.size).toBe(MAX_REMEMBERED_BURNS)
+  })
+})
