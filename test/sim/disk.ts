@@ -30,8 +30,20 @@ class Transactions {
   #waiting: { readonly apply: () => void }[] = []
   #freeAtMs = 0
 
-  /** Resolves when the transaction is durable and its caller was told. */
-  async commit(life: Life, chance: Chance, label: string, apply: () => void): Promise<void> {
+  /** Resolves when the transaction is durable and its caller was told; rejects when the disk fails, and nothing happened. */
+  async commit(
+    life: Life,
+    chance: Chance,
+    trouble: Trouble,
+    label: string,
+    apply: () => void,
+  ): Promise<void> {
+    if (chance.happens(trouble.writes)) {
+      life.world.fault('writeFails')
+      await life.io(chance.between(0, 12), `${label} fails`, () => {
+        throw new Error('no space left on device')
+      })
+    }
     const transaction = { apply }
     this.#waiting.push(transaction)
     const { nowMs } = life.world
@@ -53,6 +65,13 @@ class Transactions {
   }
 }
 
+/** Chances that a disk or an engine fails. */
+export interface Trouble {
+  writes: number
+  syncs: number
+  engine: number
+}
+
 interface DurableFile {
   synced: Uint8Array
   /** Written and not synced. */
@@ -70,6 +89,7 @@ export class Disk {
   readonly #evm = new Transactions()
   readonly #chance: Chance
   readonly #onBlock: (block: StoredBlock) => void
+  readonly trouble: Trouble = { writes: 0, syncs: 0, engine: 0 }
   headHeight = 0
 
   constructor(chance: Chance, onBlock: (block: StoredBlock) => void) {
@@ -88,7 +108,7 @@ export class Disk {
 
   openStore(life: Life): Promise<ChainStore> {
     const commit = (label: string, apply: () => void) =>
-      this.#chain.commit(life, this.#chance, label, apply)
+      this.#chain.commit(life, this.#chance, this.trouble, label, apply)
     const store: ChainStore = {
       writeBlocks: (blocks, rows) =>
         commit('writeBlocks', () => {
@@ -128,11 +148,13 @@ export class Disk {
       payloadAt: (height) => engine.payloadAt(height),
       receiptsAt: (height) => engine.receiptsAt(height),
       append: (blocks: readonly EngineBlock[]) =>
-        this.#evm.commit(life, this.#chance, 'append evm', () => void engine.append(blocks)),
+        this.#evm.commit(life, this.#chance, this.trouble, 'append evm', () => {
+          void engine.append(blocks)
+        }),
     }
   }
 
-  /** As the guard's adapter orders its writes: append, sync, then fold. */
+  /** As the guard's adapter orders its writes: append, sync, then fold; after a failure nothing until it is opened again. */
   async openGuard(
     life: Life,
     genesisHash: Uint8Array,
@@ -141,14 +163,25 @@ export class Disk {
   ): Promise<SignGuard> {
     const file = this.#guard
     const owner = guardOwner(genesisHash, publicKey)
+    // A process reads what it wrote, synced or not.
+    const bytes = () => concatBytes(file.synced, file.tail)
     const decoded = await life.io(this.#chance.between(1, 10), 'open guard', () =>
-      decodeGuardFile(owner, file.synced),
+      decodeGuardFile(owner, bytes()),
     )
     if (!decoded.ok) {
       throw faultError(decoded.error.code, 'configuration', JSON.stringify(decoded.error))
     }
     let { view } = decoded.value
     const { goodBytes } = decoded.value
+    const sync = (label: string) =>
+      life.io(this.#chance.between(0, 8), label, () => {
+        if (this.#chance.happens(this.trouble.syncs)) {
+          life.world.fault('syncFails')
+          throw new Error('input/output error')
+        }
+        file.synced = bytes()
+        file.tail = new Uint8Array(0)
+      })
     const replace = async (next: GuardView) => {
       await life.io(this.#chance.between(1, 10), 'replace guard', () => {
         file.synced = encodeGuardFile(owner, guardEntries(next))
@@ -159,18 +192,28 @@ export class Disk {
     const floor = startFloor(view, committedHeight)
     if (goodBytes === 0 || floor !== view.floor) {
       await replace(foldGuard(view, { kind: 'floor', floor, slot: view.slot }))
-    } else if (goodBytes < file.synced.length) {
+    } else if (goodBytes < bytes().length) {
       await life.io(1, 'truncate guard', () => {
-        file.synced = file.synced.slice(0, goodBytes)
+        file.synced = bytes().slice(0, goodBytes)
+        file.tail = new Uint8Array(0)
       })
     }
     const write = (entry: GuardEntry) => {
-      const offset = file.synced.length + file.tail.length
-      file.tail = concatBytes(file.tail, encodeGuardEntry(owner, offset, entry))
+      const entryBytes = encodeGuardEntry(owner, bytes().length, entry)
+      file.tail = concatBytes(file.tail, entryBytes)
     }
     let queue: Promise<unknown> = Promise.resolve()
+    let failed: Error | undefined
     const serial = <T>(work: () => Promise<T>): Promise<T> => {
-      const done = queue.then(work)
+      const done = queue.then(async () => {
+        if (failed !== undefined) throw failed
+        try {
+          return await work()
+        } catch (thrown) {
+          failed = thrown as Error
+          throw thrown
+        }
+      })
       queue = done.catch(() => undefined)
       return done
     }
@@ -181,10 +224,7 @@ export class Disk {
           const decision = decideGuard(view, record)
           if (decision !== 'sign') return decision
           life.call('write guard', () => write(record))
-          await life.io(this.#chance.between(0, 8), 'sync guard', () => {
-            file.synced = concatBytes(file.synced, file.tail)
-            file.tail = new Uint8Array(0)
-          })
+          await sync('sync guard')
           view = foldGuard(view, record)
           return decision
         }),
@@ -193,11 +233,15 @@ export class Disk {
           if (height < view.floor) return
           const entry = { kind: 'floor', floor: height + 1, slot: view.slot } as const
           const next = foldGuard(view, entry)
-          if (file.synced.length + file.tail.length >= COMPACT_BYTES) return replace(next)
+          if (bytes().length >= COMPACT_BYTES) return replace(next)
           life.call('write guard', () => write(entry))
           view = next
         }),
-      close: () => life.io(1, 'close guard', () => {}),
+      close: async () => {
+        await queue
+        failed ??= new Error('the sign guard is closed')
+        await life.io(1, 'close guard', () => {})
+      },
     }
   }
 

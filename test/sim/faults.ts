@@ -1,9 +1,11 @@
 /** What goes wrong in a world until it heals, and how often. Everything is drawn from the seed. */
 import type { Chance } from './chance.ts'
+import type { Trouble } from './disk.ts'
 import type { SimulatedMember } from './member.ts'
 import { CALM } from './network.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
 
+const NO_TROUBLE: Trouble = { writes: 0, syncs: 0, engine: 0 }
 const DOWN_MS = 4_000
 const MEMBER_DOWN_MS = 6_000
 
@@ -27,6 +29,9 @@ export class Faults {
 
   begin(): void {
     this.#every(5_000, 'crash', () => this.#crash())
+    this.#every(15_000, 'stop', () => this.#stop())
+    this.#every(9_000, 'freeze', () => this.#freeze())
+    this.#every(9_000, 'trouble', () => this.#trouble())
     this.#every(14_000, 'member crash', () => this.#crashMember())
     this.#every(8_000, 'partition', () => this.#partition())
     this.#every(5_000, 'weather', () => this.#weather())
@@ -50,6 +55,8 @@ export class Faults {
     for (const node of this.#nodes) {
       node.light(undefined)
       node.skew.offsetMs = 0
+      node.freeze(0)
+      Object.assign(node.disk.trouble, NO_TROUBLE)
       node.start()
     }
     for (const member of this.#members) {
@@ -87,6 +94,38 @@ export class Faults {
     world.at(downMs, `${node.name} comes back`, () => {
       node.light(undefined)
       node.start()
+    })
+  }
+
+  /** A stop may still be under way when the node is killed, or when everything heals. */
+  #stop(): void {
+    const { world } = this.#around
+    const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
+    if (node === undefined) return
+    world.fault('stop')
+    const downMs = this.#chance.between(20, DOWN_MS)
+    node.stop(() => void world.at(downMs, `${node.name} comes back`, () => node.start()))
+  }
+
+  #freeze(): void {
+    const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
+    if (node === undefined) return
+    this.#around.world.fault('freeze')
+    node.freeze(this.#chance.pick([200, 1_500, 6_000]) ?? 200)
+  }
+
+  /** A disk or an engine of one node fails now and then for a while. */
+  #trouble(): void {
+    const { world } = this.#around
+    const node = this.#chance.pick(this.#nodes)
+    if (node === undefined) return
+    world.fault('trouble')
+    const { trouble } = node.disk
+    trouble.writes = this.#chance.pick([0, 0.05, 0.5]) ?? 0
+    trouble.syncs = this.#chance.pick([0, 0.05, 0.5]) ?? 0
+    trouble.engine = this.#chance.pick([0, 0.02, 0.2]) ?? 0
+    world.at(this.#chance.between(200, 5_000), 'fault: trouble ends', () => {
+      Object.assign(trouble, NO_TROUBLE)
     })
   }
 

@@ -11,6 +11,8 @@ export interface Fuse {
   readonly side: 'before' | 'after'
 }
 
+const DONE: TimerHandle = { cancel: () => {} }
+
 export interface Skew {
   offsetMs: number
 }
@@ -20,6 +22,8 @@ export class Life {
   readonly name: string
   alive = true
   fuse: Fuse | undefined
+  /** Until then the process stands still, and finds everything that happened meanwhile when it goes on. */
+  frozenUntilMs = 0
   readonly #skew: Skew
   readonly #died: () => void
 
@@ -42,9 +46,27 @@ export class Life {
 
   /** Fires unless the process died meanwhile. */
   later(delayMs: number, label: string, fire: () => void): TimerHandle {
-    return this.world.at(delayMs, `${this.name} ${label}`, () => {
-      if (this.alive) fire()
+    let cancelled = false
+    let due = this.world.at(delayMs, `${this.name} ${label}`, () => {
+      due = this.awake(() => {
+        if (!cancelled) fire()
+      })
     })
+    return {
+      cancel: () => {
+        cancelled = true
+        due.cancel()
+      },
+    }
+  }
+
+  /** Now, or when the process goes on; never when it is dead. */
+  awake(fire: () => void): TimerHandle {
+    const waitMs = this.frozenUntilMs - this.world.nowMs
+    if (waitMs > 0)
+      return this.world.at(waitMs, `${this.name} goes on`, () => void this.awake(fire))
+    if (this.alive) fire()
+    return DONE
   }
 
   /** A port call with an effect on the world. */

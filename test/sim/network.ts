@@ -121,7 +121,7 @@ export class Network {
     if (doubled) this.world.fault('doubled')
     for (let copy = 0; copy < (doubled ? 2 : 1); copy++) {
       if (this.loses(from, to)) continue
-      this.world.at(this.delay(), `${from}>${to} ${label}`, run)
+      this.world.at(this.delay(), `${from}>${to} ${label}`, () => this.awake(to, run))
     }
   }
 
@@ -131,7 +131,12 @@ export class Network {
     const { nowMs } = this.world
     const atMs = Math.max(this.#lastAtMs.get(key) ?? 0, nowMs + this.delay())
     this.#lastAtMs.set(key, atMs)
-    this.world.at(atMs - nowMs, `${key} frame`, run)
+    this.world.at(atMs - nowMs, `${key} frame`, () => this.awake(to, run))
+  }
+
+  /** What arrives at a process that stands still waits. */
+  awake(name: string, run: () => void): void {
+    this.#ports.get(name)?.life.awake(run)
   }
 
   /** A stream never has a hole: what lost a frame ends, at both ends. */
@@ -298,11 +303,13 @@ class Port implements NetworkPort {
         })
       }
       if (network.loses(this.#name, peer)) return network.reset(this.#name, peer)
-      network.world.at(network.delay(), `${this.#name}>${peer} request`, () => {
-        const other = network.port(peer)
-        if (other === undefined) return
-        if (!other.asked(this.#name, protocol, bytes, answered)) fail('Unsupported')
-      })
+      network.world.at(network.delay(), `${this.#name}>${peer} request`, () =>
+        network.awake(peer, () => {
+          const other = network.port(peer)
+          if (other === undefined) return
+          if (!other.asked(this.#name, protocol, bytes, answered)) fail('Unsupported')
+        }),
+      )
     })
   }
 

@@ -112,6 +112,26 @@ export class SimulatedNode {
     this.#life?.end()
   }
 
+  /** As on SIGTERM: it drains, then exits; `then` is called when it did. */
+  stop(then: () => void): void {
+    const life = this.#life
+    const system = this.tree?.system
+    if (life === undefined || system === undefined) return
+    const { world } = this.#around
+    world.log(`${this.name} is told to stop`)
+    void system.stop().then(({ forced, tookMs }) => {
+      if (!life.alive) return
+      world.log(`${this.name} stopped after ${tookMs} ms ${forced ? 'by force' : ''}`)
+      life.end()
+      then()
+    })
+  }
+
+  /** It stands still for a while: a pause of its machine. */
+  freeze(forMs: number): void {
+    if (this.#life !== undefined) this.#life.frozenUntilMs = this.#around.world.nowMs + forMs
+  }
+
   /** It dies at one of its next port calls. */
   light(fuse: Fuse | undefined): void {
     if (this.#life !== undefined) this.#life.fuse = fuse
@@ -147,9 +167,19 @@ export class SimulatedNode {
     const { state } = this.disk.engine
     let queue: Promise<unknown> = Promise.resolve()
     /** The worker takes one task at a time. */
+    let gone = false
     const task = <T>(mostMs: number, label: string, work: () => Promise<T>): Promise<T> => {
       const delayMs = this.#chance.between(1, mostMs)
-      const done = queue.then(() => life.io(delayMs, label, work))
+      if (!gone && this.#chance.happens(this.disk.trouble.engine)) {
+        world.fault('engineDies')
+        gone = true
+      }
+      const done = queue.then(() =>
+        life.io(delayMs, label, () => {
+          if (gone) throw new Error('the worker is gone')
+          return work()
+        }),
+      )
       queue = done.catch(() => undefined)
       return done
     }
