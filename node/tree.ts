@@ -125,6 +125,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
       childSpec(
         storageActor,
         {
+          metrics: kernel.metrics,
           async open() {
             store = await ports.openStore()
             return store
@@ -135,6 +136,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
       childSpec(
         engineActor,
         {
+          metrics: kernel.metrics,
           open: () => ports.openEngine(),
           chainId: genesis.execution.chainId,
           minFeeCapWei: settings.minFeeCapWei,
@@ -156,6 +158,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
       childSpec(
         bridgeActor,
         {
+          metrics: kernel.metrics,
           genesis,
           bitcoin: ports.bitcoin,
           views: live,

@@ -7,6 +7,7 @@ import { equalBytes } from '../../crypto/index.ts'
 import { type BridgeInbox, deferredReply } from '../../messages/index.ts'
 import type { ActorRun } from '../../supervisor/index.ts'
 import type { BridgeEffect } from './context.ts'
+import { BRIDGE_METRICS } from './metrics.ts'
 import { NOT_IN_MEMPOOL } from './payouts.ts'
 import type { BitcoinPort, BridgePorts } from './port.ts'
 import { scanBitcoin } from './scan.ts'
@@ -16,7 +17,7 @@ type EffectOf<Kind extends BridgeEffect['kind']> = Extract<BridgeEffect, { kind:
 type Told = BridgeInbox | readonly BridgeInbox[] | undefined
 
 export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Told> {
-  const { bitcoin, views } = run.ports
+  const { bitcoin, metrics, views } = run.ports
   switch (effect.kind) {
     case 'scan':
       return scan(effect, run)
@@ -25,6 +26,7 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
     case 'assemble':
       return assemble(effect, run)
     case 'broadcast':
+      metrics.count(BRIDGE_METRICS.broadcasts, {})
       return broadcast(effect, bitcoin)
     case 'findPayout': {
       const { batchId, txid } = effect
@@ -49,7 +51,7 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
 }
 
 async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
-  const { bitcoin, genesis } = run.ports
+  const { bitcoin, genesis, metrics } = run.ports
   const outcome = await scanBitcoin(genesis, bitcoin, effect.ledger, effect.scanned)
   if (!outcome.ok) {
     const { code, message } = outcome.error
@@ -60,7 +62,13 @@ async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
   const { minFeeRateSatPerKvb, maxFeeRateSatPerKvb } = genesis.params
   const feeRate = estimate.ok ? (estimate.value ?? minFeeRateSatPerKvb) : minFeeRateSatPerKvb
   const feeRateSatPerKvb = Math.min(maxFeeRateSatPerKvb, Math.max(minFeeRateSatPerKvb, feeRate))
+  const before = effect.scanned.at(-1)?.height ?? genesis.bitcoin.checkpoint.height
+  const newBlocks = (scanned.scanned.at(-1)?.height ?? before) - before
+  if (newBlocks > 0) metrics.count(BRIDGE_METRICS.bitcoinBlocks, {}, newBlocks)
   for (const payload of detected) {
+    if (payload.deposits.length > 0) {
+      metrics.count(BRIDGE_METRICS.depositsSeen, {}, payload.deposits.length)
+    }
     // Each begins a flow of its own: one peg-in is one trace (design §4).
     const message = { type: 'bridge.BitcoinTransactionDetected', payload } as const
     await run.tell(run.self, message, { correlationId: run.ids.next() })

@@ -1,5 +1,6 @@
 /** What the BridgeActor needs from outside: a view of Bitcoin, and a place to show its operations. */
 import type { Genesis } from '../../core/params/index.ts'
+import type { MetricSink } from '../../supervisor/index.ts'
 import type { PegOperationView } from './operations.ts'
 
 export interface BitcoinFault {
@@ -47,6 +48,7 @@ export interface BridgeViewSink {
 }
 
 export interface BridgePorts {
+  readonly metrics: MetricSink
   readonly genesis: Genesis
   /** Position of this node in the validator set; undefined: it coordinates nothing. */
   readonly validatorIndex?: number

@@ -16,6 +16,7 @@ import {
   poolTransaction,
 } from '../../vm/evm/index.ts'
 import type { EngineEffect } from './handlers.ts'
+import { ENGINE_METRICS } from './metrics.ts'
 import type { EnginePorts } from './port.ts'
 
 type EffectOf<Kind extends EngineEffect['kind']> = Extract<EngineEffect, { kind: Kind }>
@@ -26,10 +27,12 @@ export async function perform(
 ): Promise<PayloadExecuted | PayloadCommitted | TransactionRecovered | undefined> {
   switch (effect.kind) {
     case 'build':
+      ports.metrics.count(ENGINE_METRICS.builds, {})
       return build(effect)
     case 'execute':
       return execute(effect)
     case 'commit':
+      ports.metrics.count(ENGINE_METRICS.commits, {})
       return commit(effect)
     case 'admit':
       return recover(effect)

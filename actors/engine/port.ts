@@ -1,5 +1,6 @@
 /** What the EngineActor needs from outside: an execution engine, embedded or external, and a place to show the pool. */
 import type { Mempool, SenderAccount } from '../../core/mempool/index.ts'
+import type { MetricSink } from '../../supervisor/index.ts'
 import type {
   BuildReply,
   BuildRequest,
@@ -26,6 +27,7 @@ export interface EnginePort {
 }
 
 export interface EnginePorts {
+  readonly metrics: MetricSink
   /** Rejects with a fault class: a store that belongs to another genesis is a configuration fault. */
   open(): Promise<EnginePort>
   readonly chainId: number

@@ -5,17 +5,26 @@ import {
 } from '../../core/block/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import { type BlockWrite, type DeferredReply, deferredReply } from '../../messages/index.ts'
-import { faultError } from '../../supervisor/index.ts'
+import { type ActorRun, faultError } from '../../supervisor/index.ts'
 import { STORAGE_FAULTS } from './errors.ts'
-import type { StorageEffect } from './handlers.ts'
+import type { StorageEffect, StorageInbox } from './handlers.ts'
 import { MAX_BLOCKS_PER_READ, MAX_BYTES_PER_READ } from './limits.ts'
-import type { ChainStore, StoredBlock } from './port.ts'
+import { STORAGE_METRICS } from './metrics.ts'
+import type { ChainStore, StoragePorts, StoredBlock } from './port.ts'
 
-export async function perform(effect: StorageEffect): Promise<DeferredReply> {
+type StorageRun = ActorRun<StorageInbox, StoragePorts>
+
+export async function perform(
+  effect: StorageEffect,
+  { clock, ports: { metrics } }: Pick<StorageRun, 'clock' | 'ports'>,
+): Promise<DeferredReply> {
   const { store, replyTo } = effect
   switch (effect.kind) {
     case 'writeBlocks': {
+      const startedMs = clock.nowMs()
       const height = await writeBlocks(store, effect.blocks)
+      metrics.observe(STORAGE_METRICS.commitSeconds, {}, (clock.nowMs() - startedMs) / 1_000)
+      metrics.count(STORAGE_METRICS.blocksWritten, {}, effect.blocks.length)
       return deferredReply(replyTo, { type: 'storage.BlockPersisted', payload: { height } })
     }
     case 'loadChain': {

@@ -1,4 +1,5 @@
 /** What the StorageActor needs from outside: one store of chain data, of which it is the only writer. */
+import type { MetricSink } from '../../supervisor/index.ts'
 
 /** One committed block as it is kept. */
 export interface StoredBlock {
@@ -36,6 +37,7 @@ export interface ChainStore {
 }
 
 export interface StoragePorts {
+  readonly metrics: MetricSink
   /** Opens the store; a store that is in use or damaged rejects with an error that carries a fault class. */
   open(): Promise<ChainStore>
 }
