@@ -1,6 +1,9 @@
 import type { ChainStore, LedgerRow, StoredBlock } from '../../actors/storage/index.ts'
 import { toHex } from '../../crypto/index.ts'
 
+/** As of LMDB. */
+const LONGEST_KEY_BYTES = 1978
+
 /** What a chain store holds on its disk. A store that is opened again on it is the same store. */
 export class MemoryDisk {
   readonly blocks = new Map<number, StoredBlock>()
@@ -27,6 +30,7 @@ export function openMemoryChainStore(disk = new MemoryDisk()): ChainStore {
         }
         next = height + 1
       }
+      if (ledgerRows.some(({ key }) => key.length > LONGEST_KEY_BYTES)) throw new Error('key')
       for (const { height, hash, bytes } of blocks) {
         disk.blocks.set(height, { height, hash: hash.slice(), bytes: bytes.slice() })
         disk.heights.set(toHex(hash), height)

@@ -70,8 +70,14 @@ class LmdbChainStore implements ChainStore {
     blocks: readonly StoredBlock[],
     ledgerRows: readonly LedgerRow[],
   ): Promise<void> {
-    await this.#root.transaction(() => {
+    // A child transaction is rolled back when it throws; what it wrote before would stay otherwise.
+    await this.#root.childTransaction(() => {
+      let head = this.#meta.get('head')
       for (const { height, hash, bytes } of blocks) {
+        if (head !== undefined && height !== head + 1) {
+          throw new Error(`block ${height} does not follow the head ${head}`)
+        }
+        head = height
         // Value: hash, then the block's SSZ.
         this.#blocks.put(height, Buffer.concat([hash, bytes]))
         this.#heights.put(Buffer.from(hash), height)
@@ -113,7 +119,7 @@ class LmdbChainStore implements ChainStore {
   async writeJournal(
     rows: readonly { readonly key: string; readonly value: string | null }[],
   ): Promise<void> {
-    await this.#root.transaction(() => {
+    await this.#root.childTransaction(() => {
       for (const { key, value } of rows) {
         if (value === null) this.#journal.remove(key)
         else this.#journal.put(key, value)
