@@ -1,6 +1,16 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { jest } from '@jest/globals'
 import { encodeBlock } from '../../core/block/index.ts'
 import {
   encodeGuardFile,
@@ -238,6 +248,18 @@ describe('the sign guard file', () => {
     const guard = await openGuard()
     await guard.close()
     await expect(guard.append(prepare)).rejects.toThrow('closed')
+  })
+
+  it('syncs what it finds before it counts as recorded: its writer may not have come to that (2.8)', async () => {
+    const probe = await open(path, 'r')
+    const sync = jest.spyOn(Object.getPrototypeOf(probe) as FileHandle, 'sync')
+    await probe.close()
+    try {
+      await (await openGuard()).close()
+      expect(sync).toHaveBeenCalledTimes(1)
+    } finally {
+      sync.mockRestore()
+    }
   })
 
   it('says so when the file cannot be opened', async () => {

@@ -198,6 +198,11 @@ export class Disk {
         file.tail = new Uint8Array(0)
       })
     }
+    try {
+      await sync('sync guard as found')
+    } catch (thrown) {
+      throw faultError('GuardIo', 'configuration', String(thrown))
+    }
     const write = (entry: GuardEntry) => {
       const entryBytes = encodeGuardEntry(owner, bytes().length, entry)
       file.tail = concatBytes(file.tail, entryBytes)

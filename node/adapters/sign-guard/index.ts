@@ -82,7 +82,8 @@ async function openFile(options: SignGuardOptions): Promise<Result<SignGuard, Si
   }
   if (goodBytes < bytes.length) await truncate(path, goodBytes)
   const file = await open(path, 'r+')
-  if (goodBytes < bytes.length) await file.sync()
+  // What was read may have been written and never synced: the writer's sync failed, or it was stopped before.
+  await file.sync()
   return ok(createGuard(options, owner, file, view, goodBytes))
 }
 
