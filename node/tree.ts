@@ -9,17 +9,10 @@ import { type NetworkPort, networkActor } from '../actors/network/index.ts'
 import { type ChainStore, storageActor } from '../actors/storage/index.ts'
 import { STREAM_ROWS, type StreamPort, streamActor } from '../actors/stream/index.ts'
 import { syncActor } from '../actors/sync/index.ts'
-import { blockHash, type ConsensusMessage } from '../core/block/index.ts'
+import { blockHash } from '../core/block/index.ts'
 import { genesisHead } from '../core/chain/index.ts'
-import { type Genesis, VALID, type Verdict } from '../core/params/index.ts'
-import {
-  blsSuite,
-  checkSlotWindow,
-  slotAt,
-  verifyCertificate,
-  verifyConsensusMessage,
-} from '../core/pbft/index.ts'
-import { verifyApproval } from '../core/peg/index.ts'
+import type { Genesis } from '../core/params/index.ts'
+import { blsSuite, verifyCertificate } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import { MESSAGE_ROWS } from '../messages/index.ts'
 import {
@@ -29,7 +22,7 @@ import {
   type System,
   type TerminationReason,
 } from '../supervisor/index.ts'
-import { decodeTransaction, isTransaction } from '../vm/evm/index.ts'
+import { networkChecks } from './network-checks.ts'
 import { createChainReader, LiveViews } from './views/index.ts'
 
 /** Everything that the tree asks of the world. */
@@ -89,27 +82,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
       const head = live.head?.head ?? origin
       return { height: head.header.height, hash: head.hash }
     },
-    checks: {
-      consensus(message, nowMs) {
-        if (message.kind === 'prePrepare') {
-          const { slot } = message.value.block.header
-          const { slotMs } = genesis.params
-          const window = checkSlotWindow(slot, slotAt(nowMs, slotMs), slotMs)
-          if (window.kind !== 'valid') return window
-        }
-        const signed = verifyConsensusMessage(blsSuite, { genesisHash: genesis.hash }, message)
-        return signed.kind === 'valid' ? checkSender(genesis, message) : signed
-      },
-      transaction: (raw) =>
-        isTransaction(decodeTransaction(raw))
-          ? VALID
-          : { kind: 'invalid', code: 'TransactionMalformed' },
-      approval(claim, approval) {
-        const membersEpoch = live.head?.head.ledger.state.membersEpoch ?? 0
-        const fault = verifyApproval(genesis, 'pegIn', membersEpoch, claim, approval)
-        return fault === undefined ? VALID : { kind: 'invalid', ...fault }
-      },
-    },
+    checks: networkChecks(genesis, () => live.head?.head.ledger.state.membersEpoch ?? 0),
   })
   const sync = syncActor({
     verifyCommitted: (_previous, { block, certificate }) =>
@@ -181,24 +154,4 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
     ...(settings.onTerminated && { onTerminated: settings.onTerminated }),
   })
   return { system, live, store: () => store }
-}
-
-/** Whose word a message is: votes of strangers and certificates without a quorum are not passed on. */
-function checkSender({ hash, validators }: Genesis, message: ConsensusMessage): Verdict {
-  const isValidator = (key: Uint8Array) => validators.some(({ blsKey }) => equalBytes(blsKey, key))
-  switch (message.kind) {
-    case 'vote':
-    case 'viewChange':
-      return isValidator(message.value.validator)
-        ? VALID
-        : { kind: 'invalid', code: 'NotAValidator' }
-    case 'prePrepare':
-      return isValidator(message.value.block.header.author)
-        ? VALID
-        : { kind: 'invalid', code: 'NotAValidator' }
-    case 'prepareCertificate':
-      return verifyCertificate(blsSuite, hash, 'prepare', validators, message.value)
-    case 'committedBlock':
-      return verifyCertificate(blsSuite, hash, 'commit', validators, message.value.certificate)
-  }
 }
