@@ -169,5 +169,8 @@ function committed(
       }),
     )
   }
-  return { context: { ...context, outcomes: new Map() }, effects }
+  // Those of later blocks stay: a batch is executed before its first block is committed.
+  const outcomes = new Map(context.outcomes)
+  outcomes.delete(hashKey(hash))
+  return { context: { ...context, outcomes }, effects }
 }

@@ -1,0 +1,286 @@
+/** The EngineActor's messages, with a real engine and pool behind it. */
+import { perform } from '../../../../actors/engine/effects.ts'
+import {
+  type EngineContext,
+  type EngineEffect,
+  handle,
+  lane,
+} from '../../../../actors/engine/handlers.ts'
+import type { EnginePort, EnginePorts } from '../../../../actors/engine/index.ts'
+import { MAX_OUTCOMES } from '../../../../actors/engine/limits.ts'
+import { Mempool } from '../../../../core/mempool/index.ts'
+import { toHex } from '../../../../crypto/index.ts'
+import type { EngineInbox } from '../../../../messages/index.ts'
+import type { KernelEffect, Message } from '../../../../supervisor/index.ts'
+import { createTestPorts } from '../../../../supervisor/testing/index.ts'
+import { nextBaseFee } from '../../../../vm/evm/gas.ts'
+import {
+  BRIDGE_ADDRESS,
+  decodeTransaction,
+  isTransaction,
+  recoverSender,
+} from '../../../../vm/evm/index.ts'
+import { burnData } from '../../core/chain/journey.ts'
+import { p2wpkh } from '../../core/peg/world.ts'
+import { attributes, CHAIN_ID, keyOf, mint, openEngine, signed } from '../../vm/evm/fixtures.ts'
+import { envelopeOf } from '../fake-run.ts'
+
+const alice = keyOf('alice')
+const bob = keyOf('bob')
+const FAR_MS = 8_640_000_000_000_000
+
+/** An engine with its actor's handlers around it; every message is carried through to its end. */
+class Bench {
+  context: EngineContext
+  readonly replies: Message[] = []
+  readonly told: { readonly to: string; readonly message: Message }[] = []
+  poolChanges = 0
+  readonly ports: EnginePorts
+
+  private constructor(port: EnginePort) {
+    const pool = new Mempool({ chainId: CHAIN_ID, minFeeCapWei: 0n })
+    this.context = { port, pool, outcomes: new Map() }
+    this.ports = {
+      metrics: createTestPorts().metrics,
+      views: {
+        publishPool() {},
+        publishPoolChange: () => {
+          this.poolChanges += 1
+        },
+      },
+    } as unknown as EnginePorts
+  }
+
+  static async open(): Promise<Bench> {
+    const { engine, store, head } = await openEngine()
+    return new Bench({
+      head: () => store.head() ?? head,
+      build: (request) => engine.build(request),
+      execute: (request) => engine.execute(request),
+      commit: (hash) => engine.commit(hash),
+      recoverSenders: async (raws) =>
+        raws.map((raw) => {
+          const transaction = decodeTransaction(raw)
+          return isTransaction(transaction) ? recoverSender(transaction) : undefined
+        }),
+      account: (address) => {
+        const account = store.state.account(toHex(address))
+        return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
+      },
+      nextBaseFeeWei: () => nextBaseFee(store.blocks.at(-1)?.payload as never),
+      close: async () => {},
+    })
+  }
+
+  async hear(message: EngineInbox): Promise<Message | undefined> {
+    const before = this.replies.length
+    const about = { envelope: envelopeOf(message), state: 'Running', nowMs: 0 }
+    const step = handle(this.context, message, about)
+    this.context = step.context
+    for (const effect of step.effects ?? []) await this.#carryOut(effect)
+    return this.replies[before]
+  }
+
+  async #carryOut(effect: EngineEffect | KernelEffect): Promise<void> {
+    if ('kind' in effect) {
+      const next = await perform(effect, this.ports)
+      if (next !== undefined) await this.hear(next)
+    } else if (effect.kernel === 'reply') this.replies.push(effect.message)
+    else if (effect.kernel === 'tell') this.told.push({ to: effect.to, message: effect.message })
+  }
+
+  async build(height: number, parentHash: Uint8Array, withdrawals: ReturnType<typeof mint>[] = []) {
+    const { transactions: _, ...rest } = { transactions: [], ...attributes(parentHash, height) }
+    const answer = await this.hear({
+      type: 'engine.BuildBlockRequest',
+      payload: { ...rest, mint: { withdrawals }, deadlineMs: FAR_MS },
+    })
+    if (answer?.type !== 'engine.BlockTemplate') throw new Error(JSON.stringify(answer?.payload))
+    return answer.payload as {
+      payload: { blockHash: Uint8Array; transactions: readonly Uint8Array[] }
+      outcome: { burns: readonly unknown[]; mint: unknown }
+    }
+  }
+
+  commit(hash: Uint8Array, height: number) {
+    return this.hear({ type: 'engine.CommitPayload', payload: { hash, height } })
+  }
+
+  submit(raw: Uint8Array) {
+    return this.hear({ type: 'engine.SubmitTransaction', payload: { raw } })
+  }
+}
+
+async function funded(): Promise<{ bench: Bench; hash: Uint8Array }> {
+  const bench = await Bench.open()
+  const first = await bench.build(1, bench.context.port.head().hash, [
+    mint(alice.address, 10n ** 11n),
+  ])
+  await bench.commit(first.payload.blockHash, 1)
+  return { bench, hash: first.payload.blockHash }
+}
+
+const burnOf = (nonce: number) =>
+  signed(alice, {
+    nonce,
+    to: BRIDGE_ADDRESS,
+    gas: 1_000_000n,
+    value: 2_000_000n * 10n ** 10n,
+    data: burnData(p2wpkh('bob')),
+  })
+
+describe('the EngineActor', () => {
+  it('6.5: a mint is part of the request, MintResult of the template', async () => {
+    const bench = await Bench.open()
+    const { outcome } = await bench.build(1, bench.context.port.head().hash, [
+      mint(alice.address, 5n),
+      mint(bob.address, 6n, 1),
+    ])
+    expect(outcome.mint).toEqual({ success: true, withdrawals: 2 })
+  })
+
+  it('a transaction is admitted, passed on, packed, and leaves the pool with its block', async () => {
+    const { bench, hash } = await funded()
+    const raw = signed(alice, { nonce: 0, to: bob.address, value: 1n })
+    expect(await bench.submit(raw)).toMatchObject({ type: 'engine.TransactionAccepted' })
+    expect(bench.told).toMatchObject([
+      { to: 'network', message: { type: 'network.GossipTransaction', payload: { raw } } },
+    ])
+    const { payload } = await bench.build(2, hash)
+    expect(payload.transactions).toEqual([raw])
+    expect(bench.context.pool.senders()).toHaveLength(1)
+    await bench.commit(payload.blockHash, 2)
+    expect(bench.context.pool.senders()).toHaveLength(0)
+    const next = await bench.build(3, payload.blockHash)
+    expect(next.payload.transactions).toEqual([])
+    expect(bench.poolChanges).toBeGreaterThan(0)
+  })
+
+  it('TX-5: what is known already is passed on once, and refused with its code', async () => {
+    const { bench } = await funded()
+    const raw = signed(alice, { nonce: 0, to: bob.address, value: 1n })
+    await bench.submit(raw)
+    expect(await bench.submit(raw)).toMatchObject({
+      type: 'engine.TransactionRejected',
+      payload: { code: 'AlreadyKnown' },
+    })
+    await bench.hear({ type: 'engine.TransactionReceived', payload: { raw, peer: 'peer' } })
+    expect(bench.told).toHaveLength(1)
+  })
+
+  it('C-7: bytes that are no transaction, and one that nobody signed, are refused by name', async () => {
+    const { bench } = await funded()
+    for (const raw of [new Uint8Array(0), Uint8Array.of(2, 0xc0), new Uint8Array(500).fill(0xff)]) {
+      expect(await bench.submit(raw)).toMatchObject({
+        type: 'engine.TransactionRejected',
+        payload: { code: 'TransactionMalformed' },
+      })
+    }
+    const unsigned = signed(alice, { nonce: 0, to: bob.address })
+    unsigned.fill(0, unsigned.length - 32)
+    expect(await bench.submit(unsigned)).toMatchObject({ type: 'engine.TransactionRejected' })
+    expect(bench.told).toEqual([])
+  })
+
+  it('flow 3, SU-8: burns are told when their block is committed, not before', async () => {
+    const { bench, hash } = await funded()
+    await bench.submit(burnOf(0))
+    const { payload, outcome } = await bench.build(2, hash)
+    expect(outcome.burns).toHaveLength(1)
+    const burns = () => bench.told.filter(({ to }) => to === 'bridge')
+    expect(burns()).toEqual([])
+    await bench.commit(payload.blockHash, 2)
+    expect(burns()).toMatchObject([
+      {
+        message: {
+          type: 'bridge.BurnEventDetected',
+          payload: { evmBlockHash: payload.blockHash, height: 2, burn: { logIndex: 0 } },
+        },
+      },
+    ])
+    await bench.commit(payload.blockHash, 2)
+    expect(burns()).toHaveLength(1)
+  })
+
+  it('flow 3, SU-8: burns of a whole batch are told, though all of it was executed first', async () => {
+    const source = await funded()
+    const blocks = []
+    let parent = source.hash
+    for (const height of [2, 3, 4]) {
+      await source.bench.submit(burnOf(height - 2))
+      const built = await source.bench.build(height, parent)
+      await source.bench.commit(built.payload.blockHash, height)
+      blocks.push(built.payload)
+      parent = built.payload.blockHash
+    }
+    const { bench } = await funded()
+    for (const payload of blocks) {
+      const answer = await bench.hear({
+        type: 'engine.ExecutePayload',
+        payload: { payload: payload as never },
+      })
+      expect(answer?.payload).toMatchObject({ status: 'VALID' })
+    }
+    for (const [index, payload] of blocks.entries())
+      await bench.commit(payload.blockHash, 2 + index)
+    const heights = bench.told
+      .filter(({ to }) => to === 'bridge')
+      .map(({ message }) => (message.payload as { height: number }).height)
+    expect(heights).toEqual([2, 3, 4])
+    expect(bench.context.outcomes.size).toBe(0)
+  })
+
+  it('BP-10: INVALID and UNKNOWN pass through; a commit of what is not there is a failure', async () => {
+    const { bench, hash } = await funded()
+    const { payload } = await bench.build(2, hash)
+    const execute = (change: object) =>
+      bench.hear({
+        type: 'engine.ExecutePayload',
+        payload: { payload: { ...payload, ...change } as never },
+      })
+    expect((await execute({ stateRoot: new Uint8Array(32) }))?.payload).toMatchObject({
+      status: 'INVALID',
+    })
+    expect((await execute({ parentHash: new Uint8Array(32) }))?.payload).toMatchObject({
+      status: 'UNKNOWN',
+      code: 'ParentMissing',
+    })
+    expect(await bench.commit(new Uint8Array(32), 9)).toMatchObject({
+      type: 'engine.EngineFailed',
+      payload: { code: 'CandidateMissing' },
+    })
+    expect(await bench.hear({ type: 'engine.EngineStatus', payload: {} })).toEqual({
+      type: 'engine.EngineHead',
+      payload: { number: 1, hash },
+    })
+  })
+
+  it('outcomes that wait for a commit are bounded', async () => {
+    const { bench } = await funded()
+    const outcome = { burns: [], cancels: [], funds: [], feesBurnedWei: 0n } as never
+    for (let index = 0; index < MAX_OUTCOMES + 20; index++) {
+      await bench.hear({
+        type: 'engine.PayloadExecuted',
+        payload: {
+          hash: Uint8Array.from({ length: 32 }, () => index),
+          outcome,
+          dropped: [],
+          to: envelopeOf({ type: 'x', payload: {} }),
+          answer: { type: 'engine.EngineFailed', payload: { code: 'x', reason: '' } },
+        },
+      })
+    }
+    expect(bench.context.outcomes.size).toBe(MAX_OUTCOMES)
+  })
+
+  it('the engine’s calls keep their order; recoveries go beside them', () => {
+    const kinds = ['build', 'execute', 'commit', 'admit', 'poolChanged'] as const
+    expect(kinds.map((kind) => lane({ kind } as EngineEffect))).toEqual([
+      'engine',
+      'engine',
+      'engine',
+      undefined,
+      undefined,
+    ])
+  })
+})

@@ -1,0 +1,214 @@
+import { perform } from '../../../../actors/storage/effects.ts'
+import { handle, lane, type StorageEffect } from '../../../../actors/storage/handlers.ts'
+import {
+  type ChainStore,
+  type StorageInbox,
+  storageActor,
+} from '../../../../actors/storage/index.ts'
+import { MAX_BLOCKS_PER_READ } from '../../../../actors/storage/limits.ts'
+import { blockHash, type CommittedBlock } from '../../../../core/block/index.ts'
+import { type BlockWrite, type DeferredReply, MESSAGE_ROWS } from '../../../../messages/index.ts'
+import { childSpec, createSystem, type Message } from '../../../../supervisor/index.ts'
+import { createTestPorts } from '../../../../supervisor/testing/index.ts'
+import { MemoryDisk, openMemoryChainStore } from '../../../ports/memory-chain-store.ts'
+import { chainOfBlocks } from '../chain-of-blocks.ts'
+import { envelopeOf } from '../fake-run.ts'
+
+const ports = createTestPorts()
+const about = (message: StorageInbox) => ({
+  envelope: envelopeOf(message),
+  state: 'Running',
+  nowMs: 0,
+})
+
+const writeOf = (committed: CommittedBlock): BlockWrite => ({
+  committed,
+  hash: blockHash(committed.block.header),
+  ledgerChanges: [
+    { set: 1, key: Uint8Array.of(1), value: Uint8Array.of(committed.block.header.height) },
+  ],
+})
+
+/** The answer to a message, as its requester gets it. */
+async function ask(store: ChainStore, message: StorageInbox): Promise<Message> {
+  const [effect] = handle({ store }, message, about(message)).effects ?? []
+  const run = { clock: ports.clock, ports: { metrics: ports.metrics } } as never
+  const told: DeferredReply = await perform(effect as StorageEffect, run)
+  return told.payload.answer
+}
+
+describe('the StorageActor', () => {
+  it('BP-7: answers a write only when the store has it, with block, certificate, rows and head', async () => {
+    const disk = new MemoryDisk()
+    const store = openMemoryChainStore(disk)
+    const [first, second] = chainOfBlocks(1, 2) as [CommittedBlock, CommittedBlock]
+    let acknowledge = (): void => undefined
+    const slow: ChainStore = {
+      ...store,
+      writeBlocks: async (blocks, rows) => {
+        await new Promise<void>((resolve) => {
+          acknowledge = resolve
+        })
+        await store.writeBlocks(blocks, rows)
+      },
+    }
+    let answered = false
+    const answer = ask(slow, { type: 'storage.PersistBlock', payload: writeOf(first) })
+    void answer.then(() => {
+      answered = true
+    })
+    await ports.clock.settle()
+    expect(answered).toBe(false)
+    acknowledge()
+    expect(await answer).toEqual({ type: 'storage.BlockPersisted', payload: { height: 1 } })
+    await ask(store, { type: 'storage.PersistBlock', payload: writeOf(second) })
+    const loaded = await ask(store, { type: 'storage.LoadChain', payload: {} })
+    expect(loaded.payload).toEqual({
+      head: second,
+      ledgerRows: [{ set: 1, key: Uint8Array.of(1), value: Uint8Array.of(2) }],
+    })
+  })
+
+  it('an empty store loads as nothing', async () => {
+    const answer = await ask(openMemoryChainStore(), { type: 'storage.LoadChain', payload: {} })
+    expect(answer).toEqual({ type: 'storage.ChainLoaded', payload: { ledgerRows: [] } })
+  })
+
+  it('SY-2: a batch is one write; an empty one is a bug', async () => {
+    const disk = new MemoryDisk()
+    const store = openMemoryChainStore(disk)
+    const writes: number[] = []
+    const counted: ChainStore = {
+      ...store,
+      writeBlocks: (blocks, rows) => {
+        writes.push(blocks.length)
+        return store.writeBlocks(blocks, rows)
+      },
+    }
+    const blocks = chainOfBlocks(1, 5).map(writeOf)
+    const answer = await ask(counted, { type: 'storage.PersistBlockBatch', payload: { blocks } })
+    expect(answer).toEqual({ type: 'storage.BlockPersisted', payload: { height: 5 } })
+    expect(writes).toEqual([5])
+    await expect(
+      ask(counted, { type: 'storage.PersistBlockBatch', payload: { blocks: [] } }),
+    ).rejects.toMatchObject({ faultClass: 'logic' })
+  })
+
+  it('a write that fails crashes the actor as a service fault, so that it opens the store anew', async () => {
+    const failing = {
+      ...openMemoryChainStore(),
+      writeBlocks: async () => {
+        throw new Error('no space left on device')
+      },
+    }
+    const [first] = chainOfBlocks(1, 1) as [CommittedBlock]
+    await expect(
+      ask(failing, { type: 'storage.PersistBlock', payload: writeOf(first) }),
+    ).rejects.toMatchObject({ code: 'WriteFailed', faultClass: 'service' })
+  })
+
+  it('a stored block that does not decode is a configuration fault: only an operator can decide', async () => {
+    const disk = new MemoryDisk()
+    const store = openMemoryChainStore(disk)
+    await store.writeBlocks(
+      [{ height: 1, hash: new Uint8Array(32), bytes: Uint8Array.of(1, 2) }],
+      [],
+    )
+    for (const message of [
+      { type: 'storage.LoadChain', payload: {} },
+      { type: 'storage.ReadBlocks', payload: { from: 1, count: 1, maxBytes: 1000 } },
+    ] as const) {
+      await expect(ask(store, message)).rejects.toMatchObject({
+        code: 'StoreDamaged',
+        faultClass: 'configuration',
+      })
+    }
+  })
+
+  it('ranges are consecutive and bounded by count and bytes', async () => {
+    const store = openMemoryChainStore()
+    const blocks = chainOfBlocks(1, MAX_BLOCKS_PER_READ + 12).map(writeOf)
+    await ask(store, { type: 'storage.PersistBlockBatch', payload: { blocks } })
+    const heights = async (from: number, count: number, maxBytes = 1e9) => {
+      const answer = await ask(store, {
+        type: 'storage.ReadBlocks',
+        payload: { from, count, maxBytes },
+      })
+      const range = answer.payload as { blocks: readonly CommittedBlock[] }
+      return range.blocks.map(({ block }) => block.header.height)
+    }
+    expect(await heights(3, 4)).toEqual([3, 4, 5, 6])
+    expect(await heights(1, 100_000)).toHaveLength(MAX_BLOCKS_PER_READ)
+    expect(await heights(MAX_BLOCKS_PER_READ + 11, 10)).toEqual([
+      MAX_BLOCKS_PER_READ + 11,
+      MAX_BLOCKS_PER_READ + 12,
+    ])
+    expect(await heights(0, 5)).toEqual([])
+    expect(await heights(999, 5)).toEqual([])
+    const [size] = [store.readBlock(1)?.bytes.length ?? 0]
+    expect(await heights(1, 10, size * 3)).toEqual([1, 2, 3])
+    expect(await heights(1, 10, size - 1)).toEqual([])
+  })
+
+  it('writes are done one after another, reads go past them', () => {
+    const store = openMemoryChainStore()
+    const laneOf = (message: StorageInbox) => {
+      const [effect] = handle({ store }, message, about(message)).effects ?? []
+      return lane(effect as StorageEffect)
+    }
+    const blocks = chainOfBlocks(1, 1).map(writeOf)
+    expect(laneOf({ type: 'storage.PersistBlockBatch', payload: { blocks } })).toBe('write')
+    expect(laneOf({ type: 'storage.WriteJournal', payload: { rows: [] } })).toBe('write')
+    expect(laneOf({ type: 'storage.LoadChain', payload: {} })).toBeUndefined()
+    expect(laneOf({ type: 'storage.ReadJournal', payload: {} })).toBeUndefined()
+  })
+
+  it('the journal: written, read, removed', async () => {
+    const store = openMemoryChainStore()
+    await ask(store, {
+      type: 'storage.WriteJournal',
+      payload: {
+        rows: [
+          { key: 'a', value: '1' },
+          { key: 'b', value: '2' },
+        ],
+      },
+    })
+    await ask(store, {
+      type: 'storage.WriteJournal',
+      payload: { rows: [{ key: 'a', value: null }] },
+    })
+    expect(await ask(store, { type: 'storage.ReadJournal', payload: {} })).toEqual({
+      type: 'storage.JournalRows',
+      payload: { rows: [{ key: 'b', value: '2' }] },
+    })
+  })
+
+  it('SU-12: a stop closes the store, after what was under way', async () => {
+    const order: string[] = []
+    const store = openMemoryChainStore()
+    const watched: ChainStore = {
+      ...store,
+      writeBlocks: async (blocks, rows) => {
+        await store.writeBlocks(blocks, rows)
+        order.push('written')
+      },
+      close: async () => void order.push('closed'),
+    }
+    const kernel = createTestPorts()
+    const system = createSystem({
+      ports: kernel,
+      registry: MESSAGE_ROWS,
+      children: [
+        childSpec(storageActor, { open: async () => watched, metrics: kernel.metrics } as never),
+      ],
+    })
+    await system.start()
+    const [first] = chainOfBlocks(1, 1) as [CommittedBlock]
+    await system.tell('storage', { type: 'storage.PersistBlock', payload: writeOf(first) })
+    const stopped = system.stop()
+    await kernel.clock.advance(1_000)
+    await stopped
+    expect(order).toEqual(['written', 'closed'])
+  })
+})
