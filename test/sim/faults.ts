@@ -55,7 +55,6 @@ export class Faults {
     for (const node of this.#nodes) {
       node.light(undefined)
       node.skew.offsetMs = 0
-      node.freeze(0)
       Object.assign(node.disk.trouble, NO_TROUBLE)
       node.start()
     }

@@ -129,7 +129,10 @@ export class SimulatedNode {
 
   /** It stands still for a while: a pause of its machine. */
   freeze(forMs: number): void {
-    if (this.#life !== undefined) this.#life.frozenUntilMs = this.#around.world.nowMs + forMs
+    const life = this.#life
+    if (life === undefined) return
+    // What waits already keeps its turn: a second pause never shortens the first.
+    life.frozenUntilMs = Math.max(life.frozenUntilMs, this.#around.world.nowMs + forMs)
   }
 
   /** It dies at one of its next port calls. */
