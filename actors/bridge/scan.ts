@@ -11,7 +11,7 @@ import { buildProof, claimFields, federationScripts, parseDeposits } from '../..
 import { equalBytes } from '../../crypto/index.ts'
 import type { ScannedBlock } from './context.ts'
 import { MAX_BLOCKS_PER_SCAN, MAX_HEADERS_PER_BLOCK, SCAN_MEMORY_BLOCKS } from './limits.ts'
-import type { BitcoinFault, BitcoinPort, BitcoinResult } from './port.ts'
+import type { BitcoinFault, BitcoinPort, BitcoinResult, BitcoinTip } from './port.ts'
 
 export interface DetectedTransaction {
   readonly txid: Uint8Array
@@ -46,8 +46,9 @@ export async function scanBitcoin(
 ): Promise<BitcoinResult<ScanOutcome>> {
   try {
     const tip = answered(await bitcoin.tip())
-    const headers = await newHeaders(bitcoin, ledger, tip.height)
-    const scan = new Scan(genesis, bitcoin, ledger)
+    const hashes = new BestChain(bitcoin, tip, before)
+    const headers = await newHeaders(bitcoin, hashes, ledger, tip.height)
+    const scan = new Scan(genesis, bitcoin, hashes, ledger)
     const scanned = await scan.run(before, tip.height)
     return {
       ok: true,
@@ -70,12 +71,31 @@ function answered<T>(result: BitcoinResult<T>): T {
   return result.value
 }
 
+/** Hashes by height; those that follow from the last look are not asked for again, so that an idle look costs one question. */
+class BestChain {
+  readonly #bitcoin: BitcoinPort
+  readonly #known = new Map<number, Uint8Array>()
+
+  constructor(bitcoin: BitcoinPort, tip: BitcoinTip, before: readonly ScannedBlock[]) {
+    this.#bitcoin = bitcoin
+    // Each scanned block is the parent of the next: if the last one is the tip, all are on its chain.
+    const last = before.at(-1)
+    if (last?.height !== tip.height || !equalBytes(last.hash, tip.hash)) return
+    for (const { height, hash } of before) this.#known.set(height, hash)
+  }
+
+  async at(height: number): Promise<Uint8Array | undefined> {
+    return this.#known.get(height) ?? answered(await this.#bitcoin.hashAt(height))
+  }
+}
+
 /**
  * Headers after the last one that our Bitcoin and the in-block chain share, up to our tip − 1 (4.6). A branch that replaces
  * in-block headers comes whole; whether it has more work is the rules' question.
  */
 async function newHeaders(
   bitcoin: BitcoinPort,
+  hashes: BestChain,
   ledger: Ledger,
   tipHeight: number,
 ): Promise<Uint8Array[]> {
@@ -83,7 +103,7 @@ async function newHeaders(
   let removed = 0
   while (removed <= MAX_HEADERS_PER_BLOCK) {
     const inBlock = rowOf(ledger, 'chain', heightKey(height))?.hash
-    const ours = answered(await bitcoin.hashAt(height))
+    const ours = await hashes.at(height)
     if (inBlock !== undefined && ours !== undefined && equalBytes(inBlock, ours)) break
     height -= 1
     removed += 1
@@ -91,7 +111,7 @@ async function newHeaders(
   const headers: Uint8Array[] = []
   const last = Math.min(tipHeight - 1, height + MAX_HEADERS_PER_BLOCK + removed)
   for (let at = height + 1; at <= last; at++) {
-    const hash = answered(await bitcoin.hashAt(at))
+    const hash = await hashes.at(at)
     const found = hash && answered(await bitcoin.header(hash))
     if (!found) break
     headers.push(found.header)
@@ -105,12 +125,14 @@ class Scan {
   readonly detected: DetectedTransaction[] = []
   readonly #genesis: Genesis
   readonly #bitcoin: BitcoinPort
+  readonly #hashes: BestChain
   readonly #ledger: Ledger
   readonly #scripts: ReturnType<typeof federationScripts>
 
-  constructor(genesis: Genesis, bitcoin: BitcoinPort, ledger: Ledger) {
+  constructor(genesis: Genesis, bitcoin: BitcoinPort, hashes: BestChain, ledger: Ledger) {
     this.#genesis = genesis
     this.#bitcoin = bitcoin
+    this.#hashes = hashes
     this.#ledger = ledger
     this.#scripts = federationScripts(genesis, ledger.state.epoch)
   }
@@ -119,14 +141,14 @@ class Scan {
   async run(before: readonly ScannedBlock[], tipHeight: number): Promise<ScannedBlock[]> {
     const scanned = [...before]
     for (let last = scanned.at(-1); last !== undefined; last = scanned.at(-1)) {
-      const hash = answered(await this.#bitcoin.hashAt(last.height))
+      const hash = await this.#hashes.at(last.height)
       if (hash !== undefined && equalBytes(hash, last.hash)) break
       scanned.pop()
     }
     const start = (scanned.at(-1)?.height ?? this.#genesis.bitcoin.checkpoint.height) + 1
     const end = Math.min(tipHeight, start + MAX_BLOCKS_PER_SCAN - 1)
     for (let height = start; height <= end; height++) {
-      const hash = answered(await this.#bitcoin.hashAt(height))
+      const hash = await this.#hashes.at(height)
       const raw = hash && answered(await this.#bitcoin.block(hash))
       // Pruned or gone in a reorg, or of another branch than the block before: the next look begins here.
       if (!hash || !raw || !this.#follows(raw, scanned.at(-1))) break

@@ -1,0 +1,89 @@
+/** What one look at Bitcoin asks, and that it asks enough. */
+import type { BitcoinPort } from '../../../../actors/bridge/index.ts'
+import { type ScanOutcome, scanBitcoin } from '../../../../actors/bridge/scan.ts'
+import { serializeTransaction } from '../../../../core/bitcoin/index.ts'
+import { genesisLedger } from '../../../../core/ledger/index.ts'
+import { concatBytes, toHex } from '../../../../crypto/index.ts'
+import { addressOf, BitcoinWorld, depositOf, testGenesis } from '../../core/peg/world.ts'
+
+const genesis = testGenesis()
+const ledger = genesisLedger(genesis)
+
+/** A look at `world` that goes on from `before`, and the questions that it asked. */
+async function look(world: BitcoinWorld, before: ScanOutcome['scanned'] = []) {
+  const asked: string[] = []
+  const answer = async <T>(question: string, value: T) => {
+    asked.push(question)
+    return { ok: true, value } as const
+  }
+  const find = (hash: Uint8Array) => world.blocks.find((block) => toHex(block.hash) === toHex(hash))
+  const bitcoin: BitcoinPort = {
+    tip: () => answer('tip', world.tip),
+    hashAt: (height) => answer('hashAt', world.blocks[height]?.hash),
+    header(hash) {
+      const found = find(hash)
+      return answer('header', found && { header: found.header, isBest: true })
+    },
+    block(hash) {
+      const { header, transactions = [] } = find(hash) ?? {}
+      const bodies = transactions.map((each) => serializeTransaction(each))
+      const raw = header && concatBytes(header, Uint8Array.of(bodies.length), ...bodies)
+      return answer('block', raw)
+    },
+    inMempool: () => answer('inMempool', false),
+    send: () => answer('send', undefined),
+    feeRate: () => answer('feeRate', undefined),
+  }
+  const outcome = await scanBitcoin(genesis, bitcoin, ledger, before)
+  if (!outcome.ok) throw new Error(outcome.error.message)
+  return { ...outcome.value, asked }
+}
+
+const deposit = depositOf(genesis, 'alice', 5_000_000n, addressOf('alice'))
+
+describe('a look at Bitcoin', () => {
+  it('costs one question while the tip is the last block that was scanned', async () => {
+    const world = new BitcoinWorld()
+    world.mine([], 1)
+    const first = await look(world)
+    expect(first.scanned.map(({ height }) => height)).toEqual([1])
+    // The in-block chain ends below what was scanned: its end alone is asked for beside the tip.
+    const second = await look(world, first.scanned)
+    expect(second.asked).toEqual(['tip', 'hashAt'])
+    expect(second.scanned).toEqual(first.scanned)
+  })
+
+  it('gives the same headers whether or not it remembers the hashes', async () => {
+    const world = new BitcoinWorld()
+    world.mine([], 6)
+    const first = await look(world)
+    const second = await look(world, first.scanned)
+    expect(first.headers).toHaveLength(5)
+    expect(second.headers).toEqual(first.headers)
+    expect(second.asked.filter((question) => question === 'hashAt')).toHaveLength(1)
+  })
+
+  it('finds what a branch of the same height holds', async () => {
+    const world = new BitcoinWorld()
+    world.mine([], 3)
+    const before = await look(world)
+    const branch = world.fork(1, 'branch')
+    branch.mine([deposit])
+    branch.mine([], 1)
+    const after = await look(branch, before.scanned)
+    expect(after.detected.map(({ bitcoinHeight }) => bitcoinHeight)).toEqual([2])
+    expect(after.scanned.map(({ hash }) => toHex(hash))).toEqual(
+      branch.blocks.slice(1).map(({ hash }) => toHex(hash)),
+    )
+  })
+
+  it('trusts nothing that it remembers when the tip is another one', async () => {
+    const world = new BitcoinWorld()
+    world.mine([], 3)
+    const before = await look(world)
+    world.mine([deposit])
+    const after = await look(world, before.scanned)
+    expect(after.asked.filter((question) => question === 'hashAt').length).toBeGreaterThan(1)
+    expect(after.detected).toHaveLength(1)
+  })
+})
