@@ -11,8 +11,6 @@ export interface Fuse {
   readonly side: 'before' | 'after'
 }
 
-const DONE: TimerHandle = { cancel: () => {} }
-
 export interface Skew {
   offsetMs: number
 }
@@ -26,6 +24,7 @@ export class Life {
   frozenUntilMs = 0
   readonly #skew: Skew
   readonly #died: () => void
+  readonly #asleep: (() => void)[] = []
 
   constructor(world: World, name: string, skew: Skew, died: () => void) {
     this.world = world
@@ -47,11 +46,11 @@ export class Life {
   /** Fires unless the process died meanwhile. */
   later(delayMs: number, label: string, fire: () => void): TimerHandle {
     let cancelled = false
-    let due = this.world.at(delayMs, `${this.name} ${label}`, () => {
-      due = this.awake(() => {
+    const due = this.world.at(delayMs, `${this.name} ${label}`, () =>
+      this.awake(() => {
         if (!cancelled) fire()
-      })
-    })
+      }),
+    )
     return {
       cancel: () => {
         cancelled = true
@@ -60,13 +59,26 @@ export class Life {
     }
   }
 
-  /** Now, or when the process goes on; never when it is dead. */
-  awake(fire: () => void): TimerHandle {
+  /** Now, or when the process goes on, in the order in which things came; never when it is dead. */
+  awake(fire: () => void): void {
+    if (!this.alive) return
+    const isAwake = this.#asleep.length === 0 && this.frozenUntilMs <= this.world.nowMs
+    if (isAwake) {
+      fire()
+      return
+    }
+    this.#asleep.push(fire)
+    if (this.#asleep.length === 1) this.#goOnLater()
+  }
+
+  #goOnLater(): void {
     const waitMs = this.frozenUntilMs - this.world.nowMs
-    if (waitMs > 0)
-      return this.world.at(waitMs, `${this.name} goes on`, () => void this.awake(fire))
-    if (this.alive) fire()
-    return DONE
+    this.world.at(waitMs, `${this.name} goes on`, () => {
+      if (!this.alive) return
+      if (this.frozenUntilMs > this.world.nowMs) return this.#goOnLater()
+      this.#asleep.shift()?.()
+      if (this.#asleep.length > 0) this.#goOnLater()
+    })
   }
 
   /** A port call with an effect on the world. */
