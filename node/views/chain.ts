@@ -54,7 +54,10 @@ export function createChainView(options: ChainViewOptions): ChainView {
     certificate: (height) => read(height)?.certificate,
     validators: () => rows,
     consensus(): ConsensusSnapshot {
-      const { snapshot } = live
+      // A snapshot of a height that is decided tells nothing of the next one.
+      const isOver =
+        live.snapshot?.halted === undefined && (live.snapshot?.height ?? 1) <= headHeight()
+      const snapshot = isOver ? undefined : live.snapshot
       const n = genesis.validators.length
       const { slotMs } = genesis.params
       const parentSlot = live.head?.head.header.slot ?? genesis.slot
@@ -67,7 +70,7 @@ export function createChainView(options: ChainViewOptions): ChainView {
         slotMs,
         viewStartSlot: viewStart(parentSlot, view, n),
         viewSlots: viewLength(view, n),
-        step: stepOf(snapshot),
+        step: isOver ? 'waiting for its slot' : stepOf(snapshot),
         proposer: (parentSlot + 1 + view) % n,
         ...(snapshot?.lock && { lockedView: snapshot.lock.view }),
         prepares: positionsOf(votes?.prepare ?? []),

@@ -1,8 +1,8 @@
 /**
- * One process per data directory. The lock is a file that holds the process id; one whose process is gone is taken over, so that
- * a kill needs no operator.
+ * One process per data directory. The lock is a file that holds the process id and, where the system tells it, when that process
+ * began; one whose process is gone is taken over, so that a kill needs no operator, nor does an id that somebody else got since.
  */
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const LOCK_FILE = 'LOCK'
@@ -11,46 +11,91 @@ export type LockResult =
   | { readonly ok: true; release(): void }
   | { readonly ok: false; readonly pid: number }
 
+interface Holder {
+  readonly pid: number
+  /** As `beganAt` gives it. */
+  readonly began: string
+}
+
 /** Takes the directory for this process. The directory must exist. */
 export function lockDirectory(directory: string): LockResult {
   const path = join(directory, LOCK_FILE)
   for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      const file = openSync(path, 'wx', 0o600)
-      writeSync(file, String(process.pid))
-      closeSync(file)
-      return { ok: true, release: () => rmSync(path, { force: true }) }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
+    if (claim(path)) return { ok: true, release: () => rmSync(path, { force: true }) }
     const holder = directoryHolder(directory)
     if (holder !== undefined) return { ok: false, pid: holder }
-    rmSync(path, { force: true })
+    removeStale(path)
   }
   return { ok: false, pid: 0 }
 }
 
-/** The living process that holds the directory, if there is one. */
-export function directoryHolder(directory: string): number | undefined {
-  const holder = holderOf(join(directory, LOCK_FILE))
-  return holder !== undefined && isAlive(holder) ? holder : undefined
+/** Makes the lock with its content in one step; false where there is one. */
+function claim(path: string): boolean {
+  const own = `${path}.${process.pid}`
+  writeFileSync(own, `${process.pid} ${beganAt(process.pid)}`, { mode: 0o600 })
+  try {
+    linkSync(own, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return false
+  } finally {
+    rmSync(own, { force: true })
+  }
 }
 
-function holderOf(path: string): number | undefined {
+/** The living process that holds the directory, if there is one. */
+export function directoryHolder(directory: string): number | undefined {
+  return livingHolder(join(directory, LOCK_FILE))
+}
+
+function livingHolder(path: string): number | undefined {
+  const holder = holderOf(path)
+  return holder !== undefined && isAlive(holder) ? holder.pid : undefined
+}
+
+/** Of several that find the same stale lock one removes it; a lock that was taken meanwhile is put back. */
+function removeStale(path: string): void {
+  const aside = `${path}.${process.pid}`
   try {
-    const pid = Number(readFileSync(path, 'utf8'))
-    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
+    renameSync(path, aside)
+    if (livingHolder(aside) !== undefined) linkSync(aside, path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw error
+  } finally {
+    rmSync(aside, { force: true })
+  }
+}
+
+function holderOf(path: string): Holder | undefined {
+  try {
+    const [pid, began = ''] = readFileSync(path, 'utf8').trim().split(' ')
+    const id = Number(pid)
+    return Number.isSafeInteger(id) && id > 0 ? { pid: id, began } : undefined
   } catch {
     return undefined
   }
 }
 
-function isAlive(pid: number): boolean {
+function isAlive({ pid, began }: Holder): boolean {
   if (pid === process.pid) return false
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  const now = beganAt(pid)
+  return began === '' || now === '' || now === began
+}
+
+/** When a process began, in clock ticks since the system's start; empty where there is no /proc. */
+function beganAt(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name in parentheses may hold anything; the start is the 20th field after it.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
   }
 }

@@ -1,0 +1,133 @@
+/** The bridge's view of Bitcoin over a client that answers by hand: byte orders, absences, and what counts as sent. */
+import { createBitcoinPort } from '../../../../node/adapters/bitcoin/index.ts'
+import type { BitcoinRpc } from '../../../../node/adapters/bitcoin-rpc/index.ts'
+
+const DISPLAY = `${'00'.repeat(31)}ab`
+const INTERNAL = Uint8Array.from({ length: 32 }, (_, at) => (at === 0 ? 0xab : 0))
+
+const ok = (value: unknown) => async () => ({ ok: true, value }) as never
+const refused =
+  (rpcCode: number, message = 'refused') =>
+  async () =>
+    ({ ok: false, error: { code: 'BitcoinRpcError', rpcCode, message } }) as never
+const unreachable = async () =>
+  ({ ok: false, error: { code: 'BitcoinUnreachable', message: 'ECONNREFUSED' } }) as never
+
+const portOf = (methods: Partial<Record<keyof BitcoinRpc, (...args: never[]) => unknown>>) =>
+  createBitcoinPort(methods as unknown as BitcoinRpc)
+
+describe('the Bitcoin port', () => {
+  it('hashes are in internal order here and in display order there', async () => {
+    const asked: string[] = []
+    const port = portOf({
+      getBlockchainInfo: ok({ blocks: 7, bestBlockHash: DISPLAY }),
+      getBlockHash: ok(DISPLAY),
+      getBlockRaw: (async (hash: string) => {
+        asked.push(hash)
+        return { ok: true, value: Uint8Array.of(1) }
+      }) as never,
+      getMempoolEntry: (async (hash: string) => {
+        asked.push(hash)
+        return { ok: true, value: {} }
+      }) as never,
+    })
+    expect(await port.tip()).toEqual({ ok: true, value: { height: 7, hash: INTERNAL } })
+    expect(await port.hashAt(7)).toEqual({ ok: true, value: INTERNAL })
+    expect(await port.block(INTERNAL)).toEqual({ ok: true, value: Uint8Array.of(1) })
+    expect(await port.inMempool(INTERNAL)).toEqual({ ok: true, value: true })
+    expect(asked).toEqual([DISPLAY, DISPLAY])
+  })
+
+  it('"there is none" is an answer, and only the code that says so', async () => {
+    const none = portOf({
+      getBlockHash: refused(-8),
+      getBlockHeaderRaw: refused(-5),
+      getBlockHeader: refused(-5),
+      getBlockRaw: refused(-5),
+      getMempoolEntry: refused(-5),
+    })
+    expect(await none.hashAt(99)).toEqual({ ok: true, value: undefined })
+    expect(await none.header(INTERNAL)).toEqual({ ok: true, value: undefined })
+    expect(await none.block(INTERNAL)).toEqual({ ok: true, value: undefined })
+    expect(await none.inMempool(INTERNAL)).toEqual({ ok: true, value: false })
+    const warming = portOf({
+      getBlockHash: refused(-28),
+      getBlockHeaderRaw: refused(-28),
+      getBlockHeader: refused(-28),
+      getBlockRaw: refused(-28),
+      getMempoolEntry: refused(-28),
+    })
+    for (const answer of [
+      await warming.hashAt(1),
+      await warming.header(INTERNAL),
+      await warming.block(INTERNAL),
+      await warming.inMempool(INTERNAL),
+    ]) {
+      expect(answer).toMatchObject({ ok: false, error: { rpcCode: -28 } })
+    }
+  })
+
+  it('a header is on the best chain when Core counts confirmations for it', async () => {
+    for (const [confirmations, isBest] of [
+      [1, true],
+      [100, true],
+      [-1, false],
+      [0, false],
+    ] as const) {
+      const port = portOf({
+        getBlockHeaderRaw: ok(Uint8Array.of(1)),
+        getBlockHeader: ok({ confirmations }),
+      })
+      expect(await port.header(INTERNAL)).toEqual({
+        ok: true,
+        value: { header: Uint8Array.of(1), isBest },
+      })
+    }
+  })
+
+  it('PO-14: in the chain already is success; a refusal is its reason; no answer stays a fault', async () => {
+    const send = (sendRawTransaction: () => Promise<never>) =>
+      portOf({ sendRawTransaction }).send(Uint8Array.of(1))
+    expect(await send(ok(DISPLAY))).toEqual({ ok: true, value: undefined })
+    expect(await send(refused(-27))).toEqual({ ok: true, value: undefined })
+    expect(await send(refused(-25, 'bad-txns-inputs-missingorspent'))).toEqual({
+      ok: true,
+      value: 'bad-txns-inputs-missingorspent',
+    })
+    expect(await send(refused(-26, 'min relay fee not met'))).toEqual({
+      ok: true,
+      value: 'min relay fee not met',
+    })
+    expect(await send(unreachable)).toMatchObject({
+      ok: false,
+      error: { code: 'BitcoinUnreachable' },
+    })
+  })
+
+  it('fee rates are sat per kvB; none is none', async () => {
+    const rate = (value: unknown) => portOf({ estimateSmartFee: ok(value) }).feeRate()
+    expect(await rate({ feeRateSatPerKvb: 2500n })).toEqual({ ok: true, value: 2500 })
+    expect(await rate({})).toEqual({ ok: true, value: undefined })
+    expect(await portOf({ estimateSmartFee: unreachable }).feeRate()).toMatchObject({ ok: false })
+  })
+
+  it('an unreachable Bitcoin is a fault by name in every call', async () => {
+    const port = portOf({
+      getBlockchainInfo: unreachable,
+      getBlockHash: unreachable,
+      getBlockHeaderRaw: unreachable,
+      getBlockHeader: unreachable,
+      getBlockRaw: unreachable,
+      getMempoolEntry: unreachable,
+    })
+    for (const answer of [
+      await port.tip(),
+      await port.hashAt(1),
+      await port.header(INTERNAL),
+      await port.block(INTERNAL),
+      await port.inMempool(INTERNAL),
+    ]) {
+      expect(answer).toMatchObject({ ok: false, error: { code: 'BitcoinUnreachable' } })
+    }
+  })
+})
