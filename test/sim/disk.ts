@@ -23,6 +23,9 @@ import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
 import type { Chance } from './chance.ts'
 import type { Life } from './life.ts'
 
+/** What a dead process goes on to ask for in its last moment. */
+const NEVER = new Promise<never>(() => {})
+
 const COMPACT_BYTES = 64 * 1024
 
 /** Transactions of one store, one after the other. */
@@ -38,6 +41,7 @@ class Transactions {
     label: string,
     apply: () => void,
   ): Promise<void> {
+    if (!life.alive) return NEVER
     if (chance.happens(trouble.writes)) {
       life.world.fault('writeFails')
       await life.io(chance.between(0, 12), `${label} fails`, () => {
@@ -278,6 +282,7 @@ export class LineDisk {
   }
 
   append(life: Life, line: string): Promise<void> {
+    if (!life.alive) return NEVER
     this.#waiting.push(line)
     const { nowMs } = life.world
     this.#freeAtMs = Math.max(this.#freeAtMs, nowMs) + this.#chance.between(0, 8)
