@@ -23,8 +23,10 @@ import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
 import type { Chance } from './chance.ts'
 import type { Life } from './life.ts'
 
-/** What a dead process goes on to ask for in its last moment. */
-const NEVER = new Promise<never>(() => {})
+/** The answer to what a dead process goes on to ask for in its last moment. */
+function never(): Promise<never> {
+  return new Promise(() => {})
+}
 
 const COMPACT_BYTES = 64 * 1024
 
@@ -41,7 +43,7 @@ class Transactions {
     label: string,
     apply: () => void,
   ): Promise<void> {
-    if (!life.alive) return NEVER
+    if (!life.alive) return never()
     if (chance.happens(trouble.writes)) {
       life.world.fault('writeFails')
       await life.io(chance.between(0, 12), `${label} fails`, () => {
@@ -282,7 +284,7 @@ export class LineDisk {
   }
 
   append(life: Life, line: string): Promise<void> {
-    if (!life.alive) return NEVER
+    if (!life.alive) return never()
     this.#waiting.push(line)
     const { nowMs } = life.world
     this.#freeAtMs = Math.max(this.#freeAtMs, nowMs) + this.#chance.between(0, 8)

@@ -282,6 +282,7 @@ class Port implements NetworkPort {
     { timeoutMs, maxBytes }: RequestLimits,
   ): Promise<PortResult<Uint8Array>> {
     return new Promise((resolve) => {
+      if (!this.life.alive) return
       const timer = this.life.later(timeoutMs, 'request timeout', () => fail('Timeout'))
       const settle = (result: PortResult<Uint8Array>) => {
         timer.cancel()
