@@ -51,6 +51,8 @@ export interface NetworkContext {
   readonly dialFailures: ReadonlyMap<string, number>
   readonly recent: Recent
   readonly proposals: Proposals
+  /** What is left to each validator, by its key in hex; only genuine messages take from it. */
+  readonly signers: ReadonlyMap<string, Allowance>
   /** Requests that are being answered. */
   readonly serving: number
 }

@@ -1,5 +1,5 @@
 import { blockHash, type ConsensusMessage, encodeConsensusMessage } from '../../core/block/index.ts'
-import { equalBytes, sha256 } from '../../crypto/index.ts'
+import { equalBytes, sha256, toHex } from '../../crypto/index.ts'
 import type {
   FetchBlock,
   FrameReceived,
@@ -9,7 +9,7 @@ import type {
   RequestReceived,
 } from '../../messages/index.ts'
 import { type About, reply, type Step, tell } from '../../supervisor/index.ts'
-import { pointsOf } from './conduct.ts'
+import { pointsOf, take } from './conduct.ts'
 import { type NetworkContext, type NetworkEffect, type Outcome, outcome, then } from './context.ts'
 import { peerOfAddress } from './dialing.ts'
 import type { PenaltyCode } from './errors.ts'
@@ -17,6 +17,7 @@ import {
   DIRECT_COPY_BYTES,
   MAX_FETCH_PEERS,
   MAX_SERVING,
+  type RateClass,
   REPEAT_MS,
   STALE_HEIGHTS,
   STATUS_TIMEOUT_MS,
@@ -212,16 +213,19 @@ function frameReceived(
   nowMs: number,
 ): Outcome {
   const { peer, bytes } = frame
+  const ignore = (from: NetworkContext): Outcome => outcome(from, ...settle(frame, 'ignore'))
   const refuse = (from: NetworkContext, code: PenaltyCode): Outcome =>
     then(outcome(from, ...settle(frame, code === 'TooFast' ? 'ignore' : 'reject')), (after) =>
       punish(after, peer, code, nowMs),
     )
-  const spent = spend(context, peer, nowMs, ['consensus', 1], ['consensusBytes', bytes.length])
-  if (spent === undefined) return refuse(context, 'TooFast')
-  if (isHeadFrame(bytes) && typeof frame.origin === 'string') {
+  const relayed = typeof frame.origin === 'number'
+  const spent = spend(context, peer, nowMs, ...frameCosts(relayed, bytes.length))
+  // What a peer relays was written by others, who could make it too much: it pays for its own frames only.
+  if (spent === undefined) return relayed ? ignore(context) : refuse(context, 'TooFast')
+  if (isHeadFrame(bytes) && !relayed) {
     const head = decodeHeadFrame(bytes)
     if (head === undefined) return refuse(spent, 'Malformed')
-    return then(outcome(spent, ...settle(frame, 'ignore')), (next) => headSeen(next, peer, head))
+    return then(ignore(spent), (next) => headSeen(next, peer, head))
   }
   const hash = sha256(bytes)
   const toldMs = toldAt(spent.recent, hash)
@@ -232,20 +236,68 @@ function frameReceived(
   const message = decodeConsensus(bytes)
   if (message === undefined) return refuse(spent, 'Malformed')
   const stale = heightOfMessage(message) + STALE_HEIGHTS <= spent.head.height
-  if (stale && typeof frame.origin === 'number') return outcome(spent, ...settle(frame, 'ignore'))
+  // A committed block goes to those who ask: one block has as many valid certificates as there are quorums.
+  if (relayed && (stale || message.kind === 'committedBlock')) return ignore(spent)
+  // Old votes are genuine for ever: without a bound of their own, sending them again would keep this node verifying.
+  const bounded = stale ? spend(spent, peer, nowMs, ['stale', 1]) : spent
+  const heard = bounded && spendOfSigner(bounded, message, nowMs)
+  if (heard === undefined) return ignore(spent)
   if (toldMs === undefined) {
-    const verdict = spent.settings.checks.consensus(message, nowMs)
+    const verdict = heard.settings.checks.consensus(message, nowMs)
     if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
-    if (verdict.kind === 'unknown') return outcome(spent, ...settle(frame, 'ignore'))
+    if (verdict.kind === 'unknown') return ignore(spent)
   }
   // A stale one is not remembered: by gossip it is looked at again, and ignored.
-  const recent = stale ? spent.recent : noted(spent.recent, hash, nowMs)
-  const known = frame.origin === 'stream' ? namedPeer(spent, peer, message) : spent
+  const recent = stale ? heard.recent : noted(heard.recent, hash, nowMs)
+  const known = frame.origin === 'stream' ? namedPeer(heard, peer, message) : heard
   return outcome(
     { ...remember(known, message, bytes), recent },
     ...settle(frame, 'accept'),
     tell('chain', { type: 'chain.ConsensusMessageReceived', payload: { message, peer } }),
   )
+}
+
+function frameCosts(relayed: boolean, bytes: number): readonly (readonly [RateClass, number])[] {
+  return relayed
+    ? [
+        ['relayed', 1],
+        ['relayedBytes', bytes],
+      ]
+    : [
+        ['consensus', 1],
+        ['consensusBytes', bytes],
+      ]
+}
+
+/**
+ * Takes a message from its signer's allowance; undefined when that is used up. Kept only once the message proved genuine, so
+ * nobody but a validator itself can use up what it may say.
+ */
+function spendOfSigner(
+  context: NetworkContext,
+  message: ConsensusMessage,
+  nowMs: number,
+): NetworkContext | undefined {
+  const signer = signerOf(message)
+  if (signer === undefined) return context
+  const key = toHex(signer)
+  const { signer: rate } = context.settings.limits.rates
+  const left = take(context.signers.get(key) ?? {}, 'signer', rate, 1, nowMs)
+  return left && { ...context, signers: new Map(context.signers).set(key, left) }
+}
+
+/** Undefined where a quorum speaks, and where it is seen only by trying who proposes another's block again. */
+function signerOf(message: ConsensusMessage): Uint8Array | undefined {
+  switch (message.kind) {
+    case 'vote':
+    case 'viewChange':
+      return message.value.validator
+    case 'prePrepare':
+      return message.value.certificate.length === 0 ? message.value.block.header.author : undefined
+    case 'prepareCertificate':
+    case 'committedBlock':
+      return undefined
+  }
 }
 
 /** A validator sends its own votes over its direct stream: so a peer shows who it is. For people only. */
@@ -267,11 +319,10 @@ function gossipReceived(
 ): Outcome {
   const judge = (verdict: GossipVerdict) => ({ kind: 'judge', id, verdict }) as const
   const refuse = (from: NetworkContext, code: PenaltyCode): Outcome =>
-    then(outcome(from, judge(code === 'TooFast' ? 'ignore' : 'reject')), (after) =>
-      punish(after, peer, code, nowMs),
-    )
+    then(outcome(from, judge('reject')), (after) => punish(after, peer, code, nowMs))
   const spent = spend(context, peer, nowMs, ['gossip', 1], ['gossipBytes', bytes.length])
-  if (spent === undefined) return refuse(context, 'TooFast')
+  // It relays what others wrote: too much of that is not read, but is no fault of its own.
+  if (spent === undefined) return outcome(context, judge('ignore'))
   const { names, checks } = spent.settings
   if (topic === names.transactions) {
     const verdict = checks.transaction(bytes)

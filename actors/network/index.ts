@@ -62,6 +62,7 @@ export function networkActor(options: NetworkOptions): NetworkActor {
         dialFailures: new Map(),
         recent: NOTHING_RECENT,
         proposals: new Map(),
+        signers: new Map(),
         serving: 0,
       }
       const dials = [...staticPeers.values()].map((address) =>

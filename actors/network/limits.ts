@@ -57,7 +57,16 @@ export interface Rate {
   readonly burst: number
 }
 
-export type RateClass = 'consensus' | 'consensusBytes' | 'gossip' | 'gossipBytes' | 'request'
+export type RateClass =
+  | 'consensus'
+  | 'consensusBytes'
+  | 'relayed'
+  | 'relayedBytes'
+  | 'signer'
+  | 'stale'
+  | 'gossip'
+  | 'gossipBytes'
+  | 'request'
 
 export interface NetworkLimits {
   readonly maxPeers: number
@@ -76,6 +85,13 @@ export const DEFAULT_LIMITS: NetworkLimits = {
   rates: {
     consensus: { perSecond: 500, burst: 2_000 },
     consensusBytes: { perSecond: 16 * 1024 * 1024, burst: 64 * 1024 * 1024 },
+    // What a peer passes on for others: above it nothing is read, but the peer is not to blame.
+    relayed: { perSecond: 500, burst: 2_000 },
+    relayedBytes: { perSecond: 16 * 1024 * 1024, burst: 64 * 1024 * 1024 },
+    // Different genuine messages of one validator, over all peers: an honest one sends a handful per view.
+    signer: { perSecond: 20, burst: 200 },
+    // Messages about decided heights: who is behind says so a few times per slot, and each is verified.
+    stale: { perSecond: 4, burst: 16 },
     gossip: { perSecond: 1_000, burst: 4_000 },
     gossipBytes: { perSecond: 2 * 1024 * 1024, burst: 16 * 1024 * 1024 },
     request: { perSecond: 20, burst: 60 },

@@ -29,12 +29,13 @@ export function chainOfBlocks(from: number, to: number, extraBytes = 0): Committ
   return blocks
 }
 
-/** Signed well when the first byte of the signature is 1. */
+/** By the validator of key `salt` `salt` …, signed well when the first byte of the signature is 1. */
 export function voteOf(height: number, view: number, good = true, salt = 0): ConsensusMessage {
   const value = VoteType.defaultValue()
   value.phase = 1
   value.height = height
   value.view = view
+  value.validator = new Uint8Array(48).fill(salt)
   value.signature = new Uint8Array(96)
   value.signature.set([good ? 1 : 0, salt])
   return { kind: 'vote', value }

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMITS } from '../../../../actors/network/limits.ts'
 import { networkMachine } from '../../../../actors/network/machine.ts'
 import { wireNames } from '../../../../actors/network/wire.ts'
 import type { ConsensusMessage } from '../../../../core/block/index.ts'
@@ -218,11 +219,9 @@ describe('consensus messages', () => {
     const b = await network.node('b', {
       limits: {
         rates: {
+          ...DEFAULT_LIMITS.rates,
           consensus: { perSecond: 10, burst: 20 },
           consensusBytes: { perSecond: 1e6, burst: 1e6 },
-          gossip: { perSecond: 10, burst: 10 },
-          gossipBytes: { perSecond: 1e6, burst: 1e6 },
-          request: { perSecond: 10, burst: 10 },
         },
       },
     })

@@ -1,0 +1,177 @@
+/** Who pays for what: no peer for what it relays, every validator for its own words (protocol §2.10, BF-8; incident 27). */
+import type { NetworkContext } from '../../../../actors/network/context.ts'
+import { handle } from '../../../../actors/network/handlers.ts'
+import { DEFAULT_LIMITS } from '../../../../actors/network/limits.ts'
+import { NOTHING_RECENT } from '../../../../actors/network/recent.ts'
+import { wireNames } from '../../../../actors/network/wire.ts'
+import { type ConsensusMessage, encodeConsensusMessage } from '../../../../core/block/index.ts'
+import { invalid, VALID } from '../../../../core/params/index.ts'
+import type { NetworkInbox } from '../../../../messages/index.ts'
+import type { About } from '../../../../supervisor/index.ts'
+import { chainOfBlocks, voteOf } from '../chain-of-blocks.ts'
+
+const GENESIS = new Uint8Array(32).fill(3)
+const names = wireNames(GENESIS)
+const HEAD = 10
+
+/** A node with one connected peer; what it was told, checked and how it judged. */
+class Gate {
+  checked = 0
+  readonly told: ConsensusMessage[] = []
+  readonly verdicts: string[] = []
+  #nowMs = 0
+  #context: NetworkContext = {
+    settings: {
+      genesisHash: GENESIS,
+      names,
+      checks: {
+        consensus: (message) => {
+          this.checked += 1
+          return message.kind !== 'vote' || message.value.signature[0] === 1
+            ? VALID
+            : invalid('BadSignature')
+        },
+        transaction: () => VALID,
+        approval: () => VALID,
+      },
+      limits: DEFAULT_LIMITS,
+      staticPeers: new Map(),
+    },
+    startedMs: 0,
+    head: { height: HEAD, hash: new Uint8Array(32) },
+    peers: new Map([
+      [
+        'peer',
+        {
+          peer: 'peer',
+          inbound: true,
+          sinceMs: 0,
+          ready: true,
+          foreign: false,
+          height: 0,
+          allowance: {},
+        },
+      ],
+    ]),
+    penalties: new Map(),
+    bannedUntilMs: new Map(),
+    dialFailures: new Map(),
+    recent: NOTHING_RECENT,
+    proposals: new Map(),
+    signers: new Map(),
+    serving: 0,
+  }
+
+  get points(): number {
+    return this.#context.penalties.get('peer')?.points ?? 0
+  }
+
+  pass(ms: number): void {
+    this.#nowMs += ms
+  }
+
+  #tell(message: NetworkInbox): void {
+    const about = { nowMs: this.#nowMs, state: 'Running' } as About<NetworkInbox>
+    const step = handle(this.#context, message, about)
+    this.#context = step.context
+    for (const effect of step.effects ?? []) {
+      if ('kernel' in effect) {
+        const told = (effect as { message?: { type: string; payload: never } }).message
+        if (told?.type === 'chain.ConsensusMessageReceived') {
+          this.told.push((told.payload as { message: ConsensusMessage }).message)
+        }
+      } else if (effect.kind === 'judge') this.verdicts.push(effect.verdict)
+    }
+  }
+
+  hear(message: ConsensusMessage, origin: 'stream' | number = 'stream'): void {
+    const bytes = encodeConsensusMessage(message)
+    this.#tell({ type: 'network.FrameReceived', payload: { peer: 'peer', bytes, origin } })
+  }
+
+  gossip(raw: Uint8Array): void {
+    const payload = { id: 1, topic: names.transactions, peer: 'peer', bytes: raw }
+    this.#tell({ type: 'network.GossipReceived', payload })
+  }
+}
+
+const { rates } = DEFAULT_LIMITS
+
+describe('a peer that relays more than is read', () => {
+  it('is not blamed: others wrote it, and could cut honest nodes from one another', () => {
+    const gate = new Gate()
+    for (let view = 0; view < rates.relayed.burst + 500; view++) {
+      gate.hear(voteOf(HEAD + 1, view, true, view % 100), view)
+    }
+    for (let index = 0; index < rates.gossip.burst + 500; index++) {
+      gate.gossip(Uint8Array.of(1, index & 255, index >> 8))
+    }
+    expect(gate.points).toBe(0)
+    expect(gate.verdicts).toContain('ignore')
+  })
+
+  it('still has its own frames read', () => {
+    const gate = new Gate()
+    for (let view = 0; view < rates.relayed.burst + 1; view++) {
+      gate.hear(voteOf(HEAD + 1, view, true, view % 100), view)
+    }
+    const own = voteOf(HEAD + 1, 0, true, 200)
+    gate.hear(own)
+    expect(gate.told.at(-1)).toEqual(own)
+  })
+
+  it('pays for what is forged, and for its own frames', () => {
+    const gate = new Gate()
+    gate.hear(voteOf(HEAD + 1, 0, false), 1)
+    expect(gate.points).toBe(20)
+    for (let view = 0; view < rates.consensus.burst + 1; view++) {
+      gate.hear(voteOf(HEAD + 1, view, true, view % 100))
+    }
+    expect(gate.points).toBeGreaterThan(20)
+  })
+})
+
+describe('a validator that signs more than an honest one', () => {
+  it('is not heard beyond its share, and is heard again later; others are', () => {
+    const gate = new Gate()
+    for (let view = 0; view < rates.signer.burst + 100; view++) {
+      gate.hear(voteOf(HEAD + 1, view, true, 1), view)
+    }
+    expect(gate.told).toHaveLength(rates.signer.burst)
+    expect(gate.checked).toBe(rates.signer.burst)
+    gate.hear(voteOf(HEAD + 1, 0, true, 2), 1)
+    expect(gate.told).toHaveLength(rates.signer.burst + 1)
+    gate.pass(1_000)
+    gate.hear(voteOf(HEAD + 1, 5_000, true, 1), 1)
+    expect(gate.told).toHaveLength(rates.signer.burst + 2)
+  })
+
+  it('cannot be silenced by forged messages in its name (T3)', () => {
+    const gate = new Gate()
+    for (let view = 0; view < rates.signer.burst + 100; view++) {
+      gate.hear(voteOf(HEAD + 1, view, false, 1), view)
+    }
+    const genuine = voteOf(HEAD + 1, 0, true, 1)
+    gate.hear(genuine)
+    expect(gate.told).toEqual([genuine])
+  })
+})
+
+describe('genuine messages about decided heights', () => {
+  it('sent over and over are verified a few times only', () => {
+    const gate = new Gate()
+    for (let turn = 0; turn < 500; turn++) gate.hear(voteOf(1, 0, true))
+    expect(gate.checked).toBeLessThanOrEqual(rates.stale.burst)
+    expect(gate.points).toBe(0)
+  })
+
+  it('a committed block is not passed on: one block has many valid certificates', () => {
+    const gate = new Gate()
+    const [value] = chainOfBlocks(HEAD + 1, HEAD + 1)
+    if (value === undefined) throw new Error('no block')
+    gate.hear({ kind: 'committedBlock', value }, 1)
+    expect(gate.verdicts).toEqual(['ignore'])
+    gate.hear({ kind: 'committedBlock', value })
+    expect(gate.told).toHaveLength(1)
+  })
+})
