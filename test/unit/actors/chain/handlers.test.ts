@@ -1,0 +1,417 @@
+/** The ChainActor's handlers as pure functions, one validator of four, with real blocks and signatures. */
+import { type ChainContext, type ChainEffect, handle } from '../../../../actors/chain/handlers.ts'
+import { type ChainPorts, chainActor, type ValidatorKey } from '../../../../actors/chain/index.ts'
+import {
+  type Block,
+  blockHash,
+  type CommittedBlock,
+  type ConsensusMessage,
+  type PrePrepare,
+  voteMessage,
+} from '../../../../core/block/index.ts'
+import { VALID } from '../../../../core/params/index.ts'
+import { EMPTY_GUARD, proposerIndex } from '../../../../core/pbft/index.ts'
+import { type BlsKeyPair, blsSign, toHex } from '../../../../crypto/index.ts'
+import type { ChainInbox } from '../../../../messages/index.ts'
+import type { KernelEffect, Step } from '../../../../supervisor/index.ts'
+import { certify, type Made, reseal, Town, validatorKeys } from '../../core/chain/town.ts'
+import { seeded } from '../../core/peg/world.ts'
+import { envelopeOf, fakeRun } from '../fake-run.ts'
+
+type ChainStep = Step<ChainContext, ChainEffect>
+type Own<Kind extends ChainEffect['kind']> = Extract<ChainEffect, { kind: Kind }>
+
+const GENESIS_MS = 1_700_000_000_000
+
+/** One node's ChainActor, its effects in the test's hands. */
+class Desk {
+  readonly town: Town
+  readonly index: number
+  context: ChainContext
+  state = 'Active'
+  nowMs = GENESIS_MS
+
+  private constructor(town: Town, index: number, context: ChainContext) {
+    this.town = town
+    this.index = index
+    this.context = context
+  }
+
+  /** `place` after the proposer of the first view. */
+  static async open(place: number, town?: Town): Promise<Desk> {
+    const here = town ?? (await Town.open())
+    const index = (proposerIndex(here.head.header.slot, 0, 4) + place) % 4
+    const keys = validatorKeys[index] as BlsKeyPair
+    const validator: ValidatorKey = {
+      blsKey: keys.publicKey,
+      address: here.genesis.validators[index]?.address ?? new Uint8Array(20),
+      sign: (message) => blsSign(keys.secretKey, message),
+    }
+    const ports = {
+      genesis: here.genesis,
+      validator,
+      openGuard: async () => ({ view: () => EMPTY_GUARD }),
+      views: { publishHead() {}, publishConsensus() {}, publishSnapshot() {} },
+      metrics: { count() {}, observe() {} },
+    } as unknown as ChainPorts
+    const { run } = fakeRun<ChainInbox, ChainPorts>(ports, ({ type }) =>
+      type === 'storage.LoadChain'
+        ? { type: 'storage.ChainLoaded', payload: { ledgerRows: [] } }
+        : { type: 'engine.EngineHead', payload: { number: 0, hash: new Uint8Array(32) } },
+    )
+    const started = await chainActor().init(run)
+    expect(started.event).toEqual(['GENESIS_LOADED', 'CAUGHT_UP'])
+    return new Desk(here, index, started.context)
+  }
+
+  hear(message: ChainInbox, flow = 'flow'): ChainStep {
+    const about = { envelope: envelopeOf(message, flow), state: this.state, nowMs: this.nowMs }
+    const step = handle(this.context, message, about)
+    this.context = step.context
+    for (const event of [step.event ?? []].flat()) this.state = MODES[event] ?? this.state
+    return step
+  }
+
+  /** The tick of the slot, at its start. */
+  tick(slot: number): ChainStep {
+    this.nowMs = slot * 1000
+    return this.hear({ type: 'chain.SlotTick', payload: { slot, startedAtMs: this.nowMs } })
+  }
+
+  receive(message: ConsensusMessage): ChainStep {
+    return this.hear({
+      type: 'chain.ConsensusMessageReceived',
+      payload: { message, peer: 'peer' },
+    })
+  }
+
+  get slot(): number {
+    return this.town.head.header.slot + 1
+  }
+}
+
+const MODES: Readonly<Record<string, string>> = {
+  CAUGHT_UP: 'Active',
+  FELL_BEHIND: 'Syncing',
+  ASSIGNED_SLOT: 'Producing',
+  RECEIVED_BLOCK: 'Importing',
+  BLOCK_PRODUCED: 'Active',
+  BLOCK_IMPORTED: 'Active',
+}
+
+const own = <Kind extends ChainEffect['kind']>({ effects = [] }: ChainStep, kind: Kind) =>
+  effects.filter((effect): effect is Own<Kind> => 'kind' in effect && effect.kind === kind)
+const told = ({ effects = [] }: ChainStep) =>
+  effects.flatMap((effect) =>
+    'kernel' in effect && effect.kernel === 'tell' ? [{ to: effect.to, ...effect.message }] : [],
+  )
+const kernel = <Kind extends KernelEffect['kernel']>({ effects = [] }: ChainStep, kind: Kind) =>
+  effects.filter(
+    (effect): effect is Extract<KernelEffect, { kernel: Kind }> =>
+      'kernel' in effect && effect.kernel === kind,
+  )
+
+function proposal(town: Town, block: Block, signer: number, view = 0): ConsensusMessage {
+  const { height } = block.header
+  const hash = hashOf(block)
+  const message = voteMessage(town.genesis.hash, 'proposal', height, view, hash)
+  const { secretKey } = validatorKeys[signer] as BlsKeyPair
+  const value: PrePrepare = {
+    height,
+    view,
+    block,
+    certificate: [],
+    signature: blsSign(secretKey, message),
+  }
+  return { kind: 'prePrepare', value }
+}
+
+const hashOf = (block: Block) => blockHash(block.header)
+
+const committedOf = (town: Town, { block, head }: Made): CommittedBlock => ({
+  block,
+  certificate: certify(town.genesis, block.header.height, head.hash),
+})
+
+/** The block's whole way through a node: received with its certificate, executed, stored. */
+function commit(desk: Desk, made: Made): ChainStep {
+  const committed = committedOf(desk.town, made)
+  desk.receive({ kind: 'committedBlock', value: committed })
+  const { block, head } = made
+  const validated = desk.hear({
+    type: 'chain.BlockValidated',
+    payload: { hash: head.hash, verdict: VALID, objects: false, candidate: { block, head } },
+  })
+  const [effect] = own(validated, 'commit')
+  if (effect === undefined) throw new Error('nothing to commit')
+  return desk.hear({
+    type: 'chain.BlockStored',
+    payload: { committed: effect.committed, head: effect.head, guard: EMPTY_GUARD },
+  })
+}
+
+describe('slots', () => {
+  it('BP-1, BP-5: the author of the slot builds, nobody else does', async () => {
+    const town = await Town.open()
+    for (const place of [0, 1, 2, 3]) {
+      const desk = await Desk.open(place, town)
+      const step = desk.tick(desk.slot)
+      const produce = own(step, 'produce')
+      expect(produce).toHaveLength(place === 0 ? 1 : 0)
+      expect(desk.state).toBe(place === 0 ? 'Producing' : 'Active')
+      if (place === 0) expect(produce[0]).toMatchObject({ view: 0, slot: desk.slot })
+      const [next] = kernel(step, 'timer').filter(({ key }) => key === 'slot')
+      expect(next).toMatchObject({ delayMs: 1000, newFlow: true })
+    }
+  })
+
+  it('BP-4: a second tick of the slot builds no second block', async () => {
+    const desk = await Desk.open(0)
+    expect(own(desk.tick(desk.slot), 'produce')).toHaveLength(1)
+    expect(own(desk.tick(desk.slot), 'produce')).toHaveLength(0)
+    desk.nowMs -= 5_000
+    expect(own(desk.tick(desk.slot - 3), 'produce')).toHaveLength(0)
+  })
+
+  it('BP-6: a build that failed skips the slot, is counted by its reason, and another view goes on', async () => {
+    const desk = await Desk.open(0)
+    desk.tick(desk.slot)
+    const step = desk.hear({
+      type: 'chain.BlockProduced',
+      payload: { view: 0, code: 'EngineTimeout' },
+    })
+    expect(own(step, 'note')[0]).toMatchObject({
+      event: 'slot skipped',
+      count: { metric: 'slotsSkipped', labels: { reason: 'EngineTimeout' } },
+    })
+    expect(desk.state).toBe('Active')
+    expect(own(step, 'sign')).toEqual([])
+    const second = await Desk.open(1, desk.town)
+    // The second proposer waits for an eighth of its view, then builds.
+    const [wake] = kernel(second.tick(desk.slot + 1), 'timer').filter(
+      ({ key }) => key === 'consensus',
+    )
+    second.nowMs += wake?.delayMs ?? 0
+    const woken = second.hear({ type: 'chain.ConsensusWake', payload: { atMs: second.nowMs } })
+    expect(own(woken, 'produce')).toMatchObject([{ view: 1, slot: desk.slot + 1 }])
+  })
+
+  it('BP-5: while it syncs a tick is skipped and counted', async () => {
+    const desk = await Desk.open(0)
+    const made = await desk.town.make()
+    const begun = desk.hear({
+      type: 'sync.ValidatedBlockBatch',
+      payload: { blocks: [committedOf(desk.town, made)] },
+    })
+    expect(own(begun, 'importBatch')).toHaveLength(1)
+    expect(desk.state).toBe('Syncing')
+    const step = desk.tick(desk.slot)
+    expect(own(step, 'produce')).toEqual([])
+    expect(own(step, 'note')[0]?.count).toEqual({
+      metric: 'slotsSkipped',
+      labels: { reason: 'Syncing' },
+    })
+    const ended = desk.hear({ type: 'sync.SyncCompleted', payload: { height: 0 } })
+    expect(own(ended, 'importBatch')).toEqual([])
+    expect(desk.context.syncing).toBe(false)
+  })
+})
+
+describe('proposals', () => {
+  it('BF-4: a proposal of the right author is executed before anything is signed', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const desk = await Desk.open(2, town)
+    desk.tick(desk.slot)
+    const author = proposerIndex(town.head.header.slot, 0, 4)
+    const step = desk.receive(proposal(town, made.block, author))
+    expect(own(step, 'validate')).toMatchObject([{ fresh: true }])
+    expect(own(step, 'sign')).toEqual([])
+    expect(desk.state).toBe('Importing')
+    const judged = desk.hear({
+      type: 'chain.BlockValidated',
+      payload: {
+        hash: made.head.hash,
+        verdict: VALID,
+        objects: false,
+        candidate: { block: made.block, head: made.head },
+      },
+    })
+    expect(own(judged, 'sign').map(({ record }) => record.kind)).toEqual(['prepare'])
+    expect(desk.state).toBe('Active')
+  })
+
+  it('BP-10, 4.6: no Prepare for what is invalid, unknown or objected to', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const author = proposerIndex(town.head.header.slot, 0, 4)
+    const verdicts = [
+      { verdict: { kind: 'invalid', code: 'WithdrawalMismatch' }, objects: false },
+      { verdict: { kind: 'unknown', code: 'EngineTimeout', retryAfterMs: 1000 }, objects: false },
+      { verdict: VALID, objects: true },
+    ] as const
+    for (const { verdict, objects } of verdicts) {
+      const desk = await Desk.open(2, town)
+      desk.tick(desk.slot)
+      desk.receive(proposal(town, made.block, author))
+      const candidate =
+        verdict.kind === 'valid' ? { candidate: { block: made.block, head: made.head } } : {}
+      const step = desk.hear({
+        type: 'chain.BlockValidated',
+        payload: { hash: made.head.hash, verdict, objects, ...candidate },
+      })
+      expect(own(step, 'sign')).toEqual([])
+      expect(kernel(step, 'fail')).toEqual([])
+    }
+  })
+
+  it('D13, BP-1: a block by the wrong author is neither executed nor voted for', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const author = proposerIndex(town.head.header.slot, 0, 4)
+    for (const liar of [1, 2, 3].map((step) => (author + step) % 4)) {
+      const { publicKey } = validatorKeys[liar] as BlsKeyPair
+      const forged = reseal(town.genesis, made.block, { header: { author: publicKey } })
+      for (const block of [forged, made.block]) {
+        const desk = await Desk.open(2, town)
+        desk.tick(desk.slot)
+        const step = desk.receive(proposal(town, block, liar))
+        expect(own(step, 'validate')).toEqual([])
+        expect(own(step, 'sign')).toEqual([])
+      }
+    }
+  })
+
+  it('D13, BP-3: a block from the future is held until its slot, one of far ahead is not', async () => {
+    const town = await Town.open()
+    const near = await town.make({ skip: 3 })
+    const desk = await Desk.open(0, town)
+    desk.tick(desk.slot - 1)
+    const author = proposerIndex(town.head.header.slot, 2, 4)
+    const held = desk.receive(proposal(town, near.block, author, 2))
+    expect(own(held, 'validate')).toEqual([])
+    desk.tick(desk.slot)
+    const due = desk.tick(desk.slot + 2)
+    expect(own(due, 'validate')).toHaveLength(1)
+    const far = await town.make({ skip: 8 })
+    const other = await Desk.open(1, town)
+    other.nowMs = GENESIS_MS - 60_000
+    const early = other.receive(
+      proposal(town, far.block, proposerIndex(town.head.header.slot, 7, 4), 7),
+    )
+    expect(own(early, 'validate')).toEqual([])
+    expect(own(early, 'sign')).toEqual([])
+  })
+
+  it('D13: a vote for another height or block counts for nothing here', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const desk = await Desk.open(2, town)
+    desk.tick(desk.slot)
+    for (const [height, hash] of [
+      [0, made.head.hash],
+      [1, seeded('another')],
+      [9, made.head.hash],
+    ] as const) {
+      for (const [index, { publicKey, secretKey }] of validatorKeys.entries()) {
+        if (index === desk.index) continue
+        const message = voteMessage(town.genesis.hash, 'commit', height, 0, hash)
+        const step = desk.receive({
+          kind: 'vote',
+          value: {
+            phase: 2,
+            height,
+            view: 0,
+            blockHash: hash,
+            validator: publicKey,
+            signature: blsSign(secretKey, message),
+          },
+        })
+        expect(own(step, 'commit')).toEqual([])
+      }
+    }
+    expect(desk.context.head.header.height).toBe(0)
+  })
+})
+
+describe('commits', () => {
+  it('2.11: told to everyone when it is stored: head, ledger, and each deposit in its own flow', async () => {
+    const town = await Town.open()
+    const queue = town.deposit('alice', 1_000_000n)
+    const [entry] = queue.pegIns
+    if (entry === undefined) throw new Error('no deposit')
+    const made = await town.make({ queue })
+    const desk = await Desk.open(1, town)
+    desk.tick(desk.slot)
+    desk.hear({ type: 'bridge.PegInOperation', payload: entry }, 'deposit flow')
+    expect(desk.context.queue.pegIns.size).toBe(1)
+    const step = commit(desk, made)
+    expect(told(step).map(({ to, type }) => `${to} ← ${type}`)).toEqual([
+      'network ← network.HeadAnnounced',
+      'bridge ← chain.FinalizeBlock',
+      'bridge ← bridge.PegInComplete',
+    ])
+    const [complete] = kernel(step, 'tell').filter(
+      ({ message }) => message.type === 'bridge.PegInComplete',
+    )
+    expect(complete?.correlationId).toBe('deposit flow')
+    expect(complete?.message.payload).toEqual({
+      outpoints: [`${toHex(entry.claim.txid)}:0`],
+      height: 1,
+    })
+    expect(desk.context).toMatchObject({ storing: false, head: { hash: made.head.hash } })
+    expect(desk.context.queue.pegIns.size).toBe(0)
+    expect(desk.context.candidates.size).toBe(0)
+  })
+
+  it('2.6: a block that is committed already is answered, not voted on', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const desk = await Desk.open(1, town)
+    desk.tick(desk.slot)
+    commit(desk, made)
+    const { publicKey, secretKey } = validatorKeys[(desk.index + 1) % 4] as BlsKeyPair
+    const message = voteMessage(town.genesis.hash, 'prepare', 1, 3, made.head.hash)
+    const step = desk.receive({
+      kind: 'vote',
+      value: {
+        phase: 1,
+        height: 1,
+        view: 3,
+        blockHash: made.head.hash,
+        validator: publicKey,
+        signature: blsSign(secretKey, message),
+      },
+    })
+    expect(own(step, 'answerCommitted')).toMatchObject([{ height: 1, peer: 'peer' }])
+    expect(own(step, 'sign')).toEqual([])
+  })
+
+  it('2.7: two certificates at one height end the node, as a logic fault with its evidence', async () => {
+    const town = await Town.open()
+    const first = await town.make()
+    const second = await town.make({ feeRateSatPerKvb: 3000 })
+    const desk = await Desk.open(1, town)
+    desk.tick(desk.slot)
+    commit(desk, first)
+    const step = desk.receive({ kind: 'committedBlock', value: committedOf(town, second) })
+    expect(kernel(step, 'fail')).toMatchObject([
+      { fault: { code: 'ConflictingCertificates', faultClass: 'logic' } },
+    ])
+  })
+
+  it('T2: a block whose certificate is none is not executed', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const few = certify(town.genesis, 1, made.head.hash, [0, 1])
+    few.bitmap.set(2, true)
+    const desk = await Desk.open(1, town)
+    desk.tick(desk.slot)
+    const step = desk.receive({
+      kind: 'committedBlock',
+      value: { block: made.block, certificate: few },
+    })
+    expect(own(step, 'validate')).toEqual([])
+    expect(own(step, 'commit')).toEqual([])
+  })
+})
