@@ -27,6 +27,12 @@ import type { Mode } from './mode.ts'
 import { Run } from './run.ts'
 import type { StopPlan } from './stop-plan.ts'
 
+/** What a letter gives to those that follow from it. */
+type Cause = Pick<Letter, 'correlationId' | 'sequence'>
+
+const causeOf = (letter: Letter | undefined): Cause | undefined =>
+  letter && { correlationId: letter.correlationId, sequence: letter.sequence }
+
 const eventsOf = (event: string | readonly string[] | undefined): readonly string[] =>
   event === undefined ? [] : typeof event === 'string' ? [event] : event
 
@@ -390,7 +396,7 @@ export class Cell {
     this.kernel.emit({ kind: 'state', path: this.path, from, to: mode.name })
   }
 
-  private stamp(letter: Letter | undefined, nowMs: number, correlationId?: string): Stamp {
+  private stamp(letter: Cause | undefined, nowMs: number, correlationId?: string): Stamp {
     return {
       sender: this.path,
       correlationId: correlationId ?? letter?.correlationId ?? this.kernel.ports.ids.next(),
@@ -604,13 +610,15 @@ export class Cell {
       handle: { cancel: () => {} },
     }
     incarnation.timers.set(effect.key, entry)
+    // Not the letter itself: a timer that sets itself anew would hold all that came before it.
+    const cause = effect.newFlow ? undefined : causeOf(letter)
     const arm = (): void => {
       entry.handle = this.kernel.ports.clock.setTimer(effect.delayMs, () => {
         if (entry.cancelled || incarnation.dead) return
         if (effect.repeat) arm()
         if (entry.waiting) return
         entry.waiting = true
-        const stamp = this.stamp(effect.newFlow ? undefined : letter, 0)
+        const stamp = this.stamp(cause, 0)
         const due = this.toSelf(effect.message, stamp, incarnation.number)
         due.timer = entry
       })
