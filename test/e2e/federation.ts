@@ -24,7 +24,7 @@ import { findPort } from '../../node/adapters/system/index.ts'
 export interface TestFederationOptions {
   readonly nodes?: number
   readonly members?: number
-  /** `embedded` (default), `bitcoind`, or the URL of a regtest that runs. */
+  /** `embedded`, `bitcoind`, or the URL of a regtest that runs; by default what E2E_BITCOIN says, or embedded. */
   readonly bitcoin?: string
 }
 
@@ -119,7 +119,11 @@ export class TestFederation {
 
   /** A federation with its files and its Bitcoin, none of its processes started. */
   static async prepare(options: TestFederationOptions = {}): Promise<TestFederation> {
-    const { nodes = 4, members = 4, bitcoin: which = 'embedded' } = options
+    const {
+      nodes = 4,
+      members = 4,
+      bitcoin: which = process.env['E2E_BITCOIN'] ?? 'embedded',
+    } = options
     const directory = mkdtempSync(join(tmpdir(), 'millrace-e2e-'))
     let launched: LaunchedBitcoin | undefined
     let bitcoin: BitcoinRpc | undefined

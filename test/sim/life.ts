@@ -151,7 +151,9 @@ async function settle<T>(work: () => T | Promise<T>): Promise<T> {
 
 function describe(fields: Readonly<Record<string, unknown>> | undefined): string {
   if (fields === undefined) return ''
-  return JSON.stringify(fields, (_, value: unknown) => {
+  // Stacks hold paths, and their depth is the compiler's affair.
+  return JSON.stringify(fields, (key, value: unknown) => {
+    if (key === 'stack') return undefined
     if (typeof value === 'bigint') return String(value)
     return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
   })
