@@ -156,7 +156,9 @@ function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
           ? 'it is credited when Bitcoin has confirmed it'
           : operation.step === 'Approved'
             ? 'it enters the next block that can carry it'
-            : 'the members of the federation check it',
+            : operation.step === 'Denied'
+              ? 'the members of the federation denied it'
+              : 'the members of the federation check it',
         startedAtMs: operation.startedAtMs,
         updatedAtMs: operation.updatedAtMs,
       },

@@ -62,6 +62,8 @@ export interface Reserves {
 
 /** Everything waits this long for what happens within seconds on an idle machine. */
 export const PATIENCE_MS = 120_000
+/** What a stopped process has begun, such as closing pipes, ends within this time. */
+const ENDING_MS = 5_000
 /** Twenty coins of the wallet can be spent at once. */
 const MATURE_BLOCKS = 120
 /** Below the ports that the system gives to outgoing connections, which would take the place of a killed node. */
@@ -293,7 +295,7 @@ export class TestFederation {
     if (this.#bitcoinProcess !== undefined) await stopProcess(this.#bitcoinProcess)
     this.bitcoin.close()
     process.removeListener('exit', this.#onExit)
-    const left = processesOf(this.directory)
+    const left = await processesLeft(this.directory)
     if (options.keepFiles !== true) rmSync(this.directory, { recursive: true, force: true })
     return left
   }
@@ -355,6 +357,16 @@ export function processesOf(directory: string): number[] {
       return []
     }
   })
+}
+
+/** Those that are still there when processes that end have had the time for it. */
+export async function processesLeft(directory: string): Promise<number[]> {
+  const end = Date.now() + ENDING_MS
+  for (;;) {
+    const left = processesOf(directory)
+    if (left.length === 0 || Date.now() >= end) return left
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
 }
 
 interface Ports {

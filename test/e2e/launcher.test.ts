@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { until } from '../../devnet/launcher/rpc.ts'
-import { processesOf } from './federation.ts'
+import { processesLeft, processesOf } from './federation.ts'
 import { Program, runProgram, testDirectory } from './program.ts'
 
 const SMALL = ['--nodes', '1', '--members', '1']
@@ -64,7 +64,7 @@ describe('dev --once --json', () => {
       expectGoodLine(line, 4, 4)
       expect(run.stdout.trimEnd().split('\n')).toHaveLength(1)
       height = line['height'] as number
-      expect(processesOf(at('four'))).toEqual([])
+      expect(await processesLeft(at('four'))).toEqual([])
     },
     PATIENCE,
   )
@@ -121,7 +121,7 @@ describe('dev --once --json', () => {
         const run = await runProgram(...args, '--bitcoin', 'bitcoind')
         expect([run.code, run.code === 0 ? '' : run.stderr]).toEqual([0, ''])
         expectGoodLine(run.json(), 1, 1)
-        expect(processesOf(at('core'))).toEqual([])
+        expect(await processesLeft(at('core'))).toEqual([])
       },
       PATIENCE,
     )
@@ -146,7 +146,7 @@ describe('a launcher that stays up', () => {
       up.child.kill('SIGINT')
       expect(await up.exited).toBe(0)
       expect(up.stderr).toBe('')
-      expect(processesOf(at('up'))).toEqual([])
+      expect(await processesLeft(at('up'))).toEqual([])
     },
     PATIENCE,
   )
@@ -243,7 +243,7 @@ describe('what cannot be is told in one line', () => {
       const run = await runProgram(...args)
       expect(run.code).toBeGreaterThan(0)
       expect(run.stderr).toBe(`millrace dev: port ${port} is in use\n`)
-      expect(processesOf(at('taken'))).toEqual([])
+      expect(await processesLeft(at('taken'))).toEqual([])
     },
     PATIENCE,
   )

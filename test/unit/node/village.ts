@@ -5,7 +5,7 @@
 import type { BitcoinPort } from '../../../actors/bridge/index.ts'
 import type { SignGuard, ValidatorKey } from '../../../actors/chain/index.ts'
 import type { EnginePort } from '../../../actors/engine/index.ts'
-import type { NetworkPort } from '../../../actors/network/index.ts'
+import type { NetworkEvents, NetworkPort } from '../../../actors/network/index.ts'
 import type { ChainStore } from '../../../actors/storage/index.ts'
 import type { StreamListener, StreamPort } from '../../../actors/stream/index.ts'
 import { signBatch, unsignedBatch } from '../../../bridge/index.ts'
@@ -94,6 +94,8 @@ export class Village {
   readonly sent: { readonly to: string; readonly bytes: Uint8Array }[] = []
   readonly asked: { readonly member: number; readonly message: NodeMessage }[] = []
   readonly tree: NodeTree
+  /** How the world talks to this node's network; undefined before it listens. */
+  events: NetworkEvents | undefined
   #listener: StreamListener | undefined
   readonly #known = new Map<string, MinedBlock>()
 
@@ -332,7 +334,10 @@ export class Village {
 
   #network(): NetworkPort {
     return {
-      start: async () => ({ peer: 'self', addresses: [] }),
+      start: async ({ events }) => {
+        this.events = events
+        return { peer: 'self', addresses: [] }
+      },
       stop: async () => {},
       dial: async () => ({ ok: false, code: 'DialFailed' }),
       disconnect() {},
