@@ -1,4 +1,8 @@
-import { txid } from '../../../../core/bitcoin/index.ts'
+import {
+  type BitcoinTransaction,
+  serializeTransaction,
+  txid,
+} from '../../../../core/bitcoin/index.ts'
 import type { MemberApproval, PegInClaim, TransactionProof } from '../../../../core/block/index.ts'
 import {
   assemble,
@@ -337,6 +341,55 @@ describe('proofs (P 4.2, PI-5)', () => {
     expect(verifyProof(world.ledger, proof, 1)).toMatchObject({
       error: { code: 'ProofTransaction64Bytes' },
     })
+  })
+
+  it('ProofTransaction64Bytes: nor may an inner node pose as the coinbase that fixes the depth', () => {
+    const world = new PegWorld()
+    const base = payment('x', [{ amountSat: 1n, scriptPubKey: p2wpkh('x') }])
+    const coinbase: BitcoinTransaction = {
+      version: 1,
+      inputs: [
+        {
+          txid: new Uint8Array(32),
+          vout: 0xffffffff,
+          scriptSig: Uint8Array.of(1, 1),
+          sequence: 0,
+          witness: [],
+        },
+      ],
+      outputs: [{ amountSat: 1n, scriptPubKey: Uint8Array.of(0x51, 0x51) }],
+      lockTime: 0,
+    }
+    world.bitcoin.mine([base], 1, coinbase)
+    world.syncHeaders()
+    const proof = world.bitcoin.proofOf(base)
+    expect(proof.coinbase).toHaveLength(64)
+    expect(verifyProof(world.ledger, proof, 1)).toMatchObject({
+      error: { code: 'ProofTransaction64Bytes' },
+    })
+  })
+
+  it('ProofTransactionMalformed: one transaction has one form in a block, the one without witness', () => {
+    const { world, claim, transaction } = withDeposit()
+    const [input] = transaction.inputs as [BitcoinTransaction['inputs'][number]]
+    const signed = { ...transaction, inputs: [{ ...input, witness: [Uint8Array.of(7)] }] }
+    const proof = { ...claim.proof, transaction: serializeTransaction(signed) }
+    expect(txid(signed)).toEqual(claim.txid)
+    expect(codeOf(world, { ...claim, proof })).toBe('ProofTransactionMalformed')
+  })
+
+  it('PegInSpendsReserve: what spends reserve pays no deposit address either, but for a booked payout', () => {
+    const { world, claim } = withDeposit()
+    world.block({ items: { proofs: [claim.proof], pegIns: [world.item(claim)] } })
+    const { genesis } = world
+    const deposit = { evmAddress: addressOf('mallory'), refundScript: new Uint8Array(0) }
+    const { scriptPubKey } = federationOutput(genesis, { epoch: 0, deposit })
+    const spend = payment({ txid: claim.txid, vout: 0 }, [{ amountSat: 900_000n, scriptPubKey }])
+    world.bitcoin.mine([spend])
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    const { evmAddress } = deposit
+    expect(codeOf(world, claimOf(world.bitcoin, spend, { evmAddress }))).toBe('PegInSpendsReserve')
   })
 
   it('a proof is bound to its item: unknown, unused and double ones are refused', () => {

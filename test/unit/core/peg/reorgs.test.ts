@@ -55,6 +55,15 @@ describe('a reorg of credits (P 4.9, PI-7)', () => {
       'ProofBlockUnknown',
     )
     const again = claimOf(other, deposit)
+    // What was credited cannot come back as something that is owed.
+    const denied = claimOf(other, deposit, {
+      kind: 'refundable',
+      reason: 'denied',
+      evmAddress: claim.evmAddress,
+    })
+    expect(world.codeOf({ proofs: [denied.proof], pegIns: [world.item(denied)] })).toBe(
+      'PegInDuplicate',
+    )
     const items = { proofs: [again.proof], pegIns: [world.item(again)] }
     world.block({ items })
     expect(world.withdrawals).toEqual([])

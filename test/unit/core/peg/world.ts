@@ -173,10 +173,16 @@ export class BitcoinWorld {
     return this.blocks.at(-1) as MinedBlock
   }
 
-  mine(transactions: readonly BitcoinTransaction[] = [], count = 1): MinedBlock {
+  /** `coinbase`: of the first block, where it matters. */
+  mine(
+    transactions: readonly BitcoinTransaction[] = [],
+    count = 1,
+    coinbase?: BitcoinTransaction,
+  ): MinedBlock {
     for (let index = 0; index < count; index++) {
       const height = this.tip.height + 1
-      const all = [coinbaseOf(height, this.#salt), ...(index === 0 ? transactions : [])]
+      const own = (index === 0 ? coinbase : undefined) ?? coinbaseOf(height, this.#salt)
+      const all = [own, ...(index === 0 ? transactions : [])]
       const header = mine(
         this.tip.hash,
         bitcoinMerkleRoot(all.map((transaction) => txid(transaction))),
