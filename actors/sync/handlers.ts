@@ -133,7 +133,7 @@ function required(
       event: 'REQUIRED',
     }
   }
-  // The range in hand is Chain's for now; it says itself how far it came.
+  // The range in hand is Chain's: it says itself how far it came.
   const next = episode.importing === undefined ? advanced(episode, height) : episode
   const source = next.sources.get(peer)
   const known = { state: about.state, events: [] }

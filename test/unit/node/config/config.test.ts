@@ -28,8 +28,8 @@ const FILES: Readonly<Record<string, string>> = {
     bitcoinUrl: 'http://user:secret@127.0.0.1:8332',
     minFeeCapWei: 0,
   }),
-  '/work/short': 'tiny\n',
-  '/work/token': 'a-token-of-sixteen-and-more\n',
+  '/srv/short': 'tiny\n',
+  '/srv/token': 'a-token-of-sixteen-and-more\n',
 }
 
 function inputs(
@@ -40,7 +40,7 @@ function inputs(
   return {
     args,
     environment,
-    workingDirectory: '/work',
+    workingDirectory: '/srv',
     readFile: (path) => {
       const text = files[path]
       if (text === undefined) throw new Error('no such file')
@@ -96,7 +96,7 @@ describe('precedence', () => {
     const config = resolved([...FILE, '--validator-key-file', 'keys/validator.json'])
     expect(config.get('genesisFile')).toBe('/etc/millrace/genesis.json')
     expect(config.get('networkKeyFile')).toBe('/keys/network')
-    expect(config.get('validatorKeyFile')).toBe('/work/keys/validator.json')
+    expect(config.get('validatorKeyFile')).toBe('/srv/keys/validator.json')
   })
 
   it('lists: a list in the file, commas or repeated flags elsewhere', () => {
@@ -145,16 +145,16 @@ describe('faults', () => {
     [{ genesisfile: 'x' }, 'unknown setting genesisfile; did you mean genesisFile?'],
     [
       { name: { first: 'x' } },
-      'name (file /work/c.json): Invalid input: expected string, received object',
+      'name (file /srv/c.json): Invalid input: expected string, received object',
     ],
   ])('in the file %j: %s', (extra, expected) => {
     const content = { ...JSON.parse(FILES['/etc/millrace/node.json'] as string), ...extra }
-    const files = { '/work/c.json': JSON.stringify(content) }
+    const files = { '/srv/c.json': JSON.stringify(content) }
     expect(faultsOf(['--config', 'c.json'], {}, files).map(describeFault)).toEqual([expected])
   })
 
   it.each(['{', '[]', '7'])('a file that holds %s is refused', (content) => {
-    const faults = faultsOf(['--config', 'c.json'], {}, { '/work/c.json': content })
+    const faults = faultsOf(['--config', 'c.json'], {}, { '/srv/c.json': content })
     expect(faults).toContainEqual(expect.objectContaining({ code: 'FileUnreadable' }))
   })
 
@@ -182,7 +182,7 @@ describe('the node', () => {
   it('a default port may fall to the next free one, one that was named may not', () => {
     const content = JSON.parse(FILES['/etc/millrace/node.json'] as string)
     delete content.rpc
-    const files = { '/work/c.json': JSON.stringify(content) }
+    const files = { '/srv/c.json': JSON.stringify(content) }
     const file = ['--config', 'c.json']
     expect(program(file, {}, files).rpc).toMatchObject({ port: 8_545, fallback: true })
     for (const [args, environment] of [
