@@ -7,6 +7,8 @@ export interface Figure {
   readonly ours: number
   /** The same on this machine in this run, by somebody else. */
   readonly peers?: Readonly<Record<string, number>>
+  /** Where it is not the quotient of the two figures, such as the median of the rounds' ratios. */
+  readonly ratio?: Readonly<Record<string, number>>
   /** How it was come by, for the table: samples, spread, aim. */
   readonly note?: string
 }
@@ -18,6 +20,8 @@ export interface BenchOptions {
   readonly deposits: number
   readonly nodes: number
   readonly members: number
+  /** Rounds in which everybody is measured once, in turn. */
+  readonly rounds: number
   tell(line: string): void
 }
 
@@ -37,11 +41,11 @@ export interface Report {
 }
 
 export function reportOf(bench: string, figures: readonly Figure[]): Report {
-  const results = figures.map(({ metric, unit, better, ours, peers = {} }) => {
+  const results = figures.map(({ metric, unit, better, ours, peers = {}, ratio = {} }) => {
     const shown = Object.entries(peers).map(([name, value]) => [name, rounded(value)] as const)
     const ratios = Object.entries(peers).flatMap(([name, value]) => {
-      const ratio = better === 'lower' ? value / ours : ours / value
-      return Number.isFinite(ratio) ? [[name, rounded(ratio)] as const] : []
+      const measured = ratio[name] ?? (better === 'lower' ? value / ours : ours / value)
+      return Number.isFinite(measured) ? [[name, rounded(measured)] as const] : []
     })
     return {
       metric,
@@ -87,6 +91,22 @@ export function quantile(samples: readonly number[], share: number): number {
 }
 
 export const median = (samples: readonly number[]): number => quantile(samples, 0.5)
+
+/** The median of the ratios of samples that were taken side by side: what slowed down one round slowed down both. */
+export function medianRatio(ours: readonly number[], peers: readonly number[]): number {
+  if (ours.length !== peers.length) throw new Error('not measured side by side')
+  return median(ours.map((value, round) => value / (peers[round] as number)))
+}
+
+/** By how much `y` grows for each `x`: the line of least squares. */
+export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
+  if (points.length < 2) throw new Error('a line takes two points')
+  const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length
+  const meanX = mean(points.map(({ x }) => x))
+  const meanY = mean(points.map(({ y }) => y))
+  const both = points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - meanY), 0)
+  return both / points.reduce((sum, { x }) => sum + (x - meanX) ** 2, 0)
+}
 
 /** Three digits are more than any of these figures can carry. */
 function rounded(value: number): number {

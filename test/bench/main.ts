@@ -16,9 +16,13 @@ const BENCHES: Readonly<Record<string, Listed>> = {
       'a federation on loopback: first block, peg-in, commit latency, memory, idle CPU, messages',
     load: async () => (await import('./skeleton.ts')).skeleton,
   },
+  kernel: {
+    summary: 'the actor kernel: tells, asks, restart, memory; beside nact and raw xstate',
+    load: async () => (await import('./kernel.ts')).kernel,
+  },
 }
 
-const DEFAULTS = { blocks: 120, deposits: 7, nodes: 4, members: 4 } as const
+const DEFAULTS = { blocks: 120, deposits: 7, nodes: 4, members: 4, rounds: 9 } as const
 
 const USAGE = `usage: npm run bench -- NAME [options]
 
@@ -31,6 +35,7 @@ ${Object.entries(BENCHES)
   --deposits N    peg-ins that are measured [${DEFAULTS.deposits}]
   --nodes N       federation nodes [${DEFAULTS.nodes}]
   --members N     governance nodes [${DEFAULTS.members}]
+  --rounds N      rounds of those that run side by side [${DEFAULTS.rounds}]
 
 What the figures mean: test/bench/README.md. Without figures:
   node test/bench/status-page.ts FOLDER   pictures of the status page
@@ -43,6 +48,7 @@ const FLAGS = {
   deposits: number,
   nodes: number,
   members: number,
+  rounds: number,
 } as const
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -88,6 +94,7 @@ function readOptions(args: readonly string[]): BenchOptions | string {
       deposits: count('deposits'),
       nodes: count('nodes'),
       members: count('members'),
+      rounds: count('rounds'),
       tell(line) {
         const seconds = ((Date.now() - startedMs) / 1_000).toFixed(1).padStart(7)
         process.stderr.write(`${seconds}s  ${line}\n`)

@@ -1,4 +1,12 @@
-import { type Figure, median, quantile, reportOf, tableOf } from '../../bench/figures.ts'
+import {
+  type Figure,
+  median,
+  medianRatio,
+  quantile,
+  reportOf,
+  slope,
+  tableOf,
+} from '../../bench/figures.ts'
 import { cpuShare, residentMib, usageOf } from '../../bench/processes.ts'
 
 const slow: Figure = {
@@ -41,6 +49,26 @@ describe('a report', () => {
     expect(lines).toHaveLength(3)
     expect(lines[1]).toContain('floor 50 (ratio 0.25)')
     expect(lines[1]).toContain('of 3')
+  })
+})
+
+describe('a ratio of what was measured side by side', () => {
+  it('is the median of the rounds, and not the quotient of the medians', () => {
+    expect(medianRatio([20, 30, 80], [10, 30, 20])).toBe(2)
+    expect(() => medianRatio([1], [])).toThrow('side by side')
+  })
+
+  it('stands in the report instead of the quotient', () => {
+    const [only] = reportOf('b', [{ ...fast, ratio: { other: 2.5 } }]).results
+    expect(only?.ratio).toEqual({ other: 2.5 })
+  })
+})
+
+describe('a slope', () => {
+  it('is what y grows by for each x, whatever lies around the line', () => {
+    const points = [0, 1, 2, 3].map((x) => ({ x, y: 5 + 2 * x + (x % 3 === 0 ? 1 : -1) }))
+    expect(slope(points)).toBeCloseTo(2)
+    expect(() => slope([{ x: 1, y: 1 }])).toThrow('two points')
   })
 })
 
