@@ -2,8 +2,8 @@
 import type { AnyStateMachine } from 'xstate'
 import type { KernelEffect } from './effects.ts'
 import type { Fault, RestartPolicy } from './fault.ts'
-import type { Life } from './life.ts'
-import type { Capacity } from './mailbox.ts'
+import type { Life, LifeEvent } from './life.ts'
+import type { Capacity, Pressure } from './mailbox.ts'
 import type {
   ActorPath,
   ActorRef,
@@ -89,8 +89,10 @@ export interface ActorDefinition<Context, In extends Message, Effect, Ports> {
   readonly name: string
   /** The mode only: no context, guards, actions, delays or invocations. A final state completes the actor. */
   readonly machine: AnyStateMachine
-  /** Room in each priority class. */
-  readonly mailbox: { readonly capacity: Capacity }
+  /** How the mode follows the actor's life: the first of the events that the mode accepts, if any. */
+  readonly follows?: Readonly<Partial<Record<LifeEvent, readonly string[]>>>
+  /** Room in each priority class, and in the stash (default 100). */
+  readonly mailbox: { readonly capacity: Capacity; readonly stash?: number }
   /** Initializing. A rejection is a fault of that class. */
   init(run: ActorRun<In, Ports>): Promise<InitResult<Context, In, Effect>>
   handle(context: Context, message: In, about: About<In>): Step<Context, Effect>

@@ -126,6 +126,7 @@ export class Cell {
     const { clock } = this.kernel.ports
     const outcome = await withDeadline(
       clock,
+    this.followLife(event)
       this.kernel.limits.initTimeoutMs,
       () => this.initOf(incarnation),
       incarnation.deadlines,
@@ -157,6 +158,7 @@ export class Cell {
     for (const path of this.missing) this.notice({ kind: 'dependency', path, up: false })
     this.applyAll(value, undefined)
     if (incarnation.dead) return
+    this.showEdges(this.initialMode, value.event)
     this.group.isUp(this)
     if (this.mode.done) this.group.complete(this)
     this.wake()
@@ -213,7 +215,11 @@ export class Cell {
     }
     this.context = step.context
     this.handled += 1
-    if (mode !== this.mode) this.changeMode(mode)
+    if (step.event !== undefined) {
+      const before = this.mode
+      this.mode = mode
+      this.showEdges(before, step.event)
+    }
     if (step.effects !== undefined) this.applyAll(step, letter)
     if (this.kernel.tracing) this.trace(letter, nowMs)
     if (mode.done && this.life === 'Running') this.group.complete(this)
@@ -390,10 +396,28 @@ export class Cell {
     return at
   }
 
-  private changeMode(mode: Mode): void {
-    const from = this.mode.name
-    this.mode = mode
-    this.kernel.emit({ kind: 'state', path: this.path, from, to: mode.name })
+  /** What `modeAfter` walked, edge by edge. */
+  private showEdges(before: Mode, event: string | readonly string[] | undefined): void {
+    let at = before
+    for (const name of eventsOf(event)) {
+      const next = at.on.get(name) as Mode
+      this.kernel.emit({
+        kind: 'state',
+        path: this.path,
+        from: at.name,
+        event: name,
+        to: next.name,
+      })
+      at = next
+    }
+  }
+
+  private followLife(event: LifeEvent): void {
+    const accepted = this.actor.follows?.[event]?.find((name) => this.mode.on.has(name))
+    if (accepted === undefined) return
+    const before = this.mode
+    this.mode = this.modeAfter(before, accepted)
+    this.showEdges(before, accepted)
   }
 
   private stamp(letter: Cause | undefined, nowMs: number, correlationId?: string): Stamp {

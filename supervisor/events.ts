@@ -31,7 +31,14 @@ export type KernelEvent = { readonly atMs: number } & (
       readonly to: Life
       readonly fault?: Fault
     }
-  | { readonly kind: 'state'; readonly path: ActorPath; readonly from: string; readonly to: string }
+  /** One edge of the actor's machine. */
+  | {
+      readonly kind: 'state'
+      readonly path: ActorPath
+      readonly from: string
+      readonly event: string
+      readonly to: string
+    }
   | {
       readonly kind: 'drop'
       readonly path: ActorPath
