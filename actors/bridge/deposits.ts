@@ -3,7 +3,7 @@ import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
 import { approvalMessage, combineApprovals } from '../../core/peg/index.ts'
 import { blsVerify, equalBytes, fromHex, toDisplayHash } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
-import { tell } from '../../supervisor/index.ts'
+import { type Mode, tell } from '../../supervisor/index.ts'
 import {
   type AnyEffect,
   type BridgeContext,
@@ -67,11 +67,18 @@ export function withoutOrphans(context: BridgeContext): {
   for (const [id, operation] of deposits) {
     if (operation.step === 'Included' || standingOf(context, operation) !== 'off') continue
     deposits.delete(id)
-    effects.push(log('warn', 'deposit orphaned', { outpoint: id, step: operation.step }))
+    const { name: mode } = orphaned(operation.mode)
+    effects.push(log('warn', 'deposit orphaned', { outpoint: id, step: operation.step, mode }))
   }
   return effects.length === 0
     ? { context, effects }
     : { context: { ...context, deposits }, effects }
+}
+
+/** What was not validated yet never will be; what waits for approval is not wanted any more. */
+function orphaned(mode: Mode): Mode {
+  if (mode.name === 'ProcessingPegIn') return walk(mode, 'VALIDATION_FAILED')
+  return mode.name === 'WaitingApproval' ? walk(mode, 'GOVERNANCE_DENIED') : mode
 }
 
 function standingOf({ scanned }: BridgeContext, operation: DepositOperation) {

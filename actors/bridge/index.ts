@@ -9,7 +9,7 @@ import type { BridgeContext, BridgeEffect } from './context.ts'
 import { perform } from './effects.ts'
 import { handle, lane } from './handlers.ts'
 import { MAILBOX_CAPACITY } from './limits.ts'
-import { bridgeMachine } from './machine.ts'
+import { BRIDGE_FOLLOWS, bridgeMachine } from './machine.ts'
 import type { BridgePorts } from './port.ts'
 
 export { pegInMachine, pegOutMachine } from './machine.ts'
@@ -28,6 +28,7 @@ export type BridgeActor = ActorDefinition<BridgeContext, BridgeInbox, BridgeEffe
 export const bridgeActor: BridgeActor = {
   name: 'bridge',
   machine: bridgeMachine,
+  follows: BRIDGE_FOLLOWS,
   mailbox: { capacity: MAILBOX_CAPACITY },
   async init({ ports }) {
     const { genesis, pollMs, validatorIndex } = ports

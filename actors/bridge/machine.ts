@@ -21,6 +21,12 @@ export const bridgeMachine = setup({
   },
 })
 
+/** A crash before Bitcoin answered, and the end of the actor. */
+export const BRIDGE_FOLLOWS = {
+  FAULT: ['CONNECTION_ERROR'],
+  GIVE_UP: ['TERMINAL_ERROR'],
+} as const
+
 /** One deposit. */
 export const pegInMachine = setup({
   types: {

@@ -152,7 +152,16 @@ export function createTransaction(
   const { batchId, attempt } = payload
   const operation = context.payouts.get(batchId)
   if (operation?.step !== 'Batched' || operation.attempt !== attempt) return { context }
-  const mode = walk(operation.mode, 'BURN_DETECTED', 'TX_CREATED')
+  const begun = walk(operation.mode, 'BURN_DETECTED')
+  if (!context.bitcoin.reachable) {
+    // Who cannot send it collects no signatures: the turn goes on with the end of the round.
+    const mode = walk(begun, 'TX_CREATION_FAILED')
+    return published({
+      context: withPayout(context, { ...operation, mode, updatedAtMs: nowMs }),
+      effects: [log('warn', 'payout not begun', { batch: batchId, attempt })],
+    })
+  }
+  const mode = walk(begun, 'TX_CREATED')
   return published({
     context: withPayout(context, {
       ...operation,

@@ -157,7 +157,7 @@ export function handle(
     case 'chain.SlotTick': {
       const next = nextSlotTick(context.genesis, nowMs)
       if (isSyncing(context, nowMs)) {
-        return { context, effects: [next, slotSkipped(context, 'Syncing')] }
+        return withMode({ context, effects: [next, slotSkipped(context, 'Syncing')] }, about)
       }
       const caughtUp = { ...context, syncing: false }
       return withMode(drive(caughtUp, { kind: 'clock', nowMs }, nowMs, [next]), about)
@@ -233,7 +233,8 @@ export function handle(
       const done: ChainContext = { ...context, producing: false }
       if ('code' in payload) {
         const input: DriverInput = { kind: 'buildFailed', view: payload.view, code: payload.code }
-        return withMode(drive(done, input, nowMs, [slotSkipped(context, payload.code)]), about)
+        const skipped = slotSkipped(context, payload.code)
+        return withMode(drive(done, input, nowMs, [skipped]), about, 'PRODUCTION_ERROR')
       }
       const { refused } = payload
       const cleared = { ...done, queue: withoutRefused(done.queue, refused) }
@@ -254,6 +255,7 @@ export function handle(
       return withMode(
         drive(executed, { kind: 'validated', hash, verdict, objects }, nowMs, notes),
         about,
+        verdict.kind === 'unknown' ? 'IMPORT_ERROR' : undefined,
       )
     }
     case 'chain.MessageSigned': {
@@ -275,14 +277,17 @@ export function handle(
         payload: result,
       })
       const { waitingCommit } = context
+      const failure = result.fault === 'local' ? 'SYNC_ERROR' : undefined
       const ended = { ...context, storing: false, waitingCommit: undefined, batchAtMs: nowMs }
       if (last === undefined) {
         const effects: AnyEffect[] = waitingCommit === undefined ? [] : [waitingCommit]
         const storing = waitingCommit !== undefined
-        return withMode({ context: { ...ended, storing }, effects: [answered, ...effects] }, about)
+        const stepped = { context: { ...ended, storing }, effects: [answered, ...effects] }
+        return withMode(stepped, about, failure)
       }
       const stepped = advance(ended, last.committed, last.head, guard, nowMs)
-      return withMode({ ...stepped, effects: [...(stepped.effects ?? []), answered] }, about)
+      const effects = [...(stepped.effects ?? []), answered]
+      return withMode({ ...stepped, effects }, about, failure)
     }
   }
 }
@@ -652,8 +657,22 @@ function pegQueue(queue: OperationQueue): PegQueue {
   }
 }
 
-/** The events that lead the machine from where it is to what the work under way makes it. */
-function withMode(stepped: ChainStep, about: About<ChainInbox>): ChainStep {
+/** Which work failed here, by the mode that it fails in. */
+const FAILS = {
+  SYNC_ERROR: 'Syncing',
+  PRODUCTION_ERROR: 'Producing',
+  IMPORT_ERROR: 'Importing',
+} as const
+
+/**
+ * The events that lead the machine from where it is to what the work under way makes it. After a failure it is Failed until
+ * the next slot; consensus itself goes on.
+ */
+function withMode(
+  stepped: ChainStep,
+  about: About<ChainInbox>,
+  failure?: keyof typeof FAILS,
+): ChainStep {
   const { context } = stepped
   const events: string[] = []
   let state = about.state
@@ -662,6 +681,10 @@ function withMode(stepped: ChainStep, about: About<ChainInbox>): ChainStep {
     state = to
   }
   const wanted = wantedMode(context)
+  if (failure !== undefined && state === FAILS[failure]) go(failure, 'Failed')
+  else if (state === 'Failed' && about.envelope.messageType === 'chain.SlotTick') {
+    go('RECOVER', 'Syncing')
+  }
   if (state === 'Syncing' && wanted !== 'Syncing') go('CAUGHT_UP', 'Active')
   if (state === 'Producing' && wanted !== 'Producing') go('BLOCK_PRODUCED', 'Active')
   if (state === 'Importing' && wanted !== 'Importing') go('BLOCK_IMPORTED', 'Active')

@@ -19,7 +19,7 @@ import {
   startHeight,
 } from './handlers.ts'
 import { MAILBOX_CAPACITY } from './limits.ts'
-import { chainMachine } from './machine.ts'
+import { CHAIN_FOLLOWS, chainMachine } from './machine.ts'
 import type { ChainPorts } from './port.ts'
 import { loadHead, replayEngine } from './start.ts'
 
@@ -40,6 +40,7 @@ export function chainActor(): ChainActor {
   return {
     name: 'chain',
     machine: chainMachine,
+    follows: CHAIN_FOLLOWS,
     mailbox: { capacity: MAILBOX_CAPACITY },
     async init(run) {
       const { genesis, validator, views } = run.ports

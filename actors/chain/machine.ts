@@ -35,3 +35,9 @@ export const chainMachine = setup({
     Terminated: { type: 'final' },
   },
 })
+
+/** A crash shows in the mode where the diagram has an edge for it; the end of the actor is the diagram's terminal error. */
+export const CHAIN_FOLLOWS = {
+  FAULT: ['GENESIS_ERROR', 'SYNC_ERROR', 'PRODUCTION_ERROR', 'IMPORT_ERROR'],
+  GIVE_UP: ['TERMINAL_ERROR'],
+} as const

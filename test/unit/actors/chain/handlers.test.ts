@@ -97,6 +97,9 @@ const MODES: Readonly<Record<string, string>> = {
   RECEIVED_BLOCK: 'Importing',
   BLOCK_PRODUCED: 'Active',
   BLOCK_IMPORTED: 'Active',
+  PRODUCTION_ERROR: 'Failed',
+  IMPORT_ERROR: 'Failed',
+  RECOVER: 'Syncing',
 }
 
 const own = <Kind extends ChainEffect['kind']>({ effects = [] }: ChainStep, kind: Kind) =>
@@ -184,8 +187,10 @@ describe('slots', () => {
       event: 'slot skipped',
       count: { metric: 'slotsSkipped', labels: { reason: 'EngineTimeout' } },
     })
-    expect(desk.state).toBe('Active')
+    expect(desk.state).toBe('Failed')
     expect(own(step, 'sign')).toEqual([])
+    const recovered = desk.tick(desk.slot + 1)
+    expect(recovered.event).toEqual(['RECOVER', 'CAUGHT_UP'])
     const second = await Desk.open(1, desk.town)
     // The second proposer waits for an eighth of its view, then builds.
     const [wake] = kernel(second.tick(desk.slot + 1), 'timer').filter(

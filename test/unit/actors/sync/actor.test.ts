@@ -49,7 +49,7 @@ describe('an episode', () => {
     const world = await worldWith({ alfa: honest(blocks.slice(0, 50)) })
     await world.require(999, 1_049)
     await world.advance(5_000)
-    expect(world.states).toEqual(['Headers', 'Bodies', 'Importing', 'Headers', 'Idle'])
+    expect(world.states).toEqual(['Headers', 'Bodies', 'Importing', 'Bodies', 'Headers', 'Idle'])
     world.peers.set('alfa', honest(blocks.slice(0, 60)))
     await world.require(1_049, 1_059)
     await world.advance(5_000)
