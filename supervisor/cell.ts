@@ -118,6 +118,7 @@ export class Cell {
       watcher.notice({ kind: 'watched', ...fact })
     }
     this.group.owner?.notice({ kind: 'child', ...fact })
+    this.followLife(event)
   }
 
   /** Initializing: makes a new incarnation and waits for its init. */
@@ -126,7 +127,6 @@ export class Cell {
     const { clock } = this.kernel.ports
     const outcome = await withDeadline(
       clock,
-    this.followLife(event)
       this.kernel.limits.initTimeoutMs,
       () => this.initOf(incarnation),
       incarnation.deadlines,
@@ -150,6 +150,7 @@ export class Cell {
     this.context = value.context
     incarnation.initialised = true
     this.advanceLife('INITIALIZED')
+    this.showEdges(this.initialMode, value.event)
     const stamp = this.stamp(undefined, 0)
     const first = (value.messages ?? []).map((message) =>
       this.kernel.letter(message, stamp, 0, incarnation.number),
@@ -158,7 +159,6 @@ export class Cell {
     for (const path of this.missing) this.notice({ kind: 'dependency', path, up: false })
     this.applyAll(value, undefined)
     if (incarnation.dead) return
-    this.showEdges(this.initialMode, value.event)
     this.group.isUp(this)
     if (this.mode.done) this.group.complete(this)
     this.wake()
