@@ -11,7 +11,7 @@ import {
   Signature,
   verify,
 } from '@chainsafe/blst'
-import { taggedHash } from './hash.ts'
+import type { SignatureSuite, Signer } from './suite.ts'
 
 export interface BlsKeyPair {
   readonly secretKey: Uint8Array
@@ -80,14 +80,17 @@ export function blsVerifyAggregate(
   }
 }
 
-function possessionMessage(publicKey: Uint8Array): Uint8Array {
-  return taggedHash('millrace/possession', publicKey)
+/** A secret key as the handle that signs with it. */
+export function blsSigner(secretKey: Uint8Array): Signer {
+  return {
+    publicKey: blsPublicKey(secretKey),
+    sign: (message) => blsSign(secretKey, message),
+  }
 }
 
-export function provePossession(secretKey: Uint8Array): Uint8Array {
-  return blsSign(secretKey, possessionMessage(blsPublicKey(secretKey)))
-}
-
-export function verifyPossession(publicKey: Uint8Array, proof: Uint8Array): boolean {
-  return blsVerify(publicKey, possessionMessage(publicKey), proof)
+/** The suite of every real chain. */
+export const blsSuite: SignatureSuite = {
+  verify: blsVerify,
+  verifyAggregate: blsVerifyAggregate,
+  aggregate: blsAggregate,
 }

@@ -1,16 +1,17 @@
 /** The member's keys, from an encrypted key file with the secrets `bls` and `schnorr` (crypto/keystore). */
 import type { Genesis } from '../core/params/index.ts'
 import {
-  blsPublicKey,
+  blsSigner,
   equalBytes,
   type KeyFileError,
   openKeyFile,
+  type Signer,
   schnorrPublicKey,
 } from '../crypto/index.ts'
 
 export interface MemberKeys {
-  /** For approvals. */
-  readonly blsSecret: Uint8Array
+  /** Signs approvals. */
+  readonly approver: Signer
   /** For inputs of the reserve. */
   readonly schnorrSecret: Uint8Array
 }
@@ -34,11 +35,12 @@ export function openMemberKeys(
   if (bls?.length !== 32 || schnorr?.length !== 32) {
     return { ok: false, error: { code: 'KeysIncomplete', reason: 'expected bls and schnorr' } }
   }
-  const keys = { blsSecret: bls, schnorrSecret: schnorr }
-  const blsKey = blsPublicKey(bls)
+  const keys = { approver: blsSigner(bls), schnorrSecret: schnorr }
   const schnorrKey = schnorrPublicKey(schnorr)
   const memberIndex = genesis.members.findIndex(
-    (member) => equalBytes(member.blsKey, blsKey) && equalBytes(member.schnorrKey, schnorrKey),
+    (member) =>
+      equalBytes(member.blsKey, keys.approver.publicKey) &&
+      equalBytes(member.schnorrKey, schnorrKey),
   )
   if (memberIndex < 0) return { ok: false, error: { code: 'KeysOfNoMember' } }
   return { ok: true, memberIndex, keys }

@@ -8,7 +8,7 @@ import type { QuorumCertificate } from '../core/block/index.ts'
 import { type BlockHeader, blockHash, genesisHeader, hashValidators } from '../core/block/index.ts'
 import { genesisLedger, ledgerRoot } from '../core/ledger/index.ts'
 import { err, type Genesis, ok, type Result, type Validator } from '../core/params/index.ts'
-import { blsSuite, verifyCertificate } from '../core/pbft/index.ts'
+import { verifyCertificate } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 
 /** Roots that are kept below the head, for proofs that come late. */
@@ -123,7 +123,13 @@ function certificateFault(
   if (certificate.height !== header.height || !equalBytes(certificate.blockHash, hash)) {
     return { code: 'CertificateMismatch' }
   }
-  const verdict = verifyCertificate(blsSuite, genesis.hash, 'commit', validators, certificate)
+  const verdict = verifyCertificate(
+    genesis.signatures,
+    genesis.hash,
+    'commit',
+    validators,
+    certificate,
+  )
   return verdict.kind === 'valid' ? undefined : { code: 'CertificateInvalid', detail: verdict.code }
 }
 

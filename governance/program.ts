@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
+import { blsSuite } from '../crypto/index.ts'
 import { createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 import { lockDirectory } from '../node/adapters/data-directory/index.ts'
 import type { TlsIdentity } from '../node/adapters/governance-grpc/index.ts'
@@ -175,7 +176,7 @@ function readFiles(config: MemberConfig): MemberFiles | MemberFault {
   const fault = (code: string, message: string): MemberFault => ({ code, message, exitCode: 3 })
   const text = (path: string) => readFileSync(path, 'utf8')
   try {
-    const parsed = parseGenesis(JSON.parse(text(config.genesisFile)))
+    const parsed = parseGenesis(JSON.parse(text(config.genesisFile)), blsSuite)
     if (!parsed.ok) return fault('GenesisInvalid', `${config.genesisFile}: ${parsed.error.reason}`)
     const genesis = parsed.value
     const password = text(config.passwordFile).trim()

@@ -15,7 +15,7 @@ import {
 } from '../bridge/index.ts'
 import { type PegInClaim, PegInClaimType } from '../core/block/index.ts'
 import { approvalMessage } from '../core/peg/index.ts'
-import { blsSign, equalBytes, toDisplayHash, toHex } from '../crypto/index.ts'
+import { equalBytes, toDisplayHash, toHex } from '../crypto/index.ts'
 import type { MemberBody } from '../proto/index.ts'
 import {
   type About,
@@ -415,7 +415,7 @@ async function judgeDeposit(
     return approvalBody(outpoint, claimRoot, verdict)
   }
   const message = approvalMessage(genesis, 'pegIn', membersEpoch, claim)
-  const signature = blsSign(keys.blsSecret, message)
+  const signature = keys.approver.sign(message)
   await journal.noteApproval(run.clock.nowMs(), outpoint, claimRoot, signature)
   run.log('info', 'deposit approved', {
     deposit: outpoint,

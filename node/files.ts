@@ -1,7 +1,7 @@
 /** The files that a node reads before it starts: genesis, keys, TLS identity. */
 import { readFileSync } from 'node:fs'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
-import { blsPublicKey, blsSign, equalBytes, fromHex, openKeyFile } from '../crypto/index.ts'
+import { blsSigner, blsSuite, equalBytes, fromHex, openKeyFile } from '../crypto/index.ts'
 import type { NodeConfig } from './config/index.ts'
 
 /** Why the program did not start; `exitCode` as operations.md has them (3 config, 4 data, 5 unreachable). */
@@ -32,7 +32,7 @@ export function readFiles(options: NodeConfig): NodeFiles | StartFault {
   let text: (path: string) => string
   try {
     text = (path) => readFileSync(path, 'utf8')
-    const parsed = parseGenesis(JSON.parse(text(options.genesisFile)))
+    const parsed = parseGenesis(JSON.parse(text(options.genesisFile)), blsSuite)
     if (!parsed.ok) return fault('GenesisInvalid', `${options.genesisFile}: ${parsed.error.reason}`)
     const genesis = parsed.value
     const networkKey = fromHex(text(options.networkKeyFile).trim())
@@ -52,16 +52,12 @@ export function readFiles(options: NodeConfig): NodeFiles | StartFault {
     const secret = opened.value['bls']
     if (secret === undefined)
       return fault('KeysIncomplete', 'the validator key file has no bls key')
-    const blsKey = blsPublicKey(secret)
+    const { publicKey: blsKey, sign } = blsSigner(secret)
     const entry = genesis.validators.find((validator) => equalBytes(validator.blsKey, blsKey))
     if (entry === undefined) {
       return fault('KeyOfNoValidator', 'the validator key is not one of the genesis file')
     }
-    const validator = {
-      blsKey,
-      address: entry.address,
-      sign: (message: Uint8Array) => blsSign(secret, message),
-    }
+    const validator = { blsKey, address: entry.address, sign }
     return { genesis, networkKey, tls, validator }
   } catch (error) {
     return fault('FileUnreadable', (error as Error).message)

@@ -11,7 +11,6 @@ import {
 } from '../core/block/index.ts'
 import { type Genesis, invalid, VALID, type Verdict } from '../core/params/index.ts'
 import {
-  blsSuite,
   checkSlotWindow,
   slotAt,
   verifyCertificate,
@@ -34,7 +33,7 @@ export function networkChecks(genesis: Genesis, membersEpoch: () => number): Net
       // Who may send it costs less than what it holds: a proposal's body is hashed last.
       const sender = checkSender(genesis, message)
       return sender.kind === 'valid'
-        ? verifyConsensusMessage(blsSuite, { genesisHash: genesis.hash }, message)
+        ? verifyConsensusMessage(genesis.signatures, { genesisHash: genesis.hash }, message)
         : sender
     },
     transaction: (raw) =>
@@ -48,7 +47,7 @@ export function networkChecks(genesis: Genesis, membersEpoch: () => number): Net
 
 /** Whose word a message is: votes of strangers and certificates without a quorum are not passed on. */
 function checkSender(genesis: Genesis, message: ConsensusMessage): Verdict {
-  const { hash, validators } = genesis
+  const { hash, signatures, validators } = genesis
   switch (message.kind) {
     case 'vote':
     case 'viewChange':
@@ -56,9 +55,9 @@ function checkSender(genesis: Genesis, message: ConsensusMessage): Verdict {
     case 'prePrepare':
       return checkProposer(genesis, message.value)
     case 'prepareCertificate':
-      return verifyCertificate(blsSuite, hash, 'prepare', validators, message.value)
+      return verifyCertificate(signatures, hash, 'prepare', validators, message.value)
     case 'committedBlock':
-      return verifyCertificate(blsSuite, hash, 'commit', validators, message.value.certificate)
+      return verifyCertificate(signatures, hash, 'commit', validators, message.value.certificate)
   }
 }
 
@@ -69,15 +68,15 @@ function isValidator({ validators }: Genesis, key: Uint8Array): boolean {
 /** A fresh block is proposed by its author, an older one by any validator with a prepare quorum for it (2.2). */
 function checkProposer(genesis: Genesis, value: PrePrepare): Verdict {
   const { block, height, signature, view } = value
-  const { hash, validators } = genesis
+  const { hash, signatures, validators } = genesis
   if (!isValidator(genesis, block.header.author)) return invalid('NotAValidator')
   const signed = voteMessage(hash, 'proposal', height, view, blockHash(block.header))
-  const signedBy = (key: Uint8Array) => blsSuite.verify(key, signed, signature)
+  const signedBy = (key: Uint8Array) => signatures.verify(key, signed, signature)
   const [certificate] = value.certificate
   if (certificate === undefined) {
     return signedBy(block.header.author) ? VALID : invalid('NotTheProposer')
   }
-  const prepared = verifyCertificate(blsSuite, hash, 'prepare', validators, certificate)
+  const prepared = verifyCertificate(signatures, hash, 'prepare', validators, certificate)
   if (prepared.kind !== 'valid') return prepared
   return validators.some(({ blsKey }) => signedBy(blsKey)) ? VALID : invalid('NotTheProposer')
 }

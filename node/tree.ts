@@ -12,7 +12,7 @@ import { syncActor } from '../actors/sync/index.ts'
 import { blockHash } from '../core/block/index.ts'
 import { genesisHead } from '../core/chain/index.ts'
 import type { Genesis } from '../core/params/index.ts'
-import { blsSuite, verifyCertificate } from '../core/pbft/index.ts'
+import { verifyCertificate } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import { MESSAGE_ROWS } from '../messages/index.ts'
 import {
@@ -88,7 +88,13 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
     verifyCommitted: (_previous, { block, certificate }) =>
       certificate.height === block.header.height &&
       equalBytes(certificate.blockHash, blockHash(block.header))
-        ? verifyCertificate(blsSuite, genesis.hash, 'commit', genesis.validators, certificate)
+        ? verifyCertificate(
+            genesis.signatures,
+            genesis.hash,
+            'commit',
+            genesis.validators,
+            certificate,
+          )
         : { kind: 'invalid', code: 'CertificateOfAnotherBlock' },
   })
   const system = createSystem({

@@ -1,7 +1,7 @@
 /** Flow 2: a deposit from its block in Bitcoin to its approval and its mint. */
 import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
 import { approvalMessage, combineApprovals } from '../../core/peg/index.ts'
-import { blsVerify, equalBytes, fromHex, toDisplayHash } from '../../crypto/index.ts'
+import { equalBytes, fromHex, toDisplayHash } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type Mode, tell } from '../../supervisor/index.ts'
 import {
@@ -151,7 +151,7 @@ export function memberAnswered(
     return denied(context, operation, memberIndex, payload.reason ?? 'Denied', nowMs)
   }
   const message = approvalMessage(genesis, 'pegIn', ledger.state.membersEpoch, operation.claim)
-  if (!blsVerify(member.blsKey, message, signature)) {
+  if (!genesis.signatures.verify(member.blsKey, message, signature)) {
     return { context, effects: [log('warn', 'bad approval', { outpoint, memberIndex })] }
   }
   const approvals = new Map(operation.approvals).set(memberIndex, signature)

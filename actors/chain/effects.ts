@@ -6,9 +6,9 @@ import { type Block, type CommittedBlock, hashKey, randaoMessage } from '../../c
 import {
   type BegunBlock,
   type BlockPlan,
-  blsCommitVerdict,
   type ChainHead,
   checkBlock,
+  commitVerdict,
   completeBlock,
   planBlock,
   sealBlock,
@@ -50,6 +50,7 @@ import {
 } from './limits.ts'
 import { CHAIN_METRICS } from './metrics.ts'
 import type { ChainPorts, SignGuard } from './port.ts'
+import { type PegSuspect, suspectOf } from './suspects.ts'
 
 export type ChainRun = ActorRun<ChainInbox, ChainPorts>
 type EffectOf<Kind extends ChainEffect['kind']> = Extract<ChainEffect, { kind: Kind }>
@@ -86,9 +87,10 @@ export async function perform(
 async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<BlockProduced> {
   const { parent, view, slot } = effect
   const { genesis, validator } = run.ports
+  const height = parent.header.height + 1
   const failed = (code: string): BlockProduced => ({
     type: 'chain.BlockProduced',
-    payload: { view, code },
+    payload: { height, view, code },
   })
   if (validator === undefined) return failed('NotAValidator')
   const deadlineMs = slot * genesis.params.slotMs + BUILD_BUDGET_MS
@@ -99,29 +101,50 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
     const timeoutMs = Math.max(leastMs, deadlineMs - run.clock.nowMs())
     return buildTemplate(run, parent, plan, validator.address, deadlineMs, timeoutMs)
   }
+  const sealed = (plan: BlockPlan, { payload: { payload, outcome } }: BlockTemplate) =>
+    sealBlock(genesis, parent, effect.certificate, plan, validator, payload, outcome)
+  const produced = (
+    made: { readonly block: Block; readonly head: ChainHead },
+    refused: readonly string[],
+  ): BlockProduced => ({ type: 'chain.BlockProduced', payload: { height, view, ...made, refused } })
 
-  let plan = planned(effect.queue)
-  if (!plan.ok) return failed(plan.error.code)
-  let template = await built(plan.value, BUILD_BUDGET_MS)
-  if (typeof template !== 'string' && (await bridgeObjects(plan.value.items, run))) {
-    // BP-6: rather a block without peg operations than a slot without a block.
-    plan = planned(undefined)
+  /** BP-6: rather a block without peg operations than a slot without a block, whatever is wrong with them. */
+  async function withoutPeg(code: string, suspect?: PegSuspect): Promise<BlockProduced> {
+    const { kind = 'unknown' } = suspect ?? {}
+    const key = suspect !== undefined && 'key' in suspect ? suspect.key : undefined
+    run.log('warn', 'a block without its peg operations', { height, code, kind, key })
+    run.ports.metrics.count(CHAIN_METRICS.pegPlansFailed, { code, kind })
+    const plan = planned(undefined)
     if (!plan.ok) return failed(plan.error.code)
-    template = await built(plan.value, REBUILD_BUDGET_MS)
+    const template = await built(plan.value, REBUILD_BUDGET_MS)
+    if (typeof template === 'string') return failed(template)
+    const block = sealed(plan.value, template)
+    if (!block.ok) return failed(block.error.code)
+    return produced(block.value, key === undefined ? [] : [key])
   }
-  if (typeof template === 'string') return failed(template)
-  const sealed = sealBlock(
-    genesis,
-    parent,
-    effect.certificate,
-    plan.value,
-    validator,
-    template.payload.payload,
-    template.payload.outcome,
-  )
-  if (!sealed.ok) return failed(sealed.error.code)
-  const refused = permanentlyRefused(effect.queue, plan.value.refused)
-  return { type: 'chain.BlockProduced', payload: { view, ...sealed.value, refused } }
+
+  const plan = planned(effect.queue)
+  if (!plan.ok) {
+    const fails = (queue: PegQueue) => !planned(queue).ok
+    return withoutPeg(plan.error.code, suspectOf(effect.queue, fails))
+  }
+  const template = await built(plan.value, BUILD_BUDGET_MS)
+  if (typeof template === 'string') {
+    // What is late would be late again.
+    const retry = carriesPeg(plan.value) && template !== 'EngineTimeout'
+    return retry ? withoutPeg(template) : failed(template)
+  }
+  if (await bridgeObjects(plan.value.items, run)) return withoutPeg('BridgeObjects')
+  const block = sealed(plan.value, template)
+  if (!block.ok) {
+    return carriesPeg(plan.value) ? withoutPeg(block.error.code) : failed(block.error.code)
+  }
+  return produced(block.value, permanentlyRefused(effect.queue, plan.value.refused))
+}
+
+function carriesPeg({ items, withdrawals }: BlockPlan): boolean {
+  const { bitcoinHeaders, bookings, pegIns, records } = items
+  return [bitcoinHeaders, bookings, pegIns, records, withdrawals].some(({ length }) => length > 0)
 }
 
 /** The engine's template of a plan, or why there is none. */
@@ -392,7 +415,7 @@ async function executeRun(
   const imported: ImportedBlock[] = []
   let parent = start
   for (const committed of blocks) {
-    const certified = blsCommitVerdict(run.ports.genesis, parent, committed)
+    const certified = commitVerdict(run.ports.genesis, parent, committed)
     if (certified.kind !== 'valid') {
       return { imported, stopped: { code: certified.code, fault: 'peer' } }
     }

@@ -3,7 +3,7 @@
  * core/chain's; this room says when they run and in which order their outcome becomes durable (protocol §2.11).
  * States: the seeds' diagram. A restart finds its place from store, guard and engine alone.
  */
-import { blsSuite, createDriver } from '../../core/pbft/index.ts'
+import { createDriver } from '../../core/pbft/index.ts'
 import type { ChainInbox } from '../../messages/index.ts'
 import type { ActorDefinition } from '../../supervisor/index.ts'
 import { type ChainResources, perform } from './effects.ts'
@@ -57,7 +57,7 @@ export function chainActor(): ChainActor {
       const driver = createDriver({
         genesisHash: genesis.hash,
         slotMs: genesis.params.slotMs,
-        suite: blsSuite,
+        suite: genesis.signatures,
         ...(validator && { self: validator.blsKey }),
       })
       const context: ChainContext = {

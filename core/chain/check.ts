@@ -3,7 +3,7 @@
  * steps, because the EVM stands between the second and the third: `checkHeader` (linkage, author, signatures, roots),
  * `beginBlock` of core/peg (items up to withdrawals), then, with the engine's outcome, `finishBlock`.
  */
-import { blsVerify, equalBytes } from '../../crypto/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import {
   authorMessage,
   type Block,
@@ -29,7 +29,7 @@ import {
   type Result,
   type Verdict,
 } from '../params/index.ts'
-import { authorOfSlot, blsSuite, verifyCertificate } from '../pbft/index.ts'
+import { authorOfSlot, verifyCertificate } from '../pbft/index.ts'
 import {
   type BridgeBurn,
   type BridgeCancel,
@@ -218,10 +218,18 @@ function headerFault(
   if (rate < minFeeRateSatPerKvb || rate > maxFeeRateSatPerKvb)
     return { code: 'FeeRateOutOfBounds' }
   if (!parentCertificateHolds(genesis, parent, block)) return { code: 'BadParentCertificate' }
-  if (!blsVerify(header.author, randaoMessage(genesis.hash, header.slot), header.randaoReveal)) {
+  if (
+    !genesis.signatures.verify(
+      header.author,
+      randaoMessage(genesis.hash, header.slot),
+      header.randaoReveal,
+    )
+  ) {
     return { code: 'BadRandaoReveal' }
   }
-  if (!blsVerify(header.author, authorMessage(genesis.hash, hash), block.signature)) {
+  if (
+    !genesis.signatures.verify(header.author, authorMessage(genesis.hash, hash), block.signature)
+  ) {
     return { code: 'BadAuthorSignature' }
   }
   return undefined
@@ -241,8 +249,8 @@ function parentCertificateHolds(genesis: Genesis, parent: ChainHead, block: Bloc
   return (
     certificate.height === parent.header.height &&
     equalBytes(certificate.blockHash, parent.hash) &&
-    verifyCertificate(blsSuite, genesis.hash, 'commit', genesis.validators, certificate).kind ===
-      'valid'
+    verifyCertificate(genesis.signatures, genesis.hash, 'commit', genesis.validators, certificate)
+      .kind === 'valid'
   )
 }
 
@@ -287,7 +295,7 @@ function withdrawalFault(
 }
 
 /** Whether a committed block's certificate is one for it, by the validators of its height. */
-export function blsCommitVerdict(
+export function commitVerdict(
   genesis: Genesis,
   parent: ChainHead,
   committed: CommittedBlock,
@@ -297,5 +305,5 @@ export function blsCommitVerdict(
   if (!equalBytes(certificate.blockHash, blockHash(block.header)))
     return invalid('WrongCertificateHash')
   const validators = validatorsAfter(genesis, parent)
-  return verifyCertificate(blsSuite, genesis.hash, 'commit', validators, certificate)
+  return verifyCertificate(genesis.signatures, genesis.hash, 'commit', validators, certificate)
 }

@@ -3,7 +3,14 @@
  * read it; its identity is the tagged hash of its canonical text, and that hash enters every signature.
  */
 import { z } from 'zod'
-import { fromHex, isSchnorrKey, taggedHash, toHex, verifyPossession } from '../../crypto/index.ts'
+import {
+  fromHex,
+  isSchnorrKey,
+  type SignatureSuite,
+  taggedHash,
+  toHex,
+  verifyPossession,
+} from '../../crypto/index.ts'
 import { canonicalJson, type Json } from './canonical-json.ts'
 import { err, ok, type Result } from './verdict.ts'
 
@@ -198,6 +205,8 @@ export interface Genesis {
   }
   readonly slot: number
   readonly prevRandao: Uint8Array
+  /** Checks what validators and members sign. */
+  readonly signatures: SignatureSuite
 }
 
 export type GenesisError = { readonly code: 'GenesisInvalid'; readonly reason: string }
@@ -217,23 +226,29 @@ export function memberThreshold(members: number): number {
   return Math.floor((2 * members) / 3) + 1
 }
 
-/** Reads and checks a genesis file. Total: any value gives a genesis or the reason why it is none. */
-export function parseGenesis(value: unknown): Result<Genesis, GenesisError> {
+/**
+ * Reads and checks a genesis file whose keys belong to the suite. Total: any value gives a genesis or the reason why it is
+ * none.
+ */
+export function parseGenesis(
+  value: unknown,
+  signatures: SignatureSuite,
+): Result<Genesis, GenesisError> {
   const parsed = genesisSchema.safeParse(value)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     return refuse(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`)
   }
   const file = parsed.data
-  const fault = firstFault(file)
-  return fault === undefined ? ok(fromFile(file)) : refuse(fault)
+  const fault = firstFault(file, signatures)
+  return fault === undefined ? ok(fromFile(file, signatures)) : refuse(fault)
 }
 
 function refuse(reason: string): Result<never, GenesisError> {
   return err({ code: 'GenesisInvalid', reason })
 }
 
-function firstFault(file: GenesisFile): string | undefined {
+function firstFault(file: GenesisFile, signatures: SignatureSuite): string | undefined {
   const { params, bitcoin, recovery } = file
   if (bitcoin.network !== 'regtest') {
     if (params.anchorGate === 'off') return 'params.anchorGate: off is for regtest only'
@@ -260,7 +275,7 @@ function firstFault(file: GenesisFile): string | undefined {
     if (!isSchnorrKey(bytes(key))) return `no point has the Schnorr key ${key.slice(0, 16)}…`
   }
   for (const holder of [...file.validators, ...file.members]) {
-    if (!verifyPossession(bytes(holder.blsKey), bytes(holder.possession))) {
+    if (!verifyPossession(signatures, bytes(holder.blsKey), bytes(holder.possession))) {
       return `no proof of possession for ${holder.blsKey.slice(0, 16)}…`
     }
   }
@@ -276,7 +291,7 @@ function bytes(text: string): Uint8Array {
   return fromHex(text) as Uint8Array
 }
 
-function fromFile(file: GenesisFile): Genesis {
+function fromFile(file: GenesisFile, signatures: SignatureSuite): Genesis {
   const { bitcoin, execution, params, recovery } = file
   return {
     file,
@@ -327,6 +342,7 @@ function fromFile(file: GenesisFile): Genesis {
     },
     slot: file.slot,
     prevRandao: bytes(file.prevRandao),
+    signatures,
   }
 }
 

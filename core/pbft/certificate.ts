@@ -1,9 +1,10 @@
 /** Quorum certificates (protocol §2.6): one bit per validator of the height, one aggregate signature. */
+
 import { BitArray } from '@chainsafe/ssz'
+import type { SignatureSuite } from '../../crypto/index.ts'
 import { type QuorumCertificate, voteMessage } from '../block/index.ts'
 import { invalid, VALID, type Validator, type Verdict } from '../params/index.ts'
 import { createValidatorSet, positionOf, powerOf, type ValidatorSet } from './power.ts'
-import type { SignatureSuite } from './suite.ts'
 
 export type QuorumPhase = 'prepare' | 'commit'
 

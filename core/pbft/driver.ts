@@ -88,12 +88,10 @@ function takeForHeight(draft: HeightDraft, input: HeightInput): void {
       sendAgain(draft)
       break
     case 'built':
-      takeBuilt(draft, input.view, input.block)
+      if (isAskedBuild(draft, input)) takeBuilt(draft, input.view, input.block)
       break
     case 'buildFailed':
-      if (draft.height.build?.view === input.view) {
-        draft.height.build = { view: input.view, state: 'failed' }
-      }
+      if (isAskedBuild(draft, input)) draft.height.build = { view: input.view, state: 'failed' }
       break
     case 'validated':
       takeVerdict(draft, input)
@@ -191,9 +189,18 @@ function answer(draft: Draft, height: number, peer: string): void {
 
 // Answers to effects.
 
+/** Whether this height waits for it: a build of the height before may end late and have the same view. */
+function isAskedBuild(
+  { height: { build, context } }: HeightDraft,
+  answer: { readonly height: number; readonly view: number },
+): boolean {
+  const { height, view } = answer
+  return height === context.height && build?.view === view && build.state === 'asked'
+}
+
 function takeBuilt({ height }: HeightDraft, view: number, block: Block): void {
-  const { context, build } = height
-  if (build?.view !== view || view !== height.view || build.state !== 'asked') return
+  const { context } = height
+  if (view !== height.view) return
   const { header } = block
   const start = viewStart(context.parentSlot, view, height.set.validators.length)
   const own = context.validators[height.self ?? -1]

@@ -2,7 +2,7 @@
  * The sign guard's decisions (protocol §2.8, BP-4, BF-10), pure. Every signature of a validator is preceded by a durable
  * record; the view folded from the records says what may still be signed. The file is the adapter's.
  */
-import { equalBytes, hexBytes, toHex } from '../../crypto/index.ts'
+import { equalBytes, hexBytes, type Signer, toHex } from '../../crypto/index.ts'
 import {
   authorMessage,
   type Block,
@@ -235,12 +235,6 @@ export function guardedBlock(view: GuardView, hash: Uint8Array): Block | undefin
   const bytes = view.blocks.get(toHex(hash))
   const decoded = bytes && decodeBlock(bytes)
   return decoded?.ok ? decoded.value : undefined
-}
-
-/** A validator's key, as far as signing needs it. `sign` is deterministic. */
-export interface Signer {
-  readonly publicKey: Uint8Array
-  sign(message: Uint8Array): Uint8Array
 }
 
 /** The message of a record. To be called only after the guard let the record pass and it is durable. */

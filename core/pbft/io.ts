@@ -1,8 +1,8 @@
 /** The two closed sets: everything that consensus may be told, and everything that it may ask of the world. */
+import type { SignatureSuite } from '../../crypto/index.ts'
 import type { Block, ConsensusMessage, Evidence, QuorumCertificate } from '../block/index.ts'
 import type { Validator, Verdict } from '../params/index.ts'
 import type { GuardRecord, GuardView } from './guard.ts'
-import type { SignatureSuite } from './suite.ts'
 
 /** What a height is decided on: the durable parent and validators(h). */
 export interface HeightContext {
@@ -38,9 +38,22 @@ export type Input =
       readonly verified?: boolean
     }
   | { readonly kind: 'peerConnected'; readonly peer: string }
-  /** Answers to `build`. The block's own signature may be left zero: it is made when the proposal is signed. */
-  | { readonly kind: 'built'; readonly view: number; readonly block: Block }
-  | { readonly kind: 'buildFailed'; readonly view: number; readonly code: string }
+  /**
+   * Answers to `build`, which may come when another height has begun. The block's own signature may be left zero: it is
+   * made when the proposal is signed.
+   */
+  | {
+      readonly kind: 'built'
+      readonly height: number
+      readonly view: number
+      readonly block: Block
+    }
+  | {
+      readonly kind: 'buildFailed'
+      readonly height: number
+      readonly view: number
+      readonly code: string
+    }
   /** Answer to `validate`, after full execution. `objects`: the local objection of 4.6, when `fresh` was asked. */
   | {
       readonly kind: 'validated'

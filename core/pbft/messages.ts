@@ -1,5 +1,5 @@
 /** Stateless checks of consensus messages, and evidence (protocol §2.9, §2.10, design §3 "Network checks first"). */
-import { compareBytes, equalBytes } from '../../crypto/index.ts'
+import { compareBytes, equalBytes, type SignatureSuite } from '../../crypto/index.ts'
 import {
   authorMessage,
   type Block,
@@ -13,7 +13,6 @@ import {
   voteMessage,
 } from '../block/index.ts'
 import { assertNever, invalid, VALID, type Verdict } from '../params/index.ts'
-import type { SignatureSuite } from './suite.ts'
 
 export type MessageFault =
   | 'BadPhase'

@@ -4,13 +4,12 @@
  * count reaches q; as soon as a different one claims the same place, both are verified singly, so that a forged vote
  * neither keeps a genuine one out nor hides an equivocation (T3).
  */
-import { equalBytes, toHex } from '../../crypto/index.ts'
+import { equalBytes, type SignatureSuite, toHex } from '../../crypto/index.ts'
 import { type Evidence, type QuorumCertificate, type Vote, voteMessage } from '../block/index.ts'
 import type { Validator } from '../params/index.ts'
 import { buildCertificate, type QuorumPhase } from './certificate.ts'
 import { createEvidence } from './messages.ts'
 import { powerOf, type ValidatorSet } from './power.ts'
-import type { SignatureSuite } from './suite.ts'
 
 interface HeldVote {
   readonly hash: Uint8Array

@@ -1,6 +1,6 @@
 /** Approvals: t of the members by count, one aggregate BLS signature over one purpose (protocol §4.2). */
 import { BitArray } from '@chainsafe/ssz'
-import { blsAggregate, blsVerifyAggregate, taggedHash, uint64be } from '../../crypto/index.ts'
+import { taggedHash, uint64be } from '../../crypto/index.ts'
 import { type MemberApproval, type PegInClaim, PegInClaimType } from '../block/index.ts'
 import type { Genesis } from '../params/index.ts'
 import { fault, type PegError } from './errors.ts'
@@ -44,7 +44,7 @@ export function verifyApproval(
   }
   const keys = signers.map((member) => member.blsKey)
   const message = approvalMessage(genesis, purpose, membersEpoch, claim)
-  return blsVerifyAggregate(keys, message, approval.signature)
+  return genesis.signatures.verifyAggregate(keys, message, approval.signature)
     ? undefined
     : fault('ApprovalSignatureWrong')
 }
@@ -59,7 +59,9 @@ export function combineApprovals(
     .filter((index) => index in genesis.members)
     .sort((left, right) => left - right)
   if (indexes.length < genesis.memberThreshold) return undefined
-  const signature = blsAggregate(indexes.map((index) => signatures.get(index) as Uint8Array))
+  const signature = genesis.signatures.aggregate(
+    indexes.map((index) => signatures.get(index) as Uint8Array),
+  )
   if (signature === undefined) return undefined
   const bitmap = BitArray.fromBitLen(genesis.members.length)
   for (const index of indexes) bitmap.set(index, true)

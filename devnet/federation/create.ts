@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { GenesisFile, ParamsFile } from '../../core/params/index.ts'
 import {
   blsKeyPair,
+  blsSigner,
   provePossession,
   schnorrPublicKey,
   sealKeyFile,
@@ -115,13 +116,13 @@ export async function createFederation(options: FederationOptions): Promise<Fede
     bitcoin: options.bitcoin,
     validators: validatorKeys.map(({ publicKey, secretKey }) => ({
       blsKey: toHex(publicKey),
-      possession: toHex(provePossession(secretKey)),
+      possession: toHex(provePossession(blsSigner(secretKey))),
       power: 1,
       address: toHex(random(20)),
     })),
     members: memberKeys.map(({ publicKey, secretKey, schnorrKey }) => ({
       blsKey: toHex(publicKey),
-      possession: toHex(provePossession(secretKey)),
+      possession: toHex(provePossession(blsSigner(secretKey))),
       schnorrKey: toHex(schnorrKey),
     })),
     recovery: {

@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Genesis, parseGenesis } from '../../core/params/index.ts'
+import { blsSuite } from '../../crypto/index.ts'
 import { createFederation, type Federation, readCheckpoint } from '../../devnet/federation/index.ts'
 import { type LaunchedBitcoin, launchBitcoin } from '../../devnet/launcher/bitcoin.ts'
 import { OnDemandMiner } from '../../devnet/launcher/miner.ts'
@@ -146,7 +147,7 @@ export class TestFederation {
         nowMs: Date.now(),
         random: (length) => new Uint8Array(randomBytes(length)),
       })
-      const genesis = parseGenesis(JSON.parse(readFileSync(files.genesisFile, 'utf8')))
+      const genesis = parseGenesis(JSON.parse(readFileSync(files.genesisFile, 'utf8')), blsSuite)
       if (!genesis.ok) throw new Error(genesis.error.reason)
       const parts = { directory, files, genesis: genesis.value, bitcoin, launched, wallet, ports }
       return new TestFederation(parts)
@@ -326,7 +327,7 @@ export class TestFederation {
   }
 
   #anyNode(): NodeRpc {
-    const nodes = this.urls.map(createNodeRpc)
+    const nodes = this.urls.map((url) => createNodeRpc(url))
     return {
       url: this.urls[0] as string,
       call: async <T>(method: string, params: readonly unknown[] = []): Promise<T> => {

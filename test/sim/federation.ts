@@ -5,6 +5,8 @@ import {
   type BlsKeyPair,
   blsKeyPair,
   blsSign,
+  blsSigner,
+  blsSuite,
   provePossession,
   schnorrPublicKey,
   sha256,
@@ -107,54 +109,57 @@ export function createFederation(nodes: number, members: number): Federation {
   const execution = { chainId: 262_144, gasLimit: params.gasLimit }
   const evm = { slotMs: SLOT_MS, minPegOutSat: BigInt(params.minPegOutSat) }
   const { payload } = genesisBlock(evmGenesisOf({ slot, prevRandao, params: evm, execution }))
-  const parsed = parseGenesis({
-    protocolVersion: 1,
-    name: 'millrace-simulated',
-    bitcoin: {
-      network: 'regtest',
-      genesisHash: regtest.chain.at(0)?.hash,
-      powLimitBits: 0x207fffff,
-      noRetargeting: true,
-      allowMinDifficulty: true,
-      checkpoint: {
-        height: tip.height,
-        header: toHex(tip.raw.subarray(0, 80)),
-        chainWork: tip.chainWork.toString(16).padStart(64, '0'),
-        times,
-        periodStart: toHex((regtest.chain.at(0) ?? tip).raw.subarray(0, 80)),
+  const parsed = parseGenesis(
+    {
+      protocolVersion: 1,
+      name: 'millrace-simulated',
+      bitcoin: {
+        network: 'regtest',
+        genesisHash: regtest.chain.at(0)?.hash,
+        powLimitBits: 0x207fffff,
+        noRetargeting: true,
+        allowMinDifficulty: true,
+        checkpoint: {
+          height: tip.height,
+          header: toHex(tip.raw.subarray(0, 80)),
+          chainWork: tip.chainWork.toString(16).padStart(64, '0'),
+          times,
+          periodStart: toHex((regtest.chain.at(0) ?? tip).raw.subarray(0, 80)),
+        },
       },
+      validators: validators.map(({ publicKey, secretKey: secret }, at) => ({
+        blsKey: toHex(publicKey),
+        possession: toHex(provePossession(blsSigner(secret))),
+        power: 1,
+        address: toHex(seeded(`proposer ${at}`).subarray(0, 20)),
+      })),
+      members: memberKeys.map(({ blsSecret, schnorrSecret }) => ({
+        blsKey: toHex(blsKeyPair(blsSecret).publicKey),
+        possession: toHex(provePossession(blsSigner(blsKeyPair(blsSecret).secretKey))),
+        schnorrKey: toHex(schnorrPublicKey(schnorrSecret)),
+      })),
+      recovery: {
+        schnorrKeys: [0, 1, 2].map((at) => toHex(schnorrPublicKey(seeded(`recovery ${at}`)))),
+        threshold: 2,
+        csvBlocks: 4320,
+      },
+      params,
+      execution: {
+        fork: 'osaka',
+        ...execution,
+        auxChainId: 0x4d49,
+        blockHash: toHex(payload.blockHash),
+        stateRoot: toHex(payload.stateRoot),
+      },
+      slot,
+      prevRandao: toHex(prevRandao),
     },
-    validators: validators.map(({ publicKey, secretKey: secret }, at) => ({
-      blsKey: toHex(publicKey),
-      possession: toHex(provePossession(secret)),
-      power: 1,
-      address: toHex(seeded(`proposer ${at}`).subarray(0, 20)),
-    })),
-    members: memberKeys.map(({ blsSecret, schnorrSecret }) => ({
-      blsKey: toHex(blsKeyPair(blsSecret).publicKey),
-      possession: toHex(provePossession(blsKeyPair(blsSecret).secretKey)),
-      schnorrKey: toHex(schnorrPublicKey(schnorrSecret)),
-    })),
-    recovery: {
-      schnorrKeys: [0, 1, 2].map((at) => toHex(schnorrPublicKey(seeded(`recovery ${at}`)))),
-      threshold: 2,
-      csvBlocks: 4320,
-    },
-    params,
-    execution: {
-      fork: 'osaka',
-      ...execution,
-      auxChainId: 0x4d49,
-      blockHash: toHex(payload.blockHash),
-      stateRoot: toHex(payload.stateRoot),
-    },
-    slot,
-    prevRandao: toHex(prevRandao),
-  })
+    blsSuite,
+  )
   if (!parsed.ok) throw new Error(parsed.error.reason)
   // blsKeyPair derives the secret: members sign with the derived one, as the key file holds it.
   const derived = memberKeys.map(({ blsSecret, schnorrSecret }) => {
-    return { blsSecret: blsKeyPair(blsSecret).secretKey, schnorrSecret }
+    return { approver: blsSigner(blsKeyPair(blsSecret).secretKey), schnorrSecret }
   })
   const bitcoinBlocks = Array.from({ length: tip.height }, (_, at) => {
     return regtest.chain.at(at + 1)?.raw as Uint8Array

@@ -3,6 +3,8 @@ import {
   blsKeyPair,
   blsPublicKey,
   blsSign,
+  blsSigner,
+  blsSuite,
   blsVerify,
   blsVerifyAggregate,
   concatBytes,
@@ -116,11 +118,11 @@ describe('BLS signatures', () => {
 
   it('possession: by this key, and no signature over anything else serves', () => {
     const [{ publicKey, secretKey }, other] = keys as [(typeof keys)[0], (typeof keys)[0]]
-    const proof = provePossession(secretKey)
-    expect(verifyPossession(publicKey, proof)).toBe(true)
-    expect(verifyPossession(other.publicKey, proof)).toBe(false)
-    expect(verifyPossession(publicKey, blsSign(secretKey, publicKey))).toBe(false)
-    expect(verifyPossession(publicKey, blsSign(secretKey, message))).toBe(false)
-    expect(verifyPossession(INFINITY_KEY, INFINITY_SIGNATURE)).toBe(false)
+    const proof = provePossession(blsSigner(secretKey))
+    expect(verifyPossession(blsSuite, publicKey, proof)).toBe(true)
+    expect(verifyPossession(blsSuite, other.publicKey, proof)).toBe(false)
+    expect(verifyPossession(blsSuite, publicKey, blsSign(secretKey, publicKey))).toBe(false)
+    expect(verifyPossession(blsSuite, publicKey, blsSign(secretKey, message))).toBe(false)
+    expect(verifyPossession(blsSuite, INFINITY_KEY, INFINITY_SIGNATURE)).toBe(false)
   })
 })

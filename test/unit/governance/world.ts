@@ -18,8 +18,8 @@ import {
 } from '../../../core/block/index.ts'
 import { genesisLedger, type Ledger, ledgerRoot } from '../../../core/ledger/index.ts'
 import type { Genesis } from '../../../core/params/index.ts'
-import { blsSuite, buildCertificate } from '../../../core/pbft/index.ts'
-import { blsKeyPair, blsSign, toDisplayHash } from '../../../crypto/index.ts'
+import { buildCertificate } from '../../../core/pbft/index.ts'
+import { blsKeyPair, blsSign, blsSigner, blsSuite, toDisplayHash } from '../../../crypto/index.ts'
 import { createJournal, type Journal } from '../../../governance/journal.ts'
 import type { LinkListener, LinksPorts, OwnBitcoin } from '../../../governance/port.ts'
 import { createMemberTree } from '../../../governance/tree.ts'
@@ -271,7 +271,7 @@ export class MemberWorld {
         genesis,
         memberIndex: 0,
         keys: {
-          blsSecret: blsKeyPair(seeded('member 0')).secretKey,
+          approver: blsSigner(blsKeyPair(seeded('member 0')).secretKey),
           schnorrSecret: seeded('schnorr 0'),
         },
         policy: { confirmations: 1, hold: false, ...policy },

@@ -20,7 +20,14 @@ import { PegInClaimType } from '../../../core/block/index.ts'
 import { type Genesis, type ParamsFile, parseGenesis } from '../../../core/params/index.ts'
 import { decideGuard, EMPTY_GUARD, foldGuard, type GuardView } from '../../../core/pbft/index.ts'
 import { approvalMessage, findBatch } from '../../../core/peg/index.ts'
-import { blsKeyPair, blsSign, concatBytes, equalBytes, toHex } from '../../../crypto/index.ts'
+import {
+  blsKeyPair,
+  blsSign,
+  blsSuite,
+  concatBytes,
+  equalBytes,
+  toHex,
+} from '../../../crypto/index.ts'
 import { createNodeTree, type NodePorts, type NodeTree } from '../../../node/tree.ts'
 import type { NodeMessage } from '../../../proto/index.ts'
 import { faultError, type KernelEvent } from '../../../supervisor/index.ts'
@@ -37,7 +44,7 @@ const NOTHING = new Uint8Array(0)
 /** The town's genesis with its first validator alone: a quorum of one. */
 export function villageGenesis(changes: Partial<ParamsFile> = {}): Genesis {
   const { file } = townGenesis(changes)
-  const parsed = parseGenesis({ ...file, validators: file.validators.slice(0, 1) })
+  const parsed = parseGenesis({ ...file, validators: file.validators.slice(0, 1) }, blsSuite)
   if (!parsed.ok) throw new Error(parsed.error.reason)
   return parsed.value
 }

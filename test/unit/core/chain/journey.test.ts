@@ -1,8 +1,8 @@
 import { decodeBlock, encodeBlock } from '../../../../core/block/index.ts'
 import {
-  blsCommitVerdict,
   type ChainHead,
   checkBlock,
+  commitVerdict,
   completeBlock,
   genesisHead,
   headFromStored,
@@ -80,7 +80,7 @@ describe('a coin’s journey in blocks', () => {
     const { engine } = await openTownEngine(genesis)
     let parent: ChainHead = genesisHead(genesis)
     for (const committed of town.chain) {
-      expect(blsCommitVerdict(genesis, parent, committed).kind).toBe('valid')
+      expect(commitVerdict(genesis, parent, committed).kind).toBe('valid')
       const decoded = decodeBlock(encodeBlock(committed.block))
       if (!decoded.ok) throw new Error(decoded.error.reason)
       const begun = checkBlock(genesis, parent, decoded.value)

@@ -33,6 +33,7 @@ import {
   blsAggregate,
   blsKeyPair,
   blsSign,
+  blsSuite,
   equalBytes,
   toHex,
 } from '../../../../crypto/index.ts'
@@ -49,14 +50,17 @@ const FEE_RATE = 2000
 export function townGenesis(changes: Partial<ParamsFile> = {}): Genesis {
   const base = testGenesis(changes)
   const { payload } = genesisBlock(evmGenesisOf(base))
-  const parsed = parseGenesis({
-    ...base.file,
-    execution: {
-      ...base.file.execution,
-      blockHash: toHex(payload.blockHash),
-      stateRoot: toHex(payload.stateRoot),
+  const parsed = parseGenesis(
+    {
+      ...base.file,
+      execution: {
+        ...base.file.execution,
+        blockHash: toHex(payload.blockHash),
+        stateRoot: toHex(payload.stateRoot),
+      },
     },
-  })
+    blsSuite,
+  )
   if (!parsed.ok) throw new Error(parsed.error.reason)
   return parsed.value
 }

@@ -7,7 +7,14 @@ import {
   memberThreshold,
   parseGenesis,
 } from '../../../../core/params/index.ts'
-import { blsKeyPair, provePossession, schnorrPublicKey, toHex } from '../../../../crypto/index.ts'
+import {
+  blsKeyPair,
+  blsSigner,
+  blsSuite,
+  provePossession,
+  schnorrPublicKey,
+  toHex,
+} from '../../../../crypto/index.ts'
 import { seeded, testGenesis } from '../peg/world.ts'
 
 const good = testGenesis().file
@@ -16,7 +23,7 @@ const good = testGenesis().file
 function reasonOf(change: (file: Mutable) => void): string | undefined {
   const file = structuredClone(good) as Mutable
   change(file)
-  const parsed = parseGenesis(file)
+  const parsed = parseGenesis(file, blsSuite)
   return parsed.ok ? undefined : parsed.error.reason
 }
 
@@ -42,7 +49,7 @@ describe('the canonical text', () => {
 
 describe('the genesis file', () => {
   it('a good one becomes bytes and bigints', () => {
-    const parsed = parseGenesis(JSON.parse(JSON.stringify(good)))
+    const parsed = parseGenesis(JSON.parse(JSON.stringify(good)), blsSuite)
     if (!parsed.ok) throw new Error(parsed.error.reason)
     const genesis = parsed.value
     expect(genesis.params.minPegInSat).toBe(10_000n)
@@ -65,7 +72,7 @@ describe('the genesis file', () => {
 
   it('C-7: anything that is none gets a reason', () => {
     for (const value of [undefined, null, 0, 'text', [], {}, { ...good, extra: 1 }, Symbol('x')]) {
-      const parsed = parseGenesis(value)
+      const parsed = parseGenesis(value, blsSuite)
       expect(parsed).toMatchObject({ ok: false, error: { code: 'GenesisInvalid' } })
     }
   })
@@ -194,7 +201,7 @@ function memberOf(name: string): GenesisFile['members'][0] {
   const { publicKey, secretKey } = blsKeyPair(seeded(name))
   return {
     blsKey: toHex(publicKey),
-    possession: toHex(provePossession(secretKey)),
+    possession: toHex(provePossession(blsSigner(secretKey))),
     schnorrKey: toHex(schnorrPublicKey(seeded(`${name} schnorr`))),
   }
 }

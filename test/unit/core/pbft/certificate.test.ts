@@ -1,7 +1,7 @@
 import { BitArray } from '@chainsafe/ssz'
 import { type QuorumCertificate, voteMessage } from '../../../../core/block/index.ts'
-import { blsSuite, buildCertificate, verifyCertificate } from '../../../../core/pbft/index.ts'
-import { blsKeyPair, blsSign, sha256 } from '../../../../crypto/index.ts'
+import { buildCertificate, verifyCertificate } from '../../../../core/pbft/index.ts'
+import { blsKeyPair, blsSign, blsSuite, sha256 } from '../../../../crypto/index.ts'
 import { certificateBy, fakeSuite, GENESIS_HASH, keyOf, validatorsOf, voteBy } from './fixtures.ts'
 
 const HASH = sha256(Uint8Array.of(3))

@@ -9,12 +9,11 @@ import {
   foldGuard,
   type GuardView,
   type Input,
-  type SignatureSuite,
   signRecord,
   step,
   viewStart,
 } from '../../../../core/pbft/index.ts'
-import { sha256 } from '../../../../crypto/index.ts'
+import { type SignatureSuite, sha256 } from '../../../../crypto/index.ts'
 import {
   blockOf,
   fakeSuite,

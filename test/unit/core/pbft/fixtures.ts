@@ -16,8 +16,14 @@ import {
   voteMessage,
 } from '../../../../core/block/index.ts'
 import type { Validator } from '../../../../core/params/index.ts'
-import type { SignatureSuite, Signer } from '../../../../core/pbft/index.ts'
-import { concatBytes, equalBytes, sha256, uint32be } from '../../../../crypto/index.ts'
+import {
+  concatBytes,
+  equalBytes,
+  type SignatureSuite,
+  type Signer,
+  sha256,
+  uint32be,
+} from '../../../../crypto/index.ts'
 
 export const GENESIS_HASH = sha256(Uint8Array.of(7))
 export const SLOT_MS = 1000

@@ -1,7 +1,6 @@
 import type { Evidence } from '../../../../core/block/index.ts'
 import {
   createValidatorSet,
-  type SignatureSuite,
   verifyConsensusMessage,
   verifyEvidence,
 } from '../../../../core/pbft/index.ts'
@@ -15,7 +14,7 @@ import {
   type VoteContext,
   type VoteKeeper,
 } from '../../../../core/pbft/vote-keeper.ts'
-import { sha256 } from '../../../../crypto/index.ts'
+import { type SignatureSuite, sha256 } from '../../../../crypto/index.ts'
 import { freshBlock, HEIGHT } from './desk.ts'
 import {
   certificateBy,
