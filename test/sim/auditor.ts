@@ -9,6 +9,7 @@ import {
 import { ledgerRoot } from '../../core/ledger/index.ts'
 import { checkIdentity } from '../../core/peg/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
+import type { Invariant } from './coverage.ts'
 import type { SimulatedNode } from './node.ts'
 import type { World } from './world.ts'
 
@@ -111,7 +112,7 @@ export class Auditor {
     }
   }
 
-  #once(invariant: string, place: string, content: string): void {
+  #once(invariant: Invariant, place: string, content: string): void {
     const held = this.#signed.get(place)
     this.world.check(invariant, held === undefined || held === content, () => {
       return `${place}: ${held?.slice(0, 16)} and ${content.slice(0, 16)}`

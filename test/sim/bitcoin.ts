@@ -11,13 +11,18 @@ import { type Federation, USER_SCRIPT } from './federation.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
+const CALM_SAT_PER_KVB = 2_000
+
 export class SimulatedBitcoin {
   readonly regtest: Regtest
   readonly #world: World
   readonly #chance: Chance
   readonly #checkpoint: number
-  /** Until then it answers nobody. */
-  unreachableUntilMs = 0
+  /** Faults that make it answer nobody. */
+  #outages = 0
+  readonly #feeRates: number[] = []
+  /** Nodes whose Bitcoin stands still at a height, and by how many faults. */
+  readonly #stale = new Map<number, { readonly height: number; faults: number }>()
 
   constructor(world: World, { bitcoinBlocks, genesis }: Federation) {
     this.#checkpoint = genesis.bitcoin.checkpoint.height
@@ -40,42 +45,80 @@ export class SimulatedBitcoin {
   }
 
   /** The last blocks are replaced by as many and one more, none of them below the chain's checkpoint. */
-  reorg(depth: number): void {
+  reorg(depth: number): boolean {
     const { chain } = this.regtest
     const target = chain.at(chain.tip.height - depth + 1)
-    if (target === undefined || target.height <= this.#checkpoint) return
-    this.#world.fault('reorg')
+    if (target === undefined || target.height <= this.#checkpoint) return false
     this.#world.log(`bitcoin: reorg of ${depth}`)
     this.regtest.invalidate(target)
     for (let count = 0; count <= depth; count++) this.mine()
+    return true
+  }
+
+  outage(): () => void {
+    this.#outages += 1
+    return () => {
+      this.#outages -= 1
+    }
+  }
+
+  feeSpell(satPerKvb: number): () => void {
+    this.#feeRates.push(satPerKvb)
+    return () => void this.#feeRates.splice(this.#feeRates.indexOf(satPerKvb), 1)
+  }
+
+  /** One node's Bitcoin hears of nothing new. */
+  stale(node: number): () => void {
+    const known = this.#stale.get(node)
+    const held = known ?? { height: this.regtest.chain.tip.height, faults: 0 }
+    held.faults += 1
+    this.#stale.set(node, held)
+    return () => {
+      held.faults -= 1
+      if (held.faults === 0) this.#stale.delete(node)
+    }
   }
 
   /** For one node. */
-  port(life: Life): BitcoinPort {
+  port(index: number, life: Life): BitcoinPort {
     const { chain, mempool } = this.regtest
     const ask = <T>(label: string, read: () => T): Promise<BitcoinResult<T>> =>
       life.io(this.#chance.between(1, 25), `bitcoin ${label}`, () => {
-        if (this.#world.nowMs >= this.unreachableUntilMs) return { ok: true, value: read() }
+        if (this.#outages === 0) return { ok: true, value: read() }
         this.#world.fault('bitcoinUnreachable')
         return { ok: false, error: { code: 'BitcoinUnreachable', message: 'no answer' } }
       })
+    const known = (height: number) => {
+      const held = this.#stale.get(index)
+      return held === undefined || height <= held.height
+    }
+    const node = (hash: Uint8Array) => {
+      const found = chain.node(displayHash(hash))
+      return found !== undefined && known(found.height) ? found : undefined
+    }
+    const at = (height: number) => (known(height) ? chain.at(height) : undefined)
     return {
       tip: () =>
-        ask('tip', () => ({ height: chain.tip.height, hash: internalHash(chain.tip.hash) })),
+        ask('tip', () => {
+          const held = this.#stale.get(index)
+          if (held !== undefined) this.#world.fault('bitcoinStale')
+          const tip = (held && chain.at(Math.min(held.height, chain.tip.height))) ?? chain.tip
+          return { height: tip.height, hash: internalHash(tip.hash) }
+        }),
       hashAt: (height) =>
         ask('hashAt', () => {
-          const node = chain.at(height)
-          return node && internalHash(node.hash)
+          const found = at(height)
+          return found && internalHash(found.hash)
         }),
       header: (hash) =>
         ask('header', () => {
-          const node = chain.node(displayHash(hash))
-          return node && { header: node.raw.slice(0, 80), isBest: chain.isActive(node) }
+          const found = node(hash)
+          return found && { header: found.raw.slice(0, 80), isBest: chain.isActive(found) }
         }),
-      block: (hash) => ask('block', () => chain.node(displayHash(hash))?.raw.slice()),
+      block: (hash) => ask('block', () => node(hash)?.raw.slice()),
       inMempool: (txid) => ask('inMempool', () => mempool.get(displayHash(txid)) !== undefined),
       send: (raw) => ask('send', () => this.#broadcast(raw)),
-      feeRate: () => ask('feeRate', () => 2_000),
+      feeRate: () => ask('feeRate', () => this.#feeRates.at(-1) ?? CALM_SAT_PER_KVB),
     }
   }
 
@@ -101,7 +144,7 @@ export class SimulatedBitcoin {
   }
 
   #sight(blockHash: Uint8Array, txid: Uint8Array): DepositSight {
-    if (this.#world.nowMs < this.unreachableUntilMs) {
+    if (this.#outages > 0) {
       return { kind: 'unknown', code: 'BitcoinUnreachable' }
     }
     const { chain } = this.regtest

@@ -22,6 +22,7 @@ import type { StoredBlock as EngineBlock, EngineStore } from '../../vm/evm/index
 import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
 import type { Chance } from './chance.ts'
 import type { Life } from './life.ts'
+import type { World } from './world.ts'
 
 /** The answer to what a dead process goes on to ask for in its last moment. */
 function never(): Promise<never> {
@@ -39,13 +40,13 @@ class Transactions {
   async commit(
     life: Life,
     chance: Chance,
-    trouble: Trouble,
+    troubles: Troubles,
     label: string,
     apply: () => void,
   ): Promise<void> {
     if (!life.alive) return never()
-    if (chance.happens(trouble.writes)) {
-      life.world.fault('writeFails')
+    if (chance.happens(troubles.chance('writes'))) {
+      life.world.fault('writeFailed')
       await life.io(chance.between(0, 12), `${label} fails`, () => {
         throw new Error('no space left on device')
       })
@@ -61,11 +62,12 @@ class Transactions {
     await life.io(chance.between(0, 3), `${label} told`, () => {})
   }
 
-  crash(chance: Chance): void {
-    for (const { apply } of this.#waiting) {
-      if (chance.happens(0.5)) break
-      apply()
-    }
+  /** A prefix of what was not told yet is durable, the rest is lost. */
+  crash(world: World, chance: Chance): void {
+    let kept = 0
+    while (kept < this.#waiting.length && chance.happens(0.5)) kept += 1
+    for (const { apply } of this.#waiting.slice(0, kept)) apply()
+    if (kept < this.#waiting.length) world.fault('transactionLost')
     this.#waiting = []
     this.#freeAtMs = 0
   }
@@ -73,9 +75,26 @@ class Transactions {
 
 /** Chances that a disk or an engine fails. */
 export interface Trouble {
-  writes: number
-  syncs: number
-  engine: number
+  readonly writes: number
+  readonly syncs: number
+  readonly engine: number
+}
+
+export class Troubles {
+  readonly #all = new Set<Partial<Trouble>>()
+
+  add(trouble: Partial<Trouble>): void {
+    this.#all.add(trouble)
+  }
+
+  delete(trouble: Partial<Trouble>): void {
+    this.#all.delete(trouble)
+  }
+
+  /** The worst of all. */
+  chance(of: keyof Trouble): number {
+    return Math.max(0, ...[...this.#all].map((trouble) => trouble[of] ?? 0))
+  }
 }
 
 interface DurableFile {
@@ -95,26 +114,29 @@ export class Disk {
   readonly #evm = new Transactions()
   readonly #chance: Chance
   readonly #onBlock: (block: StoredBlock) => void
-  readonly trouble: Trouble = { writes: 0, syncs: 0, engine: 0 }
+  readonly troubles = new Troubles()
+  readonly #world: World
   headHeight = 0
 
-  constructor(chance: Chance, onBlock: (block: StoredBlock) => void) {
+  constructor(world: World, chance: Chance, onBlock: (block: StoredBlock) => void) {
+    this.#world = world
     this.#chance = chance
     this.#onBlock = onBlock
   }
 
   crash(): void {
-    this.#chain.crash(this.#chance)
-    this.#evm.crash(this.#chance)
+    this.#chain.crash(this.#world, this.#chance)
+    this.#evm.crash(this.#world, this.#chance)
     const { synced, tail } = this.#guard
     const kept = this.#chance.between(0, tail.length)
+    if (kept < tail.length) this.#world.fault('tailTorn')
     this.#guard.synced = concatBytes(synced, tail.subarray(0, kept))
     this.#guard.tail = new Uint8Array(0)
   }
 
   openStore(life: Life): Promise<ChainStore> {
     const commit = (label: string, apply: () => void) =>
-      this.#chain.commit(life, this.#chance, this.trouble, label, apply)
+      this.#chain.commit(life, this.#chance, this.troubles, label, apply)
     const store: ChainStore = {
       writeBlocks: (blocks, rows) =>
         commit('writeBlocks', () => {
@@ -154,7 +176,7 @@ export class Disk {
       payloadAt: (height) => engine.payloadAt(height),
       receiptsAt: (height) => engine.receiptsAt(height),
       append: (blocks: readonly EngineBlock[]) =>
-        this.#evm.commit(life, this.#chance, this.trouble, 'append evm', () => {
+        this.#evm.commit(life, this.#chance, this.troubles, 'append evm', () => {
           void engine.append(blocks)
         }),
     }
@@ -181,8 +203,8 @@ export class Disk {
     const { goodBytes } = decoded.value
     const sync = (label: string) =>
       life.io(this.#chance.between(0, 8), label, () => {
-        if (this.#chance.happens(this.trouble.syncs)) {
-          life.world.fault('syncFails')
+        if (this.#chance.happens(this.troubles.chance('syncs'))) {
+          life.world.fault('syncFailed')
           throw new Error('input/output error')
         }
         file.synced = bytes()

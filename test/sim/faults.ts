@@ -1,19 +1,16 @@
-/** What goes wrong in a world until it heals, and how often. Everything is drawn from the seed. */
-import type { Chance } from './chance.ts'
+/** Plays the plan of a world: each fault begins at its time and ends after its own, or when everything heals. */
+import type { FaultKind } from './coverage.ts'
 import type { Trouble } from './disk.ts'
 import type { SimulatedMember } from './member.ts'
-import { CALM } from './network.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
-
-const NO_TROUBLE: Trouble = { writes: 0, syncs: 0, engine: 0 }
-const DOWN_MS = 4_000
-const MEMBER_DOWN_MS = 6_000
+import type { Fault } from './plan.ts'
 
 export class Faults {
   readonly #around: Surroundings
   readonly #nodes: readonly SimulatedNode[]
   readonly #members: readonly SimulatedMember[]
-  readonly #chance: Chance
+  /** What undoes the faults that are on. */
+  readonly #ends = new Set<() => void>()
   #healed = false
 
   constructor(
@@ -24,38 +21,24 @@ export class Faults {
     this.#around = around
     this.#nodes = nodes
     this.#members = members
-    this.#chance = around.world.chance('faults')
   }
 
-  begin(): void {
-    this.#every(5_000, 'crash', () => this.#crash())
-    this.#every(15_000, 'stop', () => this.#stop())
-    this.#every(9_000, 'freeze', () => this.#freeze())
-    this.#every(9_000, 'trouble', () => this.#trouble())
-    this.#every(14_000, 'member crash', () => this.#crashMember())
-    this.#every(8_000, 'partition', () => this.#partition())
-    this.#every(5_000, 'weather', () => this.#weather())
-    this.#every(6_000, 'clock', () => this.#clock())
-    this.#every(6_000, 'stream break', () => {
-      this.#around.world.fault('streamBreak')
-      this.#around.streams.breakOne()
-    })
-    this.#every(14_000, 'bitcoin outage', () => this.#outage())
-    this.#every(18_000, 'reorg', () => this.#around.bitcoin.reorg(this.#chance.between(1, 2)))
+  begin(plan: readonly Fault[]): void {
+    const { world } = this.#around
+    for (const fault of plan) {
+      world.at(fault.atMs, `fault: ${JSON.stringify(fault)}`, () => {
+        if (!this.#healed) this.#play(fault)
+      })
+    }
   }
 
-  /** From now on all is well. */
+  /** From now on all is well, but for those who are faulty by nature. */
   heal(): void {
-    const { world, network, bitcoin } = this.#around
     this.#healed = true
-    world.log('healed')
-    network.weather = { ...CALM }
-    network.mend()
-    bitcoin.unreachableUntilMs = 0
+    this.#around.world.log('healed')
+    for (const end of [...this.#ends]) end()
     for (const node of this.#nodes) {
-      node.light(undefined)
       node.skew.offsetMs = 0
-      Object.assign(node.disk.trouble, NO_TROUBLE)
       node.start()
     }
     for (const member of this.#members) {
@@ -64,118 +47,179 @@ export class Faults {
     }
   }
 
-  #every(meanMs: number, label: string, act: () => void): void {
-    // Each world has its own mixture: some faults are rare in it, some frequent.
-    const mean = meanMs * (0.4 + 2 * this.#chance.fraction())
-    const next = () =>
-      this.#around.world.at(this.#chance.untilNext(mean), `fault: ${label}`, () => {
-        if (this.#healed) return
-        act()
-        next()
-      })
-    next()
+  #play(fault: Fault): void {
+    const { world } = this.#around
+    const undo = this.#apply(fault)
+    if (undo === undefined) return
+    const end = () => {
+      if (!this.#ends.delete(end)) return
+      undo()
+    }
+    this.#ends.add(end)
+    if ('forMs' in fault) world.at(fault.forMs, `fault: ${fault.kind} ends`, end)
   }
 
-  #crash(): void {
-    const { world } = this.#around
-    const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
-    if (node === undefined) return
-    const how = this.#chance.pick(['now', 'before', 'after'] as const) ?? 'now'
-    const calls = this.#chance.between(1, 40)
-    if (how === 'now') {
-      world.fault('crash')
-      node.crash()
-    } else {
-      world.fault(how === 'before' ? 'crashBeforeCall' : 'crashAfterCall')
-      node.light({ calls, side: how })
+  #count(kind: FaultKind): void {
+    this.#around.world.fault(kind)
+  }
+
+  /** What ends it, or undefined when there is nothing to end. */
+  #apply(fault: Fault): (() => void) | undefined {
+    const { network, bitcoin, streams } = this.#around
+    const { kind } = fault
+    switch (kind) {
+      case 'crash':
+      case 'stop':
+      case 'crashBeforeCall':
+      case 'crashAfterCall':
+      case 'freeze':
+        return this.#ofProcess(fault)
+      case 'writesFail':
+        return this.#trouble(fault, { writes: fault.share })
+      case 'syncsFail':
+        return this.#trouble(fault, { syncs: fault.share })
+      case 'engineFails':
+        return this.#trouble(fault, { engine: fault.share })
+      case 'memberCrash': {
+        const member = this.#members[fault.member]
+        if (!member?.alive) return undefined
+        this.#count(kind)
+        member.crash()
+        return () => member.start()
+      }
+      case 'memberSlow':
+      case 'memberSilent':
+      case 'memberLies':
+        this.#count(kind)
+        streams.conduct(fault.member, kind)
+        return undefined
+      case 'streamBreak':
+        if (streams.breakOne(fault.node, fault.member)) this.#count(kind)
+        return undefined
+      case 'partition':
+      case 'partitionOneWay':
+        this.#count(kind)
+        return network.cutAll(this.#across(fault.side, kind === 'partition'))
+      case 'linkFlaps':
+        this.#count(kind)
+        return this.#flap(fault.from, fault.to, fault.periodMs)
+      case 'linkClogs':
+        this.#count(kind)
+        return network.clog(this.#name(fault.from), this.#name(fault.to), fault.delayMs)
+      case 'loss':
+        this.#count(kind)
+        return network.spell({ loss: fault.share })
+      case 'doubling':
+        this.#count(kind)
+        return network.spell({ doubled: fault.share })
+      case 'delay':
+        this.#count(kind)
+        return network.spell({ delayMs: fault.delayMs })
+      case 'reordering':
+        this.#count(kind)
+        return network.spell({ slowMs: fault.delayMs })
+      case 'clockSkew':
+      case 'clockJump': {
+        const node = this.#nodes[fault.node] as SimulatedNode
+        this.#count(kind)
+        node.skew.offsetMs += fault.byMs
+        return () => {
+          node.skew.offsetMs -= fault.byMs
+        }
+      }
+      case 'reorg':
+        if (bitcoin.reorg(fault.depth)) this.#count(kind)
+        return undefined
+      case 'feeSpike':
+        this.#count(kind)
+        return bitcoin.feeSpell(fault.satPerKvb)
+      case 'staleTip':
+        this.#count(kind)
+        return bitcoin.stale(fault.node)
+      case 'bitcoinOutage':
+        this.#count(kind)
+        return bitcoin.outage()
     }
-    const downMs = this.#chance.between(20, DOWN_MS)
-    world.at(downMs, `${node.name} comes back`, () => {
+  }
+
+  #ofProcess(
+    fault: Extract<
+      Fault,
+      { kind: 'crash' | 'stop' | 'crashBeforeCall' | 'crashAfterCall' | 'freeze' }
+    >,
+  ): (() => void) | undefined {
+    const { kind } = fault
+    const node = this.#nodes[fault.node]
+    if (node?.alive !== true) return undefined
+    const start = () => {
       node.light(undefined)
       node.start()
-    })
+    }
+    this.#count(kind)
+    switch (kind) {
+      case 'crash':
+        node.crash()
+        return start
+      case 'crashBeforeCall':
+      case 'crashAfterCall':
+        node.light({ calls: fault.calls, side: kind === 'crashBeforeCall' ? 'before' : 'after' })
+        return start
+      case 'stop': {
+        // It may still be under way when the node is killed, or when everything heals.
+        const { world } = this.#around
+        node.stop(() => void world.at(fault.forMs, `${node.name} comes back`, () => node.start()))
+        return undefined
+      }
+      case 'freeze':
+        node.freeze(fault.forMs)
+        return undefined
+    }
   }
 
-  /** A stop may still be under way when the node is killed, or when everything heals. */
-  #stop(): void {
-    const { world } = this.#around
-    const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
-    if (node === undefined) return
-    world.fault('stop')
-    const downMs = this.#chance.between(20, DOWN_MS)
-    node.stop(() => void world.at(downMs, `${node.name} comes back`, () => node.start()))
+  #trouble(
+    { kind, node: at }: { readonly kind: FaultKind; readonly node: number },
+    trouble: Partial<Trouble>,
+  ): () => void {
+    const { troubles } = (this.#nodes[at] as SimulatedNode).disk
+    this.#count(kind)
+    troubles.add(trouble)
+    return () => void troubles.delete(trouble)
   }
 
-  #freeze(): void {
-    const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
-    if (node === undefined) return
-    this.#around.world.fault('freeze')
-    node.freeze(this.#chance.pick([200, 1_500, 6_000]) ?? 200)
+  #name(at: number): string {
+    return (this.#nodes[at] as SimulatedNode).name
   }
 
-  /** A disk or an engine of one node fails now and then for a while. */
-  #trouble(): void {
-    const { world } = this.#around
-    const node = this.#chance.pick(this.#nodes)
-    if (node === undefined) return
-    world.fault('trouble')
-    const { trouble } = node.disk
-    trouble.writes = this.#chance.pick([0, 0.05, 0.5]) ?? 0
-    trouble.syncs = this.#chance.pick([0, 0.05, 0.5]) ?? 0
-    trouble.engine = this.#chance.pick([0, 0.02, 0.2]) ?? 0
-    world.at(this.#chance.between(200, 5_000), 'fault: trouble ends', () => {
-      Object.assign(trouble, NO_TROUBLE)
-    })
-  }
-
-  #crashMember(): void {
-    const { world } = this.#around
-    const member = this.#chance.pick(this.#members.filter(({ alive }) => alive))
-    if (member === undefined) return
-    world.fault('memberCrash')
-    member.crash()
-    const downMs = this.#chance.between(20, MEMBER_DOWN_MS)
-    world.at(downMs, `${member.name} comes back`, () => member.start())
-  }
-
-  #partition(): void {
-    const { world, network } = this.#around
-    const names = this.#nodes.map(({ name }) => name)
-    const oneWay = this.#chance.happens(0.4)
-    const side = new Set(names.filter(() => this.#chance.happens(0.4)))
-    world.fault(oneWay ? 'partitionOneWay' : 'partition')
-    world.log(`cut ${[...side].join(' ')} ${oneWay ? 'one way' : ''}`)
-    for (const from of names) {
-      for (const to of names) {
-        if (side.has(from) === side.has(to)) continue
-        if (side.has(from) || !oneWay) network.cut(from, to)
+  /** The links between one side and all others. */
+  #across(side: readonly number[], bothWays: boolean): (readonly [string, string])[] {
+    const links: (readonly [string, string])[] = []
+    for (const [from] of this.#nodes.entries()) {
+      for (const [to] of this.#nodes.entries()) {
+        if (side.includes(from) === side.includes(to)) continue
+        if (bothWays || side.includes(from)) links.push([this.#name(from), this.#name(to)])
       }
     }
-    world.at(this.#chance.between(300, 6_000), 'fault: partition ends', () => network.mend())
+    return links
   }
 
-  #weather(): void {
+  #flap(from: number, to: number, periodMs: number): () => void {
     const { world, network } = this.#around
-    world.fault('weather')
-    network.weather = {
-      loss: this.#chance.pick([0, 0, 0.01, 0.1, 0.3]) ?? 0,
-      doubled: this.#chance.pick([0, 0.05, 0.3]) ?? 0,
-      delayMs: this.#chance.pick([20, 60, 200, 600]) ?? 40,
-      slowMs: this.#chance.pick([0, 2_000, 5_000]) ?? 0,
+    const links = [[this.#name(from), this.#name(to)] as const]
+    let mend: (() => void) | undefined
+    let over = false
+    const turn = () => {
+      if (over) return
+      if (mend === undefined) mend = network.cutAll(links)
+      else {
+        mend()
+        mend = undefined
+      }
+      world.at(periodMs, 'fault: a link flaps', turn)
     }
-  }
-
-  #clock(): void {
-    const node = this.#chance.pick(this.#nodes)
-    if (node === undefined) return
-    this.#around.world.fault('clock')
-    const mostMs = this.#chance.pick([100, 500, 500, 4_000]) ?? 100
-    node.skew.offsetMs = this.#chance.between(-mostMs, mostMs)
-  }
-
-  #outage(): void {
-    const { world, bitcoin } = this.#around
-    world.fault('bitcoinOutage')
-    bitcoin.unreachableUntilMs = world.nowMs + this.#chance.between(500, 5_000)
+    turn()
+    return () => {
+      over = true
+      mend?.()
+    }
   }
 }

@@ -11,6 +11,7 @@ import type { Auditor } from './auditor.ts'
 import type { Chance } from './chance.ts'
 import { seeded, spend, USER_SCRIPT } from './federation.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
+import type { LoadRates } from './profiles.ts'
 
 const WEI_PER_SAT = 10n ** 10n
 const GWEI_PER_SAT = 10n
@@ -18,13 +19,6 @@ const MINER_FEE_SAT = 5_000n
 const MAX_BURN_SAT = 1_000_000
 const SUBMIT_MS = 5_000
 const selector = keccak256(new TextEncoder().encode('requestPegOut(bytes)')).subarray(0, 4)
-
-export interface LoadRates {
-  readonly deposits: number
-  readonly transferMs: number
-  readonly burnMs: number
-  readonly bitcoinBlockMs: number
-}
 
 interface User {
   readonly key: Key

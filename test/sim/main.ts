@@ -1,18 +1,38 @@
-/** `npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--nodes N] [--json] [--log FILE]`: worlds from seeds. */
-import { writeFileSync } from 'node:fs'
+/** `npm run sim -- [options]`: worlds from seeds; see USAGE. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { type Coverage, createFederation, simulate } from './simulate.ts'
+import { addCoverage, LIVENESS, noCoverage, WORLDS_FOR_COVERAGE, zeros } from './coverage.ts'
+import type { Fault } from './plan.ts'
+import { PROFILES, type ProfileName, profileNamed } from './profiles.ts'
+import { shrink } from './shrink.ts'
+import type { WorldReport } from './simulate.ts'
+import { runAll, type Setting, type Task, Worlds } from './worlds.ts'
 
-const USAGE =
-  'usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--nodes N] [--json] [--log FILE]'
+const USAGE = `usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--nodes N] [--members N]
+       [--profile NAME] [--jobs N] [--json] [--log FILE] [--faults FILE] [--shrink WORLDS]
+
+  --seeds    worlds of these seeds [1..20]; with --minutes alone, from 1 until the time is over
+  --profile  which faults and load: ${Object.keys(PROFILES).join(', ')} [everything]
+  --jobs     worker processes; the result does not depend on their number [1]
+  --log      writes every event and log line of the last world
+  --faults   plays this list of faults (JSON) instead of those of the seed
+  --shrink   how many worlds may be spent on finding the shortest list of faults [40]
+
+exit code: 0 nothing found, 1 a violation, 2 usage, 3 something that the profile covers never happened (in a run of at
+least ${WORLDS_FOR_COVERAGE} worlds)
+`
 
 interface Options {
   readonly first: number
   readonly last: number
   readonly minutes: number
-  readonly nodes: number
+  readonly setting: Setting
+  readonly jobs: number
   readonly json: boolean
   readonly log: string | undefined
+  readonly plan: readonly Fault[] | undefined
+  readonly shrinkBudget: number
 }
 
 function readOptions(): Options | undefined {
@@ -23,83 +43,144 @@ function readOptions(): Options | undefined {
       seeds: text,
       minutes: text,
       nodes: text,
+      members: text,
+      profile: text,
+      jobs: text,
       json: { type: 'boolean' },
       log: text,
+      faults: text,
+      shrink: text,
     },
   })
-  const range = values.seeds ?? values.seed ?? '1..20'
+  const everything = values.minutes === undefined ? '1..20' : `1..${Number.MAX_SAFE_INTEGER}`
+  const range = values.seeds ?? values.seed ?? everything
   const [first = 1, last = first] = range.split('..').map(Number)
   const minutes = Number(values.minutes ?? Number.POSITIVE_INFINITY)
   const nodes = Number(values.nodes ?? 4)
-  const isRange = Number.isInteger(first) && Number.isInteger(last) && last >= first
-  if (!isRange || Number.isNaN(minutes) || !(nodes >= 1 && nodes <= 10)) return undefined
-  return { first, last, minutes, nodes, json: values.json === true, log: values.log }
+  const members = Number(values.members ?? 4)
+  const jobs = Number(values.jobs ?? 1)
+  const shrinkBudget = Number(values.shrink ?? 40)
+  const profile = values.profile ?? 'everything'
+  const whole = [first, last, nodes, members, jobs, shrinkBudget].every(Number.isInteger)
+  const inBounds = [nodes, members].every((count) => count >= 1 && count <= 10)
+  if (!whole || last < first || Number.isNaN(minutes) || !inBounds || jobs < 1) return undefined
+  if (profileNamed(profile) === undefined) return undefined
+  return {
+    first,
+    last,
+    minutes,
+    setting: { nodes, members, profile: profile as ProfileName },
+    jobs,
+    json: values.json === true,
+    log: values.log,
+    plan: values.faults === undefined ? undefined : JSON.parse(readFileSync(values.faults, 'utf8')),
+    shrinkBudget,
+  }
+}
+
+function commitName(): string {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8', stdio: 'pipe' }).trim()
+  } catch {
+    return 'unknown'
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function printWorld({ seed, events, virtualSeconds, coverage, logHash }: WorldReport): void {
+  const { commits, viewChanges, restarts, pegInsDone, pegOutsDone } = coverage
+  print(
+    `seed ${seed}: ${events} events, ${virtualSeconds.toFixed(0)} s, ${commits} blocks, ` +
+      `${viewChanges} view changes, ${restarts} restarts, ${pegInsDone} in, ${pegOutsDone} out, ` +
+      `log ${logHash.slice(0, 12)}`,
+  )
+}
+
+/** Few faults that break the same invariant, and how to see it again. */
+async function explain(failed: WorldReport, setting: Setting, budget: number): Promise<void> {
+  const { seed, plan, violations } = failed
+  const [first] = violations
+  if (first === undefined) return
+  const { invariant, event, atMs, detail } = first
+  print(`seed ${seed}: ${invariant} at event ${event}, ${atMs} ms: ${detail}`)
+  print(`  commit ${commitName()}`)
+  const worlds = new Worlds()
+  const few = await shrink(plan, budget, async (part) => {
+    const again = await worlds.run({ setting, seed, plan: part })
+    return again.violations.some((violation) => violation.invariant === invariant)
+  })
+  print(`  ${few.length} of ${plan.length} faults are enough: ${JSON.stringify(few)}`)
+  const { nodes, members, profile } = setting
+  print(
+    `  again: npm run sim -- --seed ${seed} --nodes ${nodes} --members ${members} ` +
+      `--profile ${profile} --log sim.log  (with the list above in a file: --faults FILE)`,
+  )
 }
 
 async function main(): Promise<number> {
   const options = readOptions()
   if (options === undefined) {
-    process.stderr.write(`${USAGE}\n`)
+    process.stderr.write(USAGE)
     return 2
   }
+  const { setting, jobs, plan, log } = options
   const startedAtMs = performance.now()
   const elapsedSeconds = () => (performance.now() - startedAtMs) / 1_000
-  const federation = createFederation(options.nodes, 4)
+  const { covers, invariants } = PROFILES[setting.profile]
+  const coverage = noCoverage(covers, invariants)
   const totals = { worlds: 0, stuck: 0, events: 0, virtualSeconds: 0 }
-  const violations: { seed: number; invariant: string; event: number }[] = []
-  const coverage: Coverage = {
-    commits: 0,
-    viewChanges: 0,
-    pegInsDone: 0,
-    pegOutsDone: 0,
-    restarts: 0,
-    faults: {},
-    invariantChecks: {},
-  }
-  for (let seed = options.first; seed <= options.last; seed++) {
-    if (elapsedSeconds() > options.minutes * 60) break
-    const report = await simulate({ seed, federation, keepLog: options.log !== undefined })
-    if (options.log !== undefined) writeFileSync(options.log, `${report.lines.join('\n')}\n`)
+  const failed: WorldReport[] = []
+  /** Reports that came before their turn: seeds are told in their order. */
+  const early = new Map<number, WorldReport>()
+  let told = options.first
+
+  const tell = (report: WorldReport) => {
     totals.worlds += 1
     totals.events += report.events
     totals.virtualSeconds += report.virtualSeconds
-    add(coverage, report.coverage)
-    for (const { invariant, event, atMs, detail } of report.violations) {
-      if (LIVENESS.has(invariant)) totals.stuck += 1
-      violations.push({ seed, invariant, event })
-      process.stdout.write(`seed ${seed}: ${invariant} at event ${event}, ${atMs} ms: ${detail}\n`)
-    }
-    if (!options.json) {
-      const { commits, viewChanges, restarts, pegInsDone, pegOutsDone } = report.coverage
-      process.stdout.write(
-        `seed ${seed}: ${report.events} events, ${report.virtualSeconds.toFixed(0)} s, ${commits} blocks, ` +
-          `${viewChanges} view changes, ${restarts} restarts, ${pegInsDone} in, ${pegOutsDone} out, ` +
-          `log ${report.logHash.slice(0, 12)}\n`,
-      )
-    }
+    addCoverage(coverage, report.coverage)
+    if (report.violations.some(({ invariant }) => LIVENESS.has(invariant))) totals.stuck += 1
+    if (report.violations.length > 0) failed.push(report)
+    if (log !== undefined) writeFileSync(log, `${report.lines.join('\n')}\n`)
+    if (!options.json) printWorld(report)
   }
+  let seed = options.first
+  const next = (): Task | undefined => {
+    if (seed > options.last || elapsedSeconds() > options.minutes * 60) return undefined
+    seed += 1
+    return { setting, seed: seed - 1, keepLog: log !== undefined, ...(plan && { plan }) }
+  }
+  await runAll(jobs, next, (report) => {
+    early.set(report.seed, report)
+    for (let due = early.get(told); due !== undefined; due = early.get(told)) {
+      early.delete(told)
+      told += 1
+      tell(due)
+    }
+  })
   const seconds = Number(elapsedSeconds().toFixed(1))
-  const result = { ...totals, violations, seconds, coverage }
-  process.stdout.write(`${JSON.stringify(result)}\n`)
-  for (const { seed } of violations) {
-    process.stderr.write(
-      `again: npm run sim -- --seed ${seed} --nodes ${options.nodes} --log sim.log\n`,
-    )
+  for (const report of failed) await explain(report, setting, options.shrinkBudget)
+  const missing = totals.worlds < WORLDS_FOR_COVERAGE ? [] : zeros(coverage)
+  if (missing.length > 0) print(`never happened in ${totals.worlds} worlds: ${missing.join(', ')}`)
+  const violations = failed.flatMap(({ seed: of, violations: all }) =>
+    all.map(({ invariant, event }) => ({ seed: of, invariant, event })),
+  )
+  const { worlds, stuck, events, virtualSeconds } = totals
+  const result = {
+    worlds,
+    violations,
+    stuck,
+    events,
+    virtualSeconds: Number(virtualSeconds.toFixed(3)),
+    seconds,
+    coverage,
   }
-  return violations.length === 0 ? 0 : 1
-}
-
-const LIVENESS: ReadonlySet<string> = new Set(['Progress', 'Together', 'PegEnds'])
-
-function add(sum: Coverage, one: Coverage): void {
-  for (const name of ['commits', 'viewChanges', 'pegInsDone', 'pegOutsDone', 'restarts'] as const) {
-    sum[name] += one[name]
-  }
-  for (const name of ['faults', 'invariantChecks'] as const) {
-    for (const [kind, count] of Object.entries(one[name])) {
-      sum[name][kind] = (sum[name][kind] ?? 0) + count
-    }
-  }
+  print(JSON.stringify(result))
+  if (violations.length > 0) return 1
+  return missing.length > 0 ? 3 : 0
 }
 
 process.exitCode = await main()

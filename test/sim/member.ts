@@ -73,7 +73,7 @@ export class SimulatedMember {
       },
       (reason) => {
         if (!life.alive) return
-        world.fault('terminated')
+        world.fault('actorGaveUp')
         world.log(`${this.name} terminated: ${JSON.stringify(reason)}`)
         life.end()
         world.at(1_000, `${this.name} is started again`, () => this.start())

@@ -48,9 +48,12 @@ export function addressOf(name: string): string {
 export class Network {
   readonly world: World
   readonly chance: Chance
-  weather: Weather = { ...CALM }
+  weather: Weather = CALM
   readonly #ports = new Map<string, Port>()
-  readonly #cut = new Set<string>()
+  readonly #spells = new Set<Partial<Weather>>()
+  /** How many faults cut a link. */
+  readonly #cuts = new Map<string, number>()
+  readonly #clogs = new Map<string, number>()
   readonly #lastAtMs = new Map<string, number>()
   /** Every message that leaves a node. */
   readonly onSent: (from: string, bytes: Uint8Array, topic: string | undefined) => void
@@ -85,43 +88,76 @@ export class Network {
     }
   }
 
-  cut(from: string, to: string): void {
-    this.#cut.add(`${from}>${to}`)
+  /** The worst of all spells holds; returns what ends this one. */
+  spell(spell: Partial<Weather>): () => void {
+    this.#spells.add(spell)
+    this.#turnWeather()
+    return () => {
+      this.#spells.delete(spell)
+      this.#turnWeather()
+    }
+  }
+
+  #turnWeather(): void {
+    const worst = (name: keyof Weather) =>
+      Math.max(CALM[name], ...[...this.#spells].map((spell) => spell[name] ?? 0))
+    this.weather = {
+      loss: worst('loss'),
+      doubled: worst('doubled'),
+      delayMs: worst('delayMs'),
+      slowMs: worst('slowMs'),
+    }
+  }
+
+  /** Returns what mends these links again, as far as nothing else cuts them. */
+  cutAll(links: readonly (readonly [from: string, to: string])[]): () => void {
+    const add = (change: number) => {
+      for (const [from, to] of links) {
+        const key = `${from}>${to}`
+        this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + change)
+      }
+    }
+    add(1)
+    return () => add(-1)
   }
 
   isCut(from: string, to: string): boolean {
-    return this.#cut.has(`${from}>${to}`)
+    return (this.#cuts.get(`${from}>${to}`) ?? 0) > 0
   }
 
-  mend(): void {
-    this.#cut.clear()
+  /** Everything over this link takes so much longer; returns what ends it. */
+  clog(from: string, to: string, delayMs: number): () => void {
+    const key = `${from}>${to}`
+    this.#clogs.set(key, delayMs)
+    return () => void this.#clogs.delete(key)
   }
 
-  delay(): number {
+  delay(from: string, to: string): number {
     const { delayMs, slowMs } = this.weather
+    const clogMs = this.#clogs.get(`${from}>${to}`) ?? 0
     const slow = slowMs > 0 && this.chance.happens(0.03)
-    if (slow) this.world.fault('slow')
-    return this.chance.between(1, slow ? slowMs : delayMs)
+    if (slow || clogMs > 0) this.world.fault('messageSlow')
+    return clogMs + this.chance.between(1, slow ? slowMs : delayMs)
   }
 
   /** Whether something that is sent now is lost. */
   loses(from: string, to: string): boolean {
     if (this.isCut(from, to)) {
-      this.world.fault('cut')
+      this.world.fault('messageCut')
       return true
     }
     if (!this.chance.happens(this.weather.loss)) return false
-    this.world.fault('loss')
+    this.world.fault('messageLost')
     return true
   }
 
   /** Unordered. */
   datagram(from: string, to: string, label: string, run: () => void): void {
     const doubled = this.chance.happens(this.weather.doubled)
-    if (doubled) this.world.fault('doubled')
+    if (doubled) this.world.fault('messageDoubled')
     for (let copy = 0; copy < (doubled ? 2 : 1); copy++) {
       if (this.loses(from, to)) continue
-      this.world.at(this.delay(), `${from}>${to} ${label}`, () => this.awake(to, run))
+      this.world.at(this.delay(from, to), `${from}>${to} ${label}`, () => this.awake(to, run))
     }
   }
 
@@ -129,7 +165,7 @@ export class Network {
   frame(from: string, to: string, run: () => void): void {
     const key = `${from}>${to}`
     const { nowMs } = this.world
-    const atMs = Math.max(this.#lastAtMs.get(key) ?? 0, nowMs + this.delay())
+    const atMs = Math.max(this.#lastAtMs.get(key) ?? 0, nowMs + this.delay(from, to))
     this.#lastAtMs.set(key, atMs)
     this.world.at(atMs - nowMs, `${key} frame`, () => this.awake(to, run))
   }
@@ -192,7 +228,9 @@ class Port implements NetworkPort {
     const network = this.#network
     if (this.links.has(peer)) return Promise.resolve({ ok: true, value: peer })
     const cut = network.isCut(this.#name, peer) || network.isCut(peer, this.#name)
-    const delayMs = cut ? timeoutMs : network.delay() + network.delay()
+    const delayMs = cut
+      ? timeoutMs
+      : network.delay(this.#name, peer) + network.delay(peer, this.#name)
     return this.life.io(delayMs, `dial ${peer}`, (): PortResult<string> => {
       if (this.links.has(peer)) return { ok: true, value: peer }
       const other = network.port(peer)
@@ -215,9 +253,14 @@ class Port implements NetworkPort {
       this.gone(peer)
       const other = this.#network.port(peer)
       const theirs = other?.links.get(this.#name)
-      this.#network.world.at(this.#network.delay(), `${peer} is left by ${this.#name}`, () => {
-        if (theirs !== undefined && other?.links.get(this.#name) === theirs) other.gone(this.#name)
-      })
+      this.#network.world.at(
+        this.#network.delay(this.#name, peer),
+        `${peer} is left by ${this.#name}`,
+        () => {
+          if (theirs !== undefined && other?.links.get(this.#name) === theirs)
+            other.gone(this.#name)
+        },
+      )
     })
   }
 
@@ -293,7 +336,7 @@ class Port implements NetworkPort {
       const network = this.#network
       const answered = (answer: Uint8Array | undefined) => {
         if (network.loses(peer, this.#name)) return network.reset(peer, this.#name)
-        network.world.at(network.delay(), `${peer}>${this.#name} answer`, () => {
+        network.world.at(network.delay(peer, this.#name), `${peer}>${this.#name} answer`, () => {
           if (!this.life.alive) return
           if (answer === undefined) return fail('Refused')
           settle(
@@ -304,7 +347,7 @@ class Port implements NetworkPort {
         })
       }
       if (network.loses(this.#name, peer)) return network.reset(this.#name, peer)
-      network.world.at(network.delay(), `${this.#name}>${peer} request`, () =>
+      network.world.at(network.delay(this.#name, peer), `${this.#name}>${peer} request`, () =>
         network.awake(peer, () => {
           const other = network.port(peer)
           if (other === undefined) return

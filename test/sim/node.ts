@@ -53,7 +53,7 @@ export class SimulatedNode {
     this.name = NODE_NAMES[index] as string
     this.#around = around
     this.#chance = around.world.chance(`node ${index}`)
-    this.disk = new Disk(this.#chance, (block) => observer.stored(this, block))
+    this.disk = new Disk(around.world, this.#chance, (block) => observer.stored(this, block))
   }
 
   get alive(): boolean {
@@ -82,7 +82,7 @@ export class SimulatedNode {
         openStore: () => this.disk.openStore(life),
         openEngine: () => this.#openEngine(life),
         openGuard: (height) => this.disk.openGuard(life, genesis.hash, entry.blsKey, height),
-        bitcoin: bitcoin.port(life),
+        bitcoin: bitcoin.port(this.index, life),
         network: network.create(this.name, life),
         stream: streams.server(this.index, life),
       },
@@ -143,7 +143,7 @@ export class SimulatedNode {
   /** A critical actor gave up: the process exits, and whoever runs it starts it again. */
   #terminated(life: Life, reason: string): void {
     const { world } = this.#around
-    world.fault('terminated')
+    world.fault('actorGaveUp')
     world.log(`${this.name} terminated: ${reason}`)
     // What only a person can repair must not come of crashes alone.
     const isFinal = /LedgerDamaged|EngineDiverged|GuardDamaged|GuardUnreadable|Foreign/.test(reason)
@@ -173,8 +173,8 @@ export class SimulatedNode {
     let gone = false
     const task = <T>(mostMs: number, label: string, work: () => Promise<T>): Promise<T> => {
       const delayMs = this.#chance.between(1, mostMs)
-      if (!gone && this.#chance.happens(this.disk.trouble.engine)) {
-        world.fault('engineDies')
+      if (!gone && this.#chance.happens(this.disk.troubles.chance('engine'))) {
+        world.fault('engineDied')
         gone = true
       }
       const done = queue.then(() =>

@@ -4,26 +4,30 @@
  */
 import { Auditor } from './auditor.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
+import type { Coverage, Invariant } from './coverage.ts'
 import { Faults } from './faults.ts'
 import { createFederation, type Federation } from './federation.ts'
-import { Load, type LoadRates } from './load.ts'
+import { Load } from './load.ts'
 import { SimulatedMember } from './member.ts'
 import { Network } from './network.ts'
 import { SimulatedNode, type Surroundings } from './node.ts'
+import { drawPlan, type Fault } from './plan.ts'
+import { PROFILES, type Profile } from './profiles.ts'
 import { Streams } from './streams.ts'
 import { START_MS, type Violation, World } from './world.ts'
 
 export interface SimulationOptions {
   readonly seed: number
   readonly federation: Federation
-  /** How long faults last. */
-  readonly faultsMs?: number
-  readonly load?: LoadRates
+  readonly profile?: Profile
+  /** Instead of the faults that the seed gives. */
+  readonly plan?: readonly Fault[]
   readonly keepLog?: boolean
 }
 
 export interface WorldReport {
   readonly seed: number
+  readonly plan: readonly Fault[]
   readonly violations: readonly Violation[]
   readonly events: number
   readonly virtualSeconds: number
@@ -32,27 +36,23 @@ export interface WorldReport {
   readonly coverage: Coverage
 }
 
-export interface Coverage {
-  commits: number
-  viewChanges: number
-  pegInsDone: number
-  pegOutsDone: number
-  restarts: number
-  faults: Record<string, number>
-  invariantChecks: Record<string, number>
-}
-
 export { createFederation, type Federation }
 
-const FAULTS_MS = 30_000
 /** After healing: slots until the chain goes on, until all nodes are together, until the peg has nothing open. */
-const PROGRESS_MS = 30_000
-const TOGETHER_MS = 60_000
-const PEG_MS = 150_000
-const LOAD: LoadRates = { deposits: 4, transferMs: 400, burnMs: 4_000, bitcoinBlockMs: 1_500 }
+export const PROGRESS_SLOTS = 30
+export const TOGETHER_SLOTS = 60
+export const PEG_SLOTS = 150
 
 export async function simulate(options: SimulationOptions): Promise<WorldReport> {
-  const { seed, federation, faultsMs = FAULTS_MS, load: rates = LOAD, keepLog = false } = options
+  const { seed, federation, profile = PROFILES.everything, keepLog = false } = options
+  const { faultsMs, worldMs } = profile
+  const { slotMs } = federation.genesis.params
+  const plan =
+    options.plan ??
+    drawPlan(seed, profile, {
+      nodes: federation.validators.length,
+      members: federation.members.length,
+    })
   const world = new World(seed, { keepLog })
   const auditor = new Auditor(world)
   const around: Surroundings = {
@@ -70,11 +70,11 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   const faults = new Faults(around, nodes, members)
   world.afterEvent = () => auditor.afterEvent(nodes)
 
+  faults.begin(plan)
   const start = world.chance('start')
   for (const node of nodes) world.at(start.between(0, 500), 'start', () => node.start())
   for (const member of members) world.at(start.between(0, 800), 'start', () => member.start())
-  load.begin(rates, faultsMs)
-  faults.begin()
+  load.begin(profile.load, faultsMs)
   await world.run(faultsMs)
 
   let pegOutsDone = 0
@@ -86,19 +86,21 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
       const heights = nodes.map((node) => node.tree?.live.head?.head.header.height ?? -1)
       return Math.min(...heights) > heightAtHeal + 1
     }
-    const expect = async (name: string, limitMs: number, done: () => boolean) => {
-      await world.run(faultsMs + limitMs, done)
+    const expect = async (name: Invariant, slots: number, done: () => boolean) => {
+      await world.run(faultsMs + slots * slotMs, done)
       if (!world.stopped) world.check(name, done(), () => describe(nodes, auditor, load))
     }
-    await expect('Progress', PROGRESS_MS, () => auditor.height > heightAtHeal)
-    await expect('Together', TOGETHER_MS, isTogether)
-    await expect('PegEnds', PEG_MS, () => isPegAtRest(nodes) && load.openDeposits() === 0)
+    await expect('Progress', PROGRESS_SLOTS, () => auditor.height > heightAtHeal)
+    await expect('Together', TOGETHER_SLOTS, isTogether)
+    await expect('PegEnds', PEG_SLOTS, () => isPegAtRest(nodes) && load.openDeposits() === 0)
+    await world.run(worldMs)
     pegOutsDone = load.checkPayouts()
   }
   for (const node of nodes) node.crash()
   for (const member of members) member.crash()
   return {
     seed,
+    plan,
     violations: world.violations,
     events: world.events,
     virtualSeconds: (world.nowMs - START_MS) / 1_000,
@@ -109,7 +111,10 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
       viewChanges: auditor.viewChanges.size,
       pegInsDone: auditor.mintedCount,
       pegOutsDone,
-      restarts: [...nodes, ...members].reduce((sum, { incarnations }) => sum + incarnations - 1, 0),
+      restarts: [...nodes, ...members].reduce(
+        (sum, { incarnations }) => sum + Math.max(0, incarnations - 1),
+        0,
+      ),
       faults: Object.fromEntries(world.faults),
       invariantChecks: Object.fromEntries(world.checks),
     },

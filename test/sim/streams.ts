@@ -3,8 +3,15 @@ import type { StreamListener, StreamPort } from '../../actors/stream/index.ts'
 import type { LinkListener, LinksPorts } from '../../governance/port.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
+import { tellLie } from './lies.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
+
+/** How a faulty member answers. */
+export type Conduct = 'memberSlow' | 'memberSilent' | 'memberLies'
+
+/** A slow member needs up to so long for each message, in both directions. */
+const SLOW_MS = 3_000
 
 interface Connection {
   readonly node: number
@@ -42,6 +49,8 @@ export class Streams {
   readonly #chance: Chance
   readonly #servers = new Map<number, { life: Life; listener: StreamListener }>()
   readonly #connections = new Map<string, Connection>()
+  /** Members that are faulty for the whole world. */
+  readonly #conduct = new Map<number, Conduct>()
 
   constructor(world: World) {
     this.#world = world
@@ -82,11 +91,13 @@ export class Streams {
       send: (node, message: MemberMessage) => {
         const connection = this.#connections.get(`${node}:${member}`)
         if (connection === undefined || connection.memberLife !== life) return 'closed'
-        life.call('stream send', () =>
+        life.call('stream send', () => {
+          const said = this.#said(member, node, message)
+          if (said === undefined) return
           this.#deliver(connection, connection.toNode, () =>
-            connection.server.message(member, message),
-          ),
-        )
+            connection.server.message(member, said),
+          )
+        })
         return 'sent'
       },
       closeAll: () => {
@@ -105,10 +116,37 @@ export class Streams {
     for (const [node, server] of this.#servers) if (server.life === life) this.#servers.delete(node)
   }
 
-  /** One of the open streams breaks. */
-  breakOne(): void {
-    const connection = this.#chance.pick([...this.#connections.values()])
-    if (connection !== undefined) this.#end(connection, 'reset')
+  /** The stream breaks, if it is open. */
+  breakOne(node: number, member: number): boolean {
+    const connection = this.#connections.get(`${node}:${member}`)
+    if (connection === undefined) return false
+    this.#end(connection, 'reset')
+    return true
+  }
+
+  conduct(member: number, conduct: Conduct): void {
+    this.#conduct.set(member, conduct)
+  }
+
+  /** What a member's message becomes on its way out. */
+  #said(member: number, node: number, message: MemberMessage): MemberMessage | undefined {
+    const { kind } = message.body
+    const isAnswer = kind === 'approvalResponse' || kind === 'signatureResponse'
+    switch (isAnswer ? this.#conduct.get(member) : undefined) {
+      case 'memberSilent':
+        this.#world.fault('memberSilenced')
+        return undefined
+      case 'memberLies': {
+        const lie = tellLie(this.#chance, message)
+        if (lie === message) return message
+        this.#world.fault('memberLied')
+        this.#world.log(`member${member} lies to ${node}: ${kind}`)
+        return lie
+      }
+      case 'memberSlow':
+      case undefined:
+        return message
+    }
   }
 
   #connect(node: number, member: number, life: Life, listener: LinkListener): void {
@@ -142,7 +180,10 @@ export class Streams {
       () =>
         new Promise((taken) => {
           const { node, member } = connection
-          this.#world.at(this.#chance.between(1, 40), `stream ${node}:${member}`, () => {
+          const isSlow = this.#conduct.get(member) === 'memberSlow'
+          if (isSlow) this.#world.fault('memberSlowed')
+          const delayMs = this.#chance.between(1, isSlow ? SLOW_MS : 40)
+          this.#world.at(delayMs, `stream ${node}:${member}`, () => {
             const { open, nodeLife, memberLife } = connection
             if (!open || !nodeLife.alive || !memberLife.alive) return taken()
             message().then(taken, taken)

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { TimerHandle } from '../../supervisor/index.ts'
 import { Chance } from './chance.ts'
+import type { FaultKind, Invariant } from './coverage.ts'
 
 /** Virtual milliseconds since 1970 at which every world begins. */
 export const START_MS = 1_800_000_000_000
@@ -20,7 +21,7 @@ interface Due {
 }
 
 export interface Violation {
-  readonly invariant: string
+  readonly invariant: Invariant
   readonly detail: string
   readonly event: number
   readonly atMs: number
@@ -34,8 +35,8 @@ export interface WorldOptions {
 export class World {
   readonly seed: number
   readonly violations: Violation[] = []
-  readonly faults = new Map<string, number>()
-  readonly checks = new Map<string, number>()
+  readonly faults = new Map<FaultKind, number>()
+  readonly checks = new Map<Invariant, number>()
   readonly lines: string[] = []
   nowMs = START_MS
   events = 0
@@ -88,12 +89,12 @@ export class World {
     return this.#hash.copy().digest('hex')
   }
 
-  fault(kind: string): void {
+  fault(kind: FaultKind): void {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1)
   }
 
   /** Counts a check; the world ends with the first violation. */
-  check(invariant: string, holds: boolean, detail: () => string): void {
+  check(invariant: Invariant, holds: boolean, detail: () => string): void {
     this.checks.set(invariant, (this.checks.get(invariant) ?? 0) + 1)
     if (holds) return
     const violation = {

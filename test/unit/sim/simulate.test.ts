@@ -1,9 +1,9 @@
 import { readTree } from '../../arch/sources.ts'
+import { PROFILES } from '../../sim/profiles.ts'
 import { createFederation, simulate } from '../../sim/simulate.ts'
 
 const SEEDS = [1, 2, 3, 4, 5]
-const FAULTS_MS = 6_000
-const LOAD = { deposits: 2, transferMs: 400, burnMs: 3_000, bitcoinBlockMs: 700 }
+const PROFILE = PROFILES.short
 /** What a world may know of the product: trees, ports, pure rules, the development Bitcoin; nothing that does real I/O. */
 const REFUSED =
   /^(?:node\/(?!tree\.ts)|governance\/(?:program|files|config|status|links-port)|messages\/.+\/)/
@@ -12,7 +12,7 @@ describe('the simulator', () => {
   const federation = createFederation(4, 4)
   const hashes = new Map<number, string>()
   const run = async (seed: number) => {
-    const report = await simulate({ seed, federation, faultsMs: FAULTS_MS, load: LOAD })
+    const report = await simulate({ seed, federation, profile: PROFILE })
     expect(report.violations).toEqual([])
     return report
   }
@@ -20,7 +20,7 @@ describe('the simulator', () => {
   it.each(SEEDS)('seed %i: no invariant breaks, and after healing all goes on', async (seed) => {
     const { coverage, logHash } = await run(seed)
     expect(coverage.commits).toBeGreaterThan(0)
-    expect(coverage.pegInsDone).toBe(LOAD.deposits)
+    expect(coverage.pegInsDone).toBe(PROFILE.load.deposits)
     hashes.set(seed, logHash)
   })
 

@@ -1,0 +1,106 @@
+/** What a world is made of, as data: how often what goes wrong, what users do, how long. */
+import {
+  EFFECTS,
+  type FaultKind,
+  INVARIANTS,
+  type Invariant,
+  PLANNED,
+  type PlannedKind,
+} from './coverage.ts'
+
+export interface LoadRates {
+  readonly deposits: number
+  readonly transferMs: number
+  readonly callMs: number
+  readonly burnMs: number
+  readonly bitcoinBlockMs: number
+}
+
+export interface Profile {
+  /** Mean time between two faults of a kind, or the chance of those that hold for the whole world. */
+  readonly faults: Readonly<Partial<Record<PlannedKind, FaultRate>>>
+  readonly load: LoadRates
+  /** Faults and load come in this time; then all heals. */
+  readonly faultsMs: number
+  /** No world ends before, unless an invariant is broken. */
+  readonly worldMs: number
+  /** Kinds and invariants that a run of many worlds has to meet. */
+  readonly covers: readonly FaultKind[]
+  readonly invariants: readonly Invariant[]
+}
+
+export type FaultRate = { readonly everyMs: number } | { readonly inWorlds: number }
+
+const every = (everyMs: number): FaultRate => ({ everyMs })
+const inWorlds = (share: number): FaultRate => ({ inWorlds: share })
+
+const FAULTS: Readonly<Record<PlannedKind, FaultRate>> = {
+  crash: every(15_000),
+  crashBeforeCall: every(15_000),
+  crashAfterCall: every(15_000),
+  stop: every(20_000),
+  freeze: every(12_000),
+  writesFail: every(30_000),
+  syncsFail: every(30_000),
+  engineFails: every(30_000),
+  memberCrash: every(20_000),
+  memberSlow: inWorlds(0.2),
+  memberSilent: inWorlds(0.15),
+  memberLies: inWorlds(0.3),
+  streamBreak: every(8_000),
+  partition: every(15_000),
+  partitionOneWay: every(20_000),
+  linkFlaps: every(25_000),
+  linkClogs: every(20_000),
+  loss: every(12_000),
+  doubling: every(12_000),
+  delay: every(15_000),
+  reordering: every(15_000),
+  clockSkew: inWorlds(0.5),
+  clockJump: every(12_000),
+  reorg: every(20_000),
+  feeSpike: every(20_000),
+  staleTip: every(20_000),
+  bitcoinOutage: every(20_000),
+}
+
+const LOAD: LoadRates = {
+  deposits: 4,
+  transferMs: 500,
+  callMs: 4_000,
+  burnMs: 3_000,
+  bitcoinBlockMs: 1_500,
+}
+
+const everything = {
+  faults: FAULTS,
+  load: LOAD,
+  faultsMs: 36_000,
+  worldMs: 60_000,
+  covers: [...PLANNED, ...EFFECTS],
+  invariants: INVARIANTS,
+} satisfies Profile
+
+export const PROFILES = {
+  everything,
+  /** The first that a new capability is tried in: no fault, all load. */
+  calm: {
+    ...everything,
+    faults: {},
+    covers: [],
+    invariants: INVARIANTS.filter((name) => name !== 'StartsAgain'),
+  },
+  /** As everything, in a fourth of the time: for tests that run often. */
+  short: {
+    ...everything,
+    load: { ...LOAD, deposits: 2, burnMs: 1_500, bitcoinBlockMs: 700 },
+    faultsMs: 9_000,
+    worldMs: 12_000,
+  },
+} satisfies Readonly<Record<string, Profile>>
+
+export type ProfileName = keyof typeof PROFILES
+
+export function profileNamed(name: string): Profile | undefined {
+  return Object.hasOwn(PROFILES, name) ? PROFILES[name as ProfileName] : undefined
+}
