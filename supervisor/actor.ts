@@ -82,9 +82,28 @@ export interface ActorRun<In extends Message, Ports> {
     request: R,
     options: AskOptions,
   ): Promise<AskResult<ReplyOf<R>>>
+  /**
+   * Calls `listener` now and whenever the level of that actor's mailbox changes, until the returned function is
+   * called or this incarnation ends. A socket reader pauses while `isOverloaded(level)` (SU-9).
+   */
+  pressure(of: ActorPath, listener: (level: Pressure) => void): () => void
 }
 
-/** Methods are called by the kernel alone. `handle`, `lane`, `busy` and `notice` are pure. */
+/**
+ * Ways back from faults that a restart alone does not cure (SU-15). They run while the actor is Failed, after its
+ * dead incarnation came to rest and before the next one begins, each with a deadline; a rejection is a failure and
+ * the next stage follows. `init` of the next incarnation finds what they left.
+ */
+export interface RecoveryHooks<In extends Message, Ports> {
+  /** Corruption: back to the last checkpoint that verifies. */
+  rollback?(fault: Fault, run: ActorRun<In, Ports>): Promise<void>
+  /** Network faults in a row, or corruption that could not be rolled back: fetch anew what others have. */
+  resync?(fault: Fault, run: ActorRun<In, Ports>): Promise<void>
+  /** Service faults in a row: change over to another provider of the service. */
+  failover?(fault: Fault, run: ActorRun<In, Ports>): Promise<void>
+}
+
+/** Methods are called by the kernel alone. `handle`, `lane`, `busy`, `healthy` and `notice` are pure. */
 export interface ActorDefinition<Context, In extends Message, Effect, Ports> {
   readonly name: string
   /** The mode only: no context, guards, actions, delays or invocations. A final state completes the actor. */
@@ -105,6 +124,12 @@ export interface ActorDefinition<Context, In extends Message, Effect, Ports> {
   stop?(context: Context, run: ActorRun<In, Ports>): Promise<void>
   /** True while work is open that a shutdown should wait longer for (SU-12). */
   busy?(context: Context): boolean
+  /**
+   * Asked by the kernel's health probe (SU-11), which comes through the mailbox; without it an actor that takes its
+   * messages is healthy. False three times in a row is a service fault.
+   */
+  healthy?(context: Context): boolean
+  readonly recover?: RecoveryHooks<In, Ports>
   /** Turns a fact into a message of this actor; undefined: of no interest. */
   notice?(fact: Fact): In | undefined
 }

@@ -6,9 +6,10 @@
 import type { AnyActor, ChildSpec, Fact, InitResult, Step } from './actor.ts'
 import { withDeadline } from './deadline.ts'
 import { isKernelEffect, type KernelEffect } from './effects.ts'
-import type { ActorStatus, DeadLetterReason, TypeStatus } from './events.ts'
-import { type Fault, faultError, type RestartPolicy, toFault } from './fault.ts'
+import type { ActorStatus, DeadLetterReason, DropReason, TypeStatus } from './events.ts'
+import { type Fault, type FaultClass, faultError, type RestartPolicy, toFault } from './fault.ts'
 import type { Group } from './group.ts'
+import { HEALTHY, type Health } from './health.ts'
 import { Incarnation } from './incarnation.ts'
 import type { Kernel, Stamp } from './kernel.ts'
 import type { Letter } from './letter.ts'
@@ -59,11 +60,18 @@ export class Cell {
   runningSinceMs: number | undefined = undefined
   lastFault: (Fault & { readonly atMs: number }) | undefined = undefined
   deadLetters = 0
+  /** Letters that the actor put aside, oldest first. */
+  readonly stash: Letter[] = []
+  health: Health = HEALTHY
   private completed = false
   private lifeMode: Mode
   private handled = 0
   private readonly stats = new Map<string, { handled: number; waitedMs: number; tookMs: number }>()
-  private readonly drops = new Map<string, number>()
+  private readonly drops = new Map<
+    string,
+    { messageType: string; reason: DropReason; count: number }
+  >()
+  private readonly restartsByClass: Partial<Record<FaultClass, number>> = {}
   /** The type that is being handled since; for the time it took. */
   private busyWith: { readonly letter: Letter; readonly sinceMs: number } | undefined = undefined
 
@@ -86,7 +94,7 @@ export class Cell {
     this.incarnation = new Incarnation(0)
     const { starvationBound, maxWaiting } = kernel.limits
     this.mailbox = new Mailbox(spec.actor.mailbox.capacity, starvationBound, maxWaiting, (level) =>
-      kernel.emit({ kind: 'pressure', path, level }),
+      kernel.pressureChanged(path, level),
     )
   }
 
@@ -714,8 +722,16 @@ export class Cell {
     })
   }
 
-  noteDrop(messageType: string): void {
-    this.drops.set(messageType, (this.drops.get(messageType) ?? 0) + 1)
+  noteDrop(messageType: string, reason: DropReason): void {
+    const key = `${messageType} ${reason}`
+    const row = this.drops.get(key)
+    if (row === undefined) this.drops.set(key, { messageType, reason, count: 1 })
+    else row.count += 1
+  }
+
+  noteRestart(faultClass: FaultClass): void {
+    this.restarts += 1
+    this.restartsByClass[faultClass] = (this.restartsByClass[faultClass] ?? 0) + 1
   }
 
   status(): ActorStatus {
@@ -726,6 +742,10 @@ export class Cell {
       >
     const types: Record<string, TypeStatus> = {}
     for (const [type, stats] of this.stats) types[type] = { ...stats }
+    const dropped: Record<string, number> = {}
+    for (const { messageType, count } of this.drops.values()) {
+      dropped[messageType] = (dropped[messageType] ?? 0) + count
+    }
     return {
       path: this.path,
       life: this.life,
@@ -735,10 +755,14 @@ export class Cell {
       capacity: perClass((rank) => this.mailbox.capacityOf(rank)),
       pressure: this.mailbox.pressure,
       handled: this.handled,
-      dropped: Object.fromEntries(this.drops),
+      dropped,
+      drops: [...this.drops.values()].map((row) => ({ ...row })),
       deadLetters: this.deadLetters,
+      stashed: this.stash.length,
+      healthy: this.health.healthy,
       inFlight: this.incarnation.inFlight,
       restarts: this.restarts,
+      restartsByClass: { ...this.restartsByClass },
       runningSinceMs: this.runningSinceMs,
       lastFault: this.lastFault,
       types,

@@ -1,15 +1,19 @@
 /** What can be seen of a running system from outside: events for listeners, and one row per actor. */
 import type { BreakerState } from './breaker.ts'
-import type { Fault } from './fault.ts'
+import type { Fault, FaultClass } from './fault.ts'
 import type { Life } from './life.ts'
 import type { Pressure } from './mailbox.ts'
 import type { ActorPath, Priority } from './message.ts'
+import type { RecoveryKind, RecoveryResult } from './recovery.ts'
 
 export type DeadLetterReason =
   | 'NoSuchActor'
   | 'Stopped'
   | 'Poisoned'
+  /** A reply to a question that is over: answered, timed out, or its asker is gone. */
   | 'LateReply'
+  /** A reply to a message that was no question. */
+  | 'UnknownReply'
   | 'BlockedTooLong'
   | 'FaultWhileStopping'
 
@@ -22,6 +26,18 @@ export interface TerminationReason {
   readonly fault: Fault
   readonly why: string
 }
+
+/** Why a system ended, as a program's exit code tells it. */
+export type ExitCause = 'configuration' | 'data' | 'unreachable' | 'failure'
+
+const EXIT_CAUSES: Readonly<Partial<Record<FaultClass, ExitCause>>> = {
+  configuration: 'configuration',
+  corruption: 'data',
+  network: 'unreachable',
+}
+
+export const exitCauseOf = ({ fault }: TerminationReason): ExitCause =>
+  EXIT_CAUSES[fault.faultClass] ?? 'failure'
 
 export type KernelEvent = { readonly atMs: number } & (
   | {
@@ -73,6 +89,31 @@ export type KernelEvent = { readonly atMs: number } & (
       readonly state: string
       readonly waitedMs: number
     }
+  /** The outcome of one recovery action (SU-15). */
+  | {
+      readonly kind: 'recovery'
+      readonly path: ActorPath
+      readonly action: RecoveryKind
+      readonly result: RecoveryResult
+      readonly fault: Fault
+    }
+  /** Somebody should look at it: an actor ended by a fault, or its data are corrupt. */
+  | {
+      readonly kind: 'alert'
+      readonly path: ActorPath
+      readonly fault: Fault
+      readonly why: string
+    }
+  /** Three health probes in a row failed, or two passed again (SU-11). */
+  | { readonly kind: 'health'; readonly path: ActorPath; readonly healthy: boolean }
+  /** A handler held the thread for longer than `slowHandlerMs` (SU-11). */
+  | {
+      readonly kind: 'slowHandler'
+      readonly path: ActorPath
+      readonly messageType: string
+      readonly tookMs: number
+      readonly correlationId: string
+    }
   | { readonly kind: 'terminated'; readonly reason: TerminationReason }
 )
 
@@ -89,6 +130,12 @@ export interface TypeStatus {
   readonly tookMs: number
 }
 
+export interface DropStatus {
+  readonly messageType: string
+  readonly reason: DropReason
+  readonly count: number
+}
+
 export interface ActorStatus {
   readonly path: ActorPath
   readonly life: Life
@@ -102,9 +149,16 @@ export interface ActorStatus {
   readonly handled: number
   /** Dropped or refused, by message type. */
   readonly dropped: Readonly<Record<string, number>>
+  /** The same by what became of them. */
+  readonly drops: readonly DropStatus[]
   readonly deadLetters: number
+  /** Put aside by the actor itself. */
+  readonly stashed: number
+  /** False from three failed probes in a row until two passed (SU-11). */
+  readonly healthy: boolean
   readonly inFlight: number
   readonly restarts: number
+  readonly restartsByClass: Readonly<Partial<Record<FaultClass, number>>>
   readonly runningSinceMs: number | undefined
   readonly lastFault: (Fault & { readonly atMs: number }) | undefined
   readonly types: Readonly<Record<string, TypeStatus>>

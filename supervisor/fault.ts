@@ -8,12 +8,19 @@
  * the machine refuses): that actor is terminated and the fault escalates.
  */
 
-export type FaultClass = 'network' | 'service' | 'cascade' | 'logic' | 'configuration'
+export type FaultClass =
+  | 'network'
+  | 'service'
+  | 'cascade'
+  | 'corruption'
+  | 'logic'
+  | 'configuration'
 
 const CLASSES: ReadonlySet<unknown> = new Set<FaultClass>([
   'network',
   'service',
   'cascade',
+  'corruption',
   'logic',
   'configuration',
 ])
@@ -64,6 +71,8 @@ export interface RestartPolicy {
   /** Service restarts in a row, without a healthy time between them, until the actor is terminated. */
   readonly maxRetries: number
   readonly healthyMs: number
+  /** Faults in a row after which a restart alone is not trusted any more (SU-15). */
+  readonly escalateAfter: number
 }
 
 export const DEFAULT_RESTART: RestartPolicy = {
@@ -74,6 +83,7 @@ export const DEFAULT_RESTART: RestartPolicy = {
   jitter: 0.1,
   maxRetries: 10,
   healthyMs: 60_000,
+  escalateAfter: 3,
 }
 
 export interface RestartHistory {
@@ -109,13 +119,16 @@ export const decideRestart = (
       return { kind: 'terminate', escalate: false, why: 'configuration fault' }
     case 'network':
     case 'service':
+    case 'corruption':
     case 'cascade': {
       const recent = history.restartsMs.filter((at) => nowMs - at < policy.periodMs).length
       if (recent >= policy.intensity) {
         return { kind: 'terminate', escalate: true, why: 'restart intensity exceeded' }
       }
       if (fault.faultClass === 'cascade') return { kind: 'break' }
-      if (fault.faultClass === 'network') return { kind: 'restart', delayMs: 0 }
+      if (fault.faultClass === 'network' || fault.faultClass === 'corruption') {
+        return { kind: 'restart', delayMs: 0 }
+      }
       if (history.retries >= policy.maxRetries) {
         return { kind: 'terminate', escalate: true, why: 'max retries exceeded' }
       }

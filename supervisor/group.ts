@@ -281,10 +281,11 @@ export class Group {
       this.behind.delete(cell)
       if (cell.life === 'Restarting') {
         cell.advanceLife('ATTEMPT')
-        cell.restarts += 1
+        const faultClass = cell.lastFault?.faultClass ?? 'service'
+        cell.noteRestart(faultClass)
         this.kernel.ports.metrics.count('actor_restarts_total', {
           actor: cell.path,
-          class: cell.lastFault?.faultClass ?? 'service',
+          class: faultClass,
         })
       }
       void cell.initialise()

@@ -19,6 +19,7 @@ export type {
   Fact,
   InitResult,
   Log,
+  RecoveryHooks,
   SendOptions,
   Step,
 } from './actor.ts'
@@ -31,10 +32,13 @@ export type {
   ActorStatus,
   DeadLetterReason,
   DropReason,
+  DropStatus,
+  ExitCause,
   KernelEvent,
   TerminationReason,
   TypeStatus,
 } from './events.ts'
+export { exitCauseOf } from './events.ts'
 export type { Fault, FaultClass, RestartDecision, RestartHistory, RestartPolicy } from './fault.ts'
 export { backoffMs, DEFAULT_RESTART, decideRestart, faultError, toFault } from './fault.ts'
 export type { Strategy } from './group.ts'
@@ -43,6 +47,7 @@ export { lifeMachine } from './life.ts'
 export type { KernelLimits } from './limits.ts'
 export { ASK_TIMEOUT_MS, BLOCK_TIMEOUT_MS, DEFAULT_LIMITS, WATERMARKS } from './limits.ts'
 export type { Capacity, Pressure } from './mailbox.ts'
+export { isOverloaded } from './mailbox.ts'
 export type {
   ActorPath,
   ActorRef,
@@ -74,9 +79,14 @@ export type {
   MetricLabels,
   MetricSink,
   Random,
+  Span,
   TimerHandle,
+  Tracer,
 } from './ports.ts'
+export type { RecoveryKind, RecoveryPlan, RecoveryResult, RecoveryStage } from './recovery.ts'
+export { planRecovery } from './recovery.ts'
 export type { MessageRow, Registry } from './registry.ts'
 export { createRegistry } from './registry.ts'
+export { isSampled } from './sampling.ts'
 export type { OutsideOptions, StartResult, StopResult, System, SystemOptions } from './system.ts'
 export { createSystem } from './system.ts'

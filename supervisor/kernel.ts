@@ -7,7 +7,7 @@ import type { DeadLetterReason, DropReason, KernelEvent, UnstampedEvent } from '
 import { Letter } from './letter.ts'
 import { lifeMachine } from './life.ts'
 import type { KernelLimits } from './limits.ts'
-import type { Waiter } from './mailbox.ts'
+import type { Pressure, Waiter } from './mailbox.ts'
 import type { ActorPath, AskResult, Message, SendErrorCode, SendResult } from './message.ts'
 import { compileMachine, type Mode } from './mode.ts'
 import type { KernelPorts, LogLevel, TimerHandle } from './ports.ts'
@@ -28,6 +28,8 @@ export interface Stamp {
   readonly nowMs: number
 }
 
+export type PressureListener = (level: Pressure) => void
+
 export class Kernel {
   readonly ports: KernelPorts
   readonly registry: Registry
@@ -41,6 +43,7 @@ export class Kernel {
   tracing = false
   private readonly modes = new WeakMap<AnyStateMachine, Mode>()
   private readonly listeners = new Map<(event: KernelEvent) => void, boolean>()
+  private readonly pressureListeners = new Map<ActorPath, Set<PressureListener>>()
   private readonly quietDrops = new Map<string, number>()
   private readonly dropTimers = new Set<TimerHandle>()
   private sequence = 0
@@ -212,7 +215,7 @@ export class Kernel {
   /** Counts every drop; the first of a kind is logged at once, the following ones as a sum each second. */
   private dropped(cell: Cell, letter: Letter, reason: DropReason): void {
     const messageType = letter.messageType
-    cell.noteDrop(messageType)
+    cell.noteDrop(messageType, reason)
     this.ports.metrics.count('actor_messages_dropped_total', {
       actor: cell.path,
       type: messageType,
@@ -289,6 +292,33 @@ export class Kernel {
       ...(correlationId === undefined ? {} : { correlationId }),
       ...(fields === undefined ? {} : { fields }),
     })
+  }
+
+  /** Tells the level now and each time it changes. Belongs to the path, so it outlives restarts. */
+  onPressure(path: ActorPath, listener: PressureListener): () => void {
+    const listeners = this.pressureListeners.get(path) ?? new Set()
+    this.pressureListeners.set(path, listeners.add(listener))
+    this.tellPressure(listener, this.cells.get(path)?.mailbox.pressure ?? 'Normal')
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0 && this.pressureListeners.get(path) === listeners) {
+        this.pressureListeners.delete(path)
+      }
+    }
+  }
+
+  pressureChanged(path: ActorPath, level: Pressure): void {
+    this.emit({ kind: 'pressure', path, level })
+    for (const listener of this.pressureListeners.get(path) ?? [])
+      this.tellPressure(listener, level)
+  }
+
+  private tellPressure(listener: PressureListener, level: Pressure): void {
+    try {
+      listener(level)
+    } catch (thrown) {
+      this.log('error', 'kernel', 'a listener threw', undefined, { reason: String(thrown) })
+    }
   }
 
   subscribe(listener: (event: KernelEvent) => void, messages: boolean): () => void {

@@ -33,6 +33,14 @@ export interface KernelLimits {
   readonly effectTimeoutMs: number
   /** How long a restart waits for the effects of the dead incarnation and its stop hook. */
   readonly settleMs: number
+  /** SU-15: deadline of each recovery hook. */
+  readonly recoveryMs: number
+  /** SU-11: every so often each Running actor is probed, and has so long to take the probe. */
+  readonly probePeriodMs: number
+  readonly probeTimeoutMs: number
+  /** SU-11: failures in a row until it is restarted, successes in a row until it counts as healthy again. */
+  readonly probeFailures: number
+  readonly probeSuccesses: number
   /** SU-11: a handler that takes longer is reported with its message type. */
   readonly slowHandlerMs: number
   /** SU-4: crashes on one message until it becomes a dead letter. */
@@ -57,6 +65,11 @@ export const DEFAULT_LIMITS: KernelLimits = {
   initTimeoutMs: 60_000,
   effectTimeoutMs: 120_000,
   settleMs: 1_000,
+  recoveryMs: 30_000,
+  probePeriodMs: 10_000,
+  probeTimeoutMs: 5_000,
+  probeFailures: 3,
+  probeSuccesses: 2,
   slowHandlerMs: 5_000,
   poisonAfter: 2,
   drainMs: 30_000,

@@ -14,6 +14,10 @@ export type Capacity = number | Readonly<Partial<Record<Priority, number>> & { d
 
 export type Pressure = 'Normal' | 'Warning' | 'Critical' | 'Blocked'
 
+/** A producer that can pause (a socket reader) should, until this is false again: from 80 % down to below 70 %. */
+export const isOverloaded = (level: Pressure): boolean =>
+  level === 'Critical' || level === 'Blocked'
+
 /** What became of an offered letter. */
 export type Admission = 'admitted' | 'coalesced' | 'evicted' | 'dropped' | 'refused' | 'full'
 
@@ -194,7 +198,7 @@ export class Mailbox {
     this.waiting = 0
     this.latest.clear()
     this.levels.fill(0)
-    this.level = 0
+    this.relevel()
     return { letters, waiters }
   }
 

@@ -50,10 +50,43 @@ export interface MetricSink {
   observe(name: string, labels: MetricLabels, value: number): void
 }
 
+/** One piece of work of a sampled flow, after its end. */
+export interface Span {
+  readonly kind: 'message' | 'effect'
+  /** The flow; all its spans, on all nodes, are one trace. */
+  readonly correlationId: string
+  /** Path of the actor that did the work. */
+  readonly actor: string
+  /** The message's type; for an effect its `kind`, or `effect`. */
+  readonly type: string
+  /** `sequence` of the message that was handled, or that led to the effect; 0: the effect came from `init`. */
+  readonly sequence: number
+  /** `sequence` of the message whose handling sent this one (message), or of the one that led to it (effect). */
+  readonly parent: number
+  readonly startedAtMs: number
+  /** In the mailbox, or in the lane. */
+  readonly waitedMs: number
+  readonly tookMs: number
+  /** `ok`, or the code of the fault. */
+  readonly outcome: string
+}
+
+/** Takes the spans of the flows that are sampled. Absent: nothing is measured and nothing is paid. */
+export interface Tracer {
+  /**
+   * Share of the flows, 0 to 1. The decision is a function of the correlation id alone (`isSampled`), so a flow is
+   * traced whole or not at all, by every actor and every node of the same rate.
+   */
+  readonly rate: number
+  /** Must not throw and must not block. */
+  record(span: Span): void
+}
+
 export interface KernelPorts {
   readonly clock: Clock
   readonly random: Random
   readonly ids: Ids
   readonly log: LogSink
   readonly metrics: MetricSink
+  readonly tracer?: Tracer
 }

@@ -4,7 +4,9 @@ import type { Cell } from './cell.ts'
 import { pathOf } from './effects.ts'
 import type { Incarnation } from './incarnation.ts'
 import { refused, type Stamp } from './kernel.ts'
+import type { Pressure } from './mailbox.ts'
 import type {
+  ActorPath,
   ActorRef,
   AskResult,
   Message,
@@ -78,6 +80,17 @@ export class Run implements ActorRun<Message, unknown> {
       const { timeoutMs } = options
       this.cell.kernel.ask(path, request, timeoutMs, this.stamp({}), end, this.incarnation.asked)
     })
+  }
+
+  pressure(of: ActorPath, listener: (level: Pressure) => void): () => void {
+    const { incarnation } = this
+    if (incarnation.dead) return () => {}
+    const end = this.cell.kernel.onPressure(of, listener)
+    incarnation.signal.addEventListener('abort', end, { once: true })
+    return () => {
+      incarnation.signal.removeEventListener('abort', end)
+      end()
+    }
   }
 
   private stamp(options: SendOptions): Stamp {

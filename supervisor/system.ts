@@ -7,6 +7,7 @@ import type { RestartPolicy } from './fault.ts'
 import { Group, type Strategy } from './group.ts'
 import { Kernel, refused, type Stamp } from './kernel.ts'
 import { DEFAULT_LIMITS, type KernelLimits } from './limits.ts'
+import type { Pressure } from './mailbox.ts'
 import {
   type ActorPath,
   type ActorRef,
@@ -65,6 +66,11 @@ export interface System {
     request: R,
     options: OutsideOptions & { readonly timeoutMs: number },
   ): Promise<AskResult<ReplyOf<R>>>
+  /**
+   * Calls `listener` now and whenever the level of that actor's mailbox changes, restarts included, until the returned
+   * function is called. A reader of a socket pauses while `isOverloaded(level)` (SU-9).
+   */
+  pressure(of: ActorPath, listener: (level: Pressure) => void): () => void
   snapshot(): readonly ActorStatus[]
   /** With `messages` also one event per handled message. Returns the way to end it. */
   subscribe(
@@ -156,6 +162,7 @@ export const createSystem = (options: SystemOptions): System => {
         )
       })
     },
+    pressure: (of, listener) => kernel.onPressure(of, listener),
     snapshot: () => [...kernel.cells.values()].map((cell) => cell.status()),
     subscribe: (listener, { messages = false } = {}) => kernel.subscribe(listener, messages),
   }
