@@ -86,13 +86,14 @@ export type FeeRateEstimated = Message<
 export type BlockProduced = Message<
   'chain.BlockProduced',
   | {
+      readonly height: number
       readonly view: number
       readonly block: Block
       readonly head: ChainHead
       /** Queue entries that no block can ever carry. */
       readonly refused: readonly string[]
     }
-  | { readonly view: number; readonly code: string }
+  | { readonly height: number; readonly view: number; readonly code: string }
 >
 
 /** The verdict on a block after full execution. From: Chain's effect. To: Chain. */

@@ -232,17 +232,15 @@ export function handle(
       const { payload } = message
       const done: ChainContext = { ...context, producing: false }
       if ('code' in payload) {
-        const input: DriverInput = { kind: 'buildFailed', view: payload.view, code: payload.code }
-        const skipped = slotSkipped(context, payload.code)
+        const { code, height, view } = payload
+        const input: DriverInput = { kind: 'buildFailed', height, view, code }
+        const skipped = slotSkipped(context, code)
         return withMode(drive(done, input, nowMs, [skipped]), about, 'PRODUCTION_ERROR')
       }
-      const { refused } = payload
+      const { block, head, height, refused, view } = payload
       const cleared = { ...done, queue: withoutRefused(done.queue, refused) }
-      const executed = remember(cleared, { block: payload.block, head: payload.head })
-      return withMode(
-        drive(executed, { kind: 'built', view: payload.view, block: payload.block }, nowMs),
-        about,
-      )
+      const executed = remember(cleared, { block, head })
+      return withMode(drive(executed, { kind: 'built', height, view, block }, nowMs), about)
     }
     case 'chain.BlockValidated': {
       const { hash, verdict, objects, candidate } = message.payload

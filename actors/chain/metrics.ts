@@ -4,6 +4,8 @@ export const CHAIN_METRICS = {
   blocksCommitted: 'millrace_blocks_committed_total',
   viewChanges: 'millrace_view_changes_total',
   slotsSkipped: 'millrace_slots_skipped_total',
+  /** Blocks built anew without peg operations, by what was wrong with them. */
+  pegPlansFailed: 'millrace_peg_plans_failed_total',
   evidence: 'millrace_evidence_total',
   commitSeconds: 'millrace_commit_seconds',
 } as const

@@ -38,7 +38,7 @@ function authorOf(town: Town): ValidatorKey {
 interface Setting {
   readonly validator?: ValidatorKey | undefined
   /** Replaces the answer of the bridge or the engine. */
-  readonly answer?: (message: Message) => Answer | 'pass'
+  readonly answer?: (message: Message) => Answer | 'pass' | Promise<Answer | 'pass'>
   readonly guard?: SignGuard
 }
 
@@ -72,7 +72,7 @@ function runIn(town: Town, setting: Setting = {}, calls: string[] = []) {
   } as unknown as ChainPorts
   const answer = async (message: Message): Promise<Answer> => {
     calls.push(message.type)
-    const own = setting.answer?.(message) ?? 'pass'
+    const own = (await setting.answer?.(message)) ?? 'pass'
     if (own !== 'pass') return own
     return towns(town, message)
   }
@@ -182,6 +182,7 @@ describe('produce (flow 1)', () => {
     const town = await Town.open()
     const late = runIn(town, { answer: () => 'Timeout' })
     expect(await producedBy(late.perform(produceIn(town)))).toEqual({
+      height: 1,
       view: 0,
       code: 'EngineTimeout',
     })
@@ -192,15 +193,63 @@ describe('produce (flow 1)', () => {
       }),
     })
     expect(await producedBy(failing.perform(produceIn(town)))).toEqual({
+      height: 1,
       view: 0,
       code: 'ParentMissing',
     })
   })
 
+  it('BP-6: where the engine cannot make the block of the queue, one rebuild without peg items', async () => {
+    const town = await Town.open()
+    const queue = town.deposit('alice', 1_000_000n)
+    let asked = 0
+    const failing = {
+      type: 'engine.EngineFailed',
+      payload: { code: 'ExecutionFailed', reason: '' },
+    }
+    const { perform: act, logs } = runIn(town, {
+      answer: ({ type }) => {
+        if (type !== 'engine.BuildBlockRequest') return 'pass'
+        asked += 1
+        return asked === 1 ? failing : 'pass'
+      },
+    })
+    const produced = await producedBy(act(produceIn(town, queue)))
+    if ('code' in produced) throw new Error(produced.code)
+    expect(produced.block.body.pegIns).toEqual([])
+    expect(town.codeOf(signBlock(town.genesis, produced.block))).toBeUndefined()
+    expect(logs.map(({ event }) => event)).toEqual(['a block without its peg operations'])
+  })
+
+  it('BP-6: where the block of the queue does not seal, one rebuild without peg items', async () => {
+    const town = await Town.open()
+    const queue = town.deposit('alice', 1_000_000n)
+    let asked = 0
+    const { perform: act } = runIn(town, {
+      answer: async (message) => {
+        if (message.type !== 'engine.BuildBlockRequest') return 'pass'
+        asked += 1
+        if (asked > 1) return 'pass'
+        const answer = (await towns(town, message)) as Message<string, { outcome: object }>
+        const outcome = { ...answer.payload.outcome, funds: [{ amountWei: 1n, logIndex: 0 }] }
+        return { ...answer, payload: { ...answer.payload, outcome } }
+      },
+    })
+    const produced = await producedBy(act(produceIn(town, queue)))
+    if ('code' in produced) throw new Error(produced.code)
+    expect(asked).toBe(2)
+    expect(produced.block.body.pegIns).toEqual([])
+    expect(town.codeOf(signBlock(town.genesis, produced.block))).toBeUndefined()
+  })
+
   it('BP-5: a node without a validator’s key asks for nothing', async () => {
     const town = await Town.open()
     const { perform: act, sent } = runIn(town, { validator: undefined })
-    expect(await producedBy(act(produceIn(town)))).toEqual({ view: 0, code: 'NotAValidator' })
+    expect(await producedBy(act(produceIn(town)))).toEqual({
+      height: 1,
+      view: 0,
+      code: 'NotAValidator',
+    })
     expect(sent).toEqual([])
   })
 

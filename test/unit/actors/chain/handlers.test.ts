@@ -181,7 +181,7 @@ describe('slots', () => {
     desk.tick(desk.slot)
     const step = desk.hear({
       type: 'chain.BlockProduced',
-      payload: { view: 0, code: 'EngineTimeout' },
+      payload: { height: 1, view: 0, code: 'EngineTimeout' },
     })
     expect(own(step, 'note')[0]).toMatchObject({
       event: 'slot skipped',

@@ -79,7 +79,7 @@ describe('a height in the good case', () => {
     const [build] = only(desk.start(), 'build')
     expect(build).toMatchObject({ height: HEIGHT, view: 0, slot: PARENT_SLOT + 1 })
     const block = freshBlock(0, 0, 1)
-    desk.tell({ kind: 'built', view: 0, block })
+    desk.tell({ kind: 'built', height: HEIGHT, view: 0, block })
     expect(kinds(desk.found(block))).toContain('commit')
   })
 
@@ -91,12 +91,13 @@ describe('a height in the good case', () => {
     const block = freshBlock(0)
     const effects = desk.tell({
       kind: 'built',
+      height: HEIGHT,
       view: 0,
       block: { ...block, signature: new Uint8Array(96) },
     })
     const [sent] = only(effects, 'broadcast')
     expect(sent?.message).toEqual(proposalBy(1, 0, block))
-    expect(kinds(desk.tell({ kind: 'built', view: 0, block }))).toEqual([])
+    expect(kinds(desk.tell({ kind: 'built', height: HEIGHT, view: 0, block }))).toEqual([])
     expect(only(voter().log, 'build')).toEqual([])
   })
 
@@ -418,7 +419,9 @@ describe('views', () => {
     const late = new Desk({ self: 1 })
     late.start()
     late.clock(late.startOf(1))
-    expect(only(late.tell({ kind: 'built', view: 0, block }), 'broadcast')).toEqual([])
+    expect(only(late.tell({ kind: 'built', height: HEIGHT, view: 0, block }), 'broadcast')).toEqual(
+      [],
+    )
   })
 
   it('have no proposal before the clock, ViewChanges of all, or the last view’s certificate (BF-9)', () => {
@@ -475,12 +478,31 @@ describe('views', () => {
   it('skip the proposal when no block could be built', () => {
     const desk = new Desk({ self: 1 })
     desk.start()
-    desk.tell({ kind: 'buildFailed', view: 0, code: 'Timeout' })
-    desk.tell({ kind: 'built', view: 0, block: freshBlock(0) })
+    desk.tell({ kind: 'buildFailed', height: HEIGHT, view: 0, code: 'Timeout' })
+    desk.tell({ kind: 'built', height: HEIGHT, view: 0, block: freshBlock(0) })
     desk.clock(desk.nowMs + 100)
     expect(only(desk.log, 'sign')).toEqual([])
     expect(only(desk.log, 'build')).toHaveLength(1)
   })
+})
+
+describe('a build that ends late', () => {
+  it.each(['built', 'buildFailed'] as const)(
+    'is none of the next height, whose own build goes on (%s)',
+    (kind) => {
+      const desk = new Desk({ self: 1 })
+      desk.start()
+      const stale = { height: HEIGHT - 1, view: 0 }
+      desk.tell(
+        kind === 'built'
+          ? { kind, ...stale, block: freshBlock(0, 7) }
+          : { kind, ...stale, code: 'EngineTimeout' },
+      )
+      const block = freshBlock(0)
+      const effects = desk.tell({ kind: 'built', height: HEIGHT, view: 0, block })
+      expect(only(effects, 'broadcast')).toHaveLength(1)
+    },
+  )
 })
 
 describe('a restart', () => {
@@ -488,7 +510,7 @@ describe('a restart', () => {
     const before = new Desk({ self: 1 })
     before.start()
     const block = freshBlock(0)
-    before.tell({ kind: 'built', view: 0, block })
+    before.tell({ kind: 'built', height: HEIGHT, view: 0, block })
     before.found(block)
     hearVotes(before, 'prepare', 0, block, [0, 2])
     const sent = (desk: Desk) =>
@@ -502,10 +524,10 @@ describe('a restart', () => {
   it('signs no second block for the slot when it comes between record and message (BP-4)', () => {
     const before = new Desk({ self: 1 })
     before.start()
-    before.tell({ kind: 'built', view: 0, block: freshBlock(0) })
+    before.tell({ kind: 'built', height: HEIGHT, view: 0, block: freshBlock(0) })
     const after = new Desk({ self: 1, guard: before.guard })
     after.start()
-    after.tell({ kind: 'built', view: 0, block: freshBlock(0, 3) })
+    after.tell({ kind: 'built', height: HEIGHT, view: 0, block: freshBlock(0, 3) })
     const hashes = only(after.log, 'sign').map(({ record }) => 'hash' in record && record.hash)
     expect(hashes).toEqual([hashOf(freshBlock(0))])
   })

@@ -331,10 +331,11 @@ export class Network {
   }
 
   #build(node: Node, view: number, slot: number, parentHash: Uint8Array): void {
-    const fields = { height: node.height + 1, slot, parentHash, author: node.index }
+    const height = node.height + 1
+    const fields = { height, slot, parentHash, author: node.index }
     const block = blockOf({ ...fields, salt: this.#salt++ })
     this.#later(node, 5 + this.#random() * 30, () => {
-      this.#tell(node, { kind: 'built', view, block })
+      this.#tell(node, { kind: 'built', height, view, block })
     })
   }
 
