@@ -252,7 +252,7 @@ describe('the sign guard file', () => {
 
   it('syncs what it finds before it counts as recorded: its writer may not have come to that (2.8)', async () => {
     const probe = await open(path, 'r')
-    const sync = jest.spyOn(Object.getPrototypeOf(probe) as FileHandle, 'sync')
+    const sync = jest.spyOn(Object.getPrototypeOf(probe) as FileHandle, 'datasync')
     await probe.close()
     try {
       await (await openGuard()).close()

@@ -4,19 +4,8 @@
  */
 import type { SignGuard } from '../../actors/chain/index.ts'
 import type { ChainStore, JournalRow, LedgerRow, StoredBlock } from '../../actors/storage/index.ts'
-import {
-  decideGuard,
-  decodeGuardFile,
-  encodeGuardEntry,
-  encodeGuardFile,
-  foldGuard,
-  type GuardEntry,
-  type GuardView,
-  guardEntries,
-  guardOwner,
-  startFloor,
-} from '../../core/pbft/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
+import { openGuardOn, type SignGuardFile } from '../../node/adapters/sign-guard/index.ts'
 import { faultError } from '../../supervisor/index.ts'
 import type { StoredBlock as EngineBlock, EngineStore } from '../../vm/evm/index.ts'
 import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
@@ -30,6 +19,7 @@ function never(): Promise<never> {
 }
 
 const COMPACT_BYTES = 64 * 1024
+const NO_BYTES = new Uint8Array(0)
 
 /** Transactions of one store, one after the other. */
 class Transactions {
@@ -101,6 +91,8 @@ interface DurableFile {
   synced: Uint8Array
   /** Written and not synced. */
   tail: Uint8Array
+  /** What is to take the place of both. */
+  next: Uint8Array | undefined
 }
 
 export class Disk {
@@ -109,7 +101,7 @@ export class Disk {
   readonly #ledger = new Map<string, LedgerRow>()
   readonly #journal = new Map<string, string>()
   readonly engine = new MemoryStore()
-  readonly #guard: DurableFile = { synced: new Uint8Array(0), tail: new Uint8Array(0) }
+  readonly #guard: DurableFile = { synced: NO_BYTES, tail: NO_BYTES, next: undefined }
   readonly #chain = new Transactions()
   readonly #evm = new Transactions()
   readonly #chance: Chance
@@ -127,11 +119,7 @@ export class Disk {
   crash(): void {
     this.#chain.crash(this.#world, this.#chance)
     this.#evm.crash(this.#world, this.#chance)
-    const { synced, tail } = this.#guard
-    const kept = this.#chance.between(0, tail.length)
-    if (kept < tail.length) this.#world.fault('tailTorn')
-    this.#guard.synced = concatBytes(synced, tail.subarray(0, kept))
-    this.#guard.tail = new Uint8Array(0)
+    this.#crashGuard()
   }
 
   openStore(life: Life): Promise<ChainStore> {
@@ -182,100 +170,80 @@ export class Disk {
     }
   }
 
-  /** As the guard's adapter orders its writes: append, sync, then fold; after a failure nothing until it is opened again. */
+  /** The real adapter's code on this disk's file. */
   async openGuard(
     life: Life,
     genesisHash: Uint8Array,
     publicKey: Uint8Array,
     committedHeight: number,
   ): Promise<SignGuard> {
+    const compactAtBytes = COMPACT_BYTES
+    const facts = { genesisHash, publicKey, committedHeight, compactAtBytes }
+    const opened = await openGuardOn(this.#guardFile(life), facts)
+    if (opened.ok) return opened.value
+    throw faultError(opened.error.code, 'configuration', JSON.stringify(opened.error))
+  }
+
+  #guardFile(life: Life): SignGuardFile {
     const file = this.#guard
-    const owner = guardOwner(genesisHash, publicKey)
-    // A process reads what it wrote, synced or not.
-    const bytes = () => concatBytes(file.synced, file.tail)
-    const decoded = await life.io(this.#chance.between(1, 10), 'open guard', () =>
-      decodeGuardFile(owner, bytes()),
-    )
-    if (!decoded.ok) {
-      throw faultError(decoded.error.code, 'configuration', JSON.stringify(decoded.error))
-    }
-    let { view } = decoded.value
-    const { goodBytes } = decoded.value
-    const sync = (label: string) =>
-      life.io(this.#chance.between(0, 8), label, () => {
-        if (this.#chance.happens(this.troubles.chance('syncs'))) {
-          life.world.fault('syncFailed')
-          throw new Error('input/output error')
-        }
-        file.synced = bytes()
-        file.tail = new Uint8Array(0)
-      })
-    const replace = async (next: GuardView) => {
-      await life.io(this.#chance.between(1, 10), 'replace guard', () => {
-        file.synced = encodeGuardFile(owner, guardEntries(next))
-        file.tail = new Uint8Array(0)
-      })
-      view = next
-    }
-    const floor = startFloor(view, committedHeight)
-    if (goodBytes === 0 || floor !== view.floor) {
-      await replace(foldGuard(view, { kind: 'floor', floor, slot: view.slot }))
-    } else if (goodBytes < bytes().length) {
-      await life.io(1, 'truncate guard', () => {
-        file.synced = bytes().slice(0, goodBytes)
-        file.tail = new Uint8Array(0)
-      })
-    }
-    try {
-      await sync('sync guard as found')
-    } catch (thrown) {
-      throw faultError('GuardIo', 'configuration', String(thrown))
-    }
-    const write = (entry: GuardEntry) => {
-      const entryBytes = encodeGuardEntry(owner, bytes().length, entry)
-      file.tail = concatBytes(file.tail, entryBytes)
-    }
-    let queue: Promise<unknown> = Promise.resolve()
-    let failed: Error | undefined
-    const serial = <T>(work: () => Promise<T>): Promise<T> => {
-      const done = queue.then(async () => {
-        if (failed !== undefined) throw failed
-        try {
-          return await work()
-        } catch (thrown) {
-          failed = thrown as Error
-          throw thrown
-        }
-      })
-      queue = done.catch(() => undefined)
-      return done
-    }
+    const chance = this.#chance
+    /** A process reads what it wrote, synced or not. */
+    const contents = () => concatBytes(file.synced, file.tail)
     return {
-      view: () => view,
-      append: (record) =>
-        serial(async () => {
-          const decision = decideGuard(view, record)
-          if (decision !== 'sign') return decision
-          life.call('write guard', () => write(record))
-          await sync('sync guard')
-          view = foldGuard(view, record)
-          return decision
+      read: () => life.io(chance.between(1, 10), 'read guard', contents),
+      truncate: (sizeBytes) =>
+        life.io(chance.between(0, 2), 'truncate guard', () => {
+          const { length } = file.synced
+          file.tail = file.tail.slice(0, Math.max(0, sizeBytes - length))
+          file.synced = file.synced.slice(0, sizeBytes)
         }),
-      compact: (height) =>
-        serial(async () => {
-          if (height < view.floor) return
-          const entry = { kind: 'floor', floor: height + 1, slot: view.slot } as const
-          const next = foldGuard(view, entry)
-          if (bytes().length >= COMPACT_BYTES) return replace(next)
-          life.call('write guard', () => write(entry))
-          view = next
+      write: (bytes, position) =>
+        life.io(0, 'write guard', () => {
+          if (position !== file.synced.length + file.tail.length) {
+            throw new Error('the guard writes elsewhere than at the end')
+          }
+          file.tail = concatBytes(file.tail, bytes)
         }),
-      close: async () => {
-        await queue
-        failed ??= new Error('the sign guard is closed')
-        await life.io(1, 'close guard', () => {})
+      sync: () =>
+        life.io(chance.between(0, 8), 'sync guard', () => {
+          if (chance.happens(this.troubles.chance('syncs'))) {
+            this.#world.fault('syncFailed')
+            throw new Error('input/output error')
+          }
+          file.synced = contents()
+          file.tail = NO_BYTES
+        }),
+      replace: (bytes) => {
+        if (!life.alive) return never()
+        file.next = bytes
+        return life.io(chance.between(1, 10), 'replace guard', () => {
+          file.next = undefined
+          file.synced = bytes
+          file.tail = NO_BYTES
+        })
       },
+      close: () => life.io(1, 'close guard', () => {}),
     }
+  }
+
+  /** Of what was not synced a prefix stays, with a bit of it flipped now and then; a replacement took place or did not. */
+  #crashGuard(): void {
+    const file = this.#guard
+    const chance = this.#chance
+    if (file.next !== undefined && chance.happens(0.5)) {
+      file.synced = file.next
+      file.tail = NO_BYTES
+    }
+    const kept = file.tail.slice(0, chance.between(0, file.tail.length))
+    if (kept.length < file.tail.length) this.#world.fault('tailTorn')
+    if (kept.length > 0 && chance.happens(0.3)) {
+      const at = chance.between(0, kept.length - 1)
+      kept[at] = (kept[at] as number) ^ (1 << chance.between(0, 7))
+      this.#world.fault('tailFlipped')
+    }
+    file.synced = concatBytes(file.synced, kept)
+    file.tail = NO_BYTES
+    file.next = undefined
   }
 
   /** The store's block of a height is the one that was acknowledged. */

@@ -6,8 +6,6 @@
  * live ones are written to a new file that takes the old one's place. After a failed write nothing is signed until the
  * file is opened again.
  */
-import { type FileHandle, open, readFile, rename, truncate } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { err, ok, type Result } from '../../../core/params/index.ts'
 import {
   decideGuard,
@@ -24,6 +22,9 @@ import {
   guardOwner,
   startFloor,
 } from '../../../core/pbft/index.ts'
+import { type SignGuardFile, signGuardFile } from './file.ts'
+
+export type { SignGuardFile } from './file.ts'
 
 export interface SignGuard {
   /** What all durable records add up to. */
@@ -39,8 +40,7 @@ export interface SignGuard {
   close(): Promise<void>
 }
 
-export interface SignGuardOptions {
-  readonly path: string
+export interface SignGuardFacts {
   readonly genesisHash: Uint8Array
   /** The key that the guard stands before. */
   readonly publicKey: Uint8Array
@@ -50,6 +50,10 @@ export interface SignGuardOptions {
   readonly compactAtBytes?: number
 }
 
+export interface SignGuardOptions extends SignGuardFacts {
+  readonly path: string
+}
+
 export type SignGuardError =
   | GuardFileError
   /** The file cannot be read or written. */
@@ -57,84 +61,56 @@ export type SignGuardError =
 
 const DEFAULT_COMPACT_BYTES = 4 * 1024 * 1024
 
-export async function openSignGuard(
+export function openSignGuard(
   options: SignGuardOptions,
 ): Promise<Result<SignGuard, SignGuardError>> {
+  return openGuardOn(signGuardFile(options.path), options)
+}
+
+/** The guard over any file. */
+export async function openGuardOn(
+  file: SignGuardFile,
+  facts: SignGuardFacts,
+): Promise<Result<SignGuard, SignGuardError>> {
   try {
-    return await openFile(options)
+    const opened = await open(file, facts)
+    if (!opened.ok) await file.close()
+    return opened
   } catch (error) {
     return err({ code: 'GuardIo', reason: String((error as Error).message) })
   }
 }
 
-async function openFile(options: SignGuardOptions): Promise<Result<SignGuard, SignGuardError>> {
-  const { path, committedHeight } = options
-  const owner = guardOwner(options.genesisHash, options.publicKey)
-  const bytes = await readIfThere(path)
+async function open(
+  file: SignGuardFile,
+  facts: SignGuardFacts,
+): Promise<Result<SignGuard, SignGuardError>> {
+  const { committedHeight } = facts
+  const owner = guardOwner(facts.genesisHash, facts.publicKey)
+  const bytes = await file.read()
   const decoded = decodeGuardFile(owner, bytes)
   if (!decoded.ok) return decoded
   const { view, goodBytes } = decoded.value
   const floor = startFloor(view, committedHeight)
   if (goodBytes === 0 || floor !== view.floor) {
     const raised = foldGuard(view, { kind: 'floor', floor, slot: view.slot })
-    const sizeBytes = await replaceFile(path, owner, raised)
-    return ok(createGuard(options, owner, await open(path, 'r+'), raised, sizeBytes))
+    const contents = encodeGuardFile(owner, guardEntries(raised))
+    await file.replace(contents)
+    return ok(createGuard(facts, owner, file, raised, contents.length))
   }
-  if (goodBytes < bytes.length) await truncate(path, goodBytes)
-  const file = await open(path, 'r+')
+  if (goodBytes < bytes.length) await file.truncate(goodBytes)
   // What was read may have been written and never synced: the writer's sync failed, or it was stopped before.
   await file.sync()
-  return ok(createGuard(options, owner, file, view, goodBytes))
-}
-
-async function readIfThere(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Uint8Array(0)
-    throw error
-  }
-}
-
-/** Puts a file that holds only the live records in the place of `path`; atomic. Returns its size. */
-async function replaceFile(path: string, owner: Uint8Array, view: GuardView): Promise<number> {
-  const bytes = encodeGuardFile(owner, guardEntries(view))
-  const next = `${path}.next`
-  const file = await open(next, 'w', 0o600)
-  try {
-    await writeAll(file, bytes, 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(next, path)
-  const directory = await open(dirname(path), 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
-  return bytes.length
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let written = 0
-  while (written < bytes.length) {
-    const length = bytes.length - written
-    const { bytesWritten } = await file.write(bytes, written, length, position + written)
-    written += bytesWritten
-  }
+  return ok(createGuard(facts, owner, file, view, goodBytes))
 }
 
 function createGuard(
-  options: SignGuardOptions,
+  { compactAtBytes = DEFAULT_COMPACT_BYTES }: SignGuardFacts,
   owner: Uint8Array,
-  opened: FileHandle,
+  file: SignGuardFile,
   startView: GuardView,
   startBytes: number,
 ): SignGuard {
-  const { path, compactAtBytes = DEFAULT_COMPACT_BYTES } = options
-  let file = opened
   let view = startView
   let sizeBytes = startBytes
   let failed: Error | undefined
@@ -157,7 +133,7 @@ function createGuard(
 
   async function write(entry: GuardEntry): Promise<void> {
     const bytes = encodeGuardEntry(owner, sizeBytes, entry)
-    await writeAll(file, bytes, sizeBytes)
+    await file.write(bytes, sizeBytes)
     sizeBytes += bytes.length
   }
 
@@ -165,7 +141,7 @@ function createGuard(
     const decision = decideGuard(view, record)
     if (decision !== 'sign') return decision
     await write(record)
-    await file.datasync()
+    await file.sync()
     view = foldGuard(view, record)
     return decision
   }
@@ -178,9 +154,9 @@ function createGuard(
       // Not synced: the next record's sync carries it, and a floor that lags by one is made good at open.
       await write(entry)
     } else {
-      sizeBytes = await replaceFile(path, owner, next)
-      await file.close()
-      file = await open(path, 'r+')
+      const contents = encodeGuardFile(owner, guardEntries(next))
+      await file.replace(contents)
+      sizeBytes = contents.length
     }
     view = next
   }

@@ -1,0 +1,76 @@
+/** The file under the sign guard: what the guard needs of a disk, and the real one. */
+import { type FileHandle, open, readFile, rename, truncate } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** One process holds it. What was written is durable once `sync` resolved, not before; any part of it may be. */
+export interface SignGuardFile {
+  /** All of it; empty when there is none. */
+  read(): Promise<Uint8Array>
+  truncate(sizeBytes: number): Promise<void>
+  write(bytes: Uint8Array, position: number): Promise<void>
+  sync(): Promise<void>
+  /** Other contents take the place of the old ones: durable when it resolves, and never halves of both. */
+  replace(bytes: Uint8Array): Promise<void>
+  close(): Promise<void>
+}
+
+export function signGuardFile(path: string): SignGuardFile {
+  let handle: FileHandle | undefined
+
+  async function held(): Promise<FileHandle> {
+    handle ??= await open(path, 'r+')
+    return handle
+  }
+
+  async function close(): Promise<void> {
+    await handle?.close()
+    handle = undefined
+  }
+
+  return {
+    async read() {
+      try {
+        return await readFile(path)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Uint8Array(0)
+        throw error
+      }
+    },
+    truncate: (sizeBytes) => truncate(path, sizeBytes),
+    write: async (bytes, position) => writeAll(await held(), bytes, position),
+    sync: async () => (await held()).datasync(),
+    async replace(bytes) {
+      await replaceFile(path, bytes)
+      // The handle is of the file that was replaced.
+      await close()
+    },
+    close,
+  }
+}
+
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const next = `${path}.next`
+  const file = await open(next, 'w', 0o600)
+  try {
+    await writeAll(file, bytes, 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(next, path)
+  const directory = await open(dirname(path), 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let written = 0
+  while (written < bytes.length) {
+    const length = bytes.length - written
+    const { bytesWritten } = await file.write(bytes, written, length, position + written)
+    written += bytesWritten
+  }
+}
