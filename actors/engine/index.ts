@@ -19,6 +19,7 @@ export type EngineActor = ActorDefinition<EngineContext, EngineInbox, EngineEffe
 export const engineActor: EngineActor = {
   name: 'engine',
   machine: engineMachine,
+  follows: { SHUTDOWN: ['STOP'] },
   mailbox: { capacity: MAILBOX_CAPACITY },
   async init({ ports }) {
     const port = await ports.open()

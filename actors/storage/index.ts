@@ -28,6 +28,7 @@ export type StorageActor = ActorDefinition<
 export const storageActor: StorageActor = {
   name: 'storage',
   machine: storageMachine,
+  follows: { SHUTDOWN: ['STOP'] },
   mailbox: { capacity: MAILBOX_CAPACITY },
   init: async ({ ports }) => ({ context: { store: await ports.open() }, event: 'READY' }),
   handle,

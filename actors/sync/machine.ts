@@ -25,7 +25,7 @@ export const syncMachine = setup({
   states: {
     Idle: { on: { REQUIRED: 'Headers' } },
     Headers: { on: { PLANNED: 'Bodies', COMPLETED: 'Idle', STALLED: 'Stalled' } },
-    Bodies: { on: { IMPORT: 'Importing', DRAINED: 'Headers', STALLED: 'Stalled' } },
+    Bodies: { on: { IMPORT: 'Importing', DRAINED: 'Headers' } },
     Importing: { on: { IMPORTED: 'Bodies', STALLED: 'Stalled' } },
     Stalled: { on: { RETRY: 'Headers' } },
   },
