@@ -30,18 +30,6 @@ export type ConsensusMessageReceived = Message<
 /** A peer came. From: Network. To: Chain, which sends it what it may lack. */
 export type PeerConnected = Message<'chain.PeerConnected', { readonly peer: string }>
 
-/** A committed block with its certificate. From: Sync, Network. To: Chain. Reply: BlockProcessed. */
-export type ProcessBlock = Request<
-  'chain.ProcessBlock',
-  { readonly committed: CommittedBlock; readonly peer: string },
-  BlockProcessed
->
-
-export type BlockProcessed = Message<
-  'chain.BlockProcessed',
-  { readonly imported: boolean; readonly height: number; readonly code?: string }
->
-
 /** Blocks in order, each with its certificate checked. From: Sync. To: Chain. Reply: BlockBatchImported. */
 export type ValidatedBlockBatch = Request<
   'sync.ValidatedBlockBatch',
@@ -142,7 +130,6 @@ export type ChainInbox =
   | ConsensusWake
   | ConsensusMessageReceived
   | PeerConnected
-  | ProcessBlock
   | ValidatedBlockBatch
   | SyncCompleted
   | BitcoinHeadersDetected

@@ -35,10 +35,6 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.ConsensusWake', 'timer', 'chain', 'consensus', 'blockProducer', LATEST),
   row('chain.ConsensusMessageReceived', 'network', 'chain', 'consensus', 'blockProducer', KEEP),
   row('chain.PeerConnected', 'network', 'chain', 'consensus', 'dropOldest'),
-  row('chain.ProcessBlock', 'sync, network', 'chain', 'consensus', 'returnError', {
-    reply: 'chain.BlockProcessed',
-  }),
-  row('chain.BlockProcessed', 'chain', 'sync, network', 'sync', 'blockProducer'),
   row('chain.BitcoinHeadersDetected', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.FeeRateEstimated', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.FinalizeBlock', 'chain', 'bridge', 'peg', 'blockProducer', LATEST),
@@ -173,12 +169,5 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   }),
   row('storage.JournalRows', 'storage', 'bridge', 'control', 'blockProducer'),
   // System
-  row('system.ActorStarted', 'kernel', 'watchers', 'control', 'blockProducer'),
-  row('system.ActorStopped', 'kernel', 'watchers', 'control', 'blockProducer'),
-  row('system.HealthCheck', 'supervisor', 'every actor', 'control', 'returnError', {
-    reply: 'system.HealthReport',
-  }),
-  row('system.HealthReport', 'every actor', 'supervisor', 'control', 'blockProducer'),
   row('system.DeferredReply', 'effects', 'their actor', 'control', 'blockProducer', KEEP),
-  row('system.ConfigUpdate', 'api', 'every actor', 'control', 'returnError'),
 ]

@@ -182,25 +182,6 @@ export function handle(
         drive(context, { kind: 'peerConnected', peer: message.payload.peer }, nowMs),
         about,
       )
-    case 'chain.ProcessBlock': {
-      const { committed, peer } = message.payload
-      const received: ConsensusMessage = { kind: 'committedBlock', value: committed }
-      const driven = drive(
-        context,
-        { kind: 'message', message: received, from: peer, nowMs },
-        nowMs,
-        [
-          reply(about.envelope, {
-            type: 'chain.BlockProcessed',
-            payload: {
-              imported: committed.block.header.height <= context.head.header.height,
-              height: context.head.header.height,
-            },
-          }),
-        ],
-      )
-      return withMode(driven, about)
-    }
     case 'sync.ValidatedBlockBatch':
       return withMode(beginBatch(context, message.payload.blocks, about), about)
     case 'sync.SyncCompleted':
