@@ -62,6 +62,11 @@ export function blsAggregate(signatures: readonly Uint8Array[]): Uint8Array | un
   }
 }
 
+/** The flag of the point at infinity, which as a key would count as a signer of everything. */
+function isInfinity(point: Uint8Array): boolean {
+  return ((point[0] ?? 0) & 0x40) !== 0
+}
+
 /**
  * Whether `signature` aggregates one signature of every key over the same message. The keys must have
  * shown possession (`verifyPossession`), or a rogue key could cancel the others.
@@ -71,7 +76,7 @@ export function blsVerifyAggregate(
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  if (publicKeys.length === 0) return false
+  if (publicKeys.length === 0 || publicKeys.some(isInfinity)) return false
   try {
     const keys = publicKeys.map((key) => PublicKey.fromBytes(key))
     return fastAggregateVerify(message, keys, Signature.fromBytes(signature), true)

@@ -6,6 +6,7 @@ import {
   findImports,
   findImpurity,
   findNames,
+  findRealSignatures,
   findStyle,
 } from './house.ts'
 import { HOUSE, parseSource, readTree } from './sources.ts'
@@ -30,6 +31,10 @@ describe('the house (design §2)', () => {
 
   it('pure rooms touch no clock, chance, I/O, promise or module state', () => {
     expect(found(findImpurity(files))).toEqual([])
+  })
+
+  it('the real signatures are named in crypto and where programs are put together, nowhere else', () => {
+    expect(found(findRealSignatures(files))).toEqual([])
   })
 
   it('no default export, no any, no enum, no namespace', () => {
@@ -169,6 +174,16 @@ describe('a planted violation is found', () => {
     'namespace N {}',
   ])('in style: %s', (text) => {
     expect(findStyle([at('node/api/a.ts', text)]).length).toBeGreaterThan(0)
+  })
+
+  it('real signatures in a room that has a suite given', () => {
+    const text =
+      "import { blsVerify } from '../../crypto/index.ts'\nexport const ok = blsVerify(k, m, s)"
+    expect(rules(findRealSignatures([at('core/chain/a.ts', text)]))).toContain('no blsVerify')
+    const library = "import { verify } from '@chainsafe/blst'"
+    expect(rules(findRealSignatures([at('actors/chain/a.ts', library)]))).toContain('no library')
+    expect(findRealSignatures([at('crypto/a.ts', text), at('node/files.ts', text)])).toEqual([])
+    expect(findRealSignatures([at('core/chain/a.ts', 'const { blsKey } = validator')])).toEqual([])
   })
 
   it('a file name', () => {

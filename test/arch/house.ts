@@ -118,6 +118,33 @@ function importRule(room: string, level: number, target: string): string | undef
   return `${targetRoom} is entered by its index.ts only`
 }
 
+/** Where a program puts the real signatures together with the rest; everybody else has a suite or a handle given. */
+const SIGNATURE_ROOTS: ReadonlySet<string> = new Set([
+  'node/files.ts',
+  'governance/keys.ts',
+  'governance/program.ts',
+  'devnet/federation/create.ts',
+])
+
+/** Real BLS named outside crypto and the roots of programs: the simulator could not put its own in its place. */
+export function findRealSignatures(files: readonly SourceFile[]): Finding[] {
+  return files.flatMap((file) => {
+    if (roomOf(file.path) === 'crypto' || SIGNATURE_ROOTS.has(file.path)) return []
+    const names = [
+      { pattern: /\bbls(?:Aggregate|KeyPair|PublicKey|Sign|Suite|Verify)\w*/g, what: '' },
+    ]
+    const library = file.imports
+      .filter(({ specifier, isTypeOnly }) => specifier.startsWith('@chainsafe/blst') && !isTypeOnly)
+      .map(({ line }) => ({ file: file.path, line, rule: 'signatures are a port: no library' }))
+    const used = findBans(
+      file,
+      names,
+      (what) => `signatures are a port: no${what.replace(/[()]/g, '')}`,
+    )
+    return [...library, ...used]
+  })
+}
+
 /** Files that need each other in a circle when they run. */
 export function findCycles(files: readonly SourceFile[]): Finding[] {
   const byPath = new Map(files.map((file) => [file.path, file]))

@@ -110,6 +110,8 @@ export interface Coverage {
   pegInsDone: number
   pegOutsDone: number
   restarts: number
+  /** Worlds by the suite that their keys belong to. */
+  signatures: Record<string, number>
   faults: Record<string, number>
   invariantChecks: Record<string, number>
 }
@@ -130,6 +132,7 @@ export function noCoverage(
     pegInsDone: 0,
     pegOutsDone: 0,
     restarts: 0,
+    signatures: { fake: 0, real: 0 },
     faults: zeros(faults),
     invariantChecks: zeros(invariants),
   }
@@ -137,7 +140,7 @@ export function noCoverage(
 
 export function addCoverage(sum: Coverage, one: Coverage): void {
   for (const name of COUNTS) sum[name] += one[name]
-  for (const name of ['faults', 'invariantChecks'] as const) {
+  for (const name of ['signatures', 'faults', 'invariantChecks'] as const) {
     for (const [kind, count] of Object.entries(one[name])) {
       sum[name][kind] = (sum[name][kind] ?? 0) + count
     }

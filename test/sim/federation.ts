@@ -2,12 +2,12 @@
 
 import { type Genesis, parseGenesis } from '../../core/params/index.ts'
 import {
-  type BlsKeyPair,
   blsKeyPair,
-  blsSign,
   blsSigner,
   blsSuite,
   provePossession,
+  type SignatureSuite,
+  type Signer,
   schnorrPublicKey,
   sha256,
   toHex,
@@ -23,6 +23,7 @@ import {
   secretKey,
   spendKeyHash,
 } from '../unit/devnet/bitcoin/wallet.ts'
+import { createKeyRegistry } from './signatures.ts'
 import { START_MS } from './world.ts'
 
 const SLOT_MS = 1_000
@@ -36,17 +37,23 @@ export function seeded(name: string): Uint8Array {
   return sha256(new TextEncoder().encode(`simulated ${name}`))
 }
 
+/** The fake suite is not to be forged inside a world; the real one is there to keep it honest. */
+export type Signatures = 'fake' | 'real'
+
+/** One world in a hundred, known from its seed. */
+export function signaturesOf(seed: number): Signatures {
+  return seed % 100 === 7 ? 'real' : 'fake'
+}
+
 export interface Federation {
   readonly genesis: Genesis
-  readonly validators: readonly BlsKeyPair[]
+  readonly signatures: Signatures
+  /** One handle per validator; a process is given its own alone. */
+  readonly validators: readonly Signer[]
   readonly members: readonly MemberKeys[]
   /** Bitcoin's blocks up to the checkpoint. */
   readonly bitcoinBlocks: readonly Uint8Array[]
   readonly coins: readonly Coin[]
-}
-
-export function sign(keys: BlsKeyPair, message: Uint8Array): Uint8Array {
-  return blsSign(keys.secretKey, message)
 }
 
 /** Spends one of the user's coins. */
@@ -71,10 +78,26 @@ function mineBitcoin(now: () => number): { regtest: Regtest; coins: Coin[] } {
   return { regtest, coins }
 }
 
-export function createFederation(nodes: number, members: number): Federation {
-  const validators = Array.from({ length: nodes }, (_, at) => blsKeyPair(seeded(`validator ${at}`)))
+interface Keys {
+  readonly suite: SignatureSuite
+  issue(name: string): Signer
+}
+
+function keysOf(signatures: Signatures): Keys {
+  return signatures === 'fake'
+    ? createKeyRegistry('millrace-simulated')
+    : { suite: blsSuite, issue: (name) => blsSigner(blsKeyPair(seeded(name)).secretKey) }
+}
+
+export function createFederation(
+  nodes: number,
+  members: number,
+  signatures: Signatures = 'fake',
+): Federation {
+  const { suite, issue } = keysOf(signatures)
+  const validators = Array.from({ length: nodes }, (_, at) => issue(`validator ${at}`))
   const memberKeys = Array.from({ length: members }, (_, at) => ({
-    blsSecret: seeded(`member ${at}`),
+    approver: issue(`member ${at}`),
     schnorrSecret: seeded(`schnorr ${at}`),
   }))
   const { regtest, coins } = mineBitcoin(() => START_MS - 3_600_000)
@@ -127,15 +150,15 @@ export function createFederation(nodes: number, members: number): Federation {
           periodStart: toHex((regtest.chain.at(0) ?? tip).raw.subarray(0, 80)),
         },
       },
-      validators: validators.map(({ publicKey, secretKey: secret }, at) => ({
-        blsKey: toHex(publicKey),
-        possession: toHex(provePossession(blsSigner(secret))),
+      validators: validators.map((signer, at) => ({
+        blsKey: toHex(signer.publicKey),
+        possession: toHex(provePossession(signer)),
         power: 1,
         address: toHex(seeded(`proposer ${at}`).subarray(0, 20)),
       })),
-      members: memberKeys.map(({ blsSecret, schnorrSecret }) => ({
-        blsKey: toHex(blsKeyPair(blsSecret).publicKey),
-        possession: toHex(provePossession(blsSigner(blsKeyPair(blsSecret).secretKey))),
+      members: memberKeys.map(({ approver, schnorrSecret }) => ({
+        blsKey: toHex(approver.publicKey),
+        possession: toHex(provePossession(approver)),
         schnorrKey: toHex(schnorrPublicKey(schnorrSecret)),
       })),
       recovery: {
@@ -154,15 +177,18 @@ export function createFederation(nodes: number, members: number): Federation {
       slot,
       prevRandao: toHex(prevRandao),
     },
-    blsSuite,
+    suite,
   )
   if (!parsed.ok) throw new Error(parsed.error.reason)
-  // blsKeyPair derives the secret: members sign with the derived one, as the key file holds it.
-  const derived = memberKeys.map(({ blsSecret, schnorrSecret }) => {
-    return { approver: blsSigner(blsKeyPair(blsSecret).secretKey), schnorrSecret }
-  })
   const bitcoinBlocks = Array.from({ length: tip.height }, (_, at) => {
     return regtest.chain.at(at + 1)?.raw as Uint8Array
   })
-  return { genesis: parsed.value, validators, members: derived, bitcoinBlocks, coins }
+  return {
+    genesis: parsed.value,
+    signatures,
+    validators,
+    members: memberKeys,
+    bitcoinBlocks,
+    coins,
+  }
 }

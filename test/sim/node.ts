@@ -15,7 +15,7 @@ import {
 import type { SimulatedBitcoin } from './bitcoin.ts'
 import type { Chance } from './chance.ts'
 import { Disk } from './disk.ts'
-import { type Federation, sign } from './federation.ts'
+import type { Federation } from './federation.ts'
 import { type Fuse, Life, type Skew } from './life.ts'
 import { addressOf, type Network } from './network.ts'
 import type { Streams } from './streams.ts'
@@ -91,7 +91,7 @@ export class SimulatedNode {
         validator: {
           blsKey: entry.blsKey,
           address: entry.address,
-          sign: (message) => sign(keys, message),
+          sign: (message) => keys.sign(message),
         },
         listen: [addressOf(this.name)],
         staticPeers: names.filter((name) => name !== this.name).map(addressOf),

@@ -115,6 +115,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
         (sum, { incarnations }) => sum + Math.max(0, incarnations - 1),
         0,
       ),
+      signatures: { [federation.signatures]: 1 },
       faults: Object.fromEntries(world.faults),
       invariantChecks: Object.fromEntries(world.checks),
     },

@@ -4,9 +4,10 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { createFederation, type Federation, signaturesOf } from './federation.ts'
 import type { Fault } from './plan.ts'
 import { type ProfileName, profileNamed } from './profiles.ts'
-import { createFederation, type Federation, simulate, type WorldReport } from './simulate.ts'
+import { simulate, type WorldReport } from './simulate.ts'
 
 /** What all worlds of a run have in common. */
 export interface Setting {
@@ -23,15 +24,16 @@ export interface Task {
   readonly keepLog?: boolean
 }
 
-/** Runs worlds in this process; federations are made once per size. */
+/** Runs worlds in this process; federations are made once per size and suite. */
 export class Worlds {
   readonly #federations = new Map<string, Federation>()
 
   run({ setting, seed, plan, keepLog = false }: Task): Promise<WorldReport> {
     const { nodes, members } = setting
-    const size = `${nodes} ${members}`
-    const federation = this.#federations.get(size) ?? createFederation(nodes, members)
-    this.#federations.set(size, federation)
+    const signatures = signaturesOf(seed)
+    const kind = `${nodes} ${members} ${signatures}`
+    const federation = this.#federations.get(kind) ?? createFederation(nodes, members, signatures)
+    this.#federations.set(kind, federation)
     const profile = profileNamed(setting.profile)
     if (profile === undefined) throw new Error(`no profile ${setting.profile}`)
     return simulate({ seed, federation, profile, keepLog, ...(plan && { plan }) })
