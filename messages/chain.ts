@@ -120,7 +120,11 @@ export type BatchStored = Message<
   }
 >
 
+/** Whether the record of a halt is durable. From: Chain's effect. To: Chain. */
+export type HaltStored = Message<'chain.HaltStored', { readonly stored: boolean }>
+
 export type ChainInbox =
+  | HaltStored
   | BlockProduced
   | BlockValidated
   | MessageSigned

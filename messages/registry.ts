@@ -50,6 +50,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.MessageSigned', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   row('chain.BlockStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   row('chain.BatchStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.HaltStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   // Engine
   row('engine.BuildBlockRequest', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.BlockTemplate',
@@ -159,6 +160,11 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
     reply: 'storage.BlockRange',
   }),
   row('storage.BlockRange', 'storage', 'network, chain', 'sync', 'blockProducer'),
+  row('storage.RecordHalt', 'chain', 'storage', 'consensus', 'blockProducer', {
+    ...KEEP,
+    reply: 'storage.HaltRecorded',
+  }),
+  row('storage.HaltRecorded', 'storage', 'chain', 'consensus', 'blockProducer'),
   row('storage.WriteJournal', 'bridge', 'storage', 'peg', 'blockProducer', {
     ...KEEP,
     reply: 'storage.JournalWritten',

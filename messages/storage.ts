@@ -30,6 +30,8 @@ export type ChainLoaded = Message<
     /** Undefined in an empty store. */
     readonly head?: CommittedBlock
     readonly ledgerRows: readonly LedgerChange[]
+    /** The record of a halt (2.7) that no operator has looked at. */
+    readonly halt?: string
   }
 >
 
@@ -44,6 +46,15 @@ export type BlockRange = Message<
   'storage.BlockRange',
   { readonly blocks: readonly CommittedBlock[] }
 >
+
+/** The record of a halt (2.7), fsynced; null: an operator lets the chain go on. From: Chain. To: Storage. Reply: HaltRecorded. */
+export type RecordHalt = Request<
+  'storage.RecordHalt',
+  { readonly record: string | null },
+  HaltRecorded
+>
+
+export type HaltRecorded = Message<'storage.HaltRecorded', Record<string, never>>
 
 /** A row of the bridge's own journal, fsynced. From: Bridge. To: Storage. Reply: JournalWritten. */
 export type WriteJournal = Request<

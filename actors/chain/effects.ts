@@ -31,14 +31,17 @@ import type {
   EngineHead,
   ExecutePayload,
   ExecutionOutcome,
+  HaltStored,
   MessageSigned,
   PersistBlock,
   PersistBlockBatch,
   ReadBlocks,
+  RecordHalt,
   ValidatePegOperations,
 } from '../../messages/index.ts'
 import { type ActorRun, type AskResult, faultError } from '../../supervisor/index.ts'
 import { CHAIN_FAULTS } from './errors.ts'
+import { encodeHalt } from './halt.ts'
 import { bookingKey, type ChainEffect, pegInKey } from './handlers.ts'
 import {
   BUILD_BUDGET_MS,
@@ -78,6 +81,8 @@ export async function perform(
       return importBatch(effect, run, resources.guard)
     case 'answerCommitted':
       return answerCommitted(effect, run)
+    case 'halt':
+      return recordHalt(effect, run)
     case 'note':
       return note(effect, run)
   }
@@ -472,6 +477,25 @@ async function answerCommitted(
     payload: { peer, message: { kind: 'committedBlock', value: committed } },
   })
   return undefined
+}
+
+/** 2.7. This process signs and commits nothing any more; with the record the next one does neither. */
+async function recordHalt(effect: EffectOf<'halt'>, run: ChainRun): Promise<HaltStored> {
+  announceHalt(effect, run)
+  const recorded = await run.ask<RecordHalt>(
+    'storage',
+    { type: 'storage.RecordHalt', payload: { record: encodeHalt(effect.record) } },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  if (!recorded.ok) run.log('error', 'the halt is not recorded', { code: recorded.error.code })
+  return { type: 'chain.HaltStored', payload: { stored: recorded.ok } }
+}
+
+function announceHalt({ record, snapshot }: EffectOf<'halt'>, run: ChainRun): void {
+  const { id, reason, atMs, certificates } = record
+  run.log('error', 'halted: an operator must act', { id, reason, atMs, certificates })
+  run.ports.metrics.count(CHAIN_METRICS.halts, { reason })
+  run.ports.views.publishSnapshot(snapshot)
 }
 
 async function note(effect: EffectOf<'note'>, run: ChainRun): Promise<undefined> {

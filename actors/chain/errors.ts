@@ -12,8 +12,6 @@ export const CHAIN_FAULTS = {
   EngineDiverged: 'logic',
   /** The engine restarted beside us and lacks blocks that it had executed. */
   EngineLost: 'service',
-  /** Two certificates at one height (2.7): stop with the evidence. */
-  ConflictingCertificates: 'logic',
   /** Storage or engine did not answer in time. */
   DependencyTimeout: 'service',
 } as const satisfies Record<string, FaultClass>

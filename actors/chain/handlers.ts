@@ -6,24 +6,25 @@ import {
   type Block,
   blockHash,
   type CommittedBlock,
-  type ConsensusMessage,
   hashKey,
   type QuorumCertificate,
   type TransactionProof,
 } from '../../core/block/index.ts'
 import { type ChainHead, validatorsAfter } from '../../core/chain/index.ts'
-import type { Genesis } from '../../core/params/index.ts'
+import type { Genesis, Verdict } from '../../core/params/index.ts'
 import {
   type Effect as DriverEffect,
   type Input as DriverInput,
   type DriverState,
   type GuardRecord,
   type GuardView,
+  neededBlocks,
   slotAt,
   snapshot,
   step,
 } from '../../core/pbft/index.ts'
 import type { PegQueue } from '../../core/peg/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import type { BlockProduced, ChainInbox, SlotTick } from '../../messages/index.ts'
 import {
   type About,
@@ -36,6 +37,7 @@ import {
   tell,
 } from '../../supervisor/index.ts'
 import { CHAIN_FAULTS } from './errors.ts'
+import { type HaltRecord, haltRecord } from './halt.ts'
 import { MAX_CANDIDATES, MAX_QUEUED_OPERATIONS, SYNC_PATIENCE_MS } from './limits.ts'
 
 export interface Candidate {
@@ -87,6 +89,12 @@ export interface ChainContext {
   readonly storing: boolean
   /** A commit that waits for the end of a batch; void when the batch moved the head. */
   readonly waitingCommit: CommitEffect | undefined
+  /** A decided block whose execution was let go of: it is executed again before it is committed. */
+  readonly unexecuted: CommittedBlock | undefined
+  /** Agreement is broken (2.7): nothing is signed or committed until an operator has acted. */
+  readonly halt: HaltRecord | undefined
+  /** Its record is durable or being written; else the next slot tries again. */
+  readonly isHaltStored: boolean
   readonly syncing: boolean
   /** When a batch last came or ended: a Sync that went away must not keep this node from voting. */
   readonly batchAtMs: number
@@ -125,6 +133,8 @@ export type ChainEffect =
       readonly replyTo: Envelope
     }
   | { readonly kind: 'answerCommitted'; readonly height: number; readonly peer: string }
+  /** The record becomes durable; the operator is told. */
+  | { readonly kind: 'halt'; readonly record: HaltRecord; readonly snapshot: unknown }
   | {
       readonly kind: 'note'
       readonly event: string
@@ -156,11 +166,19 @@ export function handle(
   switch (message.type) {
     case 'chain.SlotTick': {
       const next = nextSlotTick(context.genesis, nowMs)
+      const { halt } = context
+      if (halt !== undefined) {
+        const stored = context.isHaltStored ? [] : [haltEffect(context, halt)]
+        const effects = [next, slotSkipped(context, 'Halted'), ...stored]
+        return withMode({ context: { ...context, isHaltStored: true }, effects }, about)
+      }
       if (isSyncing(context, nowMs)) {
         return withMode({ context, effects: [next, slotSkipped(context, 'Syncing')] }, about)
       }
       const caughtUp = { ...context, syncing: false }
-      return withMode(drive(caughtUp, { kind: 'clock', nowMs }, nowMs, [next]), about)
+      const again = executeAgain(caughtUp)
+      const effects = [next, ...again.effects]
+      return withMode(drive(again.context, { kind: 'clock', nowMs }, nowMs, effects), about)
     }
     case 'chain.ConsensusWake':
       if (isSyncing(context, nowMs)) return { context }
@@ -231,8 +249,10 @@ export function handle(
         verdict.kind === 'valid'
           ? []
           : [note(context, 'block not accepted', { hash: hashKey(hash), ...verdict })]
+      const again = commitExecuted(executed, hash, verdict)
+      const driven = { kind: 'validated', hash, verdict, objects } as const
       return withMode(
-        drive(executed, { kind: 'validated', hash, verdict, objects }, nowMs, notes),
+        drive(again.context, driven, nowMs, [...notes, ...again.effects]),
         about,
         verdict.kind === 'unknown' ? 'IMPORT_ERROR' : undefined,
       )
@@ -245,6 +265,8 @@ export function handle(
           : { kind: 'signRefused', record: payload.refused, code: payload.code }
       return withMode(drive(context, input, nowMs), about)
     }
+    case 'chain.HaltStored':
+      return { context: { ...context, isHaltStored: message.payload.stored } }
     case 'chain.BlockStored': {
       const { committed, head, guard } = message.payload
       return withMode(advance(context, committed, head, guard, nowMs), about)
@@ -279,6 +301,8 @@ export function lane(effect: ChainEffect): string | undefined {
       return 'store'
     case 'sign':
       return 'sign'
+    case 'halt':
+      return 'halt'
     case 'produce':
     case 'validate':
     case 'answerCommitted':
@@ -388,16 +412,11 @@ function perform(
       }
     case 'commit': {
       const { block, certificate } = effect
+      const committed = { block, certificate }
       const candidate = context.candidates.get(hashKey(blockHash(block.header)))
-      if (candidate === undefined) throw new Error('a block was committed that was not executed')
-      const committing: CommitEffect = {
-        kind: 'commit',
-        committed: { block, certificate },
-        head: candidate.head,
-      }
-      return context.storing
-        ? { context: { ...context, waitingCommit: committing }, effects: [] }
-        : { context: { ...context, storing: true }, effects: [committing] }
+      return candidate === undefined
+        ? executeAgain({ ...context, unexecuted: committed })
+        : beginCommit(context, committed, candidate.head)
     }
     case 'fetchBlock': {
       const { height, hash, peers } = effect
@@ -452,17 +471,11 @@ function perform(
         ],
       }
     }
-    case 'halt':
-      return {
-        context,
-        effects: [
-          fail({
-            code: 'ConflictingCertificates',
-            faultClass: CHAIN_FAULTS.ConflictingCertificates,
-            reason: effect.reason,
-          }),
-        ],
-      }
+    case 'halt': {
+      const halt = haltRecord(effect.reason, effect.certificates, nowMs)
+      const halted = { ...context, halt, isHaltStored: true }
+      return { context: halted, effects: [haltEffect(halted, halt)] }
+    }
     case 'viewEntered': {
       const { height, view, proposer, reason } = effect
       return {
@@ -483,12 +496,63 @@ function perform(
   }
 }
 
+interface Performed {
+  readonly context: ChainContext
+  readonly effects: readonly AnyEffect[]
+}
+
+/** One durable write at a time: while a batch is stored the commit waits for its end. */
+function beginCommit(context: ChainContext, committed: CommittedBlock, head: ChainHead): Performed {
+  const committing: CommitEffect = { kind: 'commit', committed, head }
+  return context.storing
+    ? { context: { ...context, waitingCommit: committing }, effects: [] }
+    : { context: { ...context, storing: true }, effects: [committing] }
+}
+
+/** Asks for the execution that a decided block lacks, unless some execution is under way: at the latest every slot. */
+function executeAgain(context: ChainContext): Performed {
+  const { head, importing, unexecuted } = context
+  if (unexecuted === undefined || importing > 0) return { context, effects: [] }
+  const { block } = unexecuted
+  const hash = blockHash(block.header)
+  return {
+    context: { ...context, importing: 1 },
+    effects: [{ kind: 'validate', parent: head, block, hash, fresh: false }],
+  }
+}
+
+/** The decided block, once it is executed again. It was valid before: anything else but "unknown" is a fault of this node. */
+function commitExecuted(context: ChainContext, hash: Uint8Array, verdict: Verdict): Performed {
+  const { unexecuted } = context
+  if (unexecuted === undefined || !equalBytes(blockHash(unexecuted.block.header), hash)) {
+    return { context, effects: [] }
+  }
+  if (verdict.kind === 'unknown') return { context, effects: [] }
+  const executed = context.candidates.get(hashKey(hash))
+  if (verdict.kind === 'invalid' || executed === undefined) {
+    const reason = `block ${unexecuted.block.header.height} was valid and is not any more`
+    const fault = { code: 'EngineDiverged', faultClass: CHAIN_FAULTS.EngineDiverged, reason }
+    return { context, effects: [fail(fault)] }
+  }
+  return beginCommit({ ...context, unexecuted: undefined }, unexecuted, executed.head)
+}
+
+export function haltEffect(context: ChainContext, record: HaltRecord): ChainEffect {
+  return { kind: 'halt', record, snapshot: snapshotOf(context) }
+}
+
+/** What the status page sees of consensus, the evidence of a halt included. */
+function snapshotOf({ driver, halt }: ChainContext): unknown {
+  const shown = snapshot(driver)
+  return shown === undefined || halt === undefined ? shown : { ...shown, halt }
+}
+
 function note(
   context: ChainContext,
   event: string,
   fields: Readonly<Record<string, unknown>>,
 ): ChainEffect & { kind: 'note' } {
-  return { kind: 'note', event, fields, snapshot: snapshot(context.driver) }
+  return { kind: 'note', event, fields, snapshot: snapshotOf(context) }
 }
 
 /** BP-5. */
@@ -519,6 +583,7 @@ function advance(
     candidates: new Map(),
     queue,
     storing: false,
+    unexecuted: undefined,
   }
   const told = [...announceHead(head), ...completed(context.queue, committed.block)]
   return drive(next, startHeight(context.genesis, head, guard, nowMs), nowMs, told)
@@ -595,6 +660,7 @@ function beginBatch(
     ],
   })
   if (missing.length === 0) return answer()
+  if (context.halt !== undefined) return answer('ChainHalted')
   if (context.storing) return answer('ChainBusy')
   return {
     context: { ...context, storing: true, syncing: true, batchAtMs: nowMs },
@@ -616,8 +682,10 @@ function remember(context: ChainContext, candidate: Candidate): ChainContext {
   if (!isChild(context, candidate)) return context
   const candidates = new Map(context.candidates)
   if (candidates.size >= MAX_CANDIDATES) {
-    const [oldest] = candidates.keys()
-    candidates.delete(oldest as string)
+    const needed = neededBlocks(context.driver)
+    const keys = [...candidates.keys()]
+    // Also one that is needed, if all are: it would be executed again before its commit.
+    candidates.delete(keys.find((key) => !needed.has(key)) ?? (keys[0] as string))
   }
   candidates.set(hashKey(candidate.head.hash), candidate)
   return { ...context, candidates }

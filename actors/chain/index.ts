@@ -13,6 +13,7 @@ import {
   type ChainEffect,
   drive,
   EMPTY_QUEUE,
+  haltEffect,
   handle,
   lane,
   nextSlotTick,
@@ -44,7 +45,7 @@ export function chainActor(): ChainActor {
     mailbox: { capacity: MAILBOX_CAPACITY },
     async init(run) {
       const { genesis, validator, views } = run.ports
-      const { head, committed } = await loadHead(run)
+      const { head, committed, halt } = await loadHead(run)
       await replayEngine(run, head)
       const guard = await run.ports.openGuard(head.header.height)
       resources = { guard }
@@ -54,12 +55,13 @@ export function chainActor(): ChainActor {
         ...(committed && { certificate: committed.certificate }),
       })
       const nowMs = run.clock.nowMs()
-      const driver = createDriver({
+      const config = {
         genesisHash: genesis.hash,
         slotMs: genesis.params.slotMs,
         suite: genesis.signatures,
         ...(validator && { self: validator.blsKey }),
-      })
+      }
+      const driver = createDriver(config, halt?.reason)
       const context: ChainContext = {
         genesis,
         driver,
@@ -72,6 +74,9 @@ export function chainActor(): ChainActor {
         importing: 0,
         storing: false,
         waitingCommit: undefined,
+        unexecuted: undefined,
+        halt,
+        isHaltStored: true,
         syncing: false,
         batchAtMs: 0,
       }
@@ -81,7 +86,13 @@ export function chainActor(): ChainActor {
         ...announceHead(head),
       ])
       run.log('info', 'chain loaded', { height: head.header.height })
-      return { ...started, event: ['GENESIS_LOADED', 'CAUGHT_UP'] }
+      const { effects = [] } = started
+      const halted = halt === undefined ? [] : [haltEffect(started.context, halt)]
+      return {
+        ...started,
+        effects: [...effects, ...halted],
+        event: ['GENESIS_LOADED', 'CAUGHT_UP'],
+      }
     },
     handle,
     lane,

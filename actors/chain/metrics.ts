@@ -6,6 +6,7 @@ export const CHAIN_METRICS = {
   slotsSkipped: 'millrace_slots_skipped_total',
   /** Blocks built anew without peg operations, by what was wrong with them. */
   pegPlansFailed: 'millrace_peg_plans_failed_total',
+  halts: 'millrace_halts_total',
   evidence: 'millrace_evidence_total',
   commitSeconds: 'millrace_commit_seconds',
 } as const

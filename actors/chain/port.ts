@@ -53,6 +53,8 @@ export interface ChainPorts {
   readonly validator?: ValidatorKey
   /** `committedHeight`: a guard that lags behind the chain refuses what it may have forgotten (BP-4). */
   openGuard(committedHeight: number): Promise<SignGuard>
+  /** The halt (`HaltRecord.id`) that an operator has looked at: the node goes on after that one. */
+  readonly resumeHalt?: string
   readonly views: ChainViewSink
   readonly metrics: MetricSink
 }

@@ -15,15 +15,18 @@ import type {
   ExecutePayload,
   LoadChain,
   ReadBlocks,
+  RecordHalt,
 } from '../../messages/index.ts'
 import { faultError } from '../../supervisor/index.ts'
 import type { ChainRun } from './effects.ts'
 import { CHAIN_FAULTS, type ChainFaultCode } from './errors.ts'
+import { decodeHalt, type HaltRecord } from './halt.ts'
 import { EXECUTE_TIMEOUT_MS, PERSIST_TIMEOUT_MS } from './limits.ts'
 
 export interface StartingPoint {
   readonly head: ChainHead
   readonly committed: CommittedBlock | undefined
+  readonly halt: HaltRecord | undefined
 }
 
 /** The durable head with its ledger, checked against the roots that it commits to. */
@@ -36,8 +39,9 @@ export async function loadHead(run: ChainRun): Promise<StartingPoint> {
     { timeoutMs: PERSIST_TIMEOUT_MS },
   )
   if (!loaded.ok) throw fault('DependencyTimeout', `storage: ${loaded.error.code}`)
-  const { head: committed, ledgerRows } = loaded.value.payload
-  if (committed === undefined) return { head: origin, committed: undefined }
+  const { halt: halted, head: committed, ledgerRows } = loaded.value.payload
+  const halt = halted === undefined ? undefined : await standingHalt(run, halted)
+  if (committed === undefined) return { head: origin, committed: undefined, halt }
   const { header } = committed.block
   if (!equalBytes(header.paramsHash, genesis.paramsHash)) {
     throw fault('ForeignChain', 'the store belongs to another genesis file')
@@ -53,7 +57,24 @@ export async function loadHead(run: ChainRun): Promise<StartingPoint> {
   const blocks = await readBlocks(run, first, header.height - first + 1)
   const rates = blocks.map(({ block }) => block.header.feeRateSatPerKvb)
   const feeRates = first === 1 ? [...origin.feeRates, ...rates].slice(-window) : rates
-  return { head: headFromStored(committed, ledger, feeRates), committed }
+  return { head: headFromStored(committed, ledger, feeRates), committed, halt }
+}
+
+/**
+ * A halt that is on record and that nobody has looked at. `resumeHalt` names the one that the operator has: its record goes, and
+ * the node goes on.
+ */
+async function standingHalt(run: ChainRun, text: string): Promise<HaltRecord | undefined> {
+  const record = decodeHalt(text)
+  if (record.id !== run.ports.resumeHalt) return record
+  const cleared = await run.ask<RecordHalt>(
+    'storage',
+    { type: 'storage.RecordHalt', payload: { record: null } },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  if (!cleared.ok) throw fault('DependencyTimeout', `storage: ${cleared.error.code}`)
+  run.log('warn', 'the operator lets the chain go on after a halt', { ...record })
+  return undefined
 }
 
 /** The engine's durable head may lag: what it misses is executed again. It can never lead. */

@@ -29,9 +29,11 @@ export async function perform(
     }
     case 'loadChain': {
       const stored = store.readHead()
+      const halt = store.readHalt()
       const payload = {
-        ...(stored === undefined ? {} : { head: decodeStored(stored) }),
+        ...(stored && { head: decodeStored(stored) }),
         ledgerRows: [...store.readLedgerRows()],
+        ...(halt !== undefined && { halt }),
       }
       return deferredReply(replyTo, { type: 'storage.ChainLoaded', payload })
     }
@@ -39,6 +41,9 @@ export async function perform(
       const blocks = readBlocks(store, effect.range)
       return deferredReply(replyTo, { type: 'storage.BlockRange', payload: { blocks } })
     }
+    case 'recordHalt':
+      await store.writeHalt(effect.record)
+      return deferredReply(replyTo, { type: 'storage.HaltRecorded', payload: {} })
     case 'writeJournal':
       await store.writeJournal(effect.rows)
       return deferredReply(replyTo, { type: 'storage.JournalWritten', payload: {} })

@@ -6,6 +6,7 @@ import type {
   PersistBlockBatch,
   ReadBlocks,
   ReadJournal,
+  RecordHalt,
   WriteJournal,
 } from '../../messages/index.ts'
 import { type About, type Envelope, reply, type Step } from '../../supervisor/index.ts'
@@ -18,6 +19,7 @@ export type StorageInbox =
   | ReadBlocks
   | WriteJournal
   | ReadJournal
+  | RecordHalt
   | DeferredReply
 
 export interface StorageContext {
@@ -36,6 +38,12 @@ export type StorageEffect =
       readonly kind: 'readBlocks'
       readonly store: ChainStore
       readonly range: ReadBlocks['payload']
+      readonly replyTo: Envelope
+    }
+  | {
+      readonly kind: 'recordHalt'
+      readonly store: ChainStore
+      readonly record: string | null
       readonly replyTo: Envelope
     }
   | {
@@ -66,6 +74,8 @@ export function handle(
       return step({ kind: 'writeJournal', store, rows: message.payload.rows, replyTo })
     case 'storage.ReadJournal':
       return step({ kind: 'readJournal', store, replyTo })
+    case 'storage.RecordHalt':
+      return step({ kind: 'recordHalt', store, record: message.payload.record, replyTo })
     case 'system.DeferredReply':
       return { context, effects: [reply(message.payload.to, message.payload.answer)] }
   }
@@ -75,7 +85,13 @@ export function handle(
   }
 }
 
+const WRITES: ReadonlySet<StorageEffect['kind']> = new Set([
+  'writeBlocks',
+  'writeJournal',
+  'recordHalt',
+])
+
 /** Writes keep their order; reads go past them. */
 export function lane(effect: StorageEffect): string | undefined {
-  return effect.kind === 'writeBlocks' || effect.kind === 'writeJournal' ? 'write' : undefined
+  return WRITES.has(effect.kind) ? 'write' : undefined
 }

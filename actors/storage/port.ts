@@ -28,6 +28,9 @@ export interface ChainStore {
   readBlock(height: number): StoredBlock | undefined
   heightOf(hash: Uint8Array): number | undefined
   readLedgerRows(): Iterable<LedgerRow>
+  /** The record of a halt, in one fsynced transaction; null removes it. */
+  writeHalt(record: string | null): Promise<void>
+  readHalt(): string | undefined
   /** Rows in one fsynced transaction; a null value removes its key. */
   writeJournal(
     rows: readonly { readonly key: string; readonly value: string | null }[],

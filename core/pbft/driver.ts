@@ -18,7 +18,7 @@ import { heightOf } from './messages.ts'
 import { viewStart } from './pacemaker.ts'
 import { positionOf } from './power.ts'
 import { takeFetched, takePresent, takeVote } from './present.ts'
-import { nextWake, settle } from './rules.ts'
+import { blocksInUse, nextWake, settle } from './rules.ts'
 import {
   activeHeight,
   addCandidate,
@@ -48,6 +48,9 @@ export function step(
   if (before.halted === undefined) {
     take(draft, input)
     settle(draft)
+  } else if (input.kind === 'startHeight') {
+    // For the operator: where it stands.
+    draft.state.height = createHeight(before.config, input.context, input.guard)
   }
   setWake(draft, input.kind === 'clock' || input.kind === 'startHeight')
   return { state: draft.state, effects: draft.effects }
@@ -297,6 +300,11 @@ function greet(draft: Draft, peer: string): void {
   for (const message of presentMessages(height)) {
     draft.effects.push({ kind: 'sendTo', peer, message })
   }
+}
+
+/** Hashes, in hex, of the blocks of this height that consensus may still need: whoever holds them executed keeps them. */
+export function neededBlocks({ height }: DriverState): ReadonlySet<string> {
+  return height === undefined ? new Set() : blocksInUse(height)
 }
 
 /** A block that is held here but not committed yet, for a peer that fetches it. */

@@ -12,7 +12,7 @@
  * ever signed, over restarts as well; every store is bounded whatever peers send.
  */
 export * from './certificate.ts'
-export { heldBlock, step } from './driver.ts'
+export { heldBlock, neededBlocks, step } from './driver.ts'
 export * from './guard.ts'
 export * from './guard-codec.ts'
 export * from './io.ts'

@@ -96,14 +96,20 @@ function enterView(draft: HeightDraft, view: number, reason: ViewReason): void {
 
 /** Keeps the proposals from the last view on, and the blocks that they, a certificate or the guard name. */
 function forgetBlocks(height: HeightState): void {
-  const { guard, highest, commitCertificate } = height
   height.proposals = new Map([...height.proposals].filter(([view]) => view >= height.view - 1))
+  const needed = blocksInUse(height)
+  height.candidates = new Map([...height.candidates].filter(([key]) => needed.has(key)))
+}
+
+/** Blocks that were signed for or locked, that a proposal is for, or that a certificate names; in hex. */
+export function blocksInUse(height: HeightState): ReadonlySet<string> {
+  const { guard, highest, commitCertificate } = height
   const needed = new Set(guard.blocks.keys())
   for (const { hash } of height.proposals.values()) needed.add(toHex(hash))
   for (const certificate of [highest, commitCertificate]) {
     if (certificate !== undefined) needed.add(toHex(certificate.blockHash))
   }
-  height.candidates = new Map([...height.candidates].filter(([key]) => needed.has(key)))
+  return needed
 }
 
 /** Prepare quorums of any view kept; the highest counts. */

@@ -92,8 +92,8 @@ export const OWN = ''
 
 export const EMPTY_FUTURE: FutureStore = { held: new Map(), heights: new Map() }
 
-/** Consensus without a height yet; `startHeight` begins it. */
-export function createDriver(config: DriverConfig): DriverState {
+/** Consensus without a height yet; `startHeight` begins it. `halted`: it was before a restart and stays so. */
+export function createDriver(config: DriverConfig, halted?: HaltReason): DriverState {
   return {
     config,
     nowMs: 0,
@@ -103,7 +103,7 @@ export function createDriver(config: DriverConfig): DriverState {
     answers: { slot: -1, counts: new Map() },
     behindHeight: -1,
     wakeAtMs: undefined,
-    halted: undefined,
+    halted,
   }
 }
 

@@ -11,6 +11,7 @@ export class MemoryDisk {
   readonly rows = new Map<string, LedgerRow>()
   readonly journal = new Map<string, string>()
   head: number | undefined
+  halt: string | undefined
 }
 
 const copy = ({ set, key, value }: LedgerRow): LedgerRow => ({
@@ -49,6 +50,10 @@ export function openMemoryChainStore(disk = new MemoryDisk()): ChainStore {
       }
     },
     readJournal: () => [...disk.journal].sort().map(([key, value]) => ({ key, value })),
+    async writeHalt(record) {
+      disk.halt = record ?? undefined
+    },
+    readHalt: () => disk.halt,
     async close() {},
   }
 }

@@ -109,6 +109,7 @@ export class Disk {
   readonly troubles = new Troubles()
   readonly #world: World
   headHeight = 0
+  halt: string | undefined
 
   constructor(world: World, chance: Chance, onBlock: (block: StoredBlock) => void) {
     this.#world = world
@@ -140,6 +141,11 @@ export class Disk {
       readBlock: (height) => this.blocks.get(height),
       heightOf: (hash) => this.#heights.get(toHex(hash)),
       readLedgerRows: () => [...this.#ledger.values()],
+      writeHalt: (record) =>
+        commit('writeHalt', () => {
+          this.halt = record ?? undefined
+        }),
+      readHalt: () => this.halt,
       writeJournal: (rows) =>
         commit('writeJournal', () => {
           for (const { key, value } of rows) {

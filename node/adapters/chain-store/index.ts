@@ -16,6 +16,9 @@ const VERSION = 1
 
 const HASH_BYTES = 32
 
+/** The key of the one halt that there can be. */
+const HALT = 'halt'
+
 /** Opens or creates the store in `path`, a directory. Throws when it holds another layout. */
 export async function openChainStore(path: string): Promise<ChainStore> {
   mkdirSync(path, { recursive: true, mode: 0o700 })
@@ -39,7 +42,8 @@ export async function openChainStore(path: string): Promise<ChainStore> {
     keyEncoding: 'binary',
   })
   const journal = root.openDB<string, string>({ name: 'journal', encoding: 'string' })
-  return new LmdbChainStore(root, meta, blocks, heights, ledger, journal)
+  const halts = root.openDB<string, string>({ name: 'halts', encoding: 'string' })
+  return new LmdbChainStore(root, meta, blocks, heights, ledger, journal, halts)
 }
 
 class LmdbChainStore implements ChainStore {
@@ -49,6 +53,7 @@ class LmdbChainStore implements ChainStore {
   readonly #heights: Database<number, Uint8Array>
   readonly #ledger: Database<Uint8Array, Uint8Array>
   readonly #journal: Database<string, string>
+  readonly #halts: Database<string, string>
 
   constructor(
     root: RootDatabase<Uint8Array, number>,
@@ -57,6 +62,7 @@ class LmdbChainStore implements ChainStore {
     heights: Database<number, Uint8Array>,
     ledger: Database<Uint8Array, Uint8Array>,
     journal: Database<string, string>,
+    halts: Database<string, string>,
   ) {
     this.#root = root
     this.#meta = meta
@@ -64,6 +70,7 @@ class LmdbChainStore implements ChainStore {
     this.#heights = heights
     this.#ledger = ledger
     this.#journal = journal
+    this.#halts = halts
   }
 
   async writeBlocks(
@@ -130,6 +137,15 @@ class LmdbChainStore implements ChainStore {
 
   *readJournal(): Iterable<JournalRow> {
     for (const { key, value } of this.#journal.getRange()) yield { key, value }
+  }
+
+  async writeHalt(record: string | null): Promise<void> {
+    await (record === null ? this.#halts.remove(HALT) : this.#halts.put(HALT, record))
+    await this.#root.flushed
+  }
+
+  readHalt(): string | undefined {
+    return this.#halts.get(HALT)
   }
 
   async close(): Promise<void> {
