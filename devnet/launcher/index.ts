@@ -19,10 +19,11 @@ import {
 import { DevelopmentWallet, developmentKey } from '../wallet.ts'
 import { developmentAccounts } from './accounts.ts'
 import { launchBitcoin } from './bitcoin.ts'
+import { Chaos, type ChaosFigures, nameOf, type Victim } from './chaos.ts'
 import { deposit, type JourneyResult, walkJourney } from './journey.ts'
 import { OnDemandMiner } from './miner.ts'
 import { type DevelopmentOptions, readOptions, USAGE } from './options.ts'
-import { type Supervised, startProgram, stopProcess } from './processes.ts'
+import { killGroup, type Supervised, startProgram, stopProcess } from './processes.ts'
 import { createNodeRpc, type NodeRpc, until } from './rpc.ts'
 import { bitcoinText, createTerminal, type Terminal } from './terminal.ts'
 
@@ -30,11 +31,16 @@ const EXIT = { ok: 0, error: 1, usage: 2, inUse: 4 } as const
 const MATURE_BLOCKS = 101
 const LEAST_BALANCE_SAT = 2_000_000_000n
 const START_MS = 60_000
+/** Within this time a process that was killed works as before, on a busy machine as well. */
+const BACK_MS = 90_000
+/** Name of its process. */
+const BITCOIN = 'bitcoin'
 /** Longer than a process without its launcher takes to end. */
 const LEFT_MS = 15_000
 const PORT_PLACES = 64
 const PORT_STEP = 300
-const FIRST_PORTS = { rpc: 8545, p2p: 30_500, governance: 30_600, members: 30_700 } as const
+/** Below those that the system gives to outgoing connections, which would take the place of a killed process. */
+const FIRST_PORTS = { rpc: 8545, p2p: 11_000, governance: 11_100, members: 11_200 } as const
 
 export async function main(args: readonly string[]): Promise<number> {
   const parsed = readOptions(args)
@@ -91,9 +97,11 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+type Urls = readonly [string, ...string[]]
+
 interface LauncherState {
   readonly bitcoinUrl: string
-  readonly rpcUrls: readonly string[]
+  readonly rpcUrls: Urls
 }
 
 class Launcher {
@@ -101,7 +109,11 @@ class Launcher {
   readonly #directory: string
   readonly #terminal: Terminal
   readonly #startedMs: number
-  readonly #processes: Supervised[] = []
+  readonly #processes = new Map<string, Supervised>()
+  /** Killed on purpose. */
+  readonly #killed = new WeakSet<Supervised>()
+  readonly #lost = Promise.withResolvers<never>()
+  #chaos: Chaos | undefined
   #miner: OnDemandMiner | undefined
   #bitcoin: BitcoinRpc | undefined
   #stopping = false
@@ -116,10 +128,16 @@ class Launcher {
     this.#directory = directory
     this.#terminal = terminal
     this.#startedMs = startedMs
+    // Whoever waits for it hears of it; once the story is told nobody does.
+    this.#lost.promise.catch(() => {})
   }
 
-  /** The whole story; gives the exit code. */
-  async run(): Promise<number> {
+  /** The whole story; gives the exit code. Rejects as soon as a process that should run is gone. */
+  run(): Promise<number> {
+    return Promise.race([this.#run(), this.#lost.promise])
+  }
+
+  async #run(): Promise<number> {
     const terminal = this.#terminal
     const state = this.#loadState()
     const bitcoin = await launchBitcoin(this.#options.bitcoin, this.#directory, state?.bitcoinUrl)
@@ -131,10 +149,12 @@ class Launcher {
     await fillWallet(rpc, wallet)
     const { federation, rpcUrls } = await this.#federation(rpc, bitcoin.url, state)
     writeFileSync(CURRENT_FILE, JSON.stringify({ directory: this.#directory }), { mode: 0o600 })
-    this.#startMembers(federation)
+    for (let index = 0; index < federation.members; index++) {
+      this.#startProcess(federation, { role: 'member', index })
+    }
     await this.#startNodes(federation, rpcUrls)
-    const rpcUrl = rpcUrls[0] as string
-    const node = createNodeRpc(rpcUrl)
+    const [rpcUrl] = rpcUrls
+    const node = createNodeRpc(...rpcUrls)
     terminal.step('federation', `${federation.nodes} nodes, ${federation.members} governance nodes`)
     terminal.note(`status page ${rpcUrl}/   JSON-RPC ${rpcUrl}   chain id ${await chainId(node)}`)
     this.#miner = new OnDemandMiner(rpc, node, wallet.address)
@@ -144,26 +164,70 @@ class Launcher {
       return head !== null && head.height > 0 ? head.height : undefined
     })
     terminal.step('first block', 'the validators agree')
-    const journey = await walkJourney({ rpcUrl, wallet, terminal })
+    const { chaos: seed, once } = this.#options
+    if (seed !== undefined) this.#chaos = this.#startChaos(federation, rpcUrls, seed)
+    const chaos = this.#chaos
+    const walk = walkJourney({ rpcUrls, wallet, terminal })
+    const journey = await (chaos === undefined ? walk : Promise.race([walk, chaos.failed]))
+    const figures = once ? await chaos?.end() : chaos?.figures()
     const books = await readBooks(rpc, node)
-    this.#report(books, journey)
+    this.#report(books, journey, figures)
     return books.isBalanced ? EXIT.ok : EXIT.error
   }
 
-  /** Resolves when a process that should run is gone. */
+  #startChaos(federation: Federation, rpcUrls: Urls, seed: number): Chaos {
+    const statusUrls = memberStatusUrls(federation)
+    const chaos = new Chaos({
+      seed,
+      nodes: federation.nodes,
+      members: federation.members,
+      targets: {
+        kill: async (victim) => {
+          const supervised = this.#processes.get(nameOf(victim))
+          if (supervised === undefined || this.#stopping) return
+          this.#killed.add(supervised)
+          killGroup(supervised.child)
+          await supervised.exited
+        },
+        start: (victim) => {
+          if (!this.#stopping) this.#startProcess(federation, victim)
+        },
+        isBack: ({ role, index }) =>
+          role === 'node'
+            ? caughtUp(rpcUrls, index)
+            : until('its /ready', BACK_MS, async () => {
+                const { ok } = await fetch(`${statusUrls[index]}/ready`)
+                return ok ? true : undefined
+              }),
+        tell: (line) => this.#terminal.step('chaos', line),
+      },
+    })
+    chaos.start()
+    return chaos
+  }
+
+  /** Tells every block; rejects when a process that should run is gone, or one that was killed does not come back. */
   async ended(): Promise<void> {
-    const node = createNodeRpc((this.#loadState() as LauncherState).rpcUrls[0] as string)
+    const failures = [
+      this.#lost.promise,
+      ...(this.#chaos === undefined ? [] : [this.#chaos.failed]),
+    ]
+    await Promise.race([this.#followBlocks(), ...failures])
+  }
+
+  async #followBlocks(): Promise<void> {
+    const node = createNodeRpc(...(this.#loadState() as LauncherState).rpcUrls)
     let height = 0
-    for (;;) {
-      if (this.#processes.some(({ child }) => child.exitCode !== null)) return
+    while (!this.#stopping) {
       try {
         const head = await node.call<HeadBlock | null>('getheadblock')
-        if (head !== null && head.height !== height) {
+        // One that comes back may be asked before it has caught up.
+        if (head !== null && head.height > height) {
           height = head.height
           this.#terminal.line(statusLine(head))
         }
       } catch {
-        // The node is busy or going away; its exit is noticed above.
+        // No node answers at the moment.
       }
       await new Promise((done) => setTimeout(done, 500))
     }
@@ -171,8 +235,10 @@ class Launcher {
 
   async stop(): Promise<void> {
     this.#stopping = true
+    this.#chaos?.cancel()
     await this.#miner?.stop()
-    const [bitcoin, ...others] = this.#processes
+    const bitcoin = this.#processes.get(BITCOIN)
+    const others = [...this.#processes.values()].filter((one) => one !== bitcoin)
     await Promise.all(others.map(stopProcess))
     if (bitcoin !== undefined) await stopProcess(bitcoin)
     this.#bitcoin?.close()
@@ -188,7 +254,7 @@ class Launcher {
     rpc: BitcoinRpc,
     bitcoinUrl: string,
     state: LauncherState | undefined,
-  ): Promise<{ federation: Federation; rpcUrls: readonly string[] }> {
+  ): Promise<{ federation: Federation; rpcUrls: Urls }> {
     const known = await loadFederation(this.#directory)
     if (known !== undefined && state !== undefined) {
       await left(known)
@@ -215,25 +281,23 @@ class Launcher {
       nowMs: Date.now(),
       random: (length) => new Uint8Array(randomBytes(length)),
     })
-    const rpcUrls = rpcPorts.map((port) => `http://127.0.0.1:${port}`)
+    const rpcUrls = rpcPorts.map((port) => `http://127.0.0.1:${port}`) as [string, ...string[]]
     const written: LauncherState = { bitcoinUrl, rpcUrls }
     writeFileSync(join(this.#directory, 'launcher.json'), JSON.stringify(written), { mode: 0o600 })
     return { federation, rpcUrls }
   }
 
-  #startMembers(federation: Federation): void {
-    for (let index = 0; index < federation.members; index++) {
-      const own = federation.memberDirectory(index)
-      const args = ['governance', '--config', join(own, 'config.json')]
-      this.#watch(startProgram(`member-${index}`, args, join(own, 'log')))
-    }
+  #startProcess(federation: Federation, victim: Victim): void {
+    const { role, index } = victim
+    const isNode = role === 'node'
+    const own = isNode ? federation.nodeDirectory(index) : federation.memberDirectory(index)
+    const args = [isNode ? 'node' : 'governance', '--config', join(own, 'config.json')]
+    this.#watch(startProgram(nameOf(victim), args, join(own, 'log')))
   }
 
-  async #startNodes(federation: Federation, rpcUrls: readonly string[]): Promise<void> {
+  async #startNodes(federation: Federation, rpcUrls: Urls): Promise<void> {
     for (let index = 0; index < federation.nodes; index++) {
-      const own = federation.nodeDirectory(index)
-      const args = ['node', '--config', join(own, 'config.json')]
-      this.#watch(startProgram(`node-${index}`, args, join(own, 'log')))
+      this.#startProcess(federation, { role: 'node', index })
     }
     await Promise.all(
       rpcUrls.map((url, index) =>
@@ -246,16 +310,15 @@ class Launcher {
 
   /** A process that ends while it should run is named with the end of its log. */
   #watch(supervised: Supervised): void {
-    this.#processes.push(supervised)
+    this.#processes.set(supervised.name, supervised)
     void supervised.exited.then((code) => {
-      if (this.#stopping) return
-      process.stderr.write(
-        `millrace dev: ${supervised.name} ended with ${code ?? 'a signal'}\n${supervised.tail()}\n`,
-      )
+      if (this.#stopping || this.#killed.has(supervised)) return
+      process.stderr.write(`${supervised.tail()}\n`)
+      this.#lost.reject(new Error(`${supervised.name} ended with ${code ?? 'a signal'}`))
     })
   }
 
-  #report(books: Books, journey: JourneyResult): void {
+  #report(books: Books, journey: JourneyResult, chaos: ChaosFigures | undefined): void {
     const terminal = this.#terminal
     const seconds = Math.round((Date.now() - this.#startedMs) / 100) / 10
     terminal.heading('The books')
@@ -273,6 +336,7 @@ class Launcher {
       ),
       ['reserve = supply + in flight', books.isBalanced ? 'holds' : 'DOES NOT HOLD'],
     ])
+    if (chaos !== undefined) terminal.step('chaos', chaosText(chaos, this.#options.once))
     if (!this.#options.once) {
       terminal.heading('Accounts (development, keys are public)')
       terminal.table(developmentAccounts().map(({ address, privateKey }) => [address, privateKey]))
@@ -290,6 +354,7 @@ class Launcher {
       supplySat: String(books.supplySat),
       inFlightSat: String(books.inFlightSat),
       inFlight: books.inFlight,
+      ...(chaos !== undefined && { chaos }),
       seconds,
     }
     process.stdout.write(`${JSON.stringify(line)}\n`)
@@ -320,6 +385,40 @@ function statusLine({ height, slot, hash, certificate, evm, pegIns, records }: H
     `${evm.transactions} tx`,
     ...peg,
   ].join(' · ')
+}
+
+function chaosText(figures: ChaosFigures, isOver: boolean): string {
+  const { seed, kills, nodeKills, memberKills, whileStarting, slowestBackMs } = figures
+  const parts = [
+    `seed ${seed}`,
+    `${kills} kills: ${nodeKills} of nodes, ${memberKills} of members`,
+    `${whileStarting} while they came back`,
+    `${isOver ? 'all back, the ' : ''}slowest after ${(slowestBackMs / 1000).toFixed(1)} s`,
+  ]
+  return parts.join(' · ')
+}
+
+/** A node that was away has what any of the others had when it was asked for. */
+async function caughtUp(rpcUrls: Urls, index: number): Promise<void> {
+  const height = async (url: string) => {
+    const head = await createNodeRpc(url).call<HeadBlock | null>('getheadblock')
+    return head?.height ?? 0
+  }
+  const others = rpcUrls.filter((_, other) => other !== index)
+  const heights = await Promise.all(others.map((url) => height(url).catch(() => 0)))
+  const wanted = Math.max(0, ...heights)
+  const own = rpcUrls[index] as string
+  await until(`height ${wanted}`, BACK_MS, async () =>
+    (await height(own)) >= wanted ? true : undefined,
+  )
+}
+
+function memberStatusUrls(federation: Federation): string[] {
+  return Array.from({ length: federation.members }, (_, index) => {
+    const path = join(federation.memberDirectory(index), 'config.json')
+    const { status } = JSON.parse(readFileSync(path, 'utf8')) as { status: { port: number } }
+    return `http://127.0.0.1:${status.port}`
+  })
 }
 
 function short(id: string): string {
@@ -450,12 +549,12 @@ export async function faucet(args: readonly string[]): Promise<number> {
   }
   const state = JSON.parse(readFileSync(path, 'utf8')) as LauncherState
   const rpc = createBitcoinRpc({ url: state.bitcoinUrl, timeoutMs: 10_000 })
-  const rpcUrl = state.rpcUrls[0] as string
+  const { rpcUrls } = state
   const wallet = new DevelopmentWallet(rpc, developmentKey('user'))
   const terminal = createTerminal(process.stdout, Date.now(), Date.now)
   try {
     await fillWallet(rpc, wallet)
-    await deposit({ rpcUrl, wallet, terminal }, createNodeRpc(rpcUrl), address, FAUCET_SAT)
+    await deposit({ rpcUrls, wallet, terminal }, createNodeRpc(...rpcUrls), address, FAUCET_SAT)
     return EXIT.ok
   } catch (error) {
     process.stderr.write(`millrace faucet: ${(error as Error).message}\n`)

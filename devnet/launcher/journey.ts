@@ -5,7 +5,11 @@
 import {
   Contract,
   ContractFactory,
+  type JsonRpcError,
+  type JsonRpcPayload,
   JsonRpcProvider,
+  type JsonRpcResult,
+  keccak256,
   NonceManager,
   parseEther,
   Wallet,
@@ -15,7 +19,7 @@ import { hexBytes } from '../../crypto/index.ts'
 import tokenArtifacts from '../contracts/artifacts.json' with { type: 'json' }
 import type { DevelopmentWallet } from '../wallet.ts'
 import { developmentAccounts } from './accounts.ts'
-import { createNodeRpc, type NodeRpc, until } from './rpc.ts'
+import { createNodeRpc, createPost, type NodeRpc, until } from './rpc.ts'
 import { bitcoinText, type Terminal } from './terminal.ts'
 
 const BRIDGE_ADDRESS = '0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB'
@@ -25,7 +29,7 @@ const DEPOSIT_SAT = 1_200_000_000n
 const PAYOUT_SAT = 50_000_000n
 /** What each of the other nine accounts gets. */
 const SHARE = parseEther('1')
-const STEP_MS = 60_000
+const STEP_MS = 120_000
 const WEI_PER_SAT = 10_000_000_000n
 
 /** Results of the round trip, for the JSON line. */
@@ -41,7 +45,8 @@ export interface JourneyResult {
 }
 
 export interface JourneyOptions {
-  readonly rpcUrl: string
+  /** JSON-RPC of the nodes, of which any will do. */
+  readonly rpcUrls: readonly [string, ...string[]]
   readonly wallet: DevelopmentWallet
   readonly terminal: Terminal
 }
@@ -59,14 +64,11 @@ interface PegStatus {
 }
 
 export async function walkJourney(options: JourneyOptions): Promise<JourneyResult> {
-  const { rpcUrl, terminal } = options
-  const rpc = createNodeRpc(rpcUrl)
+  const { rpcUrls, terminal } = options
+  const rpc = createNodeRpc(...rpcUrls)
   const [account] = developmentAccounts()
   if (account === undefined) throw new Error('there is no development account')
-  const provider = new JsonRpcProvider(rpcUrl, undefined, {
-    pollingInterval: 250,
-    staticNetwork: true,
-  })
+  const provider = new WalletProvider(rpcUrls)
   const signer = new NonceManager(new Wallet(account.privateKey, provider))
   try {
     const pegIn = await deposit(options, rpc, account.address, DEPOSIT_SAT)
@@ -76,6 +78,81 @@ export async function walkJourney(options: JourneyOptions): Promise<JourneyResul
     return { pegIn, evm, pegOut }
   } finally {
     provider.destroy()
+  }
+}
+
+/** How long a wallet waits before it offers what is not in a block once more. */
+const OFFER_MS = 4_000
+
+/**
+ * What a wallet has behind it: any of several nodes. A node may die with a transaction that it alone had in its pool, so that
+ * everything is offered again until it is in a block.
+ */
+class WalletProvider extends JsonRpcProvider {
+  readonly #post: (body: unknown) => Promise<unknown>
+  /** By hash, what no receipt was seen of. */
+  readonly #open = new Map<string, string>()
+  readonly #offers: NodeJS.Timeout
+
+  constructor(urls: readonly [string, ...string[]]) {
+    super(urls[0], undefined, { pollingInterval: 250, staticNetwork: true, batchMaxCount: 1 })
+    this.#post = createPost(urls)
+    this.#offers = setInterval(() => void this.#offer(), OFFER_MS)
+  }
+
+  override destroy(): void {
+    clearInterval(this.#offers)
+    super.destroy()
+  }
+
+  override async _send(given: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
+    const payloads = Array.isArray(given) ? given : [given]
+    const answers = await Promise.all(payloads.map((payload) => this.#answer(payload)))
+    // The base class reads errors out of it too; its type does not say so.
+    return answers as JsonRpcResult[]
+  }
+
+  async #answer(payload: JsonRpcPayload): Promise<JsonRpcResult | JsonRpcError> {
+    const { method, params, id } = payload
+    const [raw] = params as readonly unknown[]
+    if (method !== 'eth_sendRawTransaction' || typeof raw !== 'string') {
+      return (await this.#post(payload)) as JsonRpcResult | JsonRpcError
+    }
+    const hash = keccak256(raw)
+    const answer = (await this.#post(payload)) as JsonRpcResult | JsonRpcError
+    if ('error' in answer && !(await this.#isTaken(answer, hash))) return answer
+    this.#open.set(hash, raw)
+    return { id, result: hash }
+  }
+
+  /** A node that died under the call may have passed it on: then the next one has it in its pool, or in a block. */
+  async #isTaken({ error }: JsonRpcError, hash: string): Promise<boolean> {
+    const { code } = (error.data ?? {}) as { readonly code?: unknown }
+    if (code === 'AlreadyKnown') return true
+    return code === 'NonceTooLow' && (await this.#isIncluded(hash))
+  }
+
+  async #isIncluded(hash: string): Promise<boolean> {
+    return (await this.send('eth_getTransactionReceipt', [hash])) !== null
+  }
+
+  async #offer(): Promise<void> {
+    for (const [hash, raw] of this.#open) {
+      try {
+        if (await this.#isIncluded(hash)) {
+          this.#open.delete(hash)
+        } else {
+          await this.#post({
+            jsonrpc: '2.0',
+            id: 0,
+            method: 'eth_sendRawTransaction',
+            params: [raw],
+          })
+        }
+      } catch {
+        // No node answers at the moment; the next turn asks again.
+      }
+    }
   }
 }
 

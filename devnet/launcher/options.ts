@@ -1,5 +1,6 @@
 /** The options of `millrace dev`. */
 import { parseArgs } from 'node:util'
+import { tolerated } from './chaos.ts'
 
 export interface DevelopmentOptions {
   readonly once: boolean
@@ -12,6 +13,8 @@ export interface DevelopmentOptions {
   readonly bitcoin: string
   /** First ports; each falls to the next free one unless it was asked for. */
   readonly rpcPort?: number
+  /** Kill and restart processes while it runs, as this seed says. */
+  readonly chaos?: number
 }
 
 export const USAGE = `usage: millrace dev [options]      (npm start -- [options])
@@ -24,6 +27,8 @@ export const USAGE = `usage: millrace dev [options]      (npm start -- [options]
   --bitcoin WHICH   embedded (default), bitcoind (BITCOIND or PATH), or a URL
                     http://user:password@host:port of a regtest that runs
   --rpc-port PORT   JSON-RPC of the first node [8545 or the next free one]
+  --chaos SEED      kill (SIGKILL) and restart nodes and members all the while, as the seed
+                    says; never more at once than the protocol bears
   --help            this text
 `
 
@@ -35,10 +40,12 @@ const FLAGS = {
   members: { type: 'string' },
   bitcoin: { type: 'string' },
   'rpc-port': { type: 'string' },
+  chaos: { type: 'string' },
   help: { type: 'boolean' },
 } as const
 
 const MOST = 16
+const MOST_SEED = 4_294_967_295
 
 export type ParsedOptions =
   | { readonly kind: 'options'; readonly options: DevelopmentOptions }
@@ -64,6 +71,12 @@ export function readOptions(args: readonly string[]): ParsedOptions {
   const rpcPort = values['rpc-port']
   const port = rpcPort === undefined ? undefined : wholeNumber(rpcPort, 1, 65_535)
   if (rpcPort !== undefined && port === undefined) return fault(`--rpc-port is no port: ${rpcPort}`)
+  const chaos = values.chaos === undefined ? undefined : wholeNumber(values.chaos, 0, MOST_SEED)
+  if (values.chaos !== undefined) {
+    if (chaos === undefined) return fault(`--chaos takes a seed from 0 to ${MOST_SEED}`)
+    const { node, member } = tolerated(nodes, members)
+    if (node + member === 0) return fault('--chaos needs 4 nodes or 4 members: fewer bear no loss')
+  }
   return {
     kind: 'options',
     options: {
@@ -74,6 +87,7 @@ export function readOptions(args: readonly string[]): ParsedOptions {
       bitcoin,
       ...(values['data-dir'] !== undefined && { dataDir: values['data-dir'] }),
       ...(port !== undefined && { rpcPort: port }),
+      ...(chaos !== undefined && { chaos }),
     },
   }
 }

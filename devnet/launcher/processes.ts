@@ -69,9 +69,14 @@ export function startProcess(
   return { name, child, exited, tail: () => tail }
 }
 
+/** It ended by itself or by a signal. */
+export function isGone({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
+}
+
 /** Ends a process by signal; kills its group when it does not go. */
 export async function stopProcess({ child, exited }: Supervised): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (isGone(child)) return
   child.kill('SIGTERM')
   const timer = setTimeout(() => killGroup(child), STOP_MS)
   await exited

@@ -17,19 +17,39 @@ export interface NodeRpc {
 
 const CALL_MS = 10_000
 
-export function createNodeRpc(url: string): NodeRpc {
+/** Posts JSON and gives the JSON of the answer: by the node that answered last, or the next one that does. */
+export function createPost(urls: readonly string[]): (body: unknown) => Promise<unknown> {
+  let current = 0
+  return async (body) => {
+    const first = current
+    for (let tried = 1; ; tried++) {
+      const at = (first + tried - 1) % urls.length
+      try {
+        const response = await fetch(urls[at] as string, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+          signal: AbortSignal.timeout(CALL_MS),
+        })
+        const answer: unknown = await response.json()
+        current = at
+        return answer
+      } catch (error) {
+        if (tried >= urls.length) throw error
+      }
+    }
+  }
+}
+
+/** One node, or several of which any will do. */
+export function createNodeRpc(...urls: readonly [string, ...string[]]): NodeRpc {
+  const post = createPost(urls)
   let id = 0
   return {
-    url,
+    url: urls[0],
     async call<T>(method: string, params: readonly unknown[] = []): Promise<T> {
       id += 1
-      const response = await fetch(url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
-        signal: AbortSignal.timeout(CALL_MS),
-      })
-      const answer = (await response.json()) as {
+      const answer = (await post({ jsonrpc: '2.0', id, method, params })) as {
         readonly result?: T
         readonly error?: { readonly code: number; readonly message: string }
       }

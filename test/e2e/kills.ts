@@ -3,10 +3,11 @@
  * the first kills a peg-in and a peg-out complete with that process dead. In the end every acknowledged transaction is there, all
  * nodes have the same roots, and Bitcoin holds what the ledger says.
  */
+import { Chaos, type Victim } from '../../devnet/launcher/chaos.ts'
 import { createNodeRpc, type NodeRpc, until } from '../../devnet/launcher/rpc.ts'
 import { type BlockAnswer, PATIENCE_MS, TestFederation } from './federation.ts'
 import { Load } from './load.ts'
-import { type Outcome, type ScenarioOptions, seededRandom } from './scenario.ts'
+import type { Outcome, ScenarioOptions } from './scenario.ts'
 import { Account, booked, include, minted, payDeposit } from './user.ts'
 
 const TREASURY_SAT = 2_000_000_000n
@@ -19,16 +20,6 @@ const BLOCKS_WITHOUT = 3
 /** A dead proposer's turn comes within so many slots of the kill. */
 const AFTERMATH_SLOTS = 12
 const SLOT_MS = 1_000
-/** At random: how long a process stays dead, how long it lives until the next kill, and how often it dies while it starts. */
-const DEAD_MS = 4_000
-const ALIVE_MS = 3_000
-const KILLED_WHILE_STARTING = 0.3
-const START_MS = 4_000
-
-interface Victim {
-  readonly role: 'node' | 'member'
-  readonly index: number
-}
 
 export async function kills(options: ScenarioOptions): Promise<Outcome> {
   const { nodes, members, bitcoin, seed, tell } = options
@@ -56,7 +47,6 @@ export async function kills(options: ScenarioOptions): Promise<Outcome> {
 class KillRun {
   readonly #federation: TestFederation
   readonly #options: ScenarioOptions
-  readonly #random: () => number
   readonly #killedAtSlots: number[] = []
   #treasury: Account | undefined
   #load: Load | undefined
@@ -66,7 +56,6 @@ class KillRun {
   constructor(federation: TestFederation, options: ScenarioOptions) {
     this.#federation = federation
     this.#options = options
-    this.#random = seededRandom(options.seed)
   }
 
   /** Coins on the EVM chain for the senders, and their load. */
@@ -107,7 +96,21 @@ class KillRun {
 
   /** One dead process at a time, some of them killed again while they start; coins go in and out all the while. */
   async killAtRandom(): Promise<void> {
-    const { random: count } = this.#options
+    const { random: kills, seed, nodes, members, tell } = this.#options
+    if (kills === 0) return
+    const chaos = new Chaos({
+      seed,
+      nodes,
+      members,
+      kills,
+      mostAway: 1,
+      targets: {
+        kill: (victim) => this.#kill(victim),
+        start: ({ role, index }) => this.#federation.start(role, index),
+        isBack: (victim) => this.#isBack(victim),
+        tell,
+      },
+    })
     let isOver = false
     const roundTrips = (async () => {
       while (!isOver) await this.#roundTrip()
@@ -115,21 +118,7 @@ class KillRun {
     // A failure is reported below, not by the runtime in the meantime.
     roundTrips.catch(() => {})
     try {
-      const victims = this.#victims()
-      for (let done = 0; done < count; done++) {
-        const victim = victims[Math.floor(this.#random() * victims.length)] as Victim
-        await this.#kill(victim)
-        await pause(this.#random() * DEAD_MS)
-        if (done + 1 < count && this.#random() < KILLED_WHILE_STARTING) {
-          this.#federation.start(victim.role, victim.index)
-          await pause(this.#random() * START_MS)
-          await this.#kill(victim)
-          done += 1
-        }
-        await this.#comeBack(victim)
-        this.#options.tell(`${done + 1} of ${count} at random, ${victim.role} ${victim.index}`)
-        await pause(this.#random() * ALIVE_MS)
-      }
+      await chaos.run()
     } finally {
       isOver = true
     }
@@ -184,8 +173,12 @@ class KillRun {
     await this.#federation.kill(role, index)
   }
 
-  async #comeBack({ role, index }: Victim): Promise<void> {
-    this.#federation.start(role, index)
+  async #comeBack(victim: Victim): Promise<void> {
+    this.#federation.start(victim.role, victim.index)
+    await this.#isBack(victim)
+  }
+
+  async #isBack({ role, index }: Victim): Promise<void> {
     if (role === 'node') {
       await this.#federation.answers(index)
       await this.#federation.caughtUp(index)
@@ -210,10 +203,6 @@ class KillRun {
     }
     await Promise.all([pegIn(), pegOut()])
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** State root, ledger root and hash of one block, as one text. */
