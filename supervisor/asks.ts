@@ -12,6 +12,9 @@ interface OpenAsk {
   withdraw: (() => void) | undefined
 }
 
+/** SU-10: no question waits longer, whatever hangs on it. */
+const MAX_ASK_MS = 10 * 60_000
+
 export class Asks {
   private readonly clock: Clock
   private readonly open = new Map<number, OpenAsk>()
@@ -26,6 +29,9 @@ export class Asks {
   }
 
   begin(to: ActorPath, timeoutMs: number, settle: (result: AskResult) => void): number {
+    if (!(timeoutMs > 0 && timeoutMs <= MAX_ASK_MS)) {
+      throw new Error(`a question needs a deadline of 1 to ${MAX_ASK_MS} ms, got ${timeoutMs}`)
+    }
     this.lastId += 1
     const id = this.lastId
     const timer = this.clock.setTimer(timeoutMs, () => this.fail(id, 'Timeout'))
@@ -45,6 +51,13 @@ export class Asks {
     if (found === undefined) return
     found.takenBy = by
     by.add(id)
+  }
+
+  /** The request is put aside unhandled: a death of its taker leaves it in the mailbox. */
+  untaken(id: number, by: Set<number>): void {
+    const found = this.open.get(id)
+    if (found !== undefined) found.takenBy = undefined
+    by.delete(id)
   }
 
   /** False: nobody waits for it any more (C-6). */

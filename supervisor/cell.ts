@@ -4,12 +4,13 @@
  * way, children) dies with it; mailbox, history and counters belong to the cell and survive.
  */
 import type { AnyActor, ChildSpec, Fact, InitResult, Step } from './actor.ts'
+import { runStopHook } from './aftermath.ts'
 import { withDeadline } from './deadline.ts'
 import { isKernelEffect, type KernelEffect } from './effects.ts'
 import type { ActorStatus, DeadLetterReason, DropReason, TypeStatus } from './events.ts'
 import { type Fault, type FaultClass, faultError, type RestartPolicy, toFault } from './fault.ts'
 import type { Group } from './group.ts'
-import { HEALTHY, type Health } from './health.ts'
+import { afterProbe, HEALTHY, type Health, PROBE_ROW, probeLetter } from './health.ts'
 import { Incarnation } from './incarnation.ts'
 import type { Kernel, Stamp } from './kernel.ts'
 import type { Letter } from './letter.ts'
@@ -27,12 +28,7 @@ import {
 import type { Mode } from './mode.ts'
 import { Run } from './run.ts'
 import type { StopPlan } from './stop-plan.ts'
-
-/** What a letter gives to those that follow from it. */
-type Cause = Pick<Letter, 'correlationId' | 'sequence'>
-
-const causeOf = (letter: Letter | undefined): Cause | undefined =>
-  letter && { correlationId: letter.correlationId, sequence: letter.sequence }
+import { type Cause, startTimer, startWork } from './work.ts'
 
 const eventsOf = (event: string | readonly string[] | undefined): readonly string[] =>
   event === undefined ? [] : typeof event === 'string' ? [event] : event
@@ -61,8 +57,13 @@ export class Cell {
   lastFault: (Fault & { readonly atMs: number }) | undefined = undefined
   deadLetters = 0
   /** Letters that the actor put aside, oldest first. */
-  readonly stash: Letter[] = []
+  private readonly stash: Letter[] = []
+  private readonly stashLimit: number
   health: Health = HEALTHY
+  /** What a recovery stage runs as; ended with the actor. */
+  recovering: Incarnation | undefined = undefined
+  /** A restart after a fault is under way whose outcome nobody has counted yet. */
+  retrying = false
   private completed = false
   private lifeMode: Mode
   private handled = 0
@@ -92,6 +93,7 @@ export class Cell {
     this.mode = this.initialMode
     this.lifeMode = kernel.lifeMode
     this.incarnation = new Incarnation(0)
+    this.stashLimit = spec.actor.mailbox.stash ?? kernel.limits.stash
     const { starvationBound, maxWaiting } = kernel.limits
     this.mailbox = new Mailbox(spec.actor.mailbox.capacity, starvationBound, maxWaiting, (level) =>
       kernel.pressureChanged(path, level),
@@ -122,7 +124,7 @@ export class Cell {
       ...(fault === undefined ? {} : { fault }),
     })
     const fact = { path: this.path, life: to, ...(fault === undefined ? {} : { fault }) }
-    for (const watcher of this.kernel.watchers.get(this.path) ?? []) {
+    for (const watcher of this.kernel.watchersOf(this.path, to === 'Terminated')) {
       watcher.notice({ kind: 'watched', ...fact })
     }
     this.group.owner?.notice({ kind: 'child', ...fact })
@@ -158,6 +160,7 @@ export class Cell {
     this.context = value.context
     incarnation.initialised = true
     this.advanceLife('INITIALIZED')
+    this.endRetry('ok')
     this.showEdges(this.initialMode, value.event)
     const stamp = this.stamp(undefined, 0)
     const first = (value.messages ?? []).map((message) =>
@@ -177,7 +180,7 @@ export class Cell {
     incarnation.performing += 1
     try {
       const result = await this.actor.init(new Run(this, incarnation, undefined, 0))
-      if (incarnation.dead) await this.runStopHook(incarnation, result.context)
+      if (incarnation.dead) await runStopHook(this, incarnation, result.context)
       return result
     } finally {
       incarnation.performing -= 1
@@ -218,7 +221,9 @@ export class Cell {
       })
       mode = this.modeAfter(this.mode, step.event)
     } catch (thrown) {
-      this.crash(toFault(thrown, 'HandlerThrew'), letter)
+      const fault = toFault(thrown, 'HandlerThrew')
+      if (this.kernel.tracer !== undefined) this.kernel.trace(letter, this.path, nowMs, fault.code)
+      this.crash(fault, letter)
       return true
     }
     this.context = step.context
@@ -230,6 +235,7 @@ export class Cell {
     }
     if (step.effects !== undefined) this.applyAll(step, letter)
     if (this.kernel.tracing) this.trace(letter, nowMs)
+    if (this.kernel.tracer !== undefined) this.kernel.trace(letter, this.path, nowMs, 'ok')
     if (mode.done && this.life === 'Running') this.group.complete(this)
     this.checkIdle()
     return true
@@ -262,11 +268,19 @@ export class Cell {
         this.mailbox.putBack(letter)
       }
     }
+    this.endRetry('failed')
     this.lastFault = { ...fault, atMs: this.kernel.ports.clock.nowMs() }
     const healthyMs = this.lastFault.atMs - (this.runningSinceMs ?? this.lastFault.atMs)
     if (healthyMs >= this.policy.healthyMs) this.retries = 0
     this.takeDown(fault)
     this.group.faulted(this, fault)
+  }
+
+  /** The outcome of the restart that followed a fault (SU-15). */
+  private endRetry(result: 'ok' | 'failed'): void {
+    if (!this.retrying || this.lastFault === undefined) return
+    this.retrying = false
+    this.kernel.recovered(this.path, 'retry', result, this.lastFault)
   }
 
   /** Ends the incarnation and leaves the actor Failed. */
@@ -280,42 +294,13 @@ export class Cell {
     const { incarnation } = this
     if (incarnation.dead) return
     incarnation.end()
+    this.unstash()
+    this.kernel.unwatchAll(this)
     for (const askId of [...incarnation.owes]) this.kernel.asks.fail(askId, code)
     for (const askId of [...incarnation.asked]) this.kernel.asks.fail(askId, 'Stopped')
     if (this.children === undefined) return
     incarnation.childrenDown = this.children.abandon()
     this.children = undefined
-  }
-
-  /** After a fault: waits, within bounds, for effects under way, for children and for the stop hook. */
-  async settle(incarnation: Incarnation): Promise<void> {
-    const { context } = this
-    if (incarnation.performing > 0) {
-      const { settleMs } = this.kernel.limits
-      await withDeadline(this.kernel.ports.clock, settleMs, () => incarnation.whenIdle())
-    }
-    await incarnation.childrenDown
-    if (!incarnation.initialised) return
-    incarnation.initialised = false
-    await this.runStopHook(incarnation, context)
-  }
-
-  private async runStopHook(
-    incarnation: Incarnation,
-    context: unknown,
-    timeoutMs: number = this.kernel.limits.settleMs,
-  ): Promise<void> {
-    if (this.actor.stop === undefined) return
-    const ending = new Incarnation(incarnation.number)
-    const run = new Run(this, ending, undefined, 0)
-    const outcome = await withDeadline(this.kernel.ports.clock, timeoutMs, async () =>
-      this.actor.stop?.(context, run),
-    )
-    ending.end()
-    if (outcome.kind === 'done') return
-    this.kernel.log('error', this.path, 'stop hook failed', undefined, {
-      reason: outcome.kind === 'late' ? 'took too long' : String(outcome.thrown),
-    })
   }
 
   /** Running → Stopping → Terminated. `completed`: its machine is done, so no message can matter to it. */
@@ -330,7 +315,7 @@ export class Cell {
     const { incarnation } = this
     this.endIncarnation('Stopped')
     incarnation.initialised = false
-    await plan.orForced(this.runStopHook(incarnation, this.context, plan.hookMs()))
+    await plan.orForced(runStopHook(this, incarnation, this.context, plan.hookMs()))
     this.terminate('STOPPED')
   }
 
@@ -354,9 +339,9 @@ export class Cell {
   /** The end of the cell. */
   terminate(event: 'GIVE_UP' | 'STOPPED', fault?: Fault): void {
     this.endIncarnation('Stopped')
+    this.recovering?.end()
     this.advanceLife(event, fault)
     this.discardMail('Stopped')
-    for (const set of this.kernel.watchers.values()) set.delete(this)
     this.group.isDown(this)
   }
 
@@ -372,6 +357,7 @@ export class Cell {
     this.incarnation = new Incarnation(this.incarnation.number + 1)
     this.mode = this.initialMode
     this.context = undefined
+    this.health = { ...this.health, failures: 0, successes: 0 }
     return this.incarnation
   }
 
@@ -384,11 +370,52 @@ export class Cell {
 
   /** Messages of cancelled timers, and results that a dead incarnation asked for. */
   private isObsolete(letter: Letter): boolean {
+    if (letter.incarnation === 0) return false
     if (letter.timer !== undefined) {
       this.incarnation.timerTaken(letter.timer)
       if (letter.timer.cancelled) return true
     }
-    return letter.incarnation !== 0 && letter.incarnation !== this.incarnation.number
+    if (letter.incarnation !== this.incarnation.number) return true
+    return letter.row === PROBE_ROW && this.answerProbe(letter)
+  }
+
+  /** Puts a health probe into the mailbox (SU-11): who does not come to take it is stuck. */
+  probe(nowMs: number): Letter {
+    const letter = probeLetter(this.incarnation.number, nowMs)
+    this.incarnation.probe = letter
+    this.mailbox.push(letter)
+    this.wake()
+    return letter
+  }
+
+  private answerProbe(letter: Letter): true {
+    if (this.incarnation.probe !== letter || this.life !== 'Running') return true
+    let verdict: string | undefined
+    try {
+      if (this.actor.healthy?.(this.context) === false) verdict = 'says so itself'
+    } catch (thrown) {
+      verdict = String(thrown)
+    }
+    this.probed(verdict)
+    return true
+  }
+
+  /** The outcome of a probe; `why` it failed, if it did. */
+  probed(why: string | undefined): void {
+    this.incarnation.probe = undefined
+    const before = this.health
+    this.health = afterProbe(before, why === undefined, this.kernel.limits)
+    const { healthy, failures } = this.health
+    if (why !== undefined) {
+      this.kernel.ports.metrics.count('actor_probe_failures_total', { actor: this.path })
+      this.kernel.log('warn', this.path, 'health probe failed', undefined, { why, failures })
+    }
+    if (healthy !== before.healthy) this.kernel.emit({ kind: 'health', path: this.path, healthy })
+    if (failures < this.kernel.limits.probeFailures) return
+    this.crash(
+      { code: 'Unhealthy', faultClass: 'service', reason: `probes failed: ${why}` },
+      undefined,
+    )
   }
 
   private modeAfter(mode: Mode, event: string | readonly string[] | undefined): Mode {
@@ -428,7 +455,7 @@ export class Cell {
     this.showEdges(before, accepted)
   }
 
-  private stamp(letter: Cause | undefined, nowMs: number, correlationId?: string): Stamp {
+  stamp(letter: Cause | undefined, nowMs: number, correlationId?: string): Stamp {
     return {
       sender: this.path,
       correlationId: correlationId ?? letter?.correlationId ?? this.kernel.ports.ids.next(),
@@ -442,7 +469,7 @@ export class Cell {
     let failure: Fault | undefined
     try {
       for (const effect of step.effects ?? []) {
-        if (!isKernelEffect(effect)) this.start(effect, letter)
+        if (!isKernelEffect(effect)) startWork(this, effect, letter)
         else if (effect.kernel === 'fail') failure ??= effect.fault
         else this.apply(effect, letter)
       }
@@ -477,7 +504,7 @@ export class Cell {
         this.kernel.reply(effect.to as Letter, effect.message, this.path)
         return
       case 'timer':
-        this.setTimer(effect, letter)
+        startTimer(this, effect, letter)
         return
       case 'cancel':
         this.incarnation.cancelTimer(effect.key)
@@ -490,6 +517,15 @@ export class Cell {
         return
       case 'watch':
         this.watch(effect.path)
+        return
+      case 'unwatch':
+        this.kernel.unwatch(effect.path, this)
+        return
+      case 'stash':
+        this.putAside(letter)
+        return
+      case 'unstash':
+        this.unstash()
         return
     }
   }
@@ -539,7 +575,7 @@ export class Cell {
   }
 
   /** Results and timers: past the capacity, for what was begun must be able to end. */
-  private toSelf(message: Message, stamp: Stamp, incarnation: number): Letter {
+  toSelf(message: Message, stamp: Stamp, incarnation: number): Letter {
     const letter = this.kernel.letter(message, stamp, 0, incarnation)
     if (letter.row.coalesce && this.mailbox.supersede(letter)) this.superseded()
     else this.mailbox.push(letter)
@@ -554,67 +590,8 @@ export class Cell {
     if (old.askId !== 0) this.kernel.asks.fail(old.askId, 'MailboxFull')
   }
 
-  /** Starts an effect, or puts it into its lane behind the one that runs. */
-  private start(effect: unknown, letter: Letter | undefined): void {
-    const { incarnation } = this
-    const lane = this.actor.lane?.(effect)
-    incarnation.performing += 1
-    if (lane !== undefined) {
-      const queue = incarnation.lanes.get(lane)
-      if (queue !== undefined) {
-        queue.push({ effect, letter })
-        return
-      }
-      incarnation.lanes.set(lane, [])
-    }
-    void this.perform(effect, letter, lane, incarnation)
-  }
-
-  private async perform(
-    effect: unknown,
-    letter: Letter | undefined,
-    lane: string | undefined,
-    incarnation: Incarnation,
-  ): Promise<void> {
-    const run = new Run(this, incarnation, letter?.correlationId, letter?.sequence ?? 0)
-    const outcome = await withDeadline(
-      this.kernel.ports.clock,
-      this.kernel.limits.effectTimeoutMs,
-      () => this.actor.perform(effect, run),
-      incarnation.deadlines,
-    )
-    incarnation.performing -= 1
-    if (incarnation.dead) {
-      incarnation.checkIdle()
-      return
-    }
-    if (lane !== undefined) this.nextInLane(lane, incarnation)
-    if (outcome.kind === 'done') {
-      const stamp = this.stamp(letter, 0, run.correlationId)
-      const { value } = outcome
-      const messages =
-        value === undefined || value === null
-          ? []
-          : ((Array.isArray(value) ? value : [value]) as Message[])
-      for (const message of messages) this.toSelf(message, stamp, incarnation.number)
-    } else {
-      const thrown =
-        outcome.kind === 'failed'
-          ? outcome.thrown
-          : faultError('EffectTimeout', 'service', 'an effect took too long')
-      this.crash(toFault(thrown, 'EffectFailed'), undefined)
-    }
-    this.resume(incarnation)
-  }
-
-  private nextInLane(lane: string, incarnation: Incarnation): void {
-    const next = incarnation.lanes.get(lane)?.shift()
-    if (next === undefined) incarnation.lanes.delete(lane)
-    else void this.perform(next.effect, next.letter, lane, incarnation)
-  }
-
   /** Something under way ended: there may be room for the next message, or nothing left to wait for. */
-  private resume(incarnation: Incarnation): void {
+  resume(incarnation: Incarnation): void {
     if (incarnation !== this.incarnation || incarnation.dead) {
       incarnation.checkIdle()
       return
@@ -627,46 +604,38 @@ export class Cell {
     if (this.life === 'Stopping') this.incarnation.checkIdle()
   }
 
-  private setTimer(
-    effect: Extract<KernelEffect, { kernel: 'timer' }>,
-    letter: Letter | undefined,
-  ): void {
-    const { incarnation } = this
-    if (this.life === 'Stopping' && effect.repeat) return
-    incarnation.cancelTimer(effect.key)
-    const entry = {
-      key: effect.key,
-      repeat: effect.repeat,
-      cancelled: false,
-      waiting: false,
-      handle: { cancel: () => {} },
-    }
-    incarnation.timers.set(effect.key, entry)
-    // Not the letter itself: a timer that sets itself anew would hold all that came before it.
-    const cause = effect.newFlow ? undefined : causeOf(letter)
-    const arm = (): void => {
-      entry.handle = this.kernel.ports.clock.setTimer(effect.delayMs, () => {
-        if (entry.cancelled || incarnation.dead) return
-        if (effect.repeat) arm()
-        if (entry.waiting) return
-        entry.waiting = true
-        const stamp = this.stamp(cause, 0)
-        const due = this.toSelf(effect.message, stamp, incarnation.number)
-        due.timer = entry
-      })
-    }
-    arm()
-  }
-
   private spawn(spec: ChildSpec): void {
     this.children ??= this.group.nested(this)
     this.children.add(spec)
   }
 
+  /** One that is not there, or not any more, is told at once: nothing of it will ever be heard (as in OTP). */
   private watch(path: ActorPath): void {
-    const set = this.kernel.watchers.get(path) ?? new Set()
-    set.add(this)
-    this.kernel.watchers.set(path, set)
+    const life = this.kernel.cells.get(path)?.life ?? 'Terminated'
+    if (life !== 'Terminated') this.kernel.watch(path, this)
+    else this.notice({ kind: 'watched', path, life })
+  }
+
+  /** Puts the letter that is being handled aside. */
+  private putAside(letter: Letter | undefined): void {
+    if (letter === undefined) throw new Error('nothing to stash: no message is being handled')
+    if (this.stash.length < this.stashLimit) {
+      this.kernel.asks.untaken(letter.askId, this.incarnation.owes)
+      this.stash.push(letter)
+      return
+    }
+    if (letter.row.spec.neverDrop !== true) {
+      this.kernel.deadLetter(this.path, letter, 'StashFull')
+      return
+    }
+    const reason = `no room in the stash for ${letter.messageType}, which is never dropped`
+    this.crash({ code: 'StashFull', faultClass: 'service', reason }, letter)
+  }
+
+  /** All that was put aside goes back to where it came from, in order. */
+  private unstash(): void {
+    for (const letter of this.stash.splice(0).reverse()) this.mailbox.putBack(letter)
+    this.wake()
   }
 
   private report(fault: Fault, letter: Letter | undefined): void {
@@ -702,10 +671,13 @@ export class Cell {
     stats.waitedMs += sinceMs - letter.timestamp
     stats.tookMs += tookMs
     if (tookMs <= this.kernel.limits.slowHandlerMs) return
-    this.kernel.log('warn', this.path, 'slow handler', letter.correlationId, {
-      messageType: letter.messageType,
-      tookMs,
+    const { messageType, correlationId } = letter
+    this.kernel.log('warn', this.path, 'slow handler', correlationId, { messageType, tookMs })
+    this.kernel.ports.metrics.count('actor_slow_handlers_total', {
+      actor: this.path,
+      type: messageType,
     })
+    this.kernel.emit({ kind: 'slowHandler', path: this.path, messageType, tookMs, correlationId })
   }
 
   private trace(letter: Letter, nowMs: number): void {

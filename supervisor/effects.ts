@@ -41,6 +41,9 @@ export type KernelEffect =
   | { readonly kernel: 'spawn'; readonly spec: ChildSpec }
   | { readonly kernel: 'stopChild'; readonly name: string }
   | { readonly kernel: 'watch'; readonly path: ActorPath }
+  | { readonly kernel: 'unwatch'; readonly path: ActorPath }
+  | { readonly kernel: 'stash' }
+  | { readonly kernel: 'unstash' }
   | { readonly kernel: 'fail'; readonly fault: Fault }
 
 export const pathOf = <M extends Message>(target: Target<M>): ActorPath =>
@@ -104,8 +107,23 @@ export const spawn = (spec: ChildSpec): KernelEffect => ({ kernel: 'spawn', spec
 /** Lets a child of this actor drain and end. */
 export const stopChild = (name: string): KernelEffect => ({ kernel: 'stopChild', name })
 
-/** From now on `notice` hears of the lives of that actor. */
+/**
+ * From now on `notice` hears of the lives of that actor, up to its end or that of this incarnation. Of one that does
+ * not exist it hears at once that it is Terminated.
+ */
 export const watch = (path: ActorPath): KernelEffect => ({ kernel: 'watch', path })
+
+/** `notice` hears no more of that actor. */
+export const unwatch = (path: ActorPath): KernelEffect => ({ kernel: 'unwatch', path })
+
+/**
+ * Puts the message that is being handled aside, as if it had not come yet. What finds the stash full is a dead letter;
+ * of a type that is never dropped it crashes the actor, and a restart puts all back into the mailbox, in order.
+ */
+export const stash = (): KernelEffect => ({ kernel: 'stash' })
+
+/** Puts all that was stashed back in front of its class, in the order in which it came. */
+export const unstash = (): KernelEffect => ({ kernel: 'unstash' })
 
 /** Crashes this actor after the step; the message that led to it counts as handled. */
 export const fail = (fault: Fault): KernelEffect => ({ kernel: 'fail', fault })

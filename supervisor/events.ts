@@ -16,6 +16,7 @@ export type DeadLetterReason =
   | 'UnknownReply'
   | 'BlockedTooLong'
   | 'FaultWhileStopping'
+  | 'StashFull'
 
 /** `DropOldest` and `DropNewest`: by policy. `Refused`: the producer was told so. */
 export type DropReason = 'DropOldest' | 'DropNewest' | 'Refused'

@@ -3,13 +3,15 @@
  * follows from a fault, and stops them in reverse order. The root has one, and so has every actor with children.
  */
 import type { ChildSpec } from './actor.ts'
+import { recover, settle, stagesOf } from './aftermath.ts'
 import { Breaker, type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts'
 import { Cell } from './cell.ts'
 import type { TerminationReason } from './events.ts'
-import { DEFAULT_RESTART, decideRestart, type Fault, type RestartPolicy } from './fault.ts'
+import { DEFAULT_RESTART, type Fault, type RestartPolicy } from './fault.ts'
 import type { Kernel } from './kernel.ts'
 import type { ActorPath } from './message.ts'
 import type { TimerHandle } from './ports.ts'
+import { planRecovery, type RecoveryPlan } from './recovery.ts'
 import { StopPlan } from './stop-plan.ts'
 
 /** Who is restarted with the one that failed: nobody, those started after it, or all. */
@@ -34,6 +36,11 @@ const STOPPED_EARLY: Fault = {
   faultClass: 'configuration',
   reason: 'stopped while initialising',
 }
+
+const NOT_RECOVERED = 'no way back to a sound state'
+
+const delayOf = ({ restart }: RecoveryPlan): number =>
+  restart.kind === 'restart' ? restart.delayMs : 0
 
 /** `patient`: also while one of them fails again; otherwise its fault lets the next one go. */
 interface Queue {
@@ -159,16 +166,24 @@ export class Group {
       this.giveUp(cell, fault, 'temporary')
       return
     }
-    const decision = decideRestart(fault, cell, cell.policy, nowMs, this.kernel.chance())
-    if (decision.kind === 'terminate') {
-      this.giveUp(cell, fault, decision.why)
+    const offered = stagesOf(cell.actor)
+    const plan = planRecovery(fault, cell, cell.policy, offered, nowMs, this.kernel.chance())
+    if (plan.restart.kind === 'terminate') {
+      this.giveUp(cell, fault, plan.restart.why)
       return
     }
-    if (this.breaker.fault(cell.path, nowMs, decision.kind === 'break')) this.openBreaker()
+    if (plan.alert) this.kernel.alert(cell.path, fault, 'needs recovery')
+    if (plan.required && plan.stages.length === 0) {
+      this.giveUp(cell, fault, NOT_RECOVERED)
+      return
+    }
+    if (this.breaker.fault(cell.path, nowMs, plan.restart.kind === 'break')) this.openBreaker()
     cell.retries += 1
     cell.restartsMs = [...cell.restartsMs.filter((at) => nowMs - at < cell.policy.periodMs), nowMs]
     this.restartTogether(cell)
-    void this.restart(cell, decision.kind === 'restart' ? decision.delayMs : 0)
+    cell.retrying = true
+    if (plan.stages.length === 0) void this.restart(cell, delayOf(plan))
+    else void this.recover(cell, fault, plan)
     this.startReady()
   }
 
@@ -310,12 +325,25 @@ export class Group {
     else this.giveUp(cell, fault, `${lost} is terminated`)
   }
 
-  /** Lets the dead incarnation come to its end; a stop of the whole waits for it. */
+  /** Lets the dead incarnation come to its end. */
   private settle(cell: Cell): Promise<void> {
-    const settled = cell.settle(cell.incarnation)
-    this.settling.add(settled)
-    void settled.then(() => this.settling.delete(settled))
-    return settled
+    return this.awaited(settle(cell, cell.incarnation))
+  }
+
+  /** A stop of the whole waits for it. */
+  private awaited<T>(work: Promise<T>): Promise<T> {
+    const done = work.then(() => {})
+    this.settling.add(done)
+    void done.then(() => this.settling.delete(done))
+    return work
+  }
+
+  /** The actor stays Failed until a stage of the plan succeeded, or all of them did not. */
+  private async recover(cell: Cell, fault: Fault, plan: RecoveryPlan): Promise<void> {
+    const recovered = await this.awaited(recover(cell, fault, plan.stages))
+    if (cell.life !== 'Failed') return
+    if (plan.required && !recovered) this.giveUp(cell, fault, NOT_RECOVERED)
+    else void this.restart(cell, recovered ? 0 : delayOf(plan))
   }
 
   private async restart(cell: Cell, delayMs: number): Promise<void> {
@@ -367,7 +395,7 @@ export class Group {
   }
 
   private giveUp(cell: Cell, fault: Fault, why: string): void {
-    this.kernel.log('error', cell.path, 'actor given up', undefined, { code: fault.code, why })
+    if (cell.spec.restart !== 'temporary') this.kernel.alert(cell.path, fault, why)
     void this.settle(cell)
     cell.terminate('GIVE_UP', fault)
     this.escalate(cell, fault, why)

@@ -1,5 +1,7 @@
 /** What health probes say about an actor (SU-11): a pure count of failures and successes in a row. */
+import { Letter } from './letter.ts'
 import type { KernelLimits } from './limits.ts'
+import type { MessageRow } from './registry.ts'
 
 export interface Health {
   readonly healthy: boolean
@@ -23,3 +25,18 @@ export const afterProbe = (before: Health, passed: boolean, bounds: Bounds): Hea
     : successes >= bounds.probeSuccesses
   return { healthy, failures, successes }
 }
+
+const PROBE = { type: 'kernel.Probe', payload: null }
+
+/** The kernel's own row: no actor ever handles one. */
+export const PROBE_ROW: MessageRow = {
+  type: PROBE.type,
+  rank: 0,
+  overflow: 'returnError',
+  coalesce: false,
+  blockMs: 0,
+  spec: { type: PROBE.type, priority: 'control', overflow: 'returnError' },
+}
+
+export const probeLetter = (incarnation: number, nowMs: number): Letter =>
+  new Letter('probe', 0, 0, nowMs, 'kernel', PROBE, PROBE_ROW, 0, incarnation)

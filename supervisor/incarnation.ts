@@ -6,6 +6,15 @@ interface RunningTimer extends TimerEntry {
   handle: TimerHandle
 }
 
+/** An effect of the actor's own. */
+export interface Work {
+  readonly effect: unknown
+  /** The message that led to it. */
+  readonly letter: Letter | undefined
+  readonly lane: string | undefined
+  readonly sinceMs: number
+}
+
 export class Incarnation {
   readonly number: number
   /** Its context was not given to a stop hook yet. */
@@ -17,6 +26,8 @@ export class Incarnation {
   asking = 0
   /** Messages sent to full mailboxes that are not admitted yet. */
   blocked = 0
+  /** The health probe that waits in the mailbox. */
+  probe: Letter | undefined = undefined
   /** The end of its children, once it is dead. */
   childrenDown: Promise<void> = Promise.resolve()
   /** Asks of others whose request this incarnation took and has not answered. */
@@ -27,7 +38,7 @@ export class Incarnation {
   /** The deadlines of init and effects under way. */
   readonly deadlines = new Set<TimerHandle>()
   /** Per lane what waits behind the effect that runs. */
-  readonly lanes = new Map<string, { effect: unknown; letter: Letter | undefined }[]>()
+  readonly lanes = new Map<string, Work[]>()
   private readonly controller = new AbortController()
   private idle: { readonly test: () => boolean; readonly resolve: () => void } | undefined
 

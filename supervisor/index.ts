@@ -27,7 +27,21 @@ export { childSpec } from './actor.ts'
 export type { BreakerPolicy, BreakerState } from './breaker.ts'
 export { DEFAULT_BREAKER } from './breaker.ts'
 export type { KernelEffect } from './effects.ts'
-export { after, ask, cancel, every, fail, reply, spawn, stopChild, tell, watch } from './effects.ts'
+export {
+  after,
+  ask,
+  cancel,
+  every,
+  fail,
+  reply,
+  spawn,
+  stash,
+  stopChild,
+  tell,
+  unstash,
+  unwatch,
+  watch,
+} from './effects.ts'
 export type {
   ActorStatus,
   DeadLetterReason,

@@ -4,14 +4,17 @@ import { Asks } from './asks.ts'
 import type { Cell } from './cell.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { DeadLetterReason, DropReason, KernelEvent, UnstampedEvent } from './events.ts'
+import type { Fault } from './fault.ts'
 import { Letter } from './letter.ts'
 import { lifeMachine } from './life.ts'
 import type { KernelLimits } from './limits.ts'
 import type { Pressure, Waiter } from './mailbox.ts'
 import type { ActorPath, AskResult, Message, SendErrorCode, SendResult } from './message.ts'
 import { compileMachine, type Mode } from './mode.ts'
-import type { KernelPorts, LogLevel, TimerHandle } from './ports.ts'
+import type { KernelPorts, LogLevel, Span, TimerHandle, Tracer } from './ports.ts'
+import type { RecoveryKind, RecoveryResult } from './recovery.ts'
 import type { Registry } from './registry.ts'
+import { isSampled } from './sampling.ts'
 
 export const ADMITTED: SendResult = { ok: true }
 
@@ -37,19 +40,22 @@ export class Kernel {
   readonly dispatcher: Dispatcher
   readonly asks: Asks
   readonly cells = new Map<ActorPath, Cell>()
-  readonly watchers = new Map<ActorPath, Set<Cell>>()
+  /** Absent unless some flows are sampled. */
+  readonly tracer: Tracer | undefined
   readonly lifeMode: Mode = compileMachine(lifeMachine)
   /** Somebody listens to every single message. */
   tracing = false
   private readonly modes = new WeakMap<AnyStateMachine, Mode>()
   private readonly listeners = new Map<(event: KernelEvent) => void, boolean>()
   private readonly pressureListeners = new Map<ActorPath, Set<PressureListener>>()
+  private readonly watchers = new Map<ActorPath, Set<Cell>>()
   private readonly quietDrops = new Map<string, number>()
   private readonly dropTimers = new Set<TimerHandle>()
   private sequence = 0
 
   constructor(ports: KernelPorts, registry: Registry, limits: KernelLimits) {
     this.ports = ports
+    this.tracer = ports.tracer !== undefined && ports.tracer.rate > 0 ? ports.tracer : undefined
     this.registry = registry
     this.limits = limits
     this.dispatcher = new Dispatcher(ports.clock, limits)
@@ -180,8 +186,15 @@ export class Kernel {
   /** A reply to a letter; one that nobody waits for is dropped and counted (C-6). */
   reply(to: Letter, message: Message, from: ActorPath): void {
     this.registry.row(message.type)
-    if (to.askId !== undefined && to.askId !== 0 && this.asks.answer(to.askId, message)) return
+    const asked = to.askId !== undefined && to.askId !== 0
+    if (asked && this.asks.answer(to.askId, message)) return
+    const reason = asked ? 'LateReply' : 'UnknownReply'
     this.ports.metrics.count('actor_late_replies_total', { actor: from, type: message.type })
+    this.ports.metrics.count('actor_dead_letters_total', {
+      actor: to.sender,
+      type: message.type,
+      reason,
+    })
     this.log('debug', from, 'reply dropped: nobody waits for it', to.correlationId, {
       messageType: message.type,
       to: to.sender,
@@ -190,7 +203,7 @@ export class Kernel {
       kind: 'deadLetter',
       path: to.sender,
       messageType: message.type,
-      reason: 'LateReply',
+      reason,
       correlationId: to.correlationId,
     })
   }
@@ -292,6 +305,76 @@ export class Kernel {
       ...(correlationId === undefined ? {} : { correlationId }),
       ...(fields === undefined ? {} : { fields }),
     })
+  }
+
+  watch(path: ActorPath, watcher: Cell): void {
+    this.watchers.set(path, (this.watchers.get(path) ?? new Set()).add(watcher))
+  }
+
+  unwatch(path: ActorPath, watcher: Cell): void {
+    const set = this.watchers.get(path)
+    set?.delete(watcher)
+    if (set?.size === 0) this.watchers.delete(path)
+  }
+
+  /** Its incarnation is over: the next one watches whom it wants to. */
+  unwatchAll(watcher: Cell): void {
+    for (const path of [...this.watchers.keys()]) this.unwatch(path, watcher)
+  }
+
+  /** Those who hear of a change; the end of an actor is the last of it, and ends the watch. */
+  watchersOf(path: ActorPath, last: boolean): readonly Cell[] {
+    const set = this.watchers.get(path)
+    if (set === undefined) return []
+    if (last) this.watchers.delete(path)
+    return [...set]
+  }
+
+  /** The span of a handled message, if its flow is sampled. */
+  trace(letter: Letter, actor: ActorPath, startedAtMs: number, outcome: string): void {
+    const { correlationId, sequence, causationId } = letter
+    if (!this.isTraced(correlationId)) return
+    this.record({
+      kind: 'message',
+      correlationId,
+      actor,
+      type: letter.messageType,
+      sequence,
+      parent: causationId,
+      startedAtMs,
+      waitedMs: startedAtMs - letter.timestamp,
+      tookMs: this.ports.clock.nowMs() - startedAtMs,
+      outcome,
+    })
+  }
+
+  isTraced(correlationId: string): boolean {
+    return this.tracer !== undefined && isSampled(correlationId, this.tracer.rate)
+  }
+
+  record(span: Span): void {
+    try {
+      this.tracer?.record(span)
+    } catch (thrown) {
+      this.log('error', 'kernel', 'the tracer threw', undefined, { reason: String(thrown) })
+    }
+  }
+
+  /** The outcome of a recovery action (SU-15). */
+  recovered(path: ActorPath, action: RecoveryKind, result: RecoveryResult, fault: Fault): void {
+    const { code } = fault
+    this.ports.metrics.count('recovery_actions_total', { kind: action, result })
+    const level = result === 'ok' ? 'info' : 'warn'
+    this.log(level, path, 'recovery', undefined, { action, result, code })
+    this.emit({ kind: 'recovery', path, action, result, fault })
+  }
+
+  /** Somebody should look at it. */
+  alert(path: ActorPath, fault: Fault, why: string): void {
+    const { code, faultClass, reason } = fault
+    this.log('error', path, 'alert', undefined, { code, class: faultClass, reason, why })
+    this.emit({ kind: 'alert', path, fault, why })
+    this.recovered(path, 'alert', 'raised', fault)
   }
 
   /** Tells the level now and each time it changes. Belongs to the path, so it outlives restarts. */

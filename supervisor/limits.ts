@@ -28,6 +28,8 @@ export interface KernelLimits {
   readonly maxBlockedSends: number
   /** Producers blocked on one class of one mailbox; more are refused. */
   readonly maxWaiting: number
+  /** Messages that an actor may put aside, unless its definition says otherwise. */
+  readonly stash: number
   readonly initTimeoutMs: number
   /** An effect that is not done by then is a service fault. */
   readonly effectTimeoutMs: number
@@ -62,6 +64,7 @@ export const DEFAULT_LIMITS: KernelLimits = {
   maxInFlight: 1_024,
   maxBlockedSends: 16,
   maxWaiting: 1_024,
+  stash: 100,
   initTimeoutMs: 60_000,
   effectTimeoutMs: 120_000,
   settleMs: 1_000,

@@ -21,6 +21,7 @@ import {
   type Target,
 } from './message.ts'
 import type { KernelPorts } from './ports.ts'
+import { Probes } from './probes.ts'
 import { createRegistry } from './registry.ts'
 import { StopPlan } from './stop-plan.ts'
 
@@ -101,11 +102,13 @@ export const createSystem = (options: SystemOptions): System => {
     },
   })
   root.declare(options.children)
+  const probes = new Probes(kernel)
 
   const begin = (drainMs: number | undefined): Promise<StopResult> => {
     const plan = new StopPlan(clock, limits, drainMs)
     const atMs = clock.nowMs()
     const done = root.stopAll(plan).then(() => {
+      probes.stop()
       kernel.close()
       return { forced: plan.forced, tookMs: clock.nowMs() - atMs }
     })
@@ -122,6 +125,7 @@ export const createSystem = (options: SystemOptions): System => {
 
   return {
     start: async () => {
+      probes.start()
       await root.start()
       if (terminated === undefined) return { ok: true }
       await stopping?.done
