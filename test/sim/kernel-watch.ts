@@ -1,0 +1,169 @@
+/**
+ * What the kernel promises, seen from outside a node: by the events that it gives to any listener, and by its snapshot. A bug is a
+ * failed assertion, mail survives a restart, nobody sleeps on a letter, letters keep their order, what is never dropped is not.
+ */
+import { MESSAGE_ROWS } from '../../messages/index.ts'
+import type { ActorStatus, KernelEvent, System } from '../../supervisor/index.ts'
+import type { SimulatedNode } from './node.ts'
+import type { World } from './world.ts'
+
+type EventOf<Kind extends KernelEvent['kind']> = Extract<KernelEvent, { kind: Kind }>
+
+const rows = new Map(MESSAGE_ROWS.map((row) => [row.type, row]))
+/** These live on Storage: it ends after them. */
+const BUILT_ON_STORAGE: ReadonlySet<string> = new Set(['engine', 'chain', 'bridge', 'sync'])
+/** Above it an actor may let letters wait. */
+const MAX_IN_FLIGHT = 1_024
+
+/** Waits since then, although its actor runs. */
+interface Sleeper {
+  readonly handled: number
+  readonly sinceMs: number
+}
+
+/** One incarnation of a node's process. */
+class Tree {
+  readonly system: System
+  readonly #node: SimulatedNode
+  readonly #world: World
+  readonly #depthAtFault = new Map<string, number>()
+  readonly #lastSequence = new Map<string, number>()
+  readonly #sleepers = new Map<string, Sleeper>()
+  /** Actors that came up and have not been looked at since. */
+  readonly #risen = new Set<string>()
+
+  constructor(world: World, node: SimulatedNode, system: System) {
+    this.#world = world
+    this.#node = node
+    this.system = system
+    system.subscribe((event) => this.#heard(event), { messages: true })
+  }
+
+  /** After an event of the world. */
+  settled(): void {
+    if (this.#risen.size === 0) return
+    this.#lookForSleepers((path) => this.#risen.has(path))
+    for (const path of this.#risen) if (!this.#sleepers.has(path)) this.#risen.delete(path)
+  }
+
+  look(): void {
+    this.#lookForSleepers(() => true)
+    // Nothing to object to since the last look, which counts as a check.
+    for (const name of ['NoBug', 'AsksEnd', 'NeverDropped'] as const) {
+      this.#world.check(name, true, () => '')
+    }
+  }
+
+  #lookForSleepers(which: (path: string) => boolean): void {
+    const { nowMs } = this.#world
+    if (this.#node.isFrozen) {
+      this.#sleepers.clear()
+      return
+    }
+    for (const actor of this.system.snapshot()) {
+      if (!which(actor.path)) continue
+      const { path, handled } = actor
+      const known = this.#sleepers.get(path)
+      const canTake = actor.life === 'Running' && actor.inFlight < MAX_IN_FLIGHT
+      if (!canTake || depthOf(actor) === 0 || known?.handled !== handled) {
+        this.#sleepers.delete(path)
+        if (canTake && depthOf(actor) > 0) this.#sleepers.set(path, { handled, sinceMs: nowMs })
+        continue
+      }
+      // Whoever yields to the loop is called again before time goes on.
+      this.#world.check('Woken', known.sinceMs === nowMs, () => {
+        return `${this.#node.name} ${path} sleeps on ${depthOf(actor)} letters`
+      })
+    }
+    this.#world.check('Woken', true, () => '')
+  }
+
+  #heard(event: KernelEvent): void {
+    if (!this.#node.alive) return
+    if (event.kind === 'handled') this.#handled(event)
+    else if (event.kind === 'life') this.#lived(event)
+    else if (event.kind === 'fault') this.#failed(event)
+    else if (event.kind === 'drop') this.#dropped(event)
+  }
+
+  #handled({ messageType, path, sender, sequence }: EventOf<'handled'>): void {
+    const row = rows.get(messageType)
+    // What an actor sends itself may pass others, and a newer one takes the place of one that coalesces.
+    if (row === undefined || sender === path || row.coalesce !== undefined) return
+    const key = `${path} ${sender} ${row.priority}`
+    const last = this.#lastSequence.get(key) ?? 0
+    this.#world.check('InOrder', sequence > last, () => {
+      return `${this.#node.name} ${path} handles ${messageType} ${sequence} of ${sender} after ${last}`
+    })
+    this.#lastSequence.set(key, sequence)
+  }
+
+  #lived({ from, path, to }: EventOf<'life'>): void {
+    const actors = this.system.snapshot()
+    const actor = actors.find((one) => one.path === path)
+    if (actor === undefined) return
+    if (to === 'Failed') this.#depthAtFault.set(path, depthOf(actor))
+    if (to === 'Running') {
+      const before = this.#depthAtFault.get(path) ?? 0
+      this.#world.check('MailKept', depthOf(actor) >= before, () => {
+        return `${this.#node.name} ${path} comes back to ${depthOf(actor)} letters of ${before}`
+      })
+      this.#depthAtFault.delete(path)
+      this.#risen.add(path)
+    }
+    if (path !== 'storage' || from !== 'Stopping') return
+    const left = actors.find((one) => BUILT_ON_STORAGE.has(one.path) && one.life === 'Running')
+    this.#world.check('StopsInOrder', left === undefined, () => {
+      return `${this.#node.name} storage ends while ${left?.path} runs`
+    })
+  }
+
+  #failed({ path, fault }: EventOf<'fault'>): void {
+    const { code, faultClass, reason } = fault
+    const isBug = faultClass === 'logic' || code === 'HandlerThrew'
+    this.#world.check('NoBug', !isBug, () => `${this.#node.name} ${path}: ${code}, ${reason}`)
+    const unanswered = code === 'DependencyTimeout' && /storage.*Timeout/.test(reason)
+    this.#world.check('AsksEnd', !unanswered, () => {
+      return `${this.#node.name} ${path}: ${reason}, though storage restarts within seconds`
+    })
+  }
+
+  #dropped({ messageType, path, reason }: EventOf<'drop'>): void {
+    const kept = rows.get(messageType)?.neverDrop === true
+    this.#world.check('NeverDropped', !kept, () => {
+      return `${this.#node.name} ${path} loses ${messageType}: ${reason}`
+    })
+  }
+}
+
+export class KernelWatch {
+  readonly #world: World
+  readonly #trees = new Map<SimulatedNode, Tree>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  afterEvent(nodes: readonly SimulatedNode[]): void {
+    for (const node of nodes) this.#treeOf(node)?.settled()
+  }
+
+  /** All mailboxes of one node. */
+  look(node: SimulatedNode): void {
+    this.#treeOf(node)?.look()
+  }
+
+  #treeOf(node: SimulatedNode): Tree | undefined {
+    const system = node.tree?.system
+    if (system === undefined) return undefined
+    const known = this.#trees.get(node)
+    if (known?.system === system) return known
+    const tree = new Tree(this.#world, node, system)
+    this.#trees.set(node, tree)
+    return tree
+  }
+}
+
+function depthOf({ depth }: ActorStatus): number {
+  return Object.values(depth).reduce((sum, count) => sum + count, 0)
+}
