@@ -114,6 +114,7 @@ export async function startNode(
       minFeeCapWei: options.minFeeCapWei,
       onTerminated: (reason) => announceEnd(JSON.stringify(reason)),
       ...(files.validator && { validator: files.validator }),
+      ...(options.resumeHalt !== undefined && { resumeHalt: options.resumeHalt }),
     },
   )
   const started = await tree.system.start()

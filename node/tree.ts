@@ -5,10 +5,10 @@
 import { type BitcoinPort, bridgeActor } from '../actors/bridge/index.ts'
 import { chainActor, type SignGuard, type ValidatorKey } from '../actors/chain/index.ts'
 import { type EnginePort, engineActor } from '../actors/engine/index.ts'
-import { type NetworkPort, networkActor } from '../actors/network/index.ts'
+import { type NetworkLimits, type NetworkPort, networkActor } from '../actors/network/index.ts'
 import { type ChainStore, storageActor } from '../actors/storage/index.ts'
 import { STREAM_ROWS, type StreamPort, streamActor } from '../actors/stream/index.ts'
-import { syncActor } from '../actors/sync/index.ts'
+import { type SyncLimits, syncActor } from '../actors/sync/index.ts'
 import { blockHash } from '../core/block/index.ts'
 import { genesisHead } from '../core/chain/index.ts'
 import type { Genesis } from '../core/params/index.ts'
@@ -16,8 +16,10 @@ import { verifyCertificate } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import { MESSAGE_ROWS } from '../messages/index.ts'
 import {
+  type ChildSpec,
   childSpec,
   createSystem,
+  type KernelLimits,
   type KernelPorts,
   type System,
   type TerminationReason,
@@ -47,7 +49,19 @@ export interface NodeSettings {
   readonly bitcoinPollMs: number
   /** Fee caps below this are not kept in the pool. */
   readonly minFeeCapWei: bigint
+  /** The halt that an operator has looked at. */
+  readonly resumeHalt?: string
+  /** Other bounds than the rooms' own. */
+  readonly tuning?: NodeTuning
   readonly onTerminated?: (reason: TerminationReason) => void
+}
+
+export interface NodeTuning {
+  /** Waiting messages per priority class, of every actor. */
+  readonly mailboxCapacity?: number
+  readonly kernel?: Partial<KernelLimits>
+  readonly network?: Partial<NetworkLimits>
+  readonly sync?: Partial<SyncLimits>
 }
 
 export interface NodeTree {
@@ -58,7 +72,7 @@ export interface NodeTree {
 }
 
 export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTree {
-  const { genesis, validator } = settings
+  const { genesis, validator, tuning = {} } = settings
   const { kernel } = ports
   const self = validator && Buffer.from(validator.blsKey).toString('hex')
   const live = new LiveViews(self)
@@ -82,9 +96,11 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
       const head = live.head?.head ?? origin
       return { height: head.header.height, hash: head.hash }
     },
+    ...(tuning.network && { limits: tuning.network }),
     checks: networkChecks(genesis, () => live.head?.head.ledger.state.membersEpoch ?? 0),
   })
   const sync = syncActor({
+    ...(tuning.sync && { limits: tuning.sync }),
     verifyCommitted: (_previous, { block, certificate }) =>
       certificate.height === block.header.height &&
       equalBytes(certificate.blockHash, blockHash(block.header))
@@ -100,6 +116,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
   const system = createSystem({
     ports: kernel,
     registry: [...MESSAGE_ROWS, ...STREAM_ROWS],
+    ...(tuning.kernel && { limits: tuning.kernel }),
     children: [
       childSpec(
         storageActor,
@@ -131,6 +148,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           openGuard: (committedHeight: number) => ports.openGuard(committedHeight),
           metrics: kernel.metrics,
           ...(validator && { validator }),
+          ...(settings.resumeHalt !== undefined && { resumeHalt: settings.resumeHalt }),
         },
         { dependsOn: ['storage', 'engine'], critical: true },
       ),
@@ -156,8 +174,14 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
         }),
         { stream: ports.stream, chain, metrics: kernel.metrics },
       ),
-    ],
+    ].map((child) => resize(child, tuning.mailboxCapacity)),
     ...(settings.onTerminated && { onTerminated: settings.onTerminated }),
   })
   return { system, live, store: () => store }
+}
+
+function resize(child: ChildSpec, capacity: number | undefined): ChildSpec {
+  return capacity === undefined
+    ? child
+    : { ...child, actor: { ...child.actor, mailbox: { capacity } } }
 }

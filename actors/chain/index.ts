@@ -24,6 +24,7 @@ import { CHAIN_FOLLOWS, chainMachine } from './machine.ts'
 import type { ChainPorts } from './port.ts'
 import { loadHead, replayEngine } from './start.ts'
 
+export type { HaltRecord } from './halt.ts'
 export type {
   ChainPorts,
   ChainViewSink,

@@ -74,7 +74,10 @@ function quorum(ports: ApiPorts): HealthCheck {
 
 /** Every validator had its turn twice and none brought a block: the chain stands. */
 function progress(ports: ApiPorts): HealthCheck {
-  const { height, view } = ports.chain.consensus()
+  const { halt, height, view } = ports.chain.consensus()
+  if (halt !== undefined) {
+    return { name: 'progress', ok: false, detail: `halted (${halt.id}): ${halt.reason}` }
+  }
   const ok = view < Math.max(LEAST_STANDING_VIEW, 2 * ports.chain.validators().length)
   const detail = ok ? 'blocks are made' : `height ${height} is in view ${view}`
   return { name: 'progress', ok, detail }

@@ -63,6 +63,16 @@ export interface ConsensusSnapshot {
   readonly viewChangesTotal: number
   /** Blocks of this node's own that were committed since the start. */
   readonly producedTotal: number
+  /** Agreement is broken: nothing is signed or committed until an operator acts (`--resume-halt ID`). */
+  readonly halt?: Halt
+}
+
+export interface Halt {
+  readonly id: string
+  readonly reason: string
+  readonly atMs: number
+  /** The evidence: SSZ in hex. */
+  readonly certificates: readonly string[]
 }
 
 /** An EVM block with what its header commits to beside the payload's own fields. */

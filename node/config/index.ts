@@ -49,6 +49,7 @@ export interface NodeConfig {
   readonly bitcoinUrl: string
   readonly bitcoinPollMs: number
   readonly minFeeCapWei: bigint
+  readonly resumeHalt?: string
   readonly engine: { readonly mode: 'embedded' }
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
@@ -121,6 +122,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
   }
   const validatorKeyFile = config.get('validatorKeyFile')
   const validatorPasswordFile = config.get('validatorPasswordFile')
+  const resumeHalt = config.get('resumeHalt')
   return {
     name: need('name'),
     dataDir: need('dataDir'),
@@ -146,6 +148,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     bitcoinUrl: need('bitcoinUrl'),
     bitcoinPollMs: need('bitcoinPollMs'),
     minFeeCapWei: need('minFeeCapWei'),
+    ...(resumeHalt === undefined ? {} : { resumeHalt }),
     engine: { mode: need('engine.mode') },
     log: { level: need('log.level'), format: need('log.format') },
     ...(adminToken === undefined ? {} : { adminToken }),

@@ -125,6 +125,7 @@ export const SETTINGS = {
   bitcoinUrl: url("JSON-RPC of a Bitcoin Core of the genesis file's network", required),
   bitcoinPollMs: integer('how often Bitcoin is looked at', 'MS', 50, 600_000, 5_000),
   minFeeCapWei: wei('fee caps per gas below this are not kept in the pool', 1_000_000n),
+  resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),
   'engine.mode': choice('what executes the EVM', ['embedded'], 'embedded'),
   'log.level': choice(
     'least level that is written',

@@ -78,6 +78,7 @@ export function createChainView(options: ChainViewOptions): ChainView {
         viewChanges: [],
         viewChangesTotal: live.viewChanges,
         producedTotal: live.produced,
+        ...(snapshot?.halt && { halt: snapshot.halt }),
       }
     },
   }

@@ -4,7 +4,7 @@
  * its actor alone changes.
  */
 import type { PegOperationView } from '../../actors/bridge/index.ts'
-import type { ConsensusStatus, PublishedHead } from '../../actors/chain/index.ts'
+import type { ConsensusStatus, HaltRecord, PublishedHead } from '../../actors/chain/index.ts'
 import type { Mempool } from '../../core/mempool/index.ts'
 import type { ConsensusSnapshot } from '../../core/pbft/index.ts'
 
@@ -15,10 +15,13 @@ export interface BitcoinStatus {
   readonly code?: string
 }
 
+/** The driver's state, and the record of a halt if there is one. */
+export type PublishedConsensus = ConsensusSnapshot & { readonly halt?: HaltRecord }
+
 export class LiveViews {
   #head: PublishedHead | undefined
   #consensus: ConsensusStatus | undefined
-  #snapshot: ConsensusSnapshot | undefined
+  #snapshot: PublishedConsensus | undefined
   #operations: readonly PegOperationView[] = []
   #bitcoin: BitcoinStatus = { reachable: false }
   #pool: Mempool | undefined
@@ -43,7 +46,7 @@ export class LiveViews {
     return this.#consensus
   }
 
-  get snapshot(): ConsensusSnapshot | undefined {
+  get snapshot(): PublishedConsensus | undefined {
     return this.#snapshot
   }
 
@@ -75,7 +78,7 @@ export class LiveViews {
   }
 
   publishSnapshot(snapshot: unknown): void {
-    this.#snapshot = snapshot as ConsensusSnapshot | undefined
+    this.#snapshot = snapshot as PublishedConsensus | undefined
     this.changed()
   }
 

@@ -47,6 +47,15 @@ export function chainStoreSuite(name: string, open: () => Promise<StoreUnderTest
       expect([...store.readJournal()]).toEqual([])
     })
 
+    it('2.7: keeps the record of a halt over a kill, until it is removed', async () => {
+      expect(under.store.readHalt()).toBeUndefined()
+      await under.store.writeHalt('evidence')
+      const again = await restart()
+      expect(again.readHalt()).toBe('evidence')
+      await again.writeHalt(null)
+      expect((await restart()).readHalt()).toBeUndefined()
+    })
+
     it('gives back block, hash, head and rows byte for byte', async () => {
       const { store } = under
       await store.writeBlocks([blockAt(1)], [row(0, 1, 1), row(3, 1, 2)])

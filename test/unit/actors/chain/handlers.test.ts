@@ -1,4 +1,5 @@
 /** The ChainActor's handlers as pure functions, one validator of four, with real blocks and signatures. */
+import { encodeHalt, haltRecord } from '../../../../actors/chain/halt.ts'
 import { type ChainContext, type ChainEffect, handle } from '../../../../actors/chain/handlers.ts'
 import { type ChainPorts, chainActor, type ValidatorKey } from '../../../../actors/chain/index.ts'
 import {
@@ -10,7 +11,7 @@ import {
   voteMessage,
 } from '../../../../core/block/index.ts'
 import { VALID } from '../../../../core/params/index.ts'
-import { EMPTY_GUARD, proposerIndex } from '../../../../core/pbft/index.ts'
+import { EMPTY_GUARD, type HaltReason, proposerIndex } from '../../../../core/pbft/index.ts'
 import { type BlsKeyPair, blsSign, toHex } from '../../../../crypto/index.ts'
 import type { ChainInbox } from '../../../../messages/index.ts'
 import type { KernelEffect, Step } from '../../../../supervisor/index.ts'
@@ -38,7 +39,7 @@ class Desk {
   }
 
   /** `place` after the proposer of the first view. */
-  static async open(place: number, town?: Town): Promise<Desk> {
+  static async open(place: number, town?: Town, halted?: HaltReason): Promise<Desk> {
     const here = town ?? (await Town.open())
     const index = (proposerIndex(here.head.header.slot, 0, 4) + place) % 4
     const keys = validatorKeys[index] as BlsKeyPair
@@ -56,7 +57,13 @@ class Desk {
     } as unknown as ChainPorts
     const { run } = fakeRun<ChainInbox, ChainPorts>(ports, ({ type }) =>
       type === 'storage.LoadChain'
-        ? { type: 'storage.ChainLoaded', payload: { ledgerRows: [] } }
+        ? {
+            type: 'storage.ChainLoaded',
+            payload: {
+              ledgerRows: [],
+              ...(halted && { halt: encodeHalt(haltRecord(halted, [], 0)) }),
+            },
+          }
         : { type: 'engine.EngineHead', payload: { number: 0, hash: new Uint8Array(32) } },
     )
     const started = await chainActor().init(run)
@@ -392,7 +399,7 @@ describe('commits', () => {
     expect(own(step, 'sign')).toEqual([])
   })
 
-  it('2.7: two certificates at one height end the node, as a logic fault with its evidence', async () => {
+  it('2.7: two certificates at one height halt the node, durably and with the evidence', async () => {
     const town = await Town.open()
     const first = await town.make()
     const second = await town.make({ feeRateSatPerKvb: 3000 })
@@ -400,9 +407,89 @@ describe('commits', () => {
     desk.tick(desk.slot)
     commit(desk, first)
     const step = desk.receive({ kind: 'committedBlock', value: committedOf(town, second) })
-    expect(kernel(step, 'fail')).toMatchObject([
-      { fault: { code: 'ConflictingCertificates', faultClass: 'logic' } },
-    ])
+    const [halt, ...more] = own(step, 'halt')
+    expect(more).toEqual([])
+    expect(halt?.record.reason).toBe('ConflictingCertificates')
+    expect(halt?.record.certificates).toHaveLength(2)
+    expect(halt?.snapshot).toMatchObject({ halted: 'ConflictingCertificates', halt: halt?.record })
+  })
+
+  it('2.7: a halted node neither proposes, votes, commits nor imports, and says so', async () => {
+    const town = await Town.open()
+    const desk = await Desk.open(0, town, 'ConflictingCertificates')
+    const made = await town.make()
+    const tick = desk.tick(desk.slot)
+    expect(own(tick, 'produce')).toEqual([])
+    expect(own(tick, 'note')[0]?.count?.labels).toEqual({ reason: 'Halted' })
+    expect(own(tick, 'note')[0]?.snapshot).toMatchObject({ halted: 'ConflictingCertificates' })
+    const author = proposerIndex(town.head.header.slot, 0, 4)
+    expect(own(desk.receive(proposal(town, made.block, author)), 'validate')).toEqual([])
+    const batch = desk.hear({
+      type: 'sync.ValidatedBlockBatch',
+      payload: { blocks: [committedOf(town, made)] },
+    })
+    expect(own(batch, 'importBatch')).toEqual([])
+    expect(kernel(batch, 'reply')[0]?.message.payload).toMatchObject({ code: 'ChainHalted' })
+  })
+
+  it('2.7: a record that could not be written is written again with the next slot', async () => {
+    const desk = await Desk.open(1, undefined, 'ConflictingCertificates')
+    desk.hear({ type: 'chain.HaltStored', payload: { stored: false } })
+    expect(own(desk.tick(desk.slot), 'halt')).toHaveLength(1)
+    expect(own(desk.tick(desk.slot + 1), 'halt')).toHaveLength(0)
+  })
+
+  it('2.6: a decided block whose execution was let go of is executed again and committed', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const desk = await Desk.open(1, town)
+    desk.tick(desk.slot)
+    const author = proposerIndex(town.head.header.slot, 0, 4)
+    desk.receive(proposal(town, made.block, author))
+    const { block, head } = made
+    const validated: ChainInbox = {
+      type: 'chain.BlockValidated',
+      payload: { hash: head.hash, verdict: VALID, objects: false, candidate: { block, head } },
+    }
+    desk.hear(validated)
+    desk.context = { ...desk.context, candidates: new Map() }
+    const decided = desk.receive({ kind: 'committedBlock', value: committedOf(town, made) })
+    expect(own(decided, 'commit')).toEqual([])
+    expect(own(decided, 'validate')).toMatchObject([{ fresh: false }])
+    desk.hear({
+      type: 'chain.BlockValidated',
+      payload: {
+        hash: head.hash,
+        verdict: { kind: 'unknown', code: 'EngineTimeout', retryAfterMs: 1000 },
+        objects: false,
+      },
+    })
+    expect(own(desk.tick(desk.slot + 1), 'validate')).toHaveLength(1)
+    const step = desk.hear(validated)
+    expect(own(step, 'commit')).toMatchObject([{ head: { hash: head.hash } }])
+    expect(desk.context.unexecuted).toBeUndefined()
+  })
+
+  it('2.7: what is proposed, prepared or locked is not evicted by any number of other blocks', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const desk = await Desk.open(1, town)
+    desk.tick(desk.slot)
+    const author = proposerIndex(town.head.header.slot, 0, 4)
+    desk.receive(proposal(town, made.block, author))
+    const executed = (hash: Uint8Array): ChainInbox => ({
+      type: 'chain.BlockValidated',
+      payload: {
+        hash,
+        verdict: VALID,
+        objects: false,
+        candidate: { block: made.block, head: { ...made.head, hash } },
+      },
+    })
+    desk.hear(executed(made.head.hash))
+    for (let index = 0; index < 100; index++) desk.hear(executed(seeded(`other ${index}`)))
+    expect(desk.context.candidates.has(toHex(made.head.hash))).toBe(true)
+    expect(desk.context.candidates.size).toBe(64)
   })
 
   it('T2: a block whose certificate is none is not executed', async () => {

@@ -1,4 +1,5 @@
 /** How the ChainActor finds its place again. */
+import { encodeHalt, haltRecord } from '../../../../actors/chain/halt.ts'
 import type { ChainPorts } from '../../../../actors/chain/index.ts'
 import { loadHead, replayEngine } from '../../../../actors/chain/start.ts'
 import type { CommittedBlock } from '../../../../core/block/index.ts'
@@ -31,11 +32,14 @@ interface Stored {
   readonly perAnswer?: number
   readonly engine?: Engine
   readonly genesis?: Town['genesis']
+  readonly halt?: string
+  readonly resumeHalt?: string
 }
 
 function runOn({ town, rows, perAnswer = 100, engine, ...rest }: Stored) {
   const blocks = rest.blocks ?? town.chain
-  const ports = { genesis: rest.genesis ?? town.genesis } as unknown as ChainPorts
+  const { halt, resumeHalt } = rest
+  const ports = { genesis: rest.genesis ?? town.genesis, resumeHalt } as unknown as ChainPorts
   return fakeRun<ChainInbox, ChainPorts>(ports, async ({ type, payload }: Message) => {
     switch (type) {
       case 'storage.LoadChain':
@@ -44,6 +48,7 @@ function runOn({ town, rows, perAnswer = 100, engine, ...rest }: Stored) {
           payload: {
             ...(blocks.length > 0 && { head: blocks.at(-1) }),
             ledgerRows: rows,
+            ...(halt !== undefined && { halt }),
           },
         }
       case 'storage.ReadBlocks': {
@@ -52,6 +57,9 @@ function runOn({ town, rows, perAnswer = 100, engine, ...rest }: Stored) {
         const answer = at < 0 ? [] : blocks.slice(at, at + Math.min(count, perAnswer))
         return { type: 'storage.BlockRange', payload: { blocks: answer } }
       }
+      case 'storage.RecordHalt':
+        expect(payload).toEqual({ record: null })
+        return { type: 'storage.HaltRecorded', payload: {} }
       case 'engine.EngineStatus': {
         const head = engine === undefined ? { number: 0, hash: new Uint8Array(32) } : headOf(engine)
         return { type: 'engine.EngineHead', payload: head }
@@ -86,6 +94,23 @@ describe('loading the head', () => {
     const loaded = await loadHead(runOn({ town, rows: [], blocks: [] }))
     expect(loaded.committed).toBeUndefined()
     expect(loaded.head.hash).toEqual(genesisHead(town.genesis).hash)
+  })
+
+  it('2.7: a halt stays until the operator names it; what cannot be read is a halt', async () => {
+    const record = haltRecord('ConflictingCertificates', [], 7)
+    const opened = (halt: string, resumeHalt?: string) => {
+      const { town } = stored
+      return runOn({ town, rows: [], blocks: [], halt, ...(resumeHalt && { resumeHalt }) })
+    }
+    const text = encodeHalt(record)
+    expect((await loadHead(opened(text))).halt).toEqual(record)
+    expect((await loadHead(opened(text, 'another'))).halt).toEqual(record)
+    expect((await loadHead(opened(text, record.id))).halt).toBeUndefined()
+    for (const torn of ['', '{', '[]', '{"id":1}', text.slice(0, -1)]) {
+      const { halt } = await loadHead(opened(torn))
+      expect(halt).toMatchObject({ reason: 'ConflictingCertificates', certificates: [] })
+      expect((await loadHead(opened(torn, halt?.id))).halt).toBeUndefined()
+    }
   })
 
   it('C-4: gives the very head that the blocks made, fee rates included', async () => {
