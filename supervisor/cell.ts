@@ -6,6 +6,7 @@
 import type { AnyActor, ChildSpec, Fact, InitResult, Step } from './actor.ts'
 import { runStopHook } from './aftermath.ts'
 import { withDeadline } from './deadline.ts'
+import { countDuration, createDurations } from './durations.ts'
 import { isKernelEffect, type KernelEffect } from './effects.ts'
 import type { ActorStatus, DeadLetterReason, DropReason, TypeStatus } from './events.ts'
 import { type Fault, type FaultClass, faultError, type RestartPolicy, toFault } from './fault.ts'
@@ -32,6 +33,15 @@ import { type Cause, startTimer, startWork } from './work.ts'
 
 const eventsOf = (event: string | readonly string[] | undefined): readonly string[] =>
   event === undefined ? [] : typeof event === 'string' ? [event] : event
+
+/** A TypeStatus that is still counted. */
+interface TypeCounts {
+  handled: number
+  waitedMs: number
+  tookMs: number
+  readonly waited: number[]
+  readonly took: number[]
+}
 
 export class Cell {
   readonly kernel: Kernel
@@ -67,7 +77,7 @@ export class Cell {
   private completed = false
   private lifeMode: Mode
   private handled = 0
-  private readonly stats = new Map<string, { handled: number; waitedMs: number; tookMs: number }>()
+  private readonly stats = new Map<string, TypeCounts>()
   private readonly drops = new Map<
     string,
     { messageType: string; reason: DropReason; count: number }
@@ -209,7 +219,7 @@ export class Cell {
       this.checkIdle()
       return true
     }
-    if (letter.askId !== 0) this.kernel.asks.taken(letter.askId, this.incarnation.owes)
+    if (letter.ask !== undefined) this.kernel.asks.taken(letter.ask, this.incarnation)
     this.busyWith = { letter, sinceMs: nowMs }
     let step: Step<unknown, unknown>
     let mode: Mode
@@ -296,8 +306,7 @@ export class Cell {
     incarnation.end()
     this.unstash()
     this.kernel.unwatchAll(this)
-    for (const askId of [...incarnation.owes]) this.kernel.asks.fail(askId, code)
-    for (const askId of [...incarnation.asked]) this.kernel.asks.fail(askId, 'Stopped')
+    this.kernel.asks.abandon(incarnation, code)
     if (this.children === undefined) return
     incarnation.childrenDown = this.children.abandon()
     this.children = undefined
@@ -567,7 +576,7 @@ export class Cell {
       settle(result)
       this.resume(incarnation)
     }
-    this.kernel.ask(to, request, timeoutMs, stamp, end, incarnation.asked)
+    this.kernel.ask(to, request, timeoutMs, stamp, end, incarnation)
   }
 
   private now(): number {
@@ -587,7 +596,7 @@ export class Cell {
   superseded(): void {
     const old = this.mailbox.evicted as Letter
     if (old.timer !== undefined) this.incarnation.timerTaken(old.timer)
-    if (old.askId !== 0) this.kernel.asks.fail(old.askId, 'MailboxFull')
+    if (old.ask !== undefined) this.kernel.asks.fail(old.ask, 'MailboxFull')
   }
 
   /** Something under way ended: there may be room for the next message, or nothing left to wait for. */
@@ -664,12 +673,20 @@ export class Cell {
     const tookMs = nowMs - sinceMs
     let stats = this.stats.get(letter.row.type)
     if (stats === undefined) {
-      stats = { handled: 0, waitedMs: 0, tookMs: 0 }
+      stats = {
+        handled: 0,
+        waitedMs: 0,
+        tookMs: 0,
+        waited: createDurations(),
+        took: createDurations(),
+      }
       this.stats.set(letter.row.type, stats)
     }
     stats.handled += 1
     stats.waitedMs += sinceMs - letter.timestamp
     stats.tookMs += tookMs
+    countDuration(stats.waited, sinceMs - letter.timestamp)
+    countDuration(stats.took, tookMs)
     if (tookMs <= this.kernel.limits.slowHandlerMs) return
     const { messageType, correlationId } = letter
     this.kernel.log('warn', this.path, 'slow handler', correlationId, { messageType, tookMs })
@@ -713,7 +730,9 @@ export class Cell {
         number
       >
     const types: Record<string, TypeStatus> = {}
-    for (const [type, stats] of this.stats) types[type] = { ...stats }
+    for (const [type, stats] of this.stats) {
+      types[type] = { ...stats, waited: [...stats.waited], took: [...stats.took] }
+    }
     const dropped: Record<string, number> = {}
     for (const { messageType, count } of this.drops.values()) {
       dropped[messageType] = (dropped[messageType] ?? 0) + count

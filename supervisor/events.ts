@@ -129,6 +129,9 @@ export interface TypeStatus {
   readonly handled: number
   readonly waitedMs: number
   readonly tookMs: number
+  /** How many waited, and took, how long: by the classes of `DURATION_BOUNDS_MS`, and one above the last. */
+  readonly waited: readonly number[]
+  readonly took: readonly number[]
 }
 
 export interface DropStatus {

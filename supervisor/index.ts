@@ -26,6 +26,7 @@ export type {
 export { childSpec } from './actor.ts'
 export type { BreakerPolicy, BreakerState } from './breaker.ts'
 export { DEFAULT_BREAKER } from './breaker.ts'
+export { DURATION_BOUNDS_MS } from './durations.ts'
 export type { KernelEffect } from './effects.ts'
 export {
   after,
