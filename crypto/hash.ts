@@ -1,12 +1,16 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { concatBytes } from './bytes.ts'
 
 /** SHA-256 (FIPS 180-4). */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return new Uint8Array(hash.digest())
+  const [first] = parts
+  // One call on the whole costs less than an object that is fed; large parts are not copied for it.
+  if (first !== undefined && parts.length === 1)
+    return new Uint8Array(hash('sha256', first, 'buffer'))
+  const feeder = createHash('sha256')
+  for (const part of parts) feeder.update(part)
+  return new Uint8Array(feeder.digest())
 }
 
 /** Bitcoin's double SHA-256. */
@@ -19,10 +23,8 @@ export function keccak256(...parts: readonly Uint8Array[]): Uint8Array {
   return keccak_256(parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts))
 }
 
-const text = new TextEncoder()
-
 /** BIP340's tagged hash: sha256(sha256(tag) ‖ sha256(tag) ‖ message). */
 export function taggedHash(tag: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const prefix = sha256(text.encode(tag))
+  const prefix = hash('sha256', tag, 'buffer')
   return sha256(prefix, prefix, ...parts)
 }

@@ -5,7 +5,12 @@
  */
 
 import type { QuorumCertificate } from '../core/block/index.ts'
-import { type BlockHeader, blockHash, genesisHeader, hashValidators } from '../core/block/index.ts'
+import {
+  type BlockHeader,
+  blockHash,
+  genesisHeader,
+  genesisValidatorsHash,
+} from '../core/block/index.ts'
 import { genesisLedger, ledgerRoot } from '../core/ledger/index.ts'
 import { err, type Genesis, ok, type Result, type Validator } from '../core/params/index.ts'
 import { verifyCertificate } from '../core/pbft/index.ts'
@@ -110,7 +115,7 @@ function linkFault(
 
 /** The validators with that hash. Only the genesis set is known: sets do not change yet by any rule of the chain. */
 function validatorSet(genesis: Genesis, hash: Uint8Array): readonly Validator[] | undefined {
-  return equalBytes(hashValidators(genesis.validators), hash) ? genesis.validators : undefined
+  return equalBytes(genesisValidatorsHash(genesis), hash) ? genesis.validators : undefined
 }
 
 function certificateFault(

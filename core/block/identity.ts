@@ -37,6 +37,17 @@ export function hashValidators(validators: readonly Validator[]): Uint8Array {
   return ValidatorSetType.hashTreeRoot([...validators])
 }
 
+/** The hash of the genesis file's validators. */
+export function genesisValidatorsHash({ derived, validators }: Genesis): Uint8Array {
+  return derived.of(validators, 'hash', () => hashValidators(validators))
+}
+
+/** The hash of the genesis file's members, as of epoch 0. */
+export function genesisMembersHash(genesis: Genesis): Uint8Array {
+  const { derived, members, memberThreshold } = genesis
+  return derived.of(genesis, 'membersHash', () => hashMembers(0, memberThreshold, members))
+}
+
 export function hashMembers(
   epoch: number,
   threshold: number,
@@ -98,7 +109,7 @@ export function emptyCertificate(): QuorumCertificate {
 
 /** The header of block 0, which every node computes from the genesis file. `ledgerRoot` is the genesis ledger's. */
 export function genesisHeader(genesis: Genesis, ledgerRoot: Uint8Array): BlockHeader {
-  const validatorsHash = hashValidators(genesis.validators)
+  const validatorsHash = genesisValidatorsHash(genesis)
   return {
     height: 0,
     slot: genesis.slot,
@@ -110,7 +121,7 @@ export function genesisHeader(genesis: Genesis, ledgerRoot: Uint8Array): BlockHe
     paramsHash: genesis.paramsHash,
     validatorsHash,
     nextValidatorsHash: validatorsHash,
-    membersHash: hashMembers(0, genesis.memberThreshold, genesis.members),
+    membersHash: genesisMembersHash(genesis),
     evidenceRoot: evidenceRoot([]),
     feeRateSatPerKvb: genesis.params.minFeeRateSatPerKvb,
     randaoReveal: new Uint8Array(96),

@@ -12,8 +12,7 @@ import {
   type CommittedBlock,
   type ExecutionPayload,
   evidenceRoot,
-  hashMembers,
-  hashValidators,
+  genesisMembersHash,
   mixRandao,
   randaoMessage,
   type Withdrawal,
@@ -37,7 +36,7 @@ import {
   beginBlock,
   finishBlock,
 } from '../peg/index.ts'
-import { type ChainHead, feeRateWindow, validatorsAfter } from './head.ts'
+import { type ChainHead, feeRateWindow, validatorsAfter, validatorsHashAfter } from './head.ts'
 
 /** Why a block is not a valid child of its parent. Each is a function of the two alone. */
 export const INVALID_BLOCK_CODES = [
@@ -203,14 +202,14 @@ function headerFault(
   if (!equalBytes(header.evidenceRoot, evidenceRoot(body.evidence)))
     return { code: 'WrongEvidenceRoot' }
   if (!equalBytes(header.paramsHash, genesis.paramsHash)) return { code: 'WrongParamsHash' }
-  const next = hashValidators(validators)
+  const next = validatorsHashAfter(genesis, parent)
   if (
     !equalBytes(header.validatorsHash, parent.header.nextValidatorsHash) ||
     !equalBytes(header.nextValidatorsHash, next)
   ) {
     return { code: 'WrongValidatorsHash' }
   }
-  if (!equalBytes(header.membersHash, hashMembers(0, genesis.memberThreshold, genesis.members))) {
+  if (!equalBytes(header.membersHash, genesisMembersHash(genesis))) {
     return { code: 'WrongMembersHash' }
   }
   const { minFeeRateSatPerKvb, maxFeeRateSatPerKvb } = genesis.params

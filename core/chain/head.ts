@@ -5,6 +5,7 @@ import {
   type CommittedBlock,
   emptyCertificate,
   genesisHeader,
+  genesisValidatorsHash,
   type QuorumCertificate,
 } from '../block/index.ts'
 import { genesisLedger, type Ledger, ledgerRoot } from '../ledger/index.ts'
@@ -75,6 +76,10 @@ export function headFromStored(
 /** The validators of the block after `head`. Sets change by blocks later; until then they are the genesis file's. */
 export function validatorsAfter(genesis: Genesis, _head: ChainHead): readonly Validator[] {
   return genesis.validators
+}
+
+export function validatorsHashAfter(genesis: Genesis, _head: ChainHead): Uint8Array {
+  return genesisValidatorsHash(genesis)
 }
 
 /** The certificate that block 1 carries for the genesis block: none. */

@@ -6,8 +6,7 @@ import {
   bodyRoot,
   type ExecutionPayload,
   evidenceRoot,
-  hashMembers,
-  hashValidators,
+  genesisMembersHash,
   mixRandao,
   type QuorumCertificate,
   type Withdrawal,
@@ -30,7 +29,7 @@ import {
   pegContext,
   slotTimestamp,
 } from './check.ts'
-import { type ChainHead, GENESIS_CERTIFICATE, validatorsAfter } from './head.ts'
+import { type ChainHead, GENESIS_CERTIFICATE, validatorsHashAfter } from './head.ts'
 
 export type PegItems = Pick<
   BlockBody,
@@ -119,8 +118,8 @@ export function sealBlock(
     ledgerRoot: ledgerRoot(ledger.value),
     paramsHash: genesis.paramsHash,
     validatorsHash: parent.header.nextValidatorsHash,
-    nextValidatorsHash: hashValidators(validatorsAfter(genesis, parent)),
-    membersHash: hashMembers(0, genesis.memberThreshold, genesis.members),
+    nextValidatorsHash: validatorsHashAfter(genesis, parent),
+    membersHash: genesisMembersHash(genesis),
     evidenceRoot: evidenceRoot(body.evidence),
     feeRateSatPerKvb: plan.feeRateSatPerKvb,
     randaoReveal: plan.randaoReveal,

@@ -12,6 +12,7 @@ import {
   verifyPossession,
 } from '../../crypto/index.ts'
 import { canonicalJson, type Json } from './canonical-json.ts'
+import { Derived } from './derived.ts'
 import { err, ok, type Result } from './verdict.ts'
 
 function hex(length?: number) {
@@ -207,6 +208,8 @@ export interface Genesis {
   readonly prevRandao: Uint8Array
   /** Checks what validators and members sign. */
   readonly signatures: SignatureSuite
+  /** What was computed from this genesis, its validators or its members. */
+  readonly derived: Derived
 }
 
 export type GenesisError = { readonly code: 'GenesisInvalid'; readonly reason: string }
@@ -343,6 +346,7 @@ function fromFile(file: GenesisFile, signatures: SignatureSuite): Genesis {
     slot: file.slot,
     prevRandao: bytes(file.prevRandao),
     signatures,
+    derived: new Derived(),
   }
 }
 

@@ -78,7 +78,13 @@ function addScalar(x: Uint8Array, scalar: Uint8Array): { x: Uint8Array; odd: boo
 
 /** x(X) of an epoch before any DKG (5.2). 32 bytes. */
 export function federationKey(genesis: Genesis, epoch: number): Uint8Array {
-  return addScalar(UNSPENDABLE_X, tweakScalar('millrace/nums', genesis.hash, uint64be(epoch))).x
+  const scalar = () => tweakScalar('millrace/nums', genesis.hash, uint64be(epoch))
+  return derive(genesis, epoch, 'key', () => addScalar(UNSPENDABLE_X, scalar()).x)
+}
+
+/** Points are dear, and every block asks for the same ones. Only epochs of the ledger come here. */
+function derive<T>(genesis: Genesis, epoch: number, name: string, compute: () => T): T {
+  return genesis.derived.of(genesis, `federation ${name} ${epoch}`, compute)
 }
 
 /** A number as the shortest push that Bitcoin's MINIMALDATA accepts. */
@@ -166,7 +172,7 @@ export function federationOutput(genesis: Genesis, tweak: SpendTweak): Federatio
 
 /** The plain federation output of an epoch: change, and deposits in the OP_RETURN form. */
 export function changeOutput(genesis: Genesis, epoch: number): FederationOutput {
-  return federationOutput(genesis, { epoch })
+  return derive(genesis, epoch, 'output', () => federationOutput(genesis, { epoch }))
 }
 
 /**
