@@ -6,15 +6,24 @@ import {
   decodeCommittedBlock,
   decodeConsensusMessage,
 } from '../../core/block/index.ts'
-import { ledgerRoot } from '../../core/ledger/index.ts'
+import { type Ledger, ledgerRoot } from '../../core/ledger/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { proposerIndex } from '../../core/pbft/index.ts'
 import { checkIdentity } from '../../core/peg/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
+import { ConsensusWatch } from './consensus-watch.ts'
 import type { Invariant } from './coverage.ts'
-import type { SimulatedNode } from './node.ts'
+import { KernelWatch } from './kernel-watch.ts'
+import { NODE_NAMES, type SimulatedNode, type Surroundings } from './node.ts'
+import { PegWatch } from './peg-watch.ts'
 import type { World } from './world.ts'
 
 /** A look into all mailboxes of one node costs more than an event. */
 const EVENTS_PER_MAILBOX_CHECK = 16
+/** Results of an actor's own effects are taken past the capacity; so many effects are under way at most (supervisor/limits.ts). */
+const MAX_RESULTS = 1_024
+/** Withdrawals of this validator are minted deposits (protocol 4.3). */
+const PEG_IN = 0
 /** Frames that tell a head begin with this bit. */
 const NO_CONSENSUS = 0x80
 
@@ -32,8 +41,29 @@ export class Auditor {
   /** What deposits may mint, in gwei, by EVM address; each address has one deposit. */
   readonly expectedMints = new Map<string, bigint>()
 
+  readonly #kernel: KernelWatch
+  #consensus: ConsensusWatch | undefined
+  #peg: PegWatch | undefined
+
+  /** Nodes that break the rules: their books and their words do not count. */
+  readonly #traitors = new Set<string>()
+  #genesis: Genesis | undefined
+
   constructor(world: World) {
     this.world = world
+    this.#kernel = new KernelWatch(world)
+  }
+
+  /** From the beginning: the rules that need more than the nodes to be judged. */
+  watch({ bitcoin, federation }: Surroundings): void {
+    this.#genesis = federation.genesis
+    this.#consensus = new ConsensusWatch(this.world, federation.genesis, () => this.#traitors.size)
+    this.#peg = new PegWatch(this.world, federation.genesis, bitcoin)
+  }
+
+  /** At the end, when the peg has nothing under way. */
+  atRest(ledger: Ledger): void {
+    this.#peg?.atRest(ledger)
   }
 
   get height(): number {
@@ -51,6 +81,7 @@ export class Auditor {
   /** One block per height over all nodes; each node's durable height rises by one at a time. */
   stored(node: SimulatedNode, block: StoredBlock): void {
     const { world } = this
+    if (!node.isCorrect) return
     const { height } = block
     const before = this.#durable.get(node) ?? 0
     this.#durable.set(node, height)
@@ -71,9 +102,16 @@ export class Auditor {
     world.check('NamedRight', equalBytes(blockHash(decoded.value.block.header), block.hash), () => {
       return `block ${height} of ${node.name} is stored under another hash`
     })
-    for (const { address, amountGwei } of decoded.value.block.body.payload.withdrawals) {
+    this.#consensus?.decided(decoded.value)
+    this.#peg?.decided(decoded.value)
+    for (const { address, amountGwei, validatorIndex } of decoded.value.block.body.payload
+      .withdrawals) {
       const key = toHex(address)
       const expected = this.expectedMints.get(key)
+      const isMint = validatorIndex === PEG_IN
+      world.check('MintedByDeposit', !isMint || expected !== undefined, () => {
+        return `${key}: ${amountGwei} gwei at ${height}, and no deposit`
+      })
       if (expected === undefined) continue
       world.check('MintedOnce', !this.#mints.has(key) && amountGwei === expected, () => {
         return `${key}: ${amountGwei} of ${expected} gwei at ${height}, before ${this.#mints.get(key)}`
@@ -87,17 +125,23 @@ export class Auditor {
     if (this.#looked.has(bytes) || ((bytes[0] as number) & NO_CONSENSUS) !== 0) return
     this.#looked.add(bytes)
     const decoded = decodeConsensusMessage(bytes)
-    this.world.check('WellFormed', decoded.ok, () => `${from} sends what does not decode`)
+    if (!this.#traitors.has(from))
+      if (!this.#traitors.has(from)) {
+        this.world.check('WellFormed', decoded.ok, () => `${from} sends what does not decode`)
+      }
     if (!decoded.ok) return
     const { kind, value } = decoded.value
+    this.#consensus?.sent(decoded.value, (key) => this.#isCorrectKey(key))
     switch (kind) {
       case 'vote': {
+        if (!this.#isCorrectKey(value.validator)) return
         const place = `${toHex(value.validator).slice(0, 8)} ${value.phase} ${value.height} ${value.view}`
         this.#once('NoDoubleVote', place, toHex(value.blockHash))
         break
       }
       case 'prePrepare': {
         const { header } = value.block
+        if (!this.#isCorrectKey(header.author) || !this.#isCorrectProposer(value)) return
         const hash = toHex(blockHash(header))
         this.#once('NoDoubleProposal', `proposal ${value.height} ${value.view}`, hash)
         this.#once('NoDoubleBlock', `${toHex(header.author).slice(0, 8)} slot ${header.slot}`, hash)
@@ -120,14 +164,55 @@ export class Auditor {
     this.#signed.set(place, content)
   }
 
-  afterEvent(nodes: readonly SimulatedNode[]): void {
+  #isCorrectKey(key: Uint8Array): boolean {
+    const at = this.#genesis?.validators.findIndex(({ blsKey }) => equalBytes(blsKey, key)) ?? -1
+    return this.#isCorrectAt(at)
+  }
+
+  #isCorrectAt(position: number): boolean {
+    return !this.#traitors.has(NODE_NAMES[position] ?? '')
+  }
+
+  /** Of the proposer of that height and view; the author of a block that is proposed again may be another. */
+  #isCorrectProposer({
+    height,
+    view,
+  }: {
+    readonly height: number
+    readonly view: number
+  }): boolean {
+    const genesis = this.#genesis
+    if (genesis === undefined) return true
+    const slot = height === 1 ? genesis.slot : this.chain[height - 2]?.block.header.slot
+    if (slot === undefined) return false
+    return this.#isCorrectAt(proposerIndex(slot, view, genesis.validators.length))
+  }
+
+  /** A node that breaks the rules, from before its start. */
+  betrays(node: SimulatedNode): void {
+    this.#traitors.add(node.name)
+  }
+
+  /** Who follows the rules is never shut out by others who do, whatever a third one makes them relay. */
+  banned(by: string, peer: string): void {
+    this.world.log(`${by} bans ${peer}`)
+    this.world.fault('ban')
+    const isOwnFault = this.#traitors.has(by) || this.#traitors.has(peer)
+    this.world.check('NoCorrectBanned', isOwnFault, () => `${by} bans ${peer}`)
+  }
+
+  afterEvent(all: readonly SimulatedNode[]): void {
     const { world } = this
+    const nodes = all.filter(({ isCorrect }) => isCorrect)
     for (const node of nodes) this.#checkHead(node)
+    this.#kernel.afterEvent(nodes)
     if (world.events % EVENTS_PER_MAILBOX_CHECK !== 0) return
     const node = nodes[(world.events / EVENTS_PER_MAILBOX_CHECK) % nodes.length]
+    if (node !== undefined) this.#kernel.look(node)
     for (const actor of node?.tree?.system.snapshot() ?? []) {
       const over = Object.entries(actor.depth).find(([priority, depth]) => {
-        return depth > actor.capacity[priority as keyof typeof actor.capacity]
+        const capacity = actor.capacity[priority as keyof typeof actor.capacity]
+        return depth > capacity + MAX_RESULTS
       })
       world.check('MailboxBound', over === undefined, () => {
         return `${node?.name} ${actor.path}: ${over?.join(' ')}`
@@ -156,6 +241,7 @@ export class Auditor {
       return `${node.name} at ${height}: ${broken?.detail}`
     })
     if (height === 0) return
+    this.#peg?.checkRows(node.name, head.ledger)
     world.check('LedgerRoot', equalBytes(ledgerRoot(head.ledger), head.header.ledgerRoot), () => {
       return `${node.name} at ${height} has another ledger than its header`
     })

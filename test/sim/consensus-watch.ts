@@ -25,14 +25,18 @@ export class ConsensusWatch {
   readonly #commits = new Map<string, Place[]>()
   #last: { readonly height: number; readonly slot: number }
 
-  constructor(world: World, genesis: Genesis) {
+  /** Validators that may have signed anything and told only those whom they wanted to know. */
+  readonly #liars: () => number
+
+  constructor(world: World, genesis: Genesis, liars: () => number) {
     this.#world = world
+    this.#liars = liars
     this.#genesis = genesis
     this.#quorum = Math.floor((2 * genesis.validators.length) / 3) + 1
     this.#last = { height: 0, slot: genesis.slot }
   }
 
-  /** A message leaves a validator; one of a validator that lies is counted, but not judged. */
+  /** A message leaves a validator; the vote of one that lies is neither judged nor counted. */
   sent(message: ConsensusMessage, isHonest: (validator: Uint8Array) => boolean): void {
     if (message.kind === 'prePrepare') {
       const { height, view, block, certificate } = message.value
@@ -41,9 +45,11 @@ export class ConsensusWatch {
     }
     if (message.kind !== 'vote') return
     const { value: vote } = message
-    if (isHonest(vote.validator)) this.#judge(vote)
+    if (!isHonest(vote.validator)) return
     const key = voteKey(vote)
     const voters = this.#votes.get(key) ?? new Set()
+    // What was sent once is sent again and again; it was judged when the validator made it.
+    if (!voters.has(toHex(vote.validator))) this.#judge(vote)
     this.#votes.set(key, voters.add(toHex(vote.validator)))
   }
 
@@ -54,7 +60,7 @@ export class ConsensusWatch {
     const signers = certificate.bitmap.getTrueBitIndexes().length
     const sent = this.#votes.get(`commit ${height} ${view} ${hash}`)?.size ?? 0
     // Its own vote may still be on its way out.
-    const isDecided = signers >= this.#quorum && sent >= this.#quorum - 1
+    const isDecided = signers >= this.#quorum && sent >= this.#quorum - 1 - this.#liars()
     this.#world.check('Decided', isDecided, () => {
       return `block ${height} is stored with ${signers} signers and ${sent} commits of view ${view}`
     })
@@ -84,7 +90,7 @@ export class ConsensusWatch {
     if (VOTE_PHASES[vote.phase] === 'commit') {
       const prepares = new Set(this.#votes.get(`prepare ${height} ${view} ${hash}`))
       prepares.delete(voter)
-      this.#world.check('Prepared', prepares.size >= this.#quorum - 1, () => {
+      this.#world.check('Prepared', prepares.size >= this.#quorum - 1 - this.#liars(), () => {
         return `${name} commits at ${height} ${view} after ${prepares.size} prepares of others`
       })
       this.#commits.set(`${voter} ${height}`, [...commits, { view, hash }])

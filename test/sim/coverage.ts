@@ -1,7 +1,27 @@
 /** What worlds count. Every kind of fault and every invariant stands here: one that is never met is seen as a zero. */
 
+/** What a Byzantine validator does, each counted whenever it does it. */
+export const TREASONS = [
+  'equivocatesVotes',
+  'equivocatesProposals',
+  'withholds',
+  'staleViews',
+  'badBlocks',
+  'forgesPegIns',
+  'votesUnknown',
+  'replays',
+  'badAnswers',
+] as const
+export type TreasonKind = (typeof TREASONS)[number]
+
+/** Bounds of a node that are drawn small. */
+export const KNOBS = ['smallMailboxes', 'shortDeadlines', 'smallBatches', 'smallFanOut'] as const
+export type KnobKind = (typeof KNOBS)[number]
+
 /** Faults that a plan holds. */
 export const PLANNED = [
+  ...TREASONS,
+  ...KNOBS,
   'crash',
   'crashBeforeCall',
   'crashAfterCall',
@@ -71,11 +91,29 @@ export const INVARIANTS = [
   'LedgerRoot',
   'EvmRoot',
   'MintedOnce',
+  'MintedByDeposit',
   'PaidOnce',
   'MailboxBound',
+  'NoCorrectBanned',
   'JournalWhole',
   'StartsAgain',
   'NoLivelock',
+  'NoBug',
+  'MailKept',
+  'Woken',
+  'InOrder',
+  'NeverDropped',
+  'AsksEnd',
+  'StopsInOrder',
+  'Prepared',
+  'LockHeld',
+  'Decided',
+  'RightAuthor',
+  'Buried',
+  'Approved',
+  'WithdrawalsInOrder',
+  'RowsOnBestChain',
+  'ReserveIsReal',
   'Progress',
   'Together',
   'PegEnds',

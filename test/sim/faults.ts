@@ -1,5 +1,6 @@
 /** Plays the plan of a world: each fault begins at its time and ends after its own, or when everything heals. */
-import type { FaultKind } from './coverage.ts'
+import type { Auditor } from './auditor.ts'
+import type { FaultKind, TreasonKind } from './coverage.ts'
 import type { Trouble } from './disk.ts'
 import type { SimulatedMember } from './member.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
@@ -7,6 +8,7 @@ import type { Fault } from './plan.ts'
 
 export class Faults {
   readonly #around: Surroundings
+  readonly #auditor: Auditor
   readonly #nodes: readonly SimulatedNode[]
   readonly #members: readonly SimulatedMember[]
   /** What undoes the faults that are on. */
@@ -15,10 +17,12 @@ export class Faults {
 
   constructor(
     around: Surroundings,
+    auditor: Auditor,
     nodes: readonly SimulatedNode[],
     members: readonly SimulatedMember[],
   ) {
     this.#around = around
+    this.#auditor = auditor
     this.#nodes = nodes
     this.#members = members
   }
@@ -68,6 +72,24 @@ export class Faults {
     const { network, bitcoin, streams } = this.#around
     const { kind } = fault
     switch (kind) {
+      case 'equivocatesVotes':
+      case 'equivocatesProposals':
+      case 'withholds':
+      case 'staleViews':
+      case 'badBlocks':
+      case 'forgesPegIns':
+      case 'votesUnknown':
+      case 'replays':
+      case 'badAnswers':
+        // Counted whenever it is done.
+        return this.#betray(this.#nodes[fault.node] as SimulatedNode, kind)
+      case 'smallMailboxes':
+      case 'shortDeadlines':
+      case 'smallBatches':
+      case 'smallFanOut':
+        this.#count(kind)
+        this.#nodes[fault.node]?.knobs.add(kind)
+        return undefined
       case 'crash':
       case 'stop':
       case 'crashBeforeCall':
@@ -140,6 +162,11 @@ export class Faults {
         this.#count(kind)
         return bitcoin.outage()
     }
+  }
+
+  #betray(node: SimulatedNode, kind: TreasonKind): undefined {
+    node.treason.add(kind)
+    this.#auditor.betrays(node)
   }
 
   #ofProcess(

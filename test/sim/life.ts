@@ -33,6 +33,10 @@ export class Life {
     this.#died = died
   }
 
+  get isAwake(): boolean {
+    return this.#asleep.length === 0 && this.frozenUntilMs <= this.world.nowMs
+  }
+
   nowMs(): number {
     return this.world.nowMs + this.#skew.offsetMs
   }
@@ -62,8 +66,7 @@ export class Life {
   /** Now, or when the process goes on, in the order in which things came; never when it is dead. */
   awake(fire: () => void): void {
     if (!this.alive) return
-    const isAwake = this.#asleep.length === 0 && this.frozenUntilMs <= this.world.nowMs
-    if (isAwake) {
+    if (this.isAwake) {
       fire()
       return
     }

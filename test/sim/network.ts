@@ -58,15 +58,18 @@ export class Network {
   /** Every message that leaves a node. */
   readonly onSent: (from: string, bytes: Uint8Array, topic: string | undefined) => void
 
-  constructor(world: World, onSent: Network['onSent']) {
+  readonly onBan: (by: string, peer: string) => void
+
+  constructor(world: World, onSent: Network['onSent'], onBan: Network['onBan']) {
     this.world = world
+    this.onBan = onBan
     this.chance = world.chance('network')
     this.onSent = onSent
   }
 
   /** The port of one incarnation; the one before is gone. */
-  create(name: string, life: Life): NetworkPort {
-    const port = new Port(name, this, life)
+  create(name: string, life: Life, fanOut: number): NetworkPort {
+    const port = new Port(name, this, life, fanOut)
     this.#ports.set(name, port)
     return port
   }
@@ -203,10 +206,13 @@ class Port implements NetworkPort {
   readonly #unjudged = new Map<number, (verdict: GossipVerdict) => void>()
   readonly #waiting = new Map<number, (bytes: Uint8Array | undefined) => void>()
   #settings: NetworkStart | undefined
+  /** To how many peers gossip goes from here. */
+  readonly #fanOut: number
   #nextId = 1
 
-  constructor(name: string, network: Network, life: Life) {
+  constructor(name: string, network: Network, life: Life, fanOut: number) {
     this.#name = name
+    this.#fanOut = fanOut
     this.#network = network
     this.life = life
   }
@@ -265,7 +271,7 @@ class Port implements NetworkPort {
   }
 
   ban(peer: string, forMs: number): void {
-    this.#network.world.fault('ban')
+    this.#network.onBan(this.#name, peer)
     this.#bannedUntilMs.set(peer, this.#network.world.nowMs + forMs)
     this.disconnect(peer, 'Banned')
   }
@@ -442,8 +448,10 @@ class Port implements NetworkPort {
   }
 
   #flood(topic: string, bytes: Uint8Array, except: string | undefined): void {
-    for (const peer of this.links.keys()) {
-      if (peer === except) continue
+    const peers = [...this.links.keys()].filter((peer) => peer !== except)
+    while (peers.length > this.#fanOut)
+      peers.splice(this.#network.chance.between(0, peers.length - 1), 1)
+    for (const peer of peers) {
       this.#network.datagram(this.#name, peer, 'gossip', () =>
         this.#network.port(peer)?.gossipArrived(this.#name, topic, bytes),
       )

@@ -1,8 +1,9 @@
 /** A federation node of the world: the real tree on simulated ports, over a disk that outlives its incarnations. */
 import type { EnginePort } from '../../actors/engine/index.ts'
+import type { NetworkPort } from '../../actors/network/index.ts'
 import type { StoredBlock } from '../../actors/storage/index.ts'
-import { equalBytes, toHex } from '../../crypto/index.ts'
-import { createNodeTree, type NodeTree } from '../../node/tree.ts'
+import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
+import { createNodeTree, type NodeTree, type NodeTuning } from '../../node/tree.ts'
 import { faultError } from '../../supervisor/index.ts'
 import { Engine } from '../../vm/evm/engine.ts'
 import {
@@ -13,7 +14,9 @@ import {
   recoverSender,
 } from '../../vm/evm/index.ts'
 import type { SimulatedBitcoin } from './bitcoin.ts'
+import { byzantinePort } from './byzantine.ts'
 import type { Chance } from './chance.ts'
+import type { KnobKind, TreasonKind } from './coverage.ts'
 import { Disk } from './disk.ts'
 import type { Federation } from './federation.ts'
 import { type Fuse, Life, type Skew } from './life.ts'
@@ -23,6 +26,9 @@ import type { World } from './world.ts'
 
 /** Base58 letters. */
 export const NODE_NAMES = ['Aa', 'Bb', 'Cc', 'Dd', 'Ee', 'Ff', 'Gg', 'Hh', 'Jj', 'Kk'] as const
+
+/** To so many peers gossip goes where the fan-out is small. */
+const SMALL_FAN_OUT = 1
 
 export interface Surroundings {
   readonly world: World
@@ -42,6 +48,9 @@ export class SimulatedNode {
   readonly name: string
   readonly disk: Disk
   readonly skew: Skew = { offsetMs: 0 }
+  /** What it does against the rules; nothing, if it is correct. */
+  readonly treason = new Set<TreasonKind>()
+  readonly knobs = new Set<KnobKind>()
   readonly #around: Surroundings
   readonly #chance: Chance
   #life: Life | undefined
@@ -60,13 +69,22 @@ export class SimulatedNode {
     return this.#life?.alive === true
   }
 
+  get isCorrect(): boolean {
+    return this.treason.size === 0
+  }
+
+  /** It stands still, or did and has not caught up. */
+  get isFrozen(): boolean {
+    return this.#life?.isAwake === false
+  }
+
   get tree(): NodeTree | undefined {
     return this.alive ? this.#tree : undefined
   }
 
   start(): void {
     if (this.alive) return
-    const { world, federation, network, bitcoin, streams } = this.#around
+    const { world, federation, bitcoin, streams } = this.#around
     this.incarnations += 1
     world.log(`${this.name} starts ${this.incarnations}`)
     const life = new Life(world, this.name, this.skew, () => this.#ended(life))
@@ -83,7 +101,7 @@ export class SimulatedNode {
         openEngine: () => this.#openEngine(life),
         openGuard: (height) => this.disk.openGuard(life, genesis.hash, entry.blsKey, height),
         bitcoin: bitcoin.port(this.index, life),
-        network: network.create(this.name, life),
+        network: this.#network(life, keys),
         stream: streams.server(this.index, life),
       },
       {
@@ -95,6 +113,7 @@ export class SimulatedNode {
         },
         listen: [addressOf(this.name)],
         staticPeers: names.filter((name) => name !== this.name).map(addressOf),
+        tuning: tuningOf(this.knobs),
         bitcoinPollMs: 500,
         minFeeCapWei: 0n,
         onTerminated: (reason) => {
@@ -106,6 +125,16 @@ export class SimulatedNode {
     void tree.system.start().then((started) => {
       if (life.alive && !started.ok) this.#terminated(life, JSON.stringify(started.reason))
     })
+  }
+
+  #network(life: Life, signer: Signer): NetworkPort {
+    const { world, federation, network } = this.#around
+    const fanOut = this.knobs.has('smallFanOut') ? SMALL_FAN_OUT : Number.POSITIVE_INFINITY
+    const port = network.create(this.name, life, fanOut)
+    if (this.isCorrect) return port
+    const chance = world.chance(`treason ${this.index} ${this.incarnations}`)
+    const { genesis } = federation
+    return byzantinePort(port, { world, chance, genesis, signer, acts: this.treason })
   }
 
   crash(): void {
@@ -218,6 +247,18 @@ export class SimulatedNode {
   hasEvmBlock(height: number, hash: Uint8Array): boolean {
     const held = this.disk.engine.hashAt(height)
     return held === undefined || equalBytes(held, hash)
+  }
+}
+
+function tuningOf(knobs: ReadonlySet<KnobKind>): NodeTuning {
+  const kernel = {
+    ...(knobs.has('shortDeadlines') && { effectTimeoutMs: 1_000, settleMs: 20, drainMs: 500 }),
+    ...(knobs.has('smallBatches') && { slice: 1, starvationBound: 2, yieldAfterMessages: 1 }),
+  }
+  return {
+    ...(knobs.has('smallMailboxes') && { mailboxCapacity: 1 }),
+    ...(knobs.has('smallBatches') && { sync: { rangeLength: 2, requests: 2, rangesAhead: 2 } }),
+    kernel,
   }
 }
 

@@ -3,11 +3,12 @@
  * played again, which is how a failure is reduced to the faults that it needs.
  */
 import { Chance } from './chance.ts'
-import type { PlannedKind } from './coverage.ts'
+import type { KnobKind, PlannedKind, TreasonKind } from './coverage.ts'
 import type { FaultRate, Profile } from './profiles.ts'
 
 /** `atMs` is counted from the world's start; what lasts ends `forMs` later, or with the healing. */
-export type Fault = { readonly atMs: number } & (
+export type Fault = { readonly atMs: number } /** For the whole world, beyond the healing. */ & (
+  | { readonly kind: TreasonKind | KnobKind; readonly node: number }
   | { readonly kind: 'crash' | 'stop'; readonly node: number; readonly forMs: number }
   | {
       readonly kind: 'crashBeforeCall' | 'crashAfterCall'
@@ -85,16 +86,27 @@ export function drawPlan(seed: number, profile: Profile, places: Places): Fault[
   return plan.sort((left, right) => left.atMs - right.atMs)
 }
 
+/** Validators that may break the rules. */
+export function faultyNodes(nodes: number): number {
+  return Math.floor((nodes - 1) / 3)
+}
+
 interface Seats {
+  readonly nodes: readonly number[]
   /** Of the members that are not to be trusted in this world. */
   readonly members: readonly number[]
 }
 
-function drawSeats(chance: Chance, { members }: Places): Seats {
-  const shuffled = Array.from({ length: members }, (_, at) => ({ at, key: chance.next() }))
-    .sort((left, right) => left.key - right.key)
-    .map(({ at }) => at)
-  return { members: shuffled.slice(0, faultyMembers(members)) }
+function drawSeats(chance: Chance, { nodes, members }: Places): Seats {
+  const draw = (of: number, count: number) =>
+    Array.from({ length: of }, (_, at) => ({ at, key: chance.next() }))
+      .sort((left, right) => left.key - right.key)
+      .map(({ at }) => at)
+      .slice(0, count)
+  return {
+    members: draw(members, faultyMembers(members)),
+    nodes: draw(nodes, faultyNodes(nodes)),
+  }
 }
 
 function drawTimes(chance: Chance, rate: FaultRate, endMs: number): number[] {
@@ -120,6 +132,23 @@ function drawFault(
   }
   const one = <T>(...items: T[]): T => chance.pick(items) as T
   switch (kind) {
+    case 'equivocatesVotes':
+    case 'equivocatesProposals':
+    case 'withholds':
+    case 'staleViews':
+    case 'badBlocks':
+    case 'forgesPegIns':
+    case 'votesUnknown':
+    case 'replays':
+    case 'badAnswers': {
+      const traitor = chance.pick(seats.nodes)
+      return traitor === undefined ? undefined : { atMs, kind, node: traitor }
+    }
+    case 'smallMailboxes':
+    case 'shortDeadlines':
+    case 'smallBatches':
+    case 'smallFanOut':
+      return { atMs, kind, node: node() }
     case 'crash':
     case 'stop':
       return { atMs, kind, node: node(), forMs: chance.between(20, 4_000) }

@@ -35,6 +35,19 @@ const every = (everyMs: number): FaultRate => ({ everyMs })
 const inWorlds = (share: number): FaultRate => ({ inWorlds: share })
 
 const FAULTS: Readonly<Record<PlannedKind, FaultRate>> = {
+  equivocatesVotes: inWorlds(0.15),
+  equivocatesProposals: inWorlds(0.15),
+  withholds: inWorlds(0.15),
+  staleViews: inWorlds(0.15),
+  badBlocks: inWorlds(0.15),
+  forgesPegIns: inWorlds(0.15),
+  votesUnknown: inWorlds(0.15),
+  replays: inWorlds(0.15),
+  badAnswers: inWorlds(0.15),
+  smallMailboxes: inWorlds(0.2),
+  shortDeadlines: inWorlds(0.2),
+  smallBatches: inWorlds(0.2),
+  smallFanOut: inWorlds(0.2),
   crash: every(15_000),
   crashBeforeCall: every(15_000),
   crashAfterCall: every(15_000),

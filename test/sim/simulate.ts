@@ -2,6 +2,7 @@
  * One world from its seed to its verdict: a federation of real trees on simulated ports, users, faults; then everything heals, and
  * the chain must go on, the nodes must meet, and every peg operation must reach its end.
  */
+import type { Ledger } from '../../core/ledger/index.ts'
 import { Auditor } from './auditor.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
 import type { Coverage, Invariant } from './coverage.ts'
@@ -58,16 +59,21 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   const around: Surroundings = {
     world,
     federation,
-    network: new Network(world, (from, bytes, topic) => {
-      if (topic === undefined || topic.endsWith('/consensus')) auditor.sent(from, bytes)
-    }),
+    network: new Network(
+      world,
+      (from, bytes, topic) => {
+        if (topic === undefined || topic.endsWith('/consensus')) auditor.sent(from, bytes)
+      },
+      (by, peer) => auditor.banned(by, peer),
+    ),
     bitcoin: new SimulatedBitcoin(world, federation),
     streams: new Streams(world),
   }
+  auditor.watch(around)
   const nodes = federation.validators.map((_, index) => new SimulatedNode(index, around, auditor))
   const members = federation.members.map((_, index) => new SimulatedMember(index, around))
   const load = new Load(around, auditor, nodes)
-  const faults = new Faults(around, nodes, members)
+  const faults = new Faults(around, auditor, nodes, members)
   world.afterEvent = () => auditor.afterEvent(nodes)
 
   faults.begin(plan)
@@ -83,7 +89,8 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     faults.heal()
     const heightAtHeal = auditor.height
     const isTogether = () => {
-      const heights = nodes.map((node) => node.tree?.live.head?.head.header.height ?? -1)
+      const correct = nodes.filter(({ isCorrect }) => isCorrect)
+      const heights = correct.map((node) => node.tree?.live.head?.head.header.height ?? -1)
       return Math.min(...heights) > heightAtHeal + 1
     }
     const expect = async (name: Invariant, slots: number, done: () => boolean) => {
@@ -95,6 +102,8 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     await expect('PegEnds', PEG_SLOTS, () => isPegAtRest(nodes) && load.openDeposits() === 0)
     await world.run(worldMs)
     pegOutsDone = load.checkPayouts()
+    const ledger = highestLedger(nodes)
+    if (!world.stopped && ledger !== undefined) auditor.atRest(ledger)
   }
   for (const node of nodes) node.crash()
   for (const member of members) member.crash()
@@ -124,9 +133,17 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
 
 /** No credit without its mint, no burn without its payment, no batch without its booking. */
 function isPegAtRest(nodes: readonly SimulatedNode[]): boolean {
-  const open = nodes[0]?.tree?.live.head?.head.ledger.open
+  const open = highestLedger(nodes)?.open
   if (open === undefined) return false
   return open.mints.size === 0 && open.requests.size === 0 && open.batches.size === 0
+}
+
+/** Of the node that is farthest. */
+function highestLedger(nodes: readonly SimulatedNode[]): Ledger | undefined {
+  const correct = nodes.filter(({ isCorrect }) => isCorrect)
+  const heads = correct.flatMap((node) => node.tree?.live.head?.head ?? [])
+  heads.sort((left, right) => right.header.height - left.header.height)
+  return heads[0]?.ledger
 }
 
 function describe(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load): string {

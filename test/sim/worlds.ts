@@ -64,7 +64,7 @@ async function feed(
   try {
     for (let task = next(); task !== undefined; task = next()) report(await ask(worker, task))
   } finally {
-    worker.disconnect()
+    if (worker.connected) worker.disconnect()
   }
 }
 
