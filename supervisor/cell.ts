@@ -174,7 +174,7 @@ export class Cell {
     this.showEdges(this.initialMode, value.event)
     const stamp = this.stamp(undefined, 0)
     const first = (value.messages ?? []).map((message) =>
-      this.kernel.letter(message, stamp, 0, incarnation.number),
+      this.kernel.letter(message, stamp, undefined, incarnation.number),
     )
     for (const letter of first.reverse()) this.mailbox.putBack(letter)
     for (const path of this.missing) this.notice({ kind: 'dependency', path, up: false })
@@ -249,6 +249,10 @@ export class Cell {
     if (mode.done && this.life === 'Running') this.group.complete(this)
     this.checkIdle()
     return true
+  }
+
+  rest(nowMs: number): void {
+    if (this.busyWith !== undefined) this.account(nowMs)
   }
 
   /** Turns a fact into a message of the actor's own, if it wants to hear of it. */
@@ -552,7 +556,8 @@ export class Cell {
       if (result.ok || onRefused === undefined || incarnation.dead) return
       this.toSelf(onRefused(result.error), { ...stamp, nowMs: this.now() }, incarnation.number)
     }
-    const result = this.kernel.send(to, this.kernel.letter(message, stamp, 0, 0), (late) => {
+    const letter = this.kernel.letter(message, stamp, undefined, 0)
+    const result = this.kernel.send(to, letter, (late) => {
       incarnation.blocked -= counts
       refusal(late)
       this.resume(incarnation)
@@ -585,7 +590,7 @@ export class Cell {
 
   /** Results and timers: past the capacity, for what was begun must be able to end. */
   toSelf(message: Message, stamp: Stamp, incarnation: number): Letter {
-    const letter = this.kernel.letter(message, stamp, 0, incarnation)
+    const letter = this.kernel.letter(message, stamp, undefined, incarnation)
     if (letter.row.coalesce && this.mailbox.supersede(letter)) this.superseded()
     else this.mailbox.push(letter)
     this.wake()
@@ -629,7 +634,7 @@ export class Cell {
   private putAside(letter: Letter | undefined): void {
     if (letter === undefined) throw new Error('nothing to stash: no message is being handled')
     if (this.stash.length < this.stashLimit) {
-      this.kernel.asks.untaken(letter.askId, this.incarnation.owes)
+      if (letter.ask !== undefined) this.kernel.asks.untaken(letter.ask)
       this.stash.push(letter)
       return
     }

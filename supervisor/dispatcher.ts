@@ -13,6 +13,8 @@ export interface Runnable {
   queued: boolean
   /** Handles one message at `nowMs`; false when there is none to handle now. */
   turn(nowMs: number): boolean
+  /** Others have their turn now, though it has more to do. */
+  rest(nowMs: number): void
 }
 
 export class Dispatcher {
@@ -63,6 +65,7 @@ export class Dispatcher {
         if (more) left -= 1
         nowMs = this.clock.nowMs()
       }
+      if (more) actor.rest(nowMs)
       this.sinceYield += slice - left
       if (more && !actor.queued) {
         actor.queued = true

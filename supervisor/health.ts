@@ -39,4 +39,4 @@ export const PROBE_ROW: MessageRow = {
 }
 
 export const probeLetter = (incarnation: number, nowMs: number): Letter =>
-  new Letter('probe', 0, 0, nowMs, 'kernel', PROBE, PROBE_ROW, 0, incarnation)
+  new Letter('probe', 0, 0, nowMs, 'kernel', PROBE, PROBE_ROW, undefined, incarnation)

@@ -30,10 +30,6 @@ export class Incarnation {
   probe: Letter | undefined = undefined
   /** The end of its children, once it is dead. */
   childrenDown: Promise<void> = Promise.resolve()
-  /** Asks of others whose request this incarnation took and has not answered. */
-  readonly owes = new Set<number>()
-  /** Asks of its own that are open. */
-  readonly asked = new Set<number>()
   readonly timers = new Map<string, RunningTimer>()
   /** The deadlines of init and effects under way. */
   readonly deadlines = new Set<TimerHandle>()

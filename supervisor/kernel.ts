@@ -1,10 +1,11 @@
 /** What the actors of one system share: ports, registry, post office, open asks, listeners. */
 import type { AnyStateMachine } from 'xstate'
-import { Asks } from './asks.ts'
+import { type Ask, Asks } from './asks.ts'
 import type { Cell } from './cell.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { DeadLetterReason, DropReason, KernelEvent, UnstampedEvent } from './events.ts'
 import type { Fault } from './fault.ts'
+import type { Incarnation } from './incarnation.ts'
 import { Letter } from './letter.ts'
 import { lifeMachine } from './life.ts'
 import type { KernelLimits } from './limits.ts'
@@ -76,7 +77,7 @@ export class Kernel {
     return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) / 2 ** 32
   }
 
-  letter(message: Message, stamp: Stamp, askId: number, incarnation: number): Letter {
+  letter(message: Message, stamp: Stamp, ask: Ask | undefined, incarnation: number): Letter {
     this.sequence += 1
     return new Letter(
       stamp.correlationId,
@@ -86,7 +87,7 @@ export class Kernel {
       stamp.sender,
       message,
       this.registry.row(message.type),
-      askId,
+      ask,
       incarnation,
     )
   }
@@ -154,8 +155,8 @@ export class Kernel {
       cell.mailbox.unwait(waiter)
       waiter.refused('BlockedTooLong')
     })
-    if (letter.askId !== 0) {
-      this.asks.onEnd(letter.askId, () => {
+    if (letter.ask !== undefined) {
+      this.asks.onEnd(letter.ask, () => {
         timer.cancel()
         cell.mailbox.unwait(waiter)
       })
@@ -170,24 +171,20 @@ export class Kernel {
     timeoutMs: number,
     stamp: Stamp,
     settle: (result: AskResult) => void,
-    /** Where its id stands while it is open: the asker may withdraw it. */
-    owner?: Set<number>,
+    /** Undefined: it comes from outside. */
+    asker: Incarnation | undefined,
   ): void {
     this.registry.row(request.type)
-    const id = this.asks.begin(to, timeoutMs, (result) => {
-      owner?.delete(id)
-      settle(result)
-    })
-    owner?.add(id)
-    const letter = this.letter(request, stamp, id, 0)
+    const ask = this.asks.begin(to, timeoutMs, asker, settle)
+    const letter = this.letter(request, stamp, ask, 0)
     this.send(to, letter, () => {})
   }
 
   /** A reply to a letter; one that nobody waits for is dropped and counted (C-6). */
   reply(to: Letter, message: Message, from: ActorPath): void {
     this.registry.row(message.type)
-    const asked = to.askId !== undefined && to.askId !== 0
-    if (asked && this.asks.answer(to.askId, message)) return
+    const asked = to.ask !== undefined
+    if (asked && this.asks.answer(to.ask, message)) return
     const reason = asked ? 'LateReply' : 'UnknownReply'
     this.ports.metrics.count('actor_late_replies_total', { actor: from, type: message.type })
     this.ports.metrics.count('actor_dead_letters_total', {
@@ -220,9 +217,9 @@ export class Kernel {
     const cell = this.cells.get(path)
     if (cell !== undefined) cell.deadLetters += 1
     this.emit({ kind: 'deadLetter', path, messageType, reason, correlationId })
-    if (letter.askId === 0) return
-    if (reason === 'NoSuchActor' || reason === 'Stopped') this.asks.fail(letter.askId, reason)
-    else this.asks.fail(letter.askId, reason === 'Poisoned' ? 'ActorRestarted' : 'MailboxFull')
+    if (letter.ask === undefined) return
+    if (reason === 'NoSuchActor' || reason === 'Stopped') this.asks.fail(letter.ask, reason)
+    else this.asks.fail(letter.ask, reason === 'Poisoned' ? 'ActorRestarted' : 'MailboxFull')
   }
 
   /** Counts every drop; the first of a kind is logged at once, the following ones as a sum each second. */
@@ -250,7 +247,7 @@ export class Kernel {
       reason,
       correlationId: letter.correlationId,
     })
-    if (letter.askId !== 0) this.asks.fail(letter.askId, 'MailboxFull')
+    if (letter.ask !== undefined) this.asks.fail(letter.ask, 'MailboxFull')
   }
 
   private armDropLog(path: ActorPath, messageType: string, reason: DropReason, key: string): void {

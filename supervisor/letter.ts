@@ -1,4 +1,5 @@
 /** The envelope as the kernel holds it: what others see, and what only delivery needs. */
+import type { Ask } from './asks.ts'
 import type { ActorPath, Envelope, Message } from './message.ts'
 import type { MessageRow } from './registry.ts'
 
@@ -19,8 +20,8 @@ export class Letter implements Envelope {
   readonly sender: ActorPath
   readonly message: Message
   readonly row: MessageRow
-  /** The ask that waits for a reply to this letter; 0 for none. */
-  readonly askId: number
+  /** The ask that waits for a reply to this letter. */
+  readonly ask: Ask | undefined
   /** For results of an actor's own effects: the incarnation that caused them; otherwise 0. */
   readonly incarnation: number
   timer: TimerEntry | undefined = undefined
@@ -36,7 +37,7 @@ export class Letter implements Envelope {
     sender: ActorPath,
     message: Message,
     row: MessageRow,
-    askId: number,
+    ask: Ask | undefined,
     incarnation: number,
   ) {
     this.correlationId = correlationId
@@ -46,7 +47,7 @@ export class Letter implements Envelope {
     this.sender = sender
     this.message = message
     this.row = row
-    this.askId = askId
+    this.ask = ask
     this.incarnation = incarnation
   }
 

@@ -60,7 +60,7 @@ export class Run implements ActorRun<Message, unknown> {
     if (this.incarnation.dead) return Promise.resolve(refused('Stopped', path))
     const { kernel } = this.cell
     return new Promise((resolve) => {
-      const letter = kernel.letter(message, this.stamp(options), 0, 0)
+      const letter = kernel.letter(message, this.stamp(options), undefined, 0)
       const result = kernel.send(path, letter, resolve)
       if (result !== undefined) resolve(result)
     })
@@ -78,7 +78,7 @@ export class Run implements ActorRun<Message, unknown> {
     return new Promise((resolve) => {
       const end = (result: AskResult): void => resolve(result as AskResult<ReplyOf<R>>)
       const { timeoutMs } = options
-      this.cell.kernel.ask(path, request, timeoutMs, this.stamp({}), end, this.incarnation.asked)
+      this.cell.kernel.ask(path, request, timeoutMs, this.stamp({}), end, this.incarnation)
     })
   }
 

@@ -58,8 +58,11 @@ export interface OutsideOptions {
 export interface System {
   /** In order of dependencies; ends when every actor is Running, or with the reason why not. */
   start(): Promise<StartResult>
-  /** Stops intake, drains in reverse order, runs the stop hooks. A second call forces. */
-  stop(options?: { readonly drainMs?: number }): Promise<StopResult>
+  /**
+   * Stops intake, drains in reverse order, runs the stop hooks. A second call forces; `force` does so from the beginning,
+   * whatever actors are busy with.
+   */
+  stop(options?: { readonly drainMs?: number; readonly force?: boolean }): Promise<StopResult>
   ref<In extends Message>(path: ActorPath): ActorRef<In>
   tell<M extends Message>(to: Target<M>, message: M, options?: OutsideOptions): Promise<SendResult>
   ask<R extends Request>(
@@ -95,7 +98,7 @@ export const createSystem = (options: SystemOptions): System => {
     ...(options.breaker === undefined ? {} : { breaker: options.breaker }),
     onGiveUp: (reason) => {
       terminated = reason
-      void begin(undefined).then(() => {
+      void begin(undefined, false).then(() => {
         kernel.emit({ kind: 'terminated', reason })
         options.onTerminated?.(reason)
       })
@@ -104,8 +107,9 @@ export const createSystem = (options: SystemOptions): System => {
   root.declare(options.children)
   const probes = new Probes(kernel)
 
-  const begin = (drainMs: number | undefined): Promise<StopResult> => {
+  const begin = (drainMs: number | undefined, force: boolean): Promise<StopResult> => {
     const plan = new StopPlan(clock, limits, drainMs)
+    if (force) plan.force()
     const atMs = clock.nowMs()
     const done = root.stopAll(plan).then(() => {
       probes.stop()
@@ -131,16 +135,16 @@ export const createSystem = (options: SystemOptions): System => {
       await stopping?.done
       return { ok: false, reason: terminated }
     },
-    stop: ({ drainMs } = {}) => {
-      if (stopping === undefined) return begin(drainMs)
-      if (clock.nowMs() - stopping.atMs >= limits.repeatStopMs) stopping.plan.force()
+    stop: ({ drainMs, force = false } = {}) => {
+      if (stopping === undefined) return begin(drainMs, force)
+      if (force || clock.nowMs() - stopping.atMs >= limits.repeatStopMs) stopping.plan.force()
       return stopping.done
     },
     ref: refOf,
     tell: (to, message, given = {}) => {
       const path = pathOf(to)
       if (stopping !== undefined) return Promise.resolve(refused('Stopped', path))
-      const letter = kernel.letter(message, stamp(given), 0, 0)
+      const letter = kernel.letter(message, stamp(given), undefined, 0)
       let later: (result: SendResult) => void = () => {}
       const result = kernel.send(path, letter, (late) => later(late))
       if (result === undefined) {
@@ -161,9 +165,8 @@ export const createSystem = (options: SystemOptions): System => {
           resolve({ ok: false, error: { code: 'Stopped', to: path } })
           return
         }
-        kernel.ask(path, request, given.timeoutMs, stamp(given), (result) =>
-          resolve(result as AskResult<ReplyOf<R>>),
-        )
+        const settle = (result: AskResult): void => resolve(result as AskResult<ReplyOf<R>>)
+        kernel.ask(path, request, given.timeoutMs, stamp(given), settle, undefined)
       })
     },
     pressure: (of, listener) => kernel.onPressure(of, listener),

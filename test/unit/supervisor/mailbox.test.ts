@@ -22,7 +22,17 @@ const registry = createRegistry([
 let sequence = 0
 const letterOf = (row: MessageRow, payload: unknown = null, incarnation = 0): Letter => {
   sequence += 1
-  return new Letter('c', 0, sequence, 0, 'test', { type: row.type, payload }, row, 0, incarnation)
+  return new Letter(
+    'c',
+    0,
+    sequence,
+    0,
+    'test',
+    { type: row.type, payload },
+    row,
+    undefined,
+    incarnation,
+  )
 }
 const letter = (type: string, payload: unknown = null, incarnation = 0): Letter =>
   letterOf(registry.row(type), payload, incarnation)
