@@ -367,15 +367,20 @@ export class Group {
     const strategy = this.options.strategy ?? 'oneForOne'
     if (strategy === 'oneForOne') return
     const from = strategy === 'oneForAll' ? 0 : this.cells.indexOf(failed)
-    const together = this.cells.slice(from).filter((each) => each.life === 'Running')
-    this.takeDown(together, [failed], true)
+    const members = this.cells.slice(from)
+    const together = members.filter((each) => each.life === 'Running')
+    this.takeDown(
+      together,
+      members.filter((each) => each === failed || together.includes(each)),
+      true,
+    )
   }
 
-  /** Takes cells down in reverse order and lets them come up in order, after those given. */
-  private takeDown(cells: readonly Cell[], after: readonly Cell[], patient: boolean): void {
+  /** Takes cells down in reverse order; those of the queue, all or more of them, come up one after another. */
+  private takeDown(cells: readonly Cell[], queue: readonly Cell[], patient: boolean): void {
     for (const cell of [...cells].reverse()) cell.takeDown(DEPENDENCY_RESTARTED)
-    cells.forEach((cell, index) => {
-      this.behind.set(cell, { earlier: new Set([...after, ...cells.slice(0, index)]), patient })
+    queue.forEach((cell, index) => {
+      this.behind.set(cell, { earlier: new Set(queue.slice(0, index)), patient })
     })
     for (const cell of cells) void this.restart(cell, 0)
   }
@@ -391,7 +396,7 @@ export class Group {
     const inOrder = this.cells.filter((cell) => affected.has(cell))
     for (const cell of inOrder) if (cell.life === 'Initializing') this.outdated.add(cell)
     const running = inOrder.filter((cell) => cell.life === 'Running')
-    this.takeDown(running, [], false)
+    this.takeDown(running, running, false)
   }
 
   private giveUp(cell: Cell, fault: Fault, why: string): void {

@@ -595,8 +595,22 @@ describe('strategies', () => {
   })
 
   it('one for all restarts everybody', async () => {
-    expect(await restarted('oneForAll')).toEqual(['b', 'a', 'c'])
+    expect(await restarted('oneForAll')).toEqual(['a', 'b', 'c'])
   })
+})
+
+it('one for all: the failed actor comes up after what it builds on, although that is restarted for it', async () => {
+  const order: string[] = []
+  const init = (name: string) => ({ ...remembering([]), init: noting(order, name) })
+  const { system, ports } = createWorld(
+    [child('a', init('a')), child('b', init('b'), { dependsOn: ['a'] }), child('c', init('c'))],
+    { strategy: 'oneForAll', limits: { poisonAfter: 1 } },
+  )
+  await system.start()
+  await system.tell('b', note('work', faultError('Down', 'service', 'down')))
+  await ports.clock.advance(1_000)
+  expect(order.slice(0, 6)).toEqual(['a', 'b', 'c', 'a', 'b', 'c'])
+  expect(system.snapshot().map(({ life }) => life)).toEqual(['Running', 'Running', 'Running'])
 })
 
 it('the result of an ask that a dead incarnation made does not reach the next one', async () => {
