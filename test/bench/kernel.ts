@@ -5,10 +5,10 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { ask, childSpec, faultError, reply, type Step, spawn } from '../../supervisor/index.ts'
-import { type Bench, type BenchOptions, type Figure, median, quantile, slope } from './figures.ts'
+import { childSpec, faultError } from '../../supervisor/index.ts'
+import { type Bench, type Figure, median, slope } from './figures.ts'
+import { asks } from './kernel-asks.ts'
 import {
-  type Note,
   nactPasses,
   nactTells,
   ourPasses,
@@ -20,7 +20,7 @@ import {
 import { race } from './rounds.ts'
 
 const MESSAGES = 200_000
-const AIMS = { nact: 1.5, xstate: 0.8, childrenMs: 1, acrossMs: 5, restartMs: 50 } as const
+const AIMS = { nact: 1.5, xstate: 0.8, restartMs: 50 } as const
 
 export const kernel: Bench = async (options) => {
   const { rounds, tell } = options
@@ -56,163 +56,10 @@ export const kernel: Bench = async (options) => {
       contenders: [await ourPasses(), await nactPasses()],
     }),
   )
-  for (const figure of await asks(options)) add(figure)
+  for (const figure of await asks(Math.ceil(rounds / 3))) add(figure)
   add(await restarts(rounds))
   for (const figure of await memory()) add(figure)
   return figures
-}
-
-/** Asks in flight of one asker while the most that is possible is found. */
-const IN_FLIGHT = 64
-const FULL_LOAD_ASKS = 100_000
-const HALF_LOAD_MS = 3_000
-
-/** Actors that ask one another: children of one parent, or one level of a tree as wide as a node's. */
-interface Askers {
-  /** Begins one ask; `done` is called when its reply was handled by the asker. */
-  ask(done: () => void): void
-  close(): Promise<void>
-}
-
-const askingActor = (name: string, others: readonly string[], done: (ask: number) => void) => {
-  let next = 0
-  return small(name, (context: number, message: Note, { envelope }): Step<number, never> => {
-    switch (message.type) {
-      case 'count': {
-        next += 1
-        const request: Note = { type: 'question', payload: message.payload.by }
-        const to = others[next % others.length] as string
-        const onReply = (): Note => ({ type: 'answer', payload: message.payload.by })
-        return { context, effects: [ask(to, request, { timeoutMs: 10_000, onReply })] }
-      }
-      case 'question': {
-        const answer: Note = { type: 'answer', payload: message.payload }
-        return { context: context + 1, effects: [reply(envelope, answer)] }
-      }
-      case 'answer':
-        done(message.payload)
-        return { context }
-      default:
-        return { context }
-    }
-  })
-}
-
-/** The seven of a node are as many; two children are an asker and its answerer. */
-const ACROSS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'] as const
-const CHILDREN = ['asker', 'answerer'] as const
-
-async function askers(where: 'children' | 'across'): Promise<Askers> {
-  const open = new Map<number, () => void>()
-  const done = (id: number): void => {
-    const settle = open.get(id)
-    open.delete(id)
-    settle?.()
-  }
-  const specs = (names: readonly string[], prefix: string) =>
-    names.map((name) => {
-      const others = names.filter((other) => other !== name).map((other) => prefix + other)
-      return childSpec(askingActor(name, others, done), null)
-    })
-  const parent = small('parent', (context) => ({ context }), {
-    init: async () => ({ context: 0, effects: specs(CHILDREN, 'parent/').map(spawn) }),
-  })
-  const isAcross = where === 'across'
-  const system = await running(isAcross ? specs(ACROSS, '') : [childSpec(parent, null)])
-  const paths: readonly string[] = isAcross ? ACROSS : ['parent/asker']
-  let last = 0
-  return {
-    ask(settle) {
-      last += 1
-      open.set(last, settle)
-      const to = paths[last % paths.length] as string
-      void system.tell(to, { type: 'count', payload: { by: last } })
-    },
-    close: async () => void (await system.stop()),
-  }
-}
-
-async function asks({ rounds }: BenchOptions): Promise<readonly Figure[]> {
-  const figures: Figure[] = []
-  for (const [where, aimMs] of [
-    ['children', AIMS.childrenMs],
-    ['across', AIMS.acrossMs],
-  ] as const) {
-    const group = await askers(where)
-    await fullLoad(group)
-    const mostPerSecond = await fullLoad(group)
-    const perRound: number[] = []
-    const middles: number[] = []
-    for (let round = 0; round < Math.ceil(rounds / 3); round++) {
-      const latencies = await paced(group, mostPerSecond / 2)
-      perRound.push(quantile(latencies, 0.99))
-      middles.push(quantile(latencies, 0.5))
-    }
-    await group.close()
-    const load = `at ${Math.round(mostPerSecond / 2_000)}k asks/s, half of what is possible`
-    figures.push(
-      {
-        metric: `ask_roundtrip_${where}_p99`,
-        unit: 'ms',
-        better: 'lower',
-        ours: median(perRound),
-        note: `${load}; worst round ${Math.max(...perRound).toFixed(2)}; aim ${aimMs}`,
-      },
-      {
-        metric: `ask_roundtrip_${where}_p50`,
-        unit: 'ms',
-        better: 'lower',
-        ours: median(middles),
-        note: load,
-      },
-    )
-  }
-  return figures
-}
-
-/** Asks each second when a new one begins as soon as another ended. */
-async function fullLoad(group: Askers): Promise<number> {
-  const startedMs = performance.now()
-  await new Promise<void>((resolve) => {
-    let begun = 0
-    let ended = 0
-    const one = (): void => {
-      begun += 1
-      group.ask(() => {
-        ended += 1
-        if (ended === FULL_LOAD_ASKS) resolve()
-        else if (begun < FULL_LOAD_ASKS) one()
-      })
-    }
-    for (let n = 0; n < IN_FLIGHT; n++) one()
-  })
-  return (FULL_LOAD_ASKS * 1_000) / (performance.now() - startedMs)
-}
-
-/**
- * Latencies, in ms, of asks that are due at even intervals, whether or not the earlier ones are answered. Each counts from when
- * it was due: what a slow answer kept waiting is its fault.
- */
-async function paced(group: Askers, perSecond: number): Promise<readonly number[]> {
-  const latencies: number[] = []
-  const total = Math.floor((perSecond * HALF_LOAD_MS) / 1_000)
-  const startedMs = performance.now()
-  await new Promise<void>((resolve) => {
-    let begun = 0
-    const step = (): void => {
-      const due = Math.min(total, ((performance.now() - startedMs) * perSecond) / 1_000)
-      for (; begun < due; begun++) {
-        const dueMs = startedMs + (begun * 1_000) / perSecond
-        group.ask(() => {
-          latencies.push(performance.now() - dueMs)
-          if (latencies.length === total) resolve()
-        })
-      }
-      if (begun < total) setImmediate(step)
-    }
-    step()
-  })
-  return latencies
 }
 
 const WAITING = 10_000
