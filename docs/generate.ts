@@ -1,11 +1,12 @@
 /**
- * `npm run docs`: writes docs/reference from the tables in code. Nothing there is written by hand, so that it cannot say
- * what the code does not; `test/docs/generated.test.ts` compares.
+ * `npm run docs`: writes MESSAGES.md, docs/reference and the READMEs' state diagrams from the tables and machines in code.
+ * Nothing there is written by hand, so that it cannot say what the code does not; `test/docs/generated.test.ts` compares.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configurationPage } from './generator/configuration.ts'
 import { constantsPage } from './generator/constants.ts'
+import { DIAGRAMS, readmeWithDiagrams } from './generator/diagrams.ts'
 import { errorsPage } from './generator/errors.ts'
 import { limitsPage } from './generator/limits.ts'
 import { messagesPage } from './generator/messages.ts'
@@ -14,23 +15,23 @@ import { ROOT } from './generator/source.ts'
 
 export const REFERENCE = 'docs/reference'
 
-/** Every page of the reference by its file name. */
-export async function referencePages(): Promise<ReadonlyMap<string, string>> {
+/** Every generated file of the repository by its path; READMEs whole, with their diagrams drawn anew. */
+export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
+  const readmes = Object.keys(DIAGRAMS).map((path) => [path, readmeWithDiagrams(path)] as const)
   return new Map([
-    ['configuration.md', configurationPage()],
-    ['errors.md', errorsPage()],
-    ['limits.md', await limitsPage()],
-    ['messages.md', messagesPage()],
-    ['metrics.md', metricsPage()],
-    ['protocol-constants.md', constantsPage()],
+    ['MESSAGES.md', messagesPage()],
+    [`${REFERENCE}/configuration.md`, configurationPage()],
+    [`${REFERENCE}/errors.md`, errorsPage()],
+    [`${REFERENCE}/limits.md`, await limitsPage()],
+    [`${REFERENCE}/metrics.md`, metricsPage()],
+    [`${REFERENCE}/protocol-constants.md`, constantsPage()],
+    ...readmes,
   ])
 }
 
 if (import.meta.main) {
-  const directory = join(ROOT, REFERENCE)
-  mkdirSync(directory, { recursive: true })
-  for (const [name, text] of await referencePages()) {
-    writeFileSync(join(directory, name), text)
-    process.stdout.write(`${REFERENCE}/${name}\n`)
+  for (const [path, text] of await generatedFiles()) {
+    writeFileSync(join(ROOT, path), text)
+    process.stdout.write(`${path}\n`)
   }
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { REFERENCE, referencePages } from '../../docs/generate.ts'
+import { generatedFiles, REFERENCE } from '../../docs/generate.ts'
 import { LIMIT_FILES } from '../../docs/generator/limits.ts'
 import { ROOT } from '../../docs/generator/source.ts'
 import { MESSAGE_ROWS } from '../../messages/index.ts'
@@ -8,20 +8,29 @@ import { API_ERRORS } from '../../node/api/index.ts'
 import { KEYS } from '../../node/config/index.ts'
 import { HOUSE, readTree } from '../arch/sources.ts'
 
-const pages = await referencePages()
-const page = (name: string) => pages.get(name) ?? ''
+const files = await generatedFiles()
+const pages = new Map([...files].filter(([path]) => !path.endsWith('README.md')))
+const page = (path: string) => pages.get(path) ?? pages.get(`${REFERENCE}/${path}`) ?? ''
 
 describe('the reference is what the code says', () => {
-  it.each([...pages.keys()])('%s is as `npm run docs` writes it', (name) => {
-    expect(readFileSync(join(ROOT, REFERENCE, name), 'utf8')).toBe(page(name))
+  it.each([...files.keys()])('%s is as `npm run docs` writes it', (path) => {
+    expect(readFileSync(join(ROOT, path), 'utf8')).toBe(files.get(path))
+  })
+
+  it('every actor and the kernel show their machine', () => {
+    const rooms = readdirSync(join(ROOT, 'actors')).map((room) => `actors/${room}/README.md`)
+    const drawn = [...files].filter(([, text]) => text.includes('stateDiagram-v2'))
+    expect(drawn.map(([path]) => path).sort()).toEqual([...rooms, 'supervisor/README.md'].sort())
   })
 
   it('holds no page that is not generated', () => {
-    expect(readdirSync(join(ROOT, REFERENCE)).sort()).toEqual([...pages.keys()].sort())
+    const own = [...pages.keys()].filter((path) => path.startsWith(REFERENCE))
+    const names = readdirSync(join(ROOT, REFERENCE)).map((name) => `${REFERENCE}/${name}`)
+    expect(names.sort()).toEqual(own.sort())
   })
 
   it('has every message, error and setting', () => {
-    for (const { type } of MESSAGE_ROWS) expect(page('messages.md')).toContain(`\`${type}\``)
+    for (const { type } of MESSAGE_ROWS) expect(page('MESSAGES.md')).toContain(`\`${type}\``)
     for (const name of Object.keys(API_ERRORS)) expect(page('errors.md')).toContain(`\`${name}\``)
     for (const key of KEYS) expect(page('configuration.md')).toContain(`\`${key}\``)
   })
