@@ -105,10 +105,10 @@ export type TransactionRejected = Message<
   { readonly code: string; readonly reason: string }
 >
 
-/** A transaction that a peer passed on. From: Network. To: Engine. */
+/** A transaction that a peer passed on, under the name by which it is judged. From: Network. To: Engine, which tells TransactionJudged. */
 export type TransactionReceived = Message<
   'engine.TransactionReceived',
-  { readonly raw: Uint8Array; readonly peer: string }
+  { readonly raw: Uint8Array; readonly peer: string; readonly id: number }
 >
 
 /** A payload was built or executed; what it did is kept until the commit. From: Engine's effect. To: Engine. */
@@ -144,6 +144,8 @@ export type TransactionRecovered = Message<
     readonly account: SenderAccount | undefined
     readonly refusal: { readonly code: string; readonly reason: string } | undefined
     readonly to: Envelope | undefined
+    /** Of a transaction that was gossiped: whoever asks is told the verdict. */
+    readonly gossipId: number | undefined
   }
 >
 

@@ -117,6 +117,12 @@ export type GossipReceived = Message<
   }
 >
 
+/** What the pool thinks of a gossiped transaction. From: Engine. To: Network, which relays it, or not. */
+export type TransactionJudged = Message<
+  'network.TransactionJudged',
+  { readonly id: number; readonly verdict: 'accept' | 'ignore' | 'reject' }
+>
+
 /** A peer asks. From: Network's port. To: Network. */
 export type RequestReceived = Message<
   'network.RequestReceived',
@@ -176,6 +182,7 @@ export type NetworkInbox =
   | PeerVanished
   | FrameReceived
   | GossipReceived
+  | TransactionJudged
   | RequestReceived
   | RequestServed
   | StatusReceived

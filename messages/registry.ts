@@ -73,6 +73,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   }),
   row('engine.TransactionAccepted', 'engine', 'api', 'api', 'blockProducer'),
   row('engine.TransactionRejected', 'engine', 'api', 'api', 'blockProducer'),
+  row('network.TransactionJudged', 'engine', 'network', 'gossip', 'dropNewest'),
   row('engine.TransactionReceived', 'network', 'engine', 'gossip', 'dropNewest'),
   row('engine.PayloadExecuted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
   row('engine.PayloadCommitted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
@@ -165,15 +166,6 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
     reply: 'storage.HaltRecorded',
   }),
   row('storage.HaltRecorded', 'storage', 'chain', 'consensus', 'blockProducer'),
-  row('storage.WriteJournal', 'bridge', 'storage', 'peg', 'blockProducer', {
-    ...KEEP,
-    reply: 'storage.JournalWritten',
-  }),
-  row('storage.JournalWritten', 'storage', 'bridge', 'peg', 'blockProducer'),
-  row('storage.ReadJournal', 'bridge', 'storage', 'control', 'returnError', {
-    reply: 'storage.JournalRows',
-  }),
-  row('storage.JournalRows', 'storage', 'bridge', 'control', 'blockProducer'),
   // System
   row('system.DeferredReply', 'effects', 'their actor', 'control', 'blockProducer', KEEP),
 ]

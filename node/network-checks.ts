@@ -2,14 +2,14 @@
  * The stateless checks that Network makes before it relays or tells anything (design §3, protocol §2.10). What passes was
  * made by who may make it: nobody else can wrap, repeat in another form, or multiply messages of the validators.
  */
-import type { NetworkChecks } from '../actors/network/index.ts'
+import type { CheckedSender, NetworkChecks } from '../actors/network/index.ts'
 import {
   blockHash,
   type ConsensusMessage,
   type PrePrepare,
   voteMessage,
 } from '../core/block/index.ts'
-import { type Genesis, invalid, VALID, type Verdict } from '../core/params/index.ts'
+import { type Genesis, invalid, VALID } from '../core/params/index.ts'
 import {
   checkSlotWindow,
   slotAt,
@@ -32,9 +32,9 @@ export function networkChecks(genesis: Genesis, membersEpoch: () => number): Net
       }
       // Who may send it costs less than what it holds: a proposal's body is hashed last.
       const sender = checkSender(genesis, message)
-      return sender.kind === 'valid'
-        ? verifyConsensusMessage(genesis.signatures, { genesisHash: genesis.hash }, message)
-        : sender
+      if (sender.kind !== 'valid') return sender
+      const own = verifyConsensusMessage(genesis.signatures, { genesisHash: genesis.hash }, message)
+      return own.kind === 'valid' ? sender : own
     },
     transaction: (raw) =>
       isTransaction(decodeTransaction(raw)) ? VALID : invalid('TransactionMalformed'),
@@ -46,7 +46,7 @@ export function networkChecks(genesis: Genesis, membersEpoch: () => number): Net
 }
 
 /** Whose word a message is: votes of strangers and certificates without a quorum are not passed on. */
-function checkSender(genesis: Genesis, message: ConsensusMessage): Verdict {
+function checkSender(genesis: Genesis, message: ConsensusMessage): CheckedSender {
   const { hash, signatures, validators } = genesis
   switch (message.kind) {
     case 'vote':
@@ -66,7 +66,7 @@ function isValidator({ validators }: Genesis, key: Uint8Array): boolean {
 }
 
 /** A fresh block is proposed by its author, an older one by any validator with a prepare quorum for it (2.2). */
-function checkProposer(genesis: Genesis, value: PrePrepare): Verdict {
+function checkProposer(genesis: Genesis, value: PrePrepare): CheckedSender {
   const { block, height, signature, view } = value
   const { hash, signatures, validators } = genesis
   if (!isValidator(genesis, block.header.author)) return invalid('NotAValidator')
@@ -78,5 +78,6 @@ function checkProposer(genesis: Genesis, value: PrePrepare): Verdict {
   }
   const prepared = verifyCertificate(signatures, hash, 'prepare', validators, certificate)
   if (prepared.kind !== 'valid') return prepared
-  return validators.some(({ blsKey }) => signedBy(blsKey)) ? VALID : invalid('NotTheProposer')
+  const signer = validators.find(({ blsKey }) => signedBy(blsKey))?.blsKey
+  return signer === undefined ? invalid('NotTheProposer') : { ...VALID, signer }
 }

@@ -130,7 +130,7 @@ async function commit(effect: EffectOf<'commit'>): Promise<PayloadCommitted> {
 }
 
 async function recover(effect: EffectOf<'admit'>): Promise<TransactionRecovered> {
-  const { port, raw, replyTo } = effect
+  const { gossipId, port, raw, replyTo } = effect
   const answer = (
     found:
       | { transaction: PoolTransaction; account: SenderAccount }
@@ -139,6 +139,7 @@ async function recover(effect: EffectOf<'admit'>): Promise<TransactionRecovered>
     type: 'engine.TransactionRecovered',
     payload: {
       to: replyTo,
+      gossipId,
       ...('code' in found
         ? { transaction: undefined, account: undefined, refusal: found }
         : { ...found, refusal: undefined }),

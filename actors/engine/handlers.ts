@@ -1,7 +1,7 @@
 /** What the EngineActor makes of each message: blocks go to the engine, transactions to the pool. */
 import { hashKey } from '../../core/block/index.ts'
 import type { Mempool } from '../../core/mempool/index.ts'
-import type { EngineInbox, ExecutionOutcome } from '../../messages/index.ts'
+import type { EngineInbox, ExecutionOutcome, TransactionJudged } from '../../messages/index.ts'
 import {
   type About,
   type Envelope,
@@ -50,7 +50,7 @@ export type EngineEffect =
       readonly port: EnginePort
       readonly raw: Uint8Array
       readonly replyTo: Envelope | undefined
-      readonly peer: string | undefined
+      readonly gossipId: number | undefined
     }
   | { readonly kind: 'poolChanged' }
 
@@ -89,11 +89,14 @@ export function handle(
       }
     case 'engine.SubmitTransaction': {
       const { raw } = message.payload
-      return { context, effects: [{ kind: 'admit', port, raw, replyTo, peer: undefined }] }
+      return { context, effects: [{ kind: 'admit', port, raw, replyTo, gossipId: undefined }] }
     }
     case 'engine.TransactionReceived': {
-      const { raw, peer } = message.payload
-      return { context, effects: [{ kind: 'admit', port, raw, replyTo: undefined, peer }] }
+      const { raw, id } = message.payload
+      return {
+        context,
+        effects: [{ kind: 'admit', port, raw, replyTo: undefined, gossipId: id }],
+      }
     }
     case 'engine.TransactionRecovered':
       return admit(context, message.payload)
@@ -120,15 +123,19 @@ function admit(
   context: EngineContext,
   payload: PayloadOf<'engine.TransactionRecovered'>,
 ): EngineStep {
-  const { transaction, account, refusal, to } = payload
+  const { transaction, account, gossipId, refusal, to } = payload
   const answer = (message: Parameters<typeof reply>[1]): AnyEffect[] =>
     to === undefined ? [] : [reply(to, message)]
+  const refuse = (code: string, reason: string): EngineStep => ({
+    context,
+    effects: [
+      ...answer({ type: 'engine.TransactionRejected', payload: { code, reason } }),
+      ...judged(gossipId, gossipVerdict(code)),
+    ],
+  })
   if (transaction === undefined || account === undefined) {
     const { code, reason } = refusal ?? { code: 'TransactionMalformed', reason: 'no transaction' }
-    return {
-      context,
-      effects: answer({ type: 'engine.TransactionRejected', payload: { code, reason } }),
-    }
+    return refuse(code, reason)
   }
   const verdict = context.pool.add(transaction, account)
   const { hash, raw } = transaction
@@ -137,7 +144,7 @@ function admit(
       context,
       effects: [
         ...answer({ type: 'engine.TransactionAccepted', payload: { hash } }),
-        tell('network', { type: 'network.GossipTransaction', payload: { raw } }),
+        ...relayed(gossipId, raw),
         { kind: 'poolChanged' },
       ],
     }
@@ -147,10 +154,37 @@ function admit(
   const reason = Object.entries(details)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ')
-  return {
-    context,
-    effects: answer({ type: 'engine.TransactionRejected', payload: { code, reason } }),
-  }
+  return refuse(code, reason)
+}
+
+/** One of our own users begins its way; one that was gossiped goes on by its verdict. */
+function relayed(gossipId: number | undefined, raw: Uint8Array): KernelEffect[] {
+  return gossipId === undefined
+    ? [tell('network', { type: 'network.GossipTransaction', payload: { raw } })]
+    : judged(gossipId, 'accept')
+}
+
+function judged(id: number | undefined, verdict: TransactionVerdict): KernelEffect[] {
+  if (id === undefined) return []
+  return [tell('network', { type: 'network.TransactionJudged', payload: { id, verdict } })]
+}
+
+type TransactionVerdict = TransactionJudged['payload']['verdict']
+
+/** What is wrong with a transaction wherever and whenever it is looked at: no honest node passes it on. */
+const NEVER_VALID: ReadonlySet<string> = new Set([
+  'TransactionMalformed',
+  'BadSignature',
+  'TransactionTooLarge',
+  'WrongChain',
+  'GasLimitTooHigh',
+  'IntrinsicGasTooLow',
+])
+
+/** The other refusals follow from this node's state or settings: nobody is to blame, and nothing is passed on. */
+function gossipVerdict(code: string): TransactionVerdict {
+  if (NEVER_VALID.has(code)) return 'reject'
+  return code === 'AlreadyKnown' ? 'accept' : 'ignore'
 }
 
 function committed(

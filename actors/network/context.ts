@@ -9,9 +9,12 @@ import type { Proposals } from './proposals.ts'
 import type { Recent } from './recent.ts'
 import type { Point, WireNames } from './wire.ts'
 
+/** `signer`: who sent a valid message, where only trying the validators' keys shows it. */
+export type CheckedSender = Verdict & { readonly signer?: Uint8Array }
+
 /** The stateless checks that are made before anything is relayed or told (design §3). Pure, total. */
 export interface NetworkChecks {
-  consensus(message: ConsensusMessage, nowMs: number): Verdict
+  consensus(message: ConsensusMessage, nowMs: number): CheckedSender
   transaction(raw: Uint8Array): Verdict
   approval(claim: PegInClaim, approval: MemberApproval): Verdict
 }
@@ -53,6 +56,8 @@ export interface NetworkContext {
   readonly proposals: Proposals
   /** What is left to each validator, by its key in hex; only genuine messages take from it. */
   readonly signers: ReadonlyMap<string, Allowance>
+  /** Transactions that the pool looks at: who passed each on, and when it counts as ignored. By the name of its judgement. */
+  readonly weighed: ReadonlyMap<number, { readonly peer: string; readonly untilMs: number }>
   /** Requests that are being answered. */
   readonly serving: number
 }

@@ -7,6 +7,7 @@ import type {
   NetworkInbox,
   RangeFetched,
   RequestReceived,
+  TransactionJudged,
 } from '../../messages/index.ts'
 import { type About, reply, type Step, tell } from '../../supervisor/index.ts'
 import { pointsOf, take } from './conduct.ts'
@@ -17,10 +18,12 @@ import {
   DIRECT_COPY_BYTES,
   MAX_FETCH_PEERS,
   MAX_SERVING,
+  MAX_WEIGHED,
   type RateClass,
   REPEAT_MS,
   STALE_HEIGHTS,
   STATUS_TIMEOUT_MS,
+  WEIGH_TIMEOUT_MS,
 } from './limits.ts'
 import {
   appeared,
@@ -132,6 +135,8 @@ function decide(
       return frameReceived(context, message.payload, nowMs)
     case 'network.GossipReceived':
       return gossipReceived(context, message.payload, nowMs)
+    case 'network.TransactionJudged':
+      return transactionJudged(context, message.payload, nowMs)
     case 'network.RequestReceived':
       return requestReceived(context, message.payload, nowMs)
     case 'network.RequestServed':
@@ -242,14 +247,18 @@ function frameReceived(
   const bounded = stale ? spend(spent, peer, nowMs, ['stale', 1]) : spent
   const heard = bounded && spendOfSigner(bounded, message, nowMs)
   if (heard === undefined) return ignore(spent)
+  let charged = heard
   if (toldMs === undefined) {
     const verdict = heard.settings.checks.consensus(message, nowMs)
     if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
     if (verdict.kind === 'unknown') return ignore(spent)
+    const paid = verdict.signer === undefined ? heard : takeShare(heard, verdict.signer, nowMs)
+    if (paid === undefined) return ignore(spent)
+    charged = paid
   }
   // A stale one is not remembered: by gossip it is looked at again, and ignored.
-  const recent = stale ? heard.recent : noted(heard.recent, hash, nowMs)
-  const known = frame.origin === 'stream' ? namedPeer(heard, peer, message) : heard
+  const recent = stale ? charged.recent : noted(charged.recent, hash, nowMs)
+  const known = frame.origin === 'stream' ? namedPeer(charged, peer, message) : charged
   return outcome(
     { ...remember(known, message, bytes), recent },
     ...settle(frame, 'accept'),
@@ -279,14 +288,21 @@ function spendOfSigner(
   nowMs: number,
 ): NetworkContext | undefined {
   const signer = signerOf(message)
-  if (signer === undefined) return context
+  return signer === undefined ? context : takeShare(context, signer, nowMs)
+}
+
+function takeShare(
+  context: NetworkContext,
+  signer: Uint8Array,
+  nowMs: number,
+): NetworkContext | undefined {
   const key = toHex(signer)
   const { signer: rate } = context.settings.limits.rates
   const left = take(context.signers.get(key) ?? {}, 'signer', rate, 1, nowMs)
   return left && { ...context, signers: new Map(context.signers).set(key, left) }
 }
 
-/** Undefined where a quorum speaks, and where it is seen only by trying who proposes another's block again. */
+/** Undefined where a quorum speaks, and where only the check shows it: who proposes another's block again. */
 function signerOf(message: ConsensusMessage): Uint8Array | undefined {
   switch (message.kind) {
     case 'vote':
@@ -328,11 +344,16 @@ function gossipReceived(
     const verdict = checks.transaction(bytes)
     if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
     if (verdict.kind === 'unknown') return outcome(spent, judge('ignore'))
-    const payload = { raw: bytes, peer }
+    if (spent.weighed.size >= MAX_WEIGHED) return outcome(spent, judge('ignore'))
+    const payload = { raw: bytes, peer, id }
+    const onRefused = (): TransactionJudged => ({
+      type: 'network.TransactionJudged',
+      payload: { id, verdict: 'ignore' },
+    })
+    const weighed = new Map(spent.weighed).set(id, { peer, untilMs: nowMs + WEIGH_TIMEOUT_MS })
     return outcome(
-      spent,
-      judge('accept'),
-      tell('engine', { type: 'engine.TransactionReceived', payload }),
+      { ...spent, weighed },
+      tell('engine', { type: 'engine.TransactionReceived', payload }, { onRefused }),
     )
   }
   if (topic !== names.approvals) return outcome(spent, judge('ignore'))
@@ -346,6 +367,22 @@ function gossipReceived(
     judge('accept'),
     tell('bridge', { type: 'bridge.ApprovalReceived', payload: { ...approved, peer } }),
   )
+}
+
+/** The pool's word on a transaction: only what it keeps is relayed, so what nobody pays for travels one hop. */
+function transactionJudged(
+  context: NetworkContext,
+  { id, verdict }: TransactionJudged['payload'],
+  nowMs: number,
+): Outcome {
+  const entry = context.weighed.get(id)
+  if (entry === undefined) return outcome(context)
+  const weighed = new Map(context.weighed)
+  weighed.delete(id)
+  const judged = outcome({ ...context, weighed }, { kind: 'judge', id, verdict })
+  return verdict === 'reject'
+    ? then(judged, (next) => punish(next, entry.peer, 'InvalidMessage', nowMs))
+    : judged
 }
 
 function requestReceived(

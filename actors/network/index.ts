@@ -16,7 +16,7 @@ import { networkMachine } from './machine.ts'
 import { NOTHING_RECENT } from './recent.ts'
 import { type Point, wireNames } from './wire.ts'
 
-export type { NetworkChecks } from './context.ts'
+export type { CheckedSender, NetworkChecks } from './context.ts'
 export type { NetworkPorts } from './effects.ts'
 export type { NetworkLimits } from './limits.ts'
 export type * from './port.ts'
@@ -63,6 +63,7 @@ export function networkActor(options: NetworkOptions): NetworkActor {
         recent: NOTHING_RECENT,
         proposals: new Map(),
         signers: new Map(),
+        weighed: new Map(),
         serving: 0,
       }
       const dials = [...staticPeers.values()].map((address) =>

@@ -48,6 +48,10 @@ export const STALE_HEIGHTS = 2
 /** A peer this far ahead means that something is missing here. */
 export const BEHIND_HEIGHTS = 2
 
+/** Gossiped transactions that the pool looks at, and how long one may take: it is ignored then, at the next tending. */
+export const MAX_WEIGHED = 1_024
+export const WEIGH_TIMEOUT_MS = 2_000
+
 /** Penalties of peers that are remembered, those of connected peers first. */
 export const MAX_PENALTIES = 1_024
 

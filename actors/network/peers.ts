@@ -1,7 +1,14 @@
 /** Coming, going and judging of peers. Pure. */
 import { after, type KernelEffect, tell } from '../../supervisor/index.ts'
 import { pointsOf, punished, take } from './conduct.ts'
-import { type Effects, type NetworkContext, type Outcome, outcome, type Peer } from './context.ts'
+import {
+  type Effects,
+  type NetworkContext,
+  type NetworkEffect,
+  type Outcome,
+  outcome,
+  type Peer,
+} from './context.ts'
 import { dialBackoffMs } from './dialing.ts'
 import { PENALTIES, type PenaltyCode } from './errors.ts'
 import { BEHIND_HEIGHTS, type RateClass, STATUS_TIMEOUT_MS } from './limits.ts'
@@ -168,7 +175,7 @@ export function retryLater(context: NetworkContext, address: string, chance: num
   )
 }
 
-/** Ends connections that never told their status, forgets bans and penalties that are over. */
+/** Ends connections that never told their status; forgets bans, penalties and judgements whose time is over. */
 export function tended(context: NetworkContext, nowMs: number): Outcome {
   const { limits } = context.settings
   const silent = [...context.peers.values()].filter(
@@ -183,5 +190,12 @@ export function tended(context: NetworkContext, nowMs: number): Outcome {
     peer,
     code: foreign ? 'ForeignGenesis' : 'NoStatus',
   }))
-  return outcome({ ...context, bannedUntilMs, penalties }, ...effects)
+  const weighed = new Map(context.weighed)
+  const forgotten: NetworkEffect[] = []
+  for (const [id, { untilMs }] of context.weighed) {
+    if (untilMs > nowMs) continue
+    weighed.delete(id)
+    forgotten.push({ kind: 'judge', id, verdict: 'ignore' })
+  }
+  return outcome({ ...context, bannedUntilMs, penalties, weighed }, ...effects, ...forgotten)
 }

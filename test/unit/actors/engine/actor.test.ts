@@ -129,6 +129,12 @@ const burnOf = (nonce: number) =>
     data: burnData(p2wpkh('bob')),
   })
 
+const judgedAs = (id: number, verdict: string) =>
+  expect.objectContaining({
+    to: 'network',
+    message: { type: 'network.TransactionJudged', payload: { id, verdict } },
+  })
+
 describe('the EngineActor', () => {
   it('6.5: a mint is part of the request, MintResult of the template', async () => {
     const bench = await Bench.open()
@@ -164,8 +170,35 @@ describe('the EngineActor', () => {
       type: 'engine.TransactionRejected',
       payload: { code: 'AlreadyKnown' },
     })
-    await bench.hear({ type: 'engine.TransactionReceived', payload: { raw, peer: 'peer' } })
-    expect(bench.told).toHaveLength(1)
+    await bench.hear({ type: 'engine.TransactionReceived', payload: { raw, peer: 'peer', id: 7 } })
+    expect(bench.told.slice(1)).toEqual([judgedAs(7, 'accept')])
+  })
+
+  it('MP-5: a gossiped transaction is relayed only when the pool keeps it; only what is never valid is rejected', async () => {
+    const { bench } = await funded()
+    const verdictOf = async (raw: Uint8Array) => {
+      const before = bench.told.length
+      await bench.hear({
+        type: 'engine.TransactionReceived',
+        payload: { raw, peer: 'peer', id: 9 },
+      })
+      return bench.told.slice(before)
+    }
+    const { address: to } = bob
+    expect(await verdictOf(signed(alice, { nonce: 0, to, value: 1n }))).toEqual([
+      judgedAs(9, 'accept'),
+    ])
+    const unfunded = keyOf('nobody has paid this one')
+    expect(await verdictOf(signed(unfunded, { nonce: 0, to, value: 1n }))).toEqual([
+      judgedAs(9, 'ignore'),
+    ])
+    expect(await verdictOf(signed(alice, { nonce: 5_000, to, value: 1n }))).toEqual([
+      judgedAs(9, 'ignore'),
+    ])
+    expect(await verdictOf(Uint8Array.of(2, 0xc0))).toEqual([judgedAs(9, 'reject')])
+    expect(await verdictOf(signed(alice, { nonce: 1, to, value: 1n, chainId: 99 }))).toEqual([
+      judgedAs(9, 'reject'),
+    ])
   })
 
   it('C-7: bytes that are no transaction, and one that nobody signed, are refused by name', async () => {

@@ -8,6 +8,7 @@ import type {
   GetConnectedPeers,
   PeerList,
   RequestBlocks,
+  TransactionReceived,
 } from '../../../../messages/index.ts'
 import { edgesOf, type Message } from '../../../../supervisor/index.ts'
 import { chainOfBlocks, proposalOf, voteOf } from '../chain-of-blocks.ts'
@@ -264,18 +265,20 @@ describe('consensus messages', () => {
 })
 
 describe('transactions and approvals', () => {
-  it('are passed on when they pass their check, and told to who they are for', async () => {
+  it('travel one hop until a pool has kept them (MP-5)', async () => {
     const nodes = await line('a', 'b', 'c')
     const raw = Uint8Array.of(1, 2, 3)
+    const received = (node: TestNode | undefined) =>
+      (node?.told['engine'] ?? []) as TransactionReceived[]
     await nodes[0]?.tell({ type: 'network.GossipTransaction', payload: { raw } })
     await nodes[0]?.tell({ type: 'network.GossipTransaction', payload: { raw: Uint8Array.of(9) } })
     await network.advance(100)
-    expect(nodes[1]?.told['engine']).toEqual([
-      { type: 'engine.TransactionReceived', payload: { raw, peer: 'a' } },
-    ])
-    expect(nodes[2]?.told['engine']).toEqual([
-      { type: 'engine.TransactionReceived', payload: { raw, peer: 'b' } },
-    ])
+    expect(received(nodes[1]).map(({ payload }) => payload)).toMatchObject([{ raw, peer: 'a' }])
+    expect(received(nodes[2])).toEqual([])
+    const id = received(nodes[1])[0]?.payload.id ?? -1
+    await nodes[1]?.tell({ type: 'network.TransactionJudged', payload: { id, verdict: 'accept' } })
+    await network.advance(100)
+    expect(received(nodes[2]).map(({ payload }) => payload)).toMatchObject([{ raw, peer: 'b' }])
   })
 })
 

@@ -1,14 +1,14 @@
 /** Who pays for what: no peer for what it relays, every validator for its own words (protocol §2.10, BF-8; incident 27). */
 import type { NetworkContext } from '../../../../actors/network/context.ts'
 import { handle } from '../../../../actors/network/handlers.ts'
-import { DEFAULT_LIMITS } from '../../../../actors/network/limits.ts'
+import { DEFAULT_LIMITS, MAX_WEIGHED } from '../../../../actors/network/limits.ts'
 import { NOTHING_RECENT } from '../../../../actors/network/recent.ts'
 import { wireNames } from '../../../../actors/network/wire.ts'
 import { type ConsensusMessage, encodeConsensusMessage } from '../../../../core/block/index.ts'
 import { invalid, VALID } from '../../../../core/params/index.ts'
 import type { NetworkInbox } from '../../../../messages/index.ts'
 import type { About } from '../../../../supervisor/index.ts'
-import { chainOfBlocks, voteOf } from '../chain-of-blocks.ts'
+import { chainOfBlocks, proposalOf, voteOf } from '../chain-of-blocks.ts'
 
 const GENESIS = new Uint8Array(32).fill(3)
 const names = wireNames(GENESIS)
@@ -27,6 +27,7 @@ class Gate {
       checks: {
         consensus: (message) => {
           this.checked += 1
+          if (message.kind === 'prePrepare') return { ...VALID, signer: new Uint8Array(48).fill(9) }
           return message.kind !== 'vote' || message.value.signature[0] === 1
             ? VALID
             : invalid('BadSignature')
@@ -59,6 +60,7 @@ class Gate {
     recent: NOTHING_RECENT,
     proposals: new Map(),
     signers: new Map(),
+    weighed: new Map(),
     serving: 0,
   }
 
@@ -70,7 +72,7 @@ class Gate {
     this.#nowMs += ms
   }
 
-  #tell(message: NetworkInbox): void {
+  tell(message: NetworkInbox): void {
     const about = { nowMs: this.#nowMs, state: 'Running' } as About<NetworkInbox>
     const step = handle(this.#context, message, about)
     this.#context = step.context
@@ -86,12 +88,12 @@ class Gate {
 
   hear(message: ConsensusMessage, origin: 'stream' | number = 'stream'): void {
     const bytes = encodeConsensusMessage(message)
-    this.#tell({ type: 'network.FrameReceived', payload: { peer: 'peer', bytes, origin } })
+    this.tell({ type: 'network.FrameReceived', payload: { peer: 'peer', bytes, origin } })
   }
 
-  gossip(raw: Uint8Array): void {
-    const payload = { id: 1, topic: names.transactions, peer: 'peer', bytes: raw }
-    this.#tell({ type: 'network.GossipReceived', payload })
+  gossip(raw: Uint8Array, id = 1): void {
+    const payload = { id, topic: names.transactions, peer: 'peer', bytes: raw }
+    this.tell({ type: 'network.GossipReceived', payload })
   }
 }
 
@@ -146,6 +148,21 @@ describe('a validator that signs more than an honest one', () => {
     expect(gate.told).toHaveLength(rates.signer.burst + 2)
   })
 
+  it('proposes others’ blocks again within its share, which only the check can tell', () => {
+    const gate = new Gate()
+    const [committed] = chainOfBlocks(HEAD + 1, HEAD + 1)
+    if (committed === undefined) throw new Error('no block')
+    const first = proposalOf(committed)
+    if (first.kind !== 'prePrepare') throw new Error('no proposal')
+    for (let view = 1; view <= rates.signer.burst + 100; view++) {
+      const value = { ...first.value, view, certificate: [committed.certificate] }
+      gate.hear({ kind: 'prePrepare', value }, view)
+    }
+    expect(gate.told).toHaveLength(rates.signer.burst)
+    expect(gate.verdicts.filter((verdict) => verdict === 'accept')).toHaveLength(rates.signer.burst)
+    expect(gate.points).toBe(0)
+  })
+
   it('cannot be silenced by forged messages in its name (T3)', () => {
     const gate = new Gate()
     for (let view = 0; view < rates.signer.burst + 100; view++) {
@@ -154,6 +171,46 @@ describe('a validator that signs more than an honest one', () => {
     const genuine = voteOf(HEAD + 1, 0, true, 1)
     gate.hear(genuine)
     expect(gate.told).toEqual([genuine])
+  })
+})
+
+describe('a gossiped transaction', () => {
+  const judged = (gate: Gate, id: number, verdict: 'accept' | 'ignore' | 'reject') =>
+    gate.tell({ type: 'network.TransactionJudged', payload: { id, verdict } })
+
+  it.each([
+    ['accept', 0],
+    ['ignore', 0],
+    ['reject', 20],
+  ] as const)('is relayed or not as the pool says: %s', (verdict, points) => {
+    const gate = new Gate()
+    gate.gossip(Uint8Array.of(1), 5)
+    expect(gate.verdicts).toEqual([])
+    judged(gate, 5, verdict)
+    judged(gate, 5, 'accept')
+    expect(gate.verdicts).toEqual([verdict])
+    expect(gate.points).toBe(points)
+  })
+
+  it('that the pool says nothing of is ignored in time, and its peer is not blamed', () => {
+    const gate = new Gate()
+    gate.gossip(Uint8Array.of(1), 5)
+    gate.tell({ type: 'network.TendPeers', payload: {} })
+    expect(gate.verdicts).toEqual([])
+    gate.pass(5_000)
+    gate.tell({ type: 'network.TendPeers', payload: {} })
+    judged(gate, 5, 'reject')
+    expect(gate.verdicts).toEqual(['ignore'])
+    expect(gate.points).toBe(0)
+  })
+
+  it('is ignored while too many wait for the pool', () => {
+    const gate = new Gate()
+    for (let id = 0; id < MAX_WEIGHED + 3; id++) gate.gossip(Uint8Array.of(1), id)
+    expect(gate.verdicts).toEqual(['ignore', 'ignore', 'ignore'])
+    judged(gate, 0, 'accept')
+    gate.gossip(Uint8Array.of(1), 5_000)
+    expect(gate.verdicts).toHaveLength(4)
   })
 })
 
