@@ -93,6 +93,8 @@ export const INVARIANTS = [
   'MintedOnce',
   'MintedByDeposit',
   'PaidOnce',
+  'PaidIfBurned',
+  'BurnsPaid',
   'MailboxBound',
   'NoCorrectBanned',
   'JournalWhole',

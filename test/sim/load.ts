@@ -3,6 +3,7 @@ import { changeOutput, depositPayloadScript } from '../../core/peg/index.ts'
 import { concatBytes, toHex } from '../../crypto/index.ts'
 import { blockOf } from '../../devnet/bitcoin/block-tree.ts'
 import type { SubmitTransaction } from '../../messages/index.ts'
+import { REQUEST_PEG_OUT_TOPIC } from '../../vm/evm/bridge-logs.ts'
 import { BRIDGE_ADDRESS } from '../../vm/evm/index.ts'
 import { keccak256 } from '../../vm/evm/keccak.ts'
 import type { Coin } from '../unit/devnet/bitcoin/wallet.ts'
@@ -25,6 +26,11 @@ interface User {
   readonly amountSat: bigint
 }
 
+interface Burn {
+  readonly script: Uint8Array
+  readonly amountSat: bigint
+}
+
 export class Load {
   readonly #around: Surroundings
   readonly #auditor: Auditor
@@ -32,7 +38,10 @@ export class Load {
   readonly #chance: Chance
   readonly #coins: Coin[]
   readonly #users: User[] = []
-  readonly #burnScripts: Uint8Array[] = []
+  readonly #burns: Burn[] = []
+  /** Destinations that logs of strangers name. */
+  readonly #unburned: Uint8Array[] = []
+  #paidSat = 0n
   #stopped = false
 
   constructor(around: Surroundings, auditor: Auditor, nodes: readonly SimulatedNode[]) {
@@ -51,6 +60,7 @@ export class Load {
     }
     this.#every(rates.transferMs, 'transfer', () => this.#transfer())
     this.#every(rates.burnMs, 'burn', () => this.#burn())
+    this.#every(rates.callMs, 'call', () => this.#claim())
     const mine = () => {
       bitcoin.mine()
       world.at(this.#chance.untilNext(rates.bitcoinBlockMs), 'bitcoin block', mine)
@@ -68,7 +78,7 @@ export class Load {
     return this.#users.filter(({ key }) => !this.#auditor.minted(key.address)).length
   }
 
-  /** Burns that Bitcoin paid, each at most once. */
+  /** Burns that Bitcoin paid, each at most once, and nothing that was not burned. */
   checkPayouts(): number {
     const { world, bitcoin } = this.#around
     const { chain } = bitcoin.regtest
@@ -83,13 +93,28 @@ export class Load {
         }
       }
     }
+    const timesOf = (script: Uint8Array) => paid.get(toHex(script)) ?? 0
     let done = 0
-    for (const script of this.#burnScripts) {
-      const times = paid.get(toHex(script)) ?? 0
+    this.#paidSat = 0n
+    for (const { script, amountSat } of this.#burns) {
+      const times = timesOf(script)
       world.check('PaidOnce', times <= 1, () => `${toHex(script)} is paid ${times} times`)
       done += times
+      this.#paidSat += BigInt(times) * amountSat
+    }
+    for (const script of this.#unburned) {
+      world.check('PaidIfBurned', timesOf(script) === 0, () => `${toHex(script)} burned nothing`)
     }
     return done
+  }
+
+  /** After `checkPayouts`, when the peg is at rest: what the Bridge holds for ever is what was paid for. */
+  checkBurned(): void {
+    const paidWei = this.#paidSat * WEI_PER_SAT
+    const burnedWei = this.#nodes.map((node) => node.balanceWei(BRIDGE_ADDRESS))
+    this.#around.world.check('BurnsPaid', burnedWei.includes(paidWei), () => {
+      return `${burnedWei.join(', ')} wei are burned on the nodes, requests of ${paidWei} are paid`
+    })
   }
 
   #every(meanMs: number, label: string, act: () => void): void {
@@ -112,13 +137,13 @@ export class Load {
     this.#users.push({ key, amountSat })
     const mintedGwei = (amountSat - (genesis.params.pegInFeeSat as bigint)) * GWEI_PER_SAT
     this.#auditor.expectedMints.set(toHex(key.address), mintedGwei)
-    bitcoin.send(
-      spend(coin, [
-        { script: changeOutput(genesis, 0).scriptPubKey, amountSat },
-        { script: depositPayloadScript(key.address), amountSat: 0n },
-        { script: USER_SCRIPT, amountSat: coin.amountSat - amountSat - MINER_FEE_SAT },
-      ]),
-    )
+    const outputs = [
+      { script: depositPayloadScript(key.address), amountSat: 0n },
+      { script: USER_SCRIPT, amountSat: coin.amountSat - amountSat - MINER_FEE_SAT },
+    ]
+    const place = this.#chance.between(0, outputs.length)
+    outputs.splice(place, 0, { script: changeOutput(genesis, 0).scriptPubKey, amountSat })
+    bitcoin.send(spend(coin, outputs))
   }
 
   /** A user with coins on a node that runs. */
@@ -141,22 +166,42 @@ export class Load {
     this.#submit(from, ahead, { to, value })
   }
 
+  /** Now and then two at once, so that they stand in one block. */
   #burn(): void {
     const from = this.#richUser()
     if (from === undefined) return
-    const count = this.#burnScripts.length
-    const script = concatBytes(Uint8Array.of(0, 20), seeded(`burn ${count}`).subarray(0, 20))
-    this.#burnScripts.push(script)
-    const amountSat = BigInt(this.#chance.between(200_000, MAX_BURN_SAT))
-    const data = concatBytes(selector, word(32), word(script.length), padded(script))
-    const value = amountSat * WEI_PER_SAT
-    this.#submit(from, 0, { to: BRIDGE_ADDRESS, value, data, gas: 300_000n })
+    const count = this.#chance.happens(0.3) ? 2 : 1
+    for (let ahead = 0; ahead < count; ahead++) {
+      const script = payable(`burn ${this.#burns.length}`)
+      const amountSat = BigInt(this.#chance.between(200_000, MAX_BURN_SAT))
+      this.#burns.push({ script, amountSat })
+      const data = concatBytes(selector, word(32), word(script.length), padded(script))
+      const value = amountSat * WEI_PER_SAT
+      this.#submit(from, ahead, { to: BRIDGE_ADDRESS, value, data, gas: 300_000n })
+    }
+  }
+
+  /** A contract whose creation says that somebody burned coins, in the words of the Bridge. */
+  #claim(): void {
+    const from = this.#richUser()
+    if (from === undefined) return
+    const script = payable(`claim ${this.#unburned.length}`)
+    this.#unburned.push(script)
+    const log = concatBytes(
+      word(64),
+      wideWord(BigInt(MAX_BURN_SAT) * WEI_PER_SAT),
+      word(script.length),
+      padded(script),
+    )
+    const burner = padded(from.key.address, 32, 'start')
+    const data = creation(log, REQUEST_PEG_OUT_TOPIC, burner)
+    this.#submit(from, 0, { value: 0n, data, gas: 300_000n })
   }
 
   #submit(
     { node, key }: { node: SimulatedNode; key: Key },
     ahead: number,
-    call: { to: Uint8Array; value: bigint; data?: Uint8Array; gas?: bigint },
+    call: { to?: Uint8Array; value: bigint; data?: Uint8Array; gas?: bigint },
   ): void {
     const { world, federation } = this.#around
     const { chainId } = federation.genesis.execution
@@ -182,8 +227,45 @@ function word(value: number): Uint8Array {
   return bytes
 }
 
-function padded(bytes: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(Math.ceil(bytes.length / 32) * 32)
-  whole.set(bytes)
+function wideWord(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(32)
+  new DataView(bytes.buffer).setBigUint64(24, value)
+  return bytes
+}
+
+/** To whole words, or to `length`; with the zeros at the start or at the end. */
+function padded(
+  bytes: Uint8Array,
+  length = Math.ceil(bytes.length / 32) * 32,
+  zeros: 'start' | 'end' = 'end',
+): Uint8Array {
+  const whole = new Uint8Array(length)
+  whole.set(bytes, zeros === 'start' ? length - bytes.length : 0)
   return whole
+}
+
+function payable(name: string): Uint8Array {
+  return concatBytes(Uint8Array.of(0, 20), seeded(name).subarray(0, 20))
+}
+
+/** Init code that emits one log with two topics and leaves no code behind. */
+function creation(log: Uint8Array, first: Uint8Array, second: Uint8Array): Uint8Array {
+  const PUSH1 = 0x60
+  const PUSH32 = 0x7f
+  const CODECOPY = 0x39
+  const LOG2 = 0xa2
+  const STOP = 0x00
+  const size = Uint8Array.of(PUSH1, log.length)
+  const zero = Uint8Array.of(PUSH1, 0)
+  const emit = concatBytes(Uint8Array.of(PUSH32), second, Uint8Array.of(PUSH32), first, size, zero)
+  const codeBytes = 2 + 2 + 2 + 1 + emit.length + 2
+  return concatBytes(
+    size,
+    Uint8Array.of(PUSH1, codeBytes),
+    zero,
+    Uint8Array.of(CODECOPY),
+    emit,
+    Uint8Array.of(LOG2, STOP),
+    log,
+  )
 }
