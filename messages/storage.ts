@@ -55,20 +55,3 @@ export type RecordHalt = Request<
 >
 
 export type HaltRecorded = Message<'storage.HaltRecorded', Record<string, never>>
-
-/** A row of the bridge's own journal, fsynced. From: Bridge. To: Storage. Reply: JournalWritten. */
-export type WriteJournal = Request<
-  'storage.WriteJournal',
-  { readonly rows: readonly { readonly key: string; readonly value: string | null }[] },
-  JournalWritten
->
-
-export type JournalWritten = Message<'storage.JournalWritten', Record<string, never>>
-
-/** The whole journal. From: Bridge at start. To: Storage. Reply: JournalRows. */
-export type ReadJournal = Request<'storage.ReadJournal', Record<string, never>, JournalRows>
-
-export type JournalRows = Message<
-  'storage.JournalRows',
-  { readonly rows: readonly { readonly key: string; readonly value: string }[] }
->

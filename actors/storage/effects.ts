@@ -44,14 +44,6 @@ export async function perform(
     case 'recordHalt':
       await store.writeHalt(effect.record)
       return deferredReply(replyTo, { type: 'storage.HaltRecorded', payload: {} })
-    case 'writeJournal':
-      await store.writeJournal(effect.rows)
-      return deferredReply(replyTo, { type: 'storage.JournalWritten', payload: {} })
-    case 'readJournal':
-      return deferredReply(replyTo, {
-        type: 'storage.JournalRows',
-        payload: { rows: [...store.readJournal()] },
-      })
   }
 }
 

@@ -5,9 +5,7 @@ import type {
   PersistBlock,
   PersistBlockBatch,
   ReadBlocks,
-  ReadJournal,
   RecordHalt,
-  WriteJournal,
 } from '../../messages/index.ts'
 import { type About, type Envelope, reply, type Step } from '../../supervisor/index.ts'
 import type { ChainStore } from './port.ts'
@@ -17,8 +15,6 @@ export type StorageInbox =
   | PersistBlockBatch
   | LoadChain
   | ReadBlocks
-  | WriteJournal
-  | ReadJournal
   | RecordHalt
   | DeferredReply
 
@@ -46,13 +42,6 @@ export type StorageEffect =
       readonly record: string | null
       readonly replyTo: Envelope
     }
-  | {
-      readonly kind: 'writeJournal'
-      readonly store: ChainStore
-      readonly rows: WriteJournal['payload']['rows']
-      readonly replyTo: Envelope
-    }
-  | { readonly kind: 'readJournal'; readonly store: ChainStore; readonly replyTo: Envelope }
 
 export function handle(
   context: StorageContext,
@@ -70,10 +59,6 @@ export function handle(
       return step({ kind: 'loadChain', store, replyTo })
     case 'storage.ReadBlocks':
       return step({ kind: 'readBlocks', store, range: message.payload, replyTo })
-    case 'storage.WriteJournal':
-      return step({ kind: 'writeJournal', store, rows: message.payload.rows, replyTo })
-    case 'storage.ReadJournal':
-      return step({ kind: 'readJournal', store, replyTo })
     case 'storage.RecordHalt':
       return step({ kind: 'recordHalt', store, record: message.payload.record, replyTo })
     case 'system.DeferredReply':
@@ -85,11 +70,7 @@ export function handle(
   }
 }
 
-const WRITES: ReadonlySet<StorageEffect['kind']> = new Set([
-  'writeBlocks',
-  'writeJournal',
-  'recordHalt',
-])
+const WRITES: ReadonlySet<StorageEffect['kind']> = new Set(['writeBlocks', 'recordHalt'])
 
 /** Writes keep their order; reads go past them. */
 export function lane(effect: StorageEffect): string | undefined {

@@ -158,30 +158,7 @@ describe('the StorageActor', () => {
     }
     const blocks = chainOfBlocks(1, 1).map(writeOf)
     expect(laneOf({ type: 'storage.PersistBlockBatch', payload: { blocks } })).toBe('write')
-    expect(laneOf({ type: 'storage.WriteJournal', payload: { rows: [] } })).toBe('write')
     expect(laneOf({ type: 'storage.LoadChain', payload: {} })).toBeUndefined()
-    expect(laneOf({ type: 'storage.ReadJournal', payload: {} })).toBeUndefined()
-  })
-
-  it('the journal: written, read, removed', async () => {
-    const store = openMemoryChainStore()
-    await ask(store, {
-      type: 'storage.WriteJournal',
-      payload: {
-        rows: [
-          { key: 'a', value: '1' },
-          { key: 'b', value: '2' },
-        ],
-      },
-    })
-    await ask(store, {
-      type: 'storage.WriteJournal',
-      payload: { rows: [{ key: 'a', value: null }] },
-    })
-    expect(await ask(store, { type: 'storage.ReadJournal', payload: {} })).toEqual({
-      type: 'storage.JournalRows',
-      payload: { rows: [{ key: 'b', value: '2' }] },
-    })
   })
 
   it('SU-12: a stop closes the store, after what was under way', async () => {
