@@ -62,6 +62,8 @@ export interface NodeTuning {
   readonly kernel?: Partial<KernelLimits>
   readonly network?: Partial<NetworkLimits>
   readonly sync?: Partial<SyncLimits>
+  /** Stands between the kernel and each actor: whoever measures looks at what it is told. */
+  readonly wrap?: (child: ChildSpec) => ChildSpec
 }
 
 export interface NodeTree {
@@ -174,7 +176,9 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
         }),
         { stream: ports.stream, chain, metrics: kernel.metrics },
       ),
-    ].map((child) => resize(child, tuning.mailboxCapacity)),
+    ]
+      .map((child) => resize(child, tuning.mailboxCapacity))
+      .map((child) => tuning.wrap?.(child) ?? child),
     ...(settings.onTerminated && { onTerminated: settings.onTerminated }),
   })
   return { system, live, store: () => store }

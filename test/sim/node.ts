@@ -36,6 +36,7 @@ export interface Surroundings {
   readonly network: Network
   readonly bitcoin: SimulatedBitcoin
   readonly streams: Streams
+  readonly wrap?: NodeTuning['wrap']
 }
 
 export interface NodeObserver {
@@ -84,7 +85,7 @@ export class SimulatedNode {
 
   start(): void {
     if (this.alive) return
-    const { world, federation, bitcoin, streams } = this.#around
+    const { world, federation, bitcoin, streams, wrap } = this.#around
     this.incarnations += 1
     world.log(`${this.name} starts ${this.incarnations}`)
     const life = new Life(world, this.name, this.skew, () => this.#ended(life))
@@ -113,7 +114,7 @@ export class SimulatedNode {
         },
         listen: [addressOf(this.name)],
         staticPeers: names.filter((name) => name !== this.name).map(addressOf),
-        tuning: tuningOf(this.knobs),
+        tuning: { ...tuningOf(this.knobs), ...(wrap && { wrap }) },
         bitcoinPollMs: 500,
         minFeeCapWei: 0n,
         onTerminated: (reason) => {

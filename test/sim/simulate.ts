@@ -24,6 +24,8 @@ export interface SimulationOptions {
   /** Instead of the faults that the seed gives. */
   readonly plan?: readonly Fault[]
   readonly keepLog?: boolean
+  /** Between the kernel of each node and its actors. */
+  readonly wrap?: Surroundings['wrap']
 }
 
 export interface WorldReport {
@@ -68,6 +70,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     ),
     bitcoin: new SimulatedBitcoin(world, federation),
     streams: new Streams(world),
+    ...(options.wrap && { wrap: options.wrap }),
   }
   auditor.watch(around)
   const nodes = federation.validators.map((_, index) => new SimulatedNode(index, around, auditor))
