@@ -1,7 +1,6 @@
 /** A member as a program: real adapters around its tree, and one way to stop. */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Registry } from 'prom-client'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
 import { blsSuite } from '../crypto/index.ts'
 import { createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
@@ -11,6 +10,7 @@ import {
   createIds,
   createLog,
   createMetricSink,
+  createRegistry,
   createSystemClock,
   createSystemRandom,
 } from '../node/adapters/system/index.ts'
@@ -73,7 +73,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
     return refuse(journal.code, `${journalPath}: line ${journal.line} is damaged`, 4)
   }
   const random = createSystemRandom()
-  const registry = new Registry()
+  const registry = createRegistry()
   const kernel = {
     clock: createSystemClock(),
     random,

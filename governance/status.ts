@@ -1,7 +1,7 @@
 /** /live, /ready and /metrics of a member, for probes on the same machine. */
 import { createServer, type Server } from 'node:http'
-import { Gauge, type Registry } from 'prom-client'
-import { bindServer } from '../node/adapters/system/index.ts'
+import type { Registry } from 'prom-client'
+import { bindServer, registerActorMetrics } from '../node/adapters/system/index.ts'
 import type { System } from '../supervisor/index.ts'
 
 export interface StatusServer {
@@ -9,16 +9,19 @@ export interface StatusServer {
   close(): Promise<void>
 }
 
+const TEXT = 'text/plain; charset=utf-8'
+
 export async function startStatusServer(
   endpoint: { readonly host: string; readonly port: number },
   system: System,
   registry: Registry,
 ): Promise<StatusServer> {
   const isReady = () => system.snapshot().every(({ state }) => state === 'Running')
-  registerActorMetrics(registry, system)
+  registerActorMetrics(registry, () => system.snapshot())
   const server: Server = createServer((request, response) => {
     const answer = (status: number, body: string) => {
-      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(body)
+      const type = status === 200 && request.url === '/metrics' ? registry.contentType : TEXT
+      response.writeHead(status, { 'content-type': type }).end(body)
     }
     if (request.method !== 'GET') return answer(405, 'GET only\n')
     switch (request.url) {
@@ -48,28 +51,4 @@ export async function startStatusServer(
         server.close(() => resolve())
       }),
   }
-}
-
-function registerActorMetrics(registry: Registry, system: System): void {
-  new Gauge({
-    name: 'millrace_member_mailbox_depth',
-    help: 'messages that wait, by actor',
-    labelNames: ['actor'],
-    registers: [registry],
-    collect() {
-      for (const { path, depth } of system.snapshot()) {
-        const waiting = Object.values(depth).reduce((sum, count) => sum + count, 0)
-        this.set({ actor: path }, waiting)
-      }
-    },
-  })
-  new Gauge({
-    name: 'millrace_member_restarts',
-    help: 'restarts since the start, by actor',
-    labelNames: ['actor'],
-    registers: [registry],
-    collect() {
-      for (const { path, restarts } of system.snapshot()) this.set({ actor: path }, restarts)
-    },
-  })
 }

@@ -4,7 +4,6 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Registry } from 'prom-client'
 import type { SignGuard } from '../actors/chain/index.ts'
 import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
 import type { Genesis } from '../core/params/index.ts'
@@ -24,6 +23,7 @@ import {
   createIds,
   createLog,
   createMetricSink,
+  createRegistry,
   createSystemClock,
   createSystemRandom,
   describeListenError,
@@ -65,7 +65,7 @@ export async function startNode(
   const random = createSystemRandom()
   const ids = createIds(random)
   const log = createLog({ ...options.log, node: options.name })
-  const registry = new Registry()
+  const registry = createRegistry()
   const metrics = createMetricSink(registry)
   const kernel = { clock, random, ids, log, metrics }
   const rpc = createBitcoinRpc({ url: options.bitcoinUrl, timeoutMs: 10_000 })

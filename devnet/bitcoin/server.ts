@@ -1,4 +1,4 @@
-/** The HTTP door: POST with Basic authentication, bounded bodies, JSON-RPC inside. */
+/** The HTTP door: POST with Basic authentication, bounded bodies, JSON-RPC inside; GET /metrics for this machine. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { handleBody } from './rpc.ts'
@@ -48,6 +48,9 @@ async function serve(
   context: RpcContext,
   credentials: Credentials,
 ): Promise<void> {
+  if (request.url === '/metrics' && request.method === 'GET') {
+    return metrics(request, response, context)
+  }
   if (request.url !== '/') return refuse(request, response, 404, '')
   if (request.method !== 'POST') {
     return refuse(request, response, 405, 'JSONRPC server handles only POST requests')
@@ -61,6 +64,21 @@ async function serve(
   const answer = handleBody(context, body)
   if (answer.body !== undefined) response.setHeader('Content-Type', 'application/json')
   reply(response, answer.status, answer.body ?? '')
+}
+
+const LOOPBACK: ReadonlySet<string | undefined> = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1'])
+
+/** Figures for Prometheus, without credentials but for this machine only. */
+async function metrics(
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RpcContext,
+): Promise<void> {
+  if (!LOOPBACK.has(request.socket.remoteAddress)) return refuse(request, response, 403, '')
+  const { registryOf } = await import('./metrics.ts')
+  const registry = registryOf(context)
+  response.setHeader('Content-Type', registry.contentType)
+  reply(response, 200, await registry.metrics())
 }
 
 function reply(response: ServerResponse, status: number, body: string): void {

@@ -1,9 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
+import { registerRegtestMetrics } from '../../devnet/bitcoin/metrics.ts'
+import type { RpcContext } from '../../devnet/bitcoin/rpc-method.ts'
+import { registerActorMetrics } from '../../node/adapters/system/index.ts'
 import type { ApiPorts } from '../../node/api/index.ts'
 import { createCallMetrics, registerNodeMetrics } from '../../node/api/metrics.ts'
-import type { Clock } from '../../supervisor/index.ts'
+import { type Clock, DURATION_BOUNDS_MS } from '../../supervisor/index.ts'
 import { code, page, table } from './markdown.ts'
 import { ROOT, readSource } from './source.ts'
 
@@ -18,10 +21,9 @@ interface MetricRow {
 const NO_PORTS = new Proxy({}, { get: () => ({}) }) as ApiPorts
 const NO_CLOCK = {} as Clock
 
-function registered(): MetricRow[] {
+function registered(register: (registry: Registry) => void): MetricRow[] {
   const registry = new Registry()
-  registerNodeMetrics(registry, NO_PORTS, NO_CLOCK)
-  createCallMetrics(registry)
+  register(registry)
   return registry.getMetricsAsArray().map((metric) => {
     const {
       name,
@@ -43,25 +45,27 @@ const USE =
 
 /** What rooms count through the kernel's sink: the metric exists from its first use on. */
 function counted(): MetricRow[] {
-  const folders = ['actors', 'supervisor']
+  const folders = ['actors', 'supervisor', 'node/adapters/telemetry']
   const paths = folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.includes('testing'))
       .map((name) => `${folder}/${name}`)
       .sort(),
   )
-  return paths.flatMap((path) =>
+  const rows = paths.flatMap((path) =>
     [...readSource(path).matchAll(USE)].map(({ groups = {} }) => {
       const { how, text, key, labels = '' } = groups
       const plain = text ?? nameInTable(path, key ?? '')
+      const total = plain.endsWith('_total') ? 'counter' : 'gauge'
       return {
         name: /^(?:millrace|alys)_/.test(plain) ? plain : `millrace_${plain}`,
-        type: how === 'count' ? 'counter' : 'histogram',
+        type: how === 'count' ? total : 'histogram',
         labels: [...labels.matchAll(/(\w+)\s*(?::[^,]*)?(?:,|$)/g)].map((match) => match[1] ?? ''),
         help: `counted in \`${path}\``,
       }
     }),
   )
+  return [...new Map(rows.map((row) => [row.name, row])).values()]
 }
 
 /** The name behind `ROOM_METRICS.key`, from the room's own table. */
@@ -82,31 +86,40 @@ function rowsOf(metrics: readonly MetricRow[]): string[][] {
 }
 
 const HEAD = ['name', 'type', 'labels', 'meaning']
-const OF_PROCESS = /^millrace_(?:process|nodejs)_/
+function ofNode(registry: Registry): void {
+  registerNodeMetrics(registry, NO_PORTS, NO_CLOCK)
+  createCallMetrics(registry)
+}
 
-/** The gauges of a governance node, as its status server makes them. */
-function memberRows(): MetricRow[] {
-  const gauge =
-    /name: '(?<name>\w+)',\s*help: '(?<help>[^']+)',\s*labelNames: \[(?<labels>[^\]]*)\]/g
-  return [...readSource('governance/status.ts').matchAll(gauge)].map(({ groups = {} }) => ({
-    name: groups['name'] ?? '',
-    type: 'gauge',
-    labels: [...(groups['labels'] ?? '').matchAll(/\w+/g)].map(([label]) => label),
-    help: groups['help'] ?? '',
-  }))
+function ofActors(registry: Registry): void {
+  registerActorMetrics(registry, () => [])
 }
 
 export function metricsPage(): string {
+  const actors = registered(ofActors)
+  const names = new Set(actors.map(({ name }) => name))
+  const node = registered(ofNode).filter(({ name }) => !names.has(name))
+  const regtest = registered((registry) =>
+    registerRegtestMetrics(registry, { startedAtSeconds: 0 } as RpcContext),
+  )
+  const bounds = DURATION_BOUNDS_MS.map((ms) => ms / 1_000).join(', ')
   return page(
     'Metrics',
-    `What \`/metrics\` of a federation node tells. Names that begin with \`alys_\` mean what they mean in Alys. Gauges are read when they
-are scraped. Beside these there are prom-client's default metrics of the process, as \`millrace_process_…\` and \`millrace_nodejs_…\`.`,
-    table(HEAD, rowsOf(registered().filter(({ name }) => !OF_PROCESS.test(name)))),
-    '## Counted by the rooms',
-    'They appear with their first event. A metric holds at most 1,000 combinations of labels; further ones are counted as `further`.',
+    `What \`/metrics\` tells, of every process: a federation node at \`rpc.port\`, a governance node at \`status.port\` when it is set, the
+development Bitcoin at its own port, for this machine only. Names that begin with \`alys_\` mean what they mean in Alys. Gauges are read
+when they are scraped. Beside these there are prom-client's default metrics of each process, as \`millrace_process_…\` and
+\`millrace_nodejs_…\`. \`promtool check metrics\` accepts all of it.`,
+    '## Federation node',
+    table(HEAD, rowsOf(node)),
+    '## Actors',
+    `Of federation nodes and governance nodes. Labels are names of actors and message types, so that the [list of messages](../../MESSAGES.md)
+bounds how many series there are; what children of an actor handle counts under it. Histograms have the bounds ${bounds} seconds.`,
+    table(HEAD, rowsOf(actors)),
+    '## Counted by rooms and kernel',
+    `They appear with their first event, but for the outcomes of recovery (SU-15), which are there from the start. A metric holds at most
+1,000 combinations of labels; further ones are counted as \`further\`.`,
     table(HEAD, rowsOf(counted())),
-    '## Governance node',
-    'At its own `/metrics`, when `status` is set; the kernel counts there as above.',
-    table(HEAD, rowsOf(memberRows())),
+    '## Development Bitcoin',
+    table(HEAD, rowsOf(regtest)),
   )
 }

@@ -1,9 +1,10 @@
 /**
  * What /metrics tells, read from the views when it is scraped. Names of Alys stay where they mean the same
- * (`alys_…`), the rest is ours (`millrace_…`).
+ * (`alys_…`), the rest is ours (`millrace_…`). Totals of Alys that are not named `…_total` are gauges here.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Clock } from '../../supervisor/index.ts'
+import { registerActorMetrics } from '../adapters/system/index.ts'
 import type { CallReport } from './dispatch.ts'
 import { checkHealth } from './health.ts'
 import type { ApiPorts, ReserveSnapshot } from './port.ts'
@@ -16,7 +17,6 @@ type Reading = (
 ) => void | Promise<void>
 
 export function registerNodeMetrics(registry: Registry, ports: ApiPorts, clock: Clock): void {
-  collectDefaultMetrics({ register: registry, prefix: 'millrace_' })
   const gauge = (name: string, help: string, labelNames: string[], read: Reading) => {
     new Gauge({
       name,
@@ -43,7 +43,7 @@ export function registerNodeMetrics(registry: Registry, ports: ApiPorts, clock: 
   }
   chainMetrics(ports, gauge, counter)
   pegMetrics(ports, clock, gauge, counter)
-  actorMetrics(ports, gauge, counter)
+  registerActorMetrics(registry, () => ports.system.actors())
   networkMetrics(ports, gauge)
 }
 
@@ -114,10 +114,10 @@ function pegMetrics(
     [],
     ledger((r) => r.reserveSat - r.supplySat - r.inFlightSat),
   )
-  counter('alys_chain_pegin_totals', 'Deposits credited', [], async (set) =>
+  gauge('alys_chain_pegin_totals', 'Deposits credited', [], async (set) =>
     set((await peg.reserve()).totals.pegIns),
   )
-  counter('alys_chain_total_pegin_amount', 'Deposited in all, BTC', [], async (set) =>
+  gauge('alys_chain_total_pegin_amount', 'Deposited in all, BTC', [], async (set) =>
     set(Number((await peg.reserve()).totals.pegInSat) / SAT_PER_BTC),
   )
   counter('millrace_peg_outs_total', 'Peg-outs paid', [], async (set) =>
@@ -134,33 +134,6 @@ function pegMetrics(
   gauge('millrace_bitcoin_tip_age_seconds', "Age of the tip's time", [], (set) => {
     const { tipTimeMs } = bitcoin()
     if (tipTimeMs !== undefined) set((clock.nowMs() - tipTimeMs) / 1_000)
-  })
-}
-
-/** What the kernel counts itself (restarts, faults, dead letters) reaches the registry through its metric sink. */
-function actorMetrics({ system }: ApiPorts, gauge: Register, counter: Register): void {
-  const top = () => system.actors().filter(({ path }) => !path.includes('/'))
-  gauge('millrace_mailbox_depth', 'Messages that wait', ['actor', 'priority'], (set) => {
-    for (const { path, depth } of top()) {
-      for (const [priority, waiting] of Object.entries(depth)) {
-        set(waiting, { actor: path, priority })
-      }
-    }
-  })
-  counter('millrace_mailbox_dropped_total', 'Dropped or refused', ['actor', 'message'], (set) => {
-    for (const { path, dropped } of top()) {
-      for (const [message, count] of Object.entries(dropped)) set(count, { actor: path, message })
-    }
-  })
-  counter('millrace_actor_handled_total', 'Messages handled', ['actor', 'message'], (set) => {
-    for (const { path, types } of top()) {
-      for (const [message, { handled }] of Object.entries(types)) {
-        set(handled, { actor: path, message })
-      }
-    }
-  })
-  gauge('millrace_actor_up', 'Running: 1', ['actor'], (set) => {
-    for (const { path, life } of top()) set(life === 'Running' ? 1 : 0, { actor: path })
   })
 }
 

@@ -2,6 +2,7 @@
  * The real ones of the kernel's ports (clock, timers, randomness, ids, log, metrics) and opening of ports. The only
  * place where the node reads the time of day or the operating system's randomness for its actors.
  */
+export { createRegistry, registerActorMetrics } from './actor-metrics.ts'
 export { createIds, createSystemRandom } from './chance.ts'
 export { createSystemClock } from './clock.ts'
 export {

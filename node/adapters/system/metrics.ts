@@ -1,4 +1,4 @@
-import { Counter, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { MetricLabels, MetricSink } from '../../../supervisor/index.ts'
 
 /** Label combinations that one metric may have; further ones are counted together. */
@@ -6,6 +6,13 @@ const MAX_SERIES = 1_000
 const FURTHER = 'further'
 
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60]
+
+const RECOVERY_OUTCOMES = [
+  ...['retry', 'rollback', 'resync', 'failover'].flatMap((kind) =>
+    ['ok', 'failed'].map((result) => ({ kind, result })),
+  ),
+  { kind: 'alert', result: 'raised' },
+]
 
 /** A metric, its labels as the first use gave them, and the combinations seen. */
 interface Series<Metric> {
@@ -16,12 +23,14 @@ interface Series<Metric> {
 
 /** The kernel's metrics in a prom-client registry; each is created when it is first used. */
 export function createMetricSink(registry: Registry): MetricSink {
-  const counters = new Map<string, Series<Counter>>()
+  const counters = new Map<string, Series<Counter | Gauge>>()
   const histograms = new Map<string, Series<Histogram>>()
-  return {
+  const sink: MetricSink = {
     count: (name, labels, by = 1) => {
       const series = seriesOf(counters, name, labels, (labelNames) => {
-        return new Counter({ ...describe(name), labelNames, registers: [registry] })
+        const options = { ...describe(name), labelNames, registers: [registry] }
+        // A counter is named so; what Alys named otherwise is told as a gauge, which Prometheus takes.
+        return name.endsWith('_total') ? new Counter(options) : new Gauge(options)
       })
       series.metric.inc(boundLabels(series, labels), by)
     },
@@ -33,6 +42,9 @@ export function createMetricSink(registry: Registry): MetricSink {
       series.metric.observe(boundLabels(series, labels), value)
     },
   }
+  // There from the start, so that the first alert is an increase and not a new series.
+  for (const labels of RECOVERY_OUTCOMES) sink.count('recovery_actions_total', labels, 0)
+  return sink
 }
 
 function describe(name: string): { readonly name: string; readonly help: string } {

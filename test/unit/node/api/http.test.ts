@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { expositionFaults } from '../../../exposition.ts'
 import { startApi, type UnderTest } from './api-under-test.ts'
 import { actorRow } from './fake-node.ts'
 
@@ -130,6 +131,7 @@ describe('HTTP', () => {
     ]) {
       expect(text).toContain(line)
     }
+    expect(expositionFaults(text)).toEqual([])
   })
 
   it('counters do not grow by being read', async () => {
