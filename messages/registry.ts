@@ -112,7 +112,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('network.PropagateBlock', 'chain', 'network', 'consensus', 'blockProducer', KEEP),
   row('network.SendToPeer', 'chain', 'network', 'consensus', 'dropOldest'),
   row('network.FetchBlock', 'chain', 'network', 'consensus', 'dropOldest'),
-  row('network.PenalizePeer', 'chain, sync, engine', 'network', 'consensus', 'dropOldest'),
+  row('network.PenalizePeer', 'chain, sync', 'network', 'consensus', 'dropOldest'),
   row('network.HeadAnnounced', 'chain', 'network', 'consensus', 'dropOldest', LATEST),
   row('network.GetConnectedPeers', 'sync', 'network', 'sync', 'returnError', {
     reply: 'network.PeerList',
