@@ -7,6 +7,7 @@ import { equalBytes } from '../../crypto/index.ts'
 import { type BridgeInbox, deferredReply } from '../../messages/index.ts'
 import type { ActorRun } from '../../supervisor/index.ts'
 import type { BridgeEffect } from './context.ts'
+import { MAX_QUESTIONS } from './limits.ts'
 import { BRIDGE_METRICS } from './metrics.ts'
 import { NOT_IN_MEMPOOL } from './payouts.ts'
 import type { BitcoinPort, BridgePorts } from './port.ts'
@@ -83,17 +84,33 @@ async function checkProposal(
 ): Promise<BridgeInbox> {
   const last = effect.headers.at(-1)
   const hashes = last === undefined ? effect.blocks : [...effect.blocks, headerHash(last)]
-  const reasons: string[] = []
-  for (const [index, hash] of hashes.entries()) {
-    if (hashes.findIndex((other) => equalBytes(other, hash)) < index) continue
-    const found = await bitcoin.header(hash)
-    if (!found.ok) reasons.push(found.error.code)
-    else if (found.value?.isBest !== true) reasons.push('NotOnBestChain')
-  }
+  const distinct = hashes.filter(
+    (hash, index) => hashes.findIndex((other) => equalBytes(other, hash)) === index,
+  )
+  const answers = await inParallel(distinct, MAX_QUESTIONS, (hash) => bitcoin.header(hash))
+  const reasons = answers.flatMap((found) => {
+    if (!found.ok) return [found.error.code]
+    return found.value?.isBest === true ? [] : ['NotOnBestChain']
+  })
   return deferredReply(effect.replyTo, {
     type: 'bridge.PegValidationResult',
     payload: { objects: reasons.length > 0, reasons },
   })
+}
+
+/** Answers in the order of the items, of which at most so many are asked at once. */
+async function inParallel<Item, Answer>(
+  items: readonly Item[],
+  most: number,
+  ask: (item: Item) => Promise<Answer>,
+): Promise<readonly Answer[]> {
+  const answers: Answer[] = []
+  const waiting = items.entries()
+  const askOn = async () => {
+    for (const [index, item] of waiting) answers[index] = await ask(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, askOn))
+  return answers
 }
 
 async function assemble(effect: EffectOf<'assemble'>, run: BridgeRun): Promise<Told> {

@@ -9,6 +9,9 @@ export const MAX_DEPOSITS = 4_096
 /** Blocks that one look at Bitcoin scans. */
 export const MAX_BLOCKS_PER_SCAN = 100
 
+/** Blocks of a proposal that Bitcoin is asked for at once; Core's own queue holds 16, and each takes two questions. */
+export const MAX_QUESTIONS = 6
+
 /** Headers that one block may add (protocol §4.1). */
 export const MAX_HEADERS_PER_BLOCK = 144
 

@@ -20,6 +20,7 @@ import type { ApiPorts } from './port.ts'
 import { Rates } from './rates.ts'
 import { createHttpServer } from './server.ts'
 import { StatusView } from './status.ts'
+import { Budget, Turns } from './turns.ts'
 
 export { API_ERRORS, type ApiErrorCode, type ErrorRow } from './errors.ts'
 export {
@@ -62,9 +63,10 @@ export function createApi(ports: ApiPorts, options: ApiOptions): Api {
   const status = new StatusView(ports, limits, clock)
   const events = new EventHub({ ports, status, limits, clock, onBug })
   const filters = new Filters(clock, options.random, limits)
+  const logTurns = new Turns(limits.logQueries, limits.logQueriesWaiting)
   registerNodeMetrics(registry, ports, clock)
   const dispatch = createDispatch({
-    context: { ports, limits, clock, filters },
+    context: { ports, limits, clock, filters, logTurns },
     methods: createMethods(limits),
     rates: new Rates(clock, limits),
     onCall: createCallMetrics(registry),
@@ -76,7 +78,8 @@ export function createApi(ports: ApiPorts, options: ApiOptions): Api {
     adminToken: options.adminToken,
   }
   const page = loadPage()
-  const parts = { ports, limits, guard, dispatch, status, events, registry, page, onBug }
+  const bodies = new Budget(limits.allBodyBytes)
+  const parts = { ports, limits, guard, dispatch, bodies, status, events, registry, page, onBug }
   const server = createHttpServer(parts)
   return {
     server,

@@ -1,6 +1,8 @@
 /** Every bound of the API (OP-2). */
 export interface ApiLimits {
   readonly bodyBytes: number
+  /** Bytes of the bodies of all requests that are under way; more are told to come back. */
+  readonly allBodyBytes: number
   readonly batchItems: number
   readonly responseBytes: number
   /** Items of one batch under way at the same time. */
@@ -8,6 +10,10 @@ export interface ApiLimits {
   /** Requests under way at the same time; more are told to come back. */
   readonly inFlight: number
   readonly logBlocks: number
+  /** Blocks that a log query looks at before others have the thread, queries at once, and those that wait. */
+  readonly logSlice: number
+  readonly logQueries: number
+  readonly logQueriesWaiting: number
   readonly logResults: number
   /** Addresses, and alternatives of one topic, in a log query. */
   readonly logAlternatives: number
@@ -43,11 +49,15 @@ export interface Rate {
 
 export const DEFAULT_API_LIMITS: ApiLimits = {
   bodyBytes: 5 * 1024 * 1024,
+  allBodyBytes: 64 * 1024 * 1024,
   batchItems: 1_000,
   responseBytes: 25 * 1024 * 1024,
   batchConcurrency: 16,
   inFlight: 1_000,
   logBlocks: 5_000,
+  logSlice: 64,
+  logQueries: 2,
+  logQueriesWaiting: 64,
   logResults: 20_000,
   logAlternatives: 1_000,
   feeHistoryBlocks: 1_024,

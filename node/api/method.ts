@@ -4,12 +4,15 @@ import type { Clock } from '../../supervisor/index.ts'
 import type { Filters } from './filters.ts'
 import type { ApiLimits, RateClass } from './limits.ts'
 import type { ApiPorts, Later } from './port.ts'
+import type { Turns } from './turns.ts'
 
 export interface CallContext {
   readonly ports: ApiPorts
   readonly limits: ApiLimits
   readonly clock: Clock
   readonly filters: Filters
+  /** Log queries take turns. */
+  readonly logTurns: Turns
 }
 
 export interface Method {

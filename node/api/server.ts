@@ -10,12 +10,15 @@ import type { ApiLimits } from './limits.ts'
 import type { Page } from './page.ts'
 import type { ApiPorts } from './port.ts'
 import { type StatusView, statusText } from './status.ts'
+import type { Budget } from './turns.ts'
 
 export interface ServerParts {
   readonly ports: ApiPorts
   readonly limits: ApiLimits
   readonly guard: GuardOptions
   readonly dispatch: Dispatch
+  /** For the bodies of all requests. */
+  readonly bodies: Budget
   readonly status: StatusView
   readonly events: EventHub
   readonly registry: Registry
@@ -116,9 +119,15 @@ async function rpc(
   response: ServerResponse,
   headers: Headers,
 ): Promise<void> {
-  const body = await readBody(request, parts.limits.bodyBytes)
+  const held = { bytes: 0 }
+  // Until the response is done: its answer holds what was asked.
+  response.once('close', () => parts.bodies.give(held.bytes))
+  const body = await readBody(request, parts, held)
   if (body === undefined) return
-  if (isFailure(body)) return sendFailure(response, body, { ...headers, connection: 'close' })
+  if (isFailure(body)) {
+    const retry = body.code === 'Unavailable' ? { 'retry-after': '1' } : {}
+    return sendFailure(response, body, { ...headers, ...retry, connection: 'close' })
+  }
   const answer = await parts.dispatch(body, {
     client: request.socket.remoteAddress ?? '',
     admin: isAdmin(request.headers.authorization, parts.guard),
@@ -135,10 +144,11 @@ async function rpc(
   send(response, answer.status, answer.body, { ...headers, ...retry, 'content-type': JSON_TYPE })
 }
 
-/** The body as text, a failure when it is too long, undefined when the client went away. */
+/** The body as text, a failure when it or all bodies together are too long, undefined when the client went away. */
 async function readBody(
   request: IncomingMessage,
-  mostBytes: number,
+  { bodies, limits: { bodyBytes: mostBytes } }: ServerParts,
+  held: { bytes: number },
 ): Promise<string | ApiFailure | undefined> {
   const tooLarge = new ApiFailure('BodyTooLarge', `request body above ${mostBytes} bytes`)
   if (Number(request.headers['content-length'] ?? 0) > mostBytes) return tooLarge
@@ -149,6 +159,10 @@ async function readBody(
       const part = chunk as Buffer
       bytes += part.length
       if (bytes > mostBytes) return tooLarge
+      if (!bodies.take(part.length)) {
+        return new ApiFailure('Unavailable', 'too many bytes of requests at once')
+      }
+      held.bytes += part.length
       chunks.push(part)
     }
   } catch {

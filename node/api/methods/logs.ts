@@ -9,6 +9,7 @@ import { type CallContext, type MethodTable, method } from '../method.ts'
 import { type LogFilterParam, logFilterParam } from '../params.ts'
 import type { EvmView } from '../port.ts'
 import { logToJson } from '../shapes/evm.ts'
+import { nextTurn } from '../turns.ts'
 
 const none = z.tuple([])
 const filterId = z
@@ -17,28 +18,52 @@ const filterId = z
   .regex(/^0x[0-9a-f]+$/i, 'expected a filter id')
   .transform((id) => id.toLowerCase())
 
-function logsBetween(
+/** In slices between which others have the thread: a query may look at thousands of blocks. */
+async function logsBetween(
+  context: CallContext,
+  fromHeight: number,
+  toHeight: number,
+  filter: LogFilterParam,
+): Promise<readonly LogRead[] | ApiFailure> {
+  const { limits, logTurns } = context
+  if (toHeight - fromHeight + 1 > limits.logBlocks) {
+    return new ApiFailure('LimitExceeded', `query exceeds ${limits.logBlocks} blocks`)
+  }
+  const found = await logTurns.take(() => readSlices(context, fromHeight, toHeight, filter))
+  return found ?? new ApiFailure('Unavailable', 'too many log queries at once')
+}
+
+async function readSlices(
   { ports: { evm }, limits }: CallContext,
   fromHeight: number,
   toHeight: number,
   { addresses, topics }: LogFilterParam,
-): readonly LogRead[] | ApiFailure {
-  const tooWide = toHeight - fromHeight + 1 > limits.logBlocks
-  const logs = tooWide
-    ? ({ code: 'LogRangeTooWide', limit: limits.logBlocks } as const)
-    : evm.logs({ fromHeight, toHeight, addresses, topics })
-  if (!('code' in logs)) return logs
-  return logs.code === 'LogRangeTooWide'
-    ? new ApiFailure('LimitExceeded', `query exceeds ${logs.limit} blocks`)
-    : new ApiFailure('LimitExceeded', `query returned more than ${logs.limit} results`)
+): Promise<readonly LogRead[] | ApiFailure> {
+  const found: LogRead[] = []
+  for (let from = fromHeight; from <= toHeight; from += limits.logSlice) {
+    if (from > fromHeight) await nextTurn()
+    const to = Math.min(toHeight, from + limits.logSlice - 1)
+    const logs = evm.logs({ fromHeight: from, toHeight: to, addresses, topics })
+    if ('code' in logs && logs.code === 'LogRangeTooWide') {
+      return new ApiFailure('LimitExceeded', `query exceeds ${logs.limit} blocks`)
+    }
+    if ('code' in logs || found.length + logs.length > limits.logResults) {
+      return new ApiFailure(
+        'LimitExceeded',
+        `query returned more than ${limits.logResults} results`,
+      )
+    }
+    found.push(...logs)
+  }
+  return found
 }
 
-function queryLogs(context: CallContext, filter: LogFilterParam): unknown {
+async function queryLogs(context: CallContext, filter: LogFilterParam): Promise<unknown> {
   const { evm } = context.ports
   if (filter.blockHash !== undefined) {
     const height = evm.heightOf(filter.blockHash)
     if (height === undefined) return blockNotFound()
-    return asJson(logsBetween(context, height, height, filter))
+    return asJson(await logsBetween(context, height, height, filter))
   }
   const head = evm.headHeight()
   const from = heightOf(evm, filter.from) ?? head
@@ -46,7 +71,7 @@ function queryLogs(context: CallContext, filter: LogFilterParam): unknown {
   if (from > to) {
     return new ApiFailure('InvalidParams', 'invalid block range: fromBlock is above toBlock')
   }
-  return from > head ? [] : asJson(logsBetween(context, from, Math.min(to, head), filter))
+  return from > head ? [] : asJson(await logsBetween(context, from, Math.min(to, head), filter))
 }
 
 function asJson(logs: readonly LogRead[] | ApiFailure): unknown {
@@ -67,7 +92,7 @@ function newFilter(
 const NO_FILTER = 'filter not found'
 
 /** What is new since the last poll; a filter far behind is told one stretch per poll. */
-function filterChanges(context: CallContext, id: string): unknown {
+async function filterChanges(context: CallContext, id: string): Promise<unknown> {
   const filter = context.filters.get(id)
   if (filter === undefined) return new ApiFailure('ResourceNotFound', NO_FILTER)
   const { evm } = context.ports
@@ -77,7 +102,7 @@ function filterChanges(context: CallContext, id: string): unknown {
   const changes =
     filter.query === undefined
       ? hashesBetween(evm, from, last)
-      : asJson(logsBetween(context, from, last, filter.query))
+      : asJson(await logsBetween(context, from, last, filter.query))
   if (!isFailure(changes)) filter.nextBlock = last + 1
   return changes
 }
@@ -101,7 +126,7 @@ function lastBlockOf(
   return Math.min(end, head, from + limits.logBlocks - 1)
 }
 
-function filterLogs(context: CallContext, id: string): unknown {
+function filterLogs(context: CallContext, id: string): Promise<unknown> | ApiFailure {
   const filter = context.filters.get(id)
   if (filter?.query === undefined) return new ApiFailure('ResourceNotFound', NO_FILTER)
   return queryLogs(context, filter.query)
