@@ -1,5 +1,10 @@
 import fc from 'fast-check'
-import { type MessageSpec, type Overflow, PRIORITIES } from '../../../supervisor/index.ts'
+import {
+  type MessageSpec,
+  type Overflow,
+  PRIORITIES,
+  type Priority,
+} from '../../../supervisor/index.ts'
 import { Letter } from '../../../supervisor/letter.ts'
 import { Mailbox, type Pressure } from '../../../supervisor/mailbox.ts'
 import { createRegistry, type MessageRow } from '../../../supervisor/registry.ts'
@@ -288,6 +293,164 @@ describe('SU-6 against a model', () => {
             expect(box.depth).toBe(model.length)
           }
           expect(takeAll(box)).toEqual(model.map((each) => each.id))
+        },
+      ),
+    )
+  })
+})
+
+/** Letters as a producer sends them; `evict`: one that another's arrival may push out. */
+const sends = fc.record({
+  kind: fc.constant('send' as const),
+  sender: fc.integer({ min: 0, max: 3 }),
+  priority: fc.constantFrom(...PRIORITIES),
+  policy: fc.constantFrom(...POLICIES),
+})
+const takes = fc.constant({ kind: 'take' as const })
+const traffic = fc.array(
+  fc.oneof({ weight: 3, arbitrary: sends }, { weight: 2, arbitrary: takes }),
+  {
+    maxLength: 300,
+  },
+)
+
+interface Sent {
+  readonly priority: string
+  readonly sender: number
+  readonly policy: Overflow
+  readonly n: number
+}
+
+describe('properties of the whole mailbox, over all classes, policies and senders', () => {
+  it('SU-6, SU-8: what was admitted is taken exactly once, unless its own type let it be evicted', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6 }), traffic, (capacity, actions) => {
+        const box = mailbox(capacity, 7)
+        const admitted = new Set<Sent>()
+        const taken: Sent[] = []
+        const take = (): boolean => {
+          const letter = box.take(false)
+          if (letter !== undefined) taken.push(letter.payload as Sent)
+          return letter !== undefined
+        }
+        const waiting: Sent[] = []
+        let n = 0
+        for (const action of actions) {
+          if (action.kind === 'take') {
+            take()
+            continue
+          }
+          n += 1
+          const sent: Sent = { ...action, n }
+          const offered = letter(`${sent.priority}.${sent.policy}`, sent)
+          switch (box.offer(offered)) {
+            case 'admitted':
+              admitted.add(sent)
+              break
+            case 'evicted': {
+              const gone = box.evicted?.payload as Sent
+              expect(gone.policy).toBe('dropOldest')
+              expect(admitted.delete(gone)).toBe(true)
+              admitted.add(sent)
+              break
+            }
+            case 'full': {
+              const waits = box.wait({
+                letter: offered,
+                admitted: () => {
+                  admitted.add(sent)
+                  waiting.splice(waiting.indexOf(sent), 1)
+                },
+                refused: () => {},
+              })
+              if (waits) waiting.push(sent)
+              break
+            }
+            case 'coalesced':
+              throw new Error('nothing here coalesces')
+            default:
+              expect(['dropNewest', 'returnError', 'dropOldest']).toContain(sent.policy)
+          }
+          for (let rank = 0; rank < PRIORITIES.length; rank += 1)
+            expect(box.depthOf(rank)).toBeLessThanOrEqual(capacity)
+        }
+        while (take());
+        expect(waiting).toEqual([])
+        expect(new Set(taken)).toEqual(admitted)
+        expect(taken.length).toBe(admitted.size)
+      }),
+    )
+  })
+
+  it('SU-7: first in first out within a class and sender, whatever is evicted, blocked or put back between', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        traffic,
+        fc.array(fc.boolean(), { maxLength: 300 }),
+        (capacity, actions, putBacks) => {
+          const box = mailbox(capacity, 7)
+          const taken: Sent[] = []
+          let step = 0
+          const take = (): boolean => {
+            const next = box.take(false)
+            if (next === undefined) return false
+            step += 1
+            // A crash puts the letter back in front, once.
+            if (putBacks[step] === true && next.crashes === 0) {
+              next.crashes += 1
+              box.putBack(next)
+            } else taken.push(next.payload as Sent)
+            return true
+          }
+          let n = 0
+          for (const action of actions) {
+            if (action.kind === 'take') {
+              take()
+              continue
+            }
+            n += 1
+            const offered = letter(`${action.priority}.${action.policy}`, { ...action, n })
+            if (box.offer(offered) === 'full') {
+              box.wait({ letter: offered, admitted: () => {}, refused: () => {} })
+            }
+          }
+          while (take());
+          for (const priority of PRIORITIES) {
+            for (let sender = 0; sender < 4; sender += 1) {
+              const own = taken.filter(
+                (each) => each.priority === priority && each.sender === sender,
+              )
+              expect(own.map((each) => each.n)).toEqual(
+                own.map((each) => each.n).toSorted((a, b) => a - b),
+              )
+            }
+          }
+        },
+      ),
+    )
+  })
+
+  it('SU-7: no waiting class is passed over by more letters of higher ones than the bound says', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 7, max: 40 }),
+        fc.array(fc.array(fc.constantFrom(...PRIORITIES), { maxLength: 4 }), { maxLength: 200 }),
+        (bound, arrivals) => {
+          const box = mailbox(1_000, bound)
+          const passedOver: number[] = PRIORITIES.map(() => 0)
+          for (const arriving of [...arrivals, ...Array<readonly Priority[]>(300).fill([])]) {
+            for (const priority of arriving) box.offer(letter(`${priority}.returnError`, priority))
+            const next = box.take(false)
+            if (next === undefined) continue
+            const taken = PRIORITIES.indexOf(next.payload as Priority)
+            passedOver[taken] = 0
+            for (let rank = taken + 1; rank < PRIORITIES.length; rank += 1) {
+              if (box.depthOf(rank) === 0) continue
+              passedOver[rank] = (passedOver[rank] as number) + 1
+              expect(passedOver[rank]).toBeLessThanOrEqual(bound)
+            }
+          }
         },
       ),
     )

@@ -1,4 +1,11 @@
-import { every, faultError, after as later, tell } from '../../../supervisor/index.ts'
+import {
+  every,
+  exitCauseOf,
+  faultError,
+  after as later,
+  type TerminationReason,
+  tell,
+} from '../../../supervisor/index.ts'
 import { child, createWorld, gate, note, noting, remembering } from './fixtures.ts'
 
 describe('SU-12 a graceful stop', () => {
@@ -236,5 +243,76 @@ describe('SU-12 a graceful stop', () => {
     await ports.clock.advance(50)
     await stopped
     expect(ports.clock.pending()).toBe(0)
+  })
+})
+
+describe('SU-12 the order to hurry', () => {
+  const keyMaking = () => {
+    const done = gate()
+    const world = createWorld([
+      child('a', {
+        busy: () => true,
+        handle: (context) => ({ context, effects: ['make keys'] }),
+        perform: () => done.promise,
+      }),
+    ])
+    return { ...world, done }
+  }
+
+  it('while keys are made a stop waits, and repetitions within a second are one; force does not wait', async () => {
+    const { system, ports, lifeOf } = keyMaking()
+    await system.start()
+    await system.tell('a', note('work'))
+    const stopped = system.stop()
+    for (let n = 0; n < 9; n += 1) {
+      await ports.clock.advance(100)
+      void system.stop()
+    }
+    await ports.clock.advance(29_000)
+    expect(lifeOf('a')).toBe('Stopping')
+    void system.stop({ force: true })
+    await ports.clock.settle()
+    expect(await stopped).toMatchObject({ forced: true })
+    expect(lifeOf('a')).toBe('Terminated')
+  })
+
+  it('force from the beginning ends it at once, although keys are made', async () => {
+    const { system, ports } = keyMaking()
+    await system.start()
+    await system.tell('a', note('work'))
+    await ports.clock.settle()
+    expect(await system.stop({ force: true })).toEqual({ forced: true, tookMs: 0 })
+  })
+
+  it('a second stop exactly a second later forces', async () => {
+    const { system, ports } = keyMaking()
+    await system.start()
+    await system.tell('a', note('work'))
+    const stopped = system.stop()
+    await ports.clock.advance(1_000)
+    void system.stop()
+    await ports.clock.settle()
+    expect(await stopped).toEqual({ forced: true, tookMs: 1_000 })
+  })
+})
+
+describe('the cause of an end, for the exit code', () => {
+  it.each([
+    ['configuration', 'configuration'],
+    ['corruption', 'data'],
+    ['network', 'unreachable'],
+    ['service', 'failure'],
+    ['logic', 'failure'],
+    ['cascade', 'failure'],
+  ] as const)('%s: %s', async (faultClass, cause) => {
+    const reasons: TerminationReason[] = []
+    const { system, ports } = createWorld(
+      [child('a', remembering([]), { critical: true, restart: 'temporary' })],
+      { onTerminated: (reason) => reasons.push(reason) },
+    )
+    await system.start()
+    void system.tell('a', note('work', faultError('F', faultClass, 'end')))
+    await ports.clock.advance(2_000)
+    expect(reasons.map(exitCauseOf)).toEqual([cause])
   })
 })
