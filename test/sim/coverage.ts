@@ -98,6 +98,7 @@ export const INVARIANTS = [
   'MailboxBound',
   'NoCorrectBanned',
   'JournalWhole',
+  'JournalFirst',
   'StartsAgain',
   'NoLivelock',
   'NoBug',

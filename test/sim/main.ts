@@ -3,6 +3,13 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { addCoverage, LIVENESS, noCoverage, WORLDS_FOR_COVERAGE, zeros } from './coverage.ts'
+import {
+  type HuntOptions,
+  MOST_WORLDS,
+  plantedHere,
+  runHunt,
+  runPlanted,
+} from './mutants/command.ts'
 import type { Fault } from './plan.ts'
 import { PROFILES, type ProfileName, profileNamed } from './profiles.ts'
 import { shrink } from './shrink.ts'
@@ -10,13 +17,16 @@ import type { WorldReport } from './simulate.ts'
 import { runAll, type Setting, type Task, Worlds } from './worlds.ts'
 
 const USAGE = `usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--nodes N] [--members N]
-       [--profile NAME] [--jobs N] [--json] [--log FILE] [--faults FILE] [--shrink WORLDS]
+       [--profile NAME] [--jobs N] [--json] [--log FILE] [--faults FILE] [--shrink WORLDS] [--mutant NAME]
+       npm run sim -- --mutants [--only NAME,...] [--worlds N] [--jobs N] [--json]
 
   --seeds    worlds of these seeds [1..20]; with --minutes alone, from 1 until the time is over
   --profile  which faults and load: ${Object.keys(PROFILES).join(', ')} [everything]
   --jobs     worker processes; the result does not depend on their number [1]
   --log      writes every event and log line of the last world
   --faults   plays this list of faults (JSON) instead of those of the seed
+  --mutant   plants this bug first; with --mutants each of them in turn, in worlds from seed 1
+             on until one is violated, at most --worlds [${MOST_WORLDS}]
   --shrink   how many worlds may be spent on finding the shortest list of faults [40]
 
 exit code: 0 nothing found, 1 a violation, 2 usage, 3 something that the profile covers never happened (in a run of at
@@ -24,6 +34,7 @@ least ${WORLDS_FOR_COVERAGE} worlds)
 `
 
 interface Options {
+  readonly kind: 'worlds'
   readonly first: number
   readonly last: number
   readonly minutes: number
@@ -33,12 +44,17 @@ interface Options {
   readonly log: string | undefined
   readonly plan: readonly Fault[] | undefined
   readonly shrinkBudget: number
+  readonly mutant: string | undefined
 }
 
-function readOptions(): Options | undefined {
+function readOptions(): Options | HuntOptions | undefined {
   const text = { type: 'string' } as const
   const { values } = parseArgs({
     options: {
+      mutant: text,
+      mutants: { type: 'boolean' },
+      only: text,
+      worlds: text,
       seed: text,
       seeds: text,
       minutes: text,
@@ -63,9 +79,14 @@ function readOptions(): Options | undefined {
   const profile = values.profile ?? 'everything'
   const whole = [first, last, nodes, members, jobs, shrinkBudget].every(Number.isInteger)
   const inBounds = [nodes, members].every((count) => count >= 1 && count <= 10)
+  if (values.mutants === true && jobs >= 1) {
+    const bound = Number(values.worlds ?? MOST_WORLDS)
+    return { kind: 'hunt', only: values.only, bound, jobs, json: values.json === true }
+  }
   if (!whole || last < first || Number.isNaN(minutes) || !inBounds || jobs < 1) return undefined
   if (profileNamed(profile) === undefined) return undefined
   return {
+    kind: 'worlds',
     first,
     last,
     minutes,
@@ -75,6 +96,7 @@ function readOptions(): Options | undefined {
     log: values.log,
     plan: values.faults === undefined ? undefined : JSON.parse(readFileSync(values.faults, 'utf8')),
     shrinkBudget,
+    mutant: values.mutant,
   }
 }
 
@@ -114,9 +136,11 @@ async function explain(failed: WorldReport, setting: Setting, budget: number): P
   })
   print(`  ${few.length} of ${plan.length} faults are enough: ${JSON.stringify(few)}`)
   const { nodes, members, profile } = setting
+  const mutant = plantedHere()
+  const planted = mutant === undefined ? '' : `--mutant ${mutant} `
   print(
     `  again: npm run sim -- --seed ${seed} --nodes ${nodes} --members ${members} ` +
-      `--profile ${profile} --log sim.log  (with the list above in a file: --faults FILE)`,
+      `--profile ${profile} ${planted}--log sim.log  (with the list above in a file: --faults FILE)`,
   )
 }
 
@@ -126,7 +150,11 @@ async function main(): Promise<number> {
     process.stderr.write(USAGE)
     return 2
   }
-  const { setting, jobs, plan, log } = options
+  if (options.kind === 'hunt') return runHunt(options)
+  const { setting, jobs, plan, log, mutant } = options
+  if (mutant !== undefined && mutant !== plantedHere()) {
+    return runPlanted(mutant, process.argv.slice(2))
+  }
   const startedAtMs = performance.now()
   const elapsedSeconds = () => (performance.now() - startedAtMs) / 1_000
   const { covers, invariants } = PROFILES[setting.profile]

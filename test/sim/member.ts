@@ -1,8 +1,10 @@
 /** A member of the world: the real tree on simulated ports, over a journal and a header file that outlive its incarnations. */
 import type { BlockHeader } from '../../core/block/index.ts'
+import { toHex } from '../../crypto/index.ts'
 import { createJournal } from '../../governance/journal.ts'
 import type { MemberKeys } from '../../governance/keys.ts'
 import { createMemberTree } from '../../governance/tree.ts'
+import type { MemberMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
 import { LineDisk } from './disk.ts'
 import { Life, type Skew } from './life.ts'
@@ -48,10 +50,17 @@ export class SimulatedMember {
     })
     world.check('JournalWhole', !('code' in journal), () => this.name)
     if ('code' in journal) return
+    const links = streams.client(this.index, life, genesis.validators.length)
     const system = createMemberTree(
       {
         kernel: life.kernel(`${this.name}${this.incarnations}`),
-        links: streams.client(this.index, life, genesis.validators.length),
+        links: {
+          ...links,
+          send: (node, message) => {
+            this.#checkJournal(message)
+            return links.send(node, message)
+          },
+        },
         follower: {
           genesis,
           store: {
@@ -80,6 +89,20 @@ export class SimulatedMember {
       },
     )
     void system.start()
+  }
+
+  /** PI-10, PO-13: what leaves signed stands on the disk before. */
+  #checkJournal({ body }: MemberMessage): void {
+    const isAnswer = body.kind === 'approvalResponse' || body.kind === 'signatureResponse'
+    if (!isAnswer || body.decision !== 'APPROVED') return
+    const isApproval = body.kind === 'approvalResponse'
+    const signed = isApproval ? [body.signature] : body.signatures
+    const isNoted = signed.every((signature) =>
+      this.#journal.lines.some((line) => line.includes(toHex(signature))),
+    )
+    this.#around.world.check('JournalFirst', isNoted, () => {
+      return `${this.name} gives a signature that its journal does not hold`
+    })
   }
 
   crash(): void {

@@ -1,0 +1,78 @@
+import type { Mutant } from './mutant.ts'
+
+const room = 'consensus'
+
+export const CONSENSUS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'quorum-off-by-one',
+    room,
+    file: 'core/pbft/power.ts',
+    find: '  return Math.floor((2 * totalPower(validators)) / 3) + 1\n',
+    replace: '  return Math.floor((2 * totalPower(validators)) / 3)\n',
+    breaks: 'BF-1, protocol 1.2',
+    says: 'Two of four are a quorum.',
+  },
+  {
+    name: 'lock-not-asked',
+    room,
+    file: 'core/pbft/view.ts',
+    find: "  return lockAllows(lock, proposal) ? 'prepare' : 'Locked'",
+    replace: "  return 'prepare'",
+    breaks: 'BF-5, protocol 2.3',
+    says: 'A validator prepares whatever is proposed, locked or not.',
+  },
+  {
+    name: 'lock-dropped-with-view',
+    room,
+    file: 'core/pbft/guard.ts',
+    find: '  const { propose, prepare, commit, ...rest } = kept\n',
+    replace: '  const { propose, prepare, commit, lock: _, ...rest } = kept\n',
+    breaks: 'protocol 2.3, 2.8',
+    says: 'The lock is folded like the records of a view, and forgotten with the next one.',
+  },
+  {
+    name: 'certificate-ignored',
+    room,
+    file: 'core/pbft/view.ts',
+    find: "  return highest === undefined ? { kind: 'fresh' } : { kind: 'repropose', certificate: highest }",
+    replace: "  return { kind: 'fresh' }",
+    breaks: 'protocol 2.5',
+    says: 'A new leader proposes a block of its own although it knows a prepared one.',
+  },
+  {
+    name: 'any-certificate-unlocks',
+    room,
+    file: 'core/pbft/view.ts',
+    find: '  return certificate !== undefined && certificate.view > lock.view',
+    replace: '  return certificate !== undefined',
+    breaks: 'BF-5, protocol 2.3',
+    says: 'An older prepare quorum than the lock lets a validator prepare another block.',
+  },
+  {
+    name: 'commits-of-older-view',
+    room,
+    file: 'core/pbft/view.ts',
+    find: "  return highest?.view === view && status?.kind === 'valid'",
+    replace: "  return highest !== undefined && status?.kind === 'valid'",
+    breaks: 'protocol 2.4',
+    says: 'A validator commits in its view to what was prepared in an earlier one.',
+  },
+  {
+    name: 'wrong-proposer',
+    room,
+    file: 'core/pbft/pacemaker.ts',
+    find: '  return (parentSlot + 1 + view) % n\n',
+    replace: '  return (parentSlot + view) % n\n',
+    breaks: 'protocol 1.2',
+    says: 'The proposer is that of the slot before.',
+  },
+  {
+    name: 'slot-used-twice',
+    room,
+    file: 'core/pbft/guard.ts',
+    find: '        slot: record.fresh ? Math.max(at.slot, record.slot) : at.slot,\n',
+    replace: '        slot: at.slot,\n',
+    breaks: 'protocol 2.8',
+    says: 'The guard does not keep the slots that blocks were authored for.',
+  },
+]

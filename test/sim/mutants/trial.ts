@@ -1,0 +1,44 @@
+/**
+ * `node --import hook.ts trial.ts FIRST LAST`: worlds of one build until the first violation; prints a Trial. What nobody caught is a
+ * violation too.
+ */
+import { Worlds } from '../worlds.ts'
+
+/** What became of the worlds of one build. */
+export interface Trial {
+  readonly found: boolean
+  /** How many it took. */
+  readonly worlds: number
+  readonly seed?: number
+  readonly invariant?: string
+  readonly event?: number
+  readonly detail?: string
+}
+
+async function trial(first: number, last: number): Promise<Trial> {
+  const worlds = new Worlds()
+  const setting = { nodes: 4, members: 4, profile: 'everything' } as const
+  const uncaught: unknown[] = []
+  process.on('uncaughtException', (error) => uncaught.push(error))
+  process.on('unhandledRejection', (error) => uncaught.push(error))
+  for (let seed = first; seed <= last; seed++) {
+    const tried = seed - first + 1
+    const report = await worlds.run({ setting, seed }).catch((error: unknown) => {
+      uncaught.push(error)
+    })
+    const [violation] = report?.violations ?? []
+    if (violation !== undefined) {
+      const { invariant, event, detail } = violation
+      return { found: true, worlds: tried, seed, invariant, event, detail }
+    }
+    if (uncaught.length > 0) {
+      const [detail] = uncaught.map(String)
+      return { found: true, worlds: tried, seed, invariant: 'Uncaught', ...(detail && { detail }) }
+    }
+  }
+  return { found: false, worlds: last - first + 1 }
+}
+
+const [first = 1, last = first] = process.argv.slice(2).map(Number)
+const result = await trial(first, last)
+process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit())
