@@ -2,7 +2,7 @@
  * One world from its seed to its verdict: a federation of real trees on simulated ports, users, faults; then everything heals, and
  * the chain must go on, the nodes must meet, and every peg operation must reach its end.
  */
-import type { Ledger } from '../../core/ledger/index.ts'
+import type { ChainHead } from '../../core/chain/index.ts'
 import { Auditor } from './auditor.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
 import type { Coverage, Invariant } from './coverage.ts'
@@ -41,10 +41,12 @@ export interface WorldReport {
 
 export { createFederation, type Federation }
 
-/** After healing: slots until the chain goes on, until all nodes are together, until the peg has nothing open. */
-export const PROGRESS_SLOTS = 30
-export const TOGETHER_SLOTS = 60
-export const PEG_SLOTS = 150
+/** How long a supervisor's circuit breaker stays open (SU-2): whoever opened one just before the healing rests for so long. */
+const BREAKER_SLOTS = 60
+/** After healing: slots until the chain goes on, until all correct nodes are together, until the peg has nothing open. */
+export const PROGRESS_SLOTS = BREAKER_SLOTS + 30
+export const TOGETHER_SLOTS = BREAKER_SLOTS + 40
+export const PEG_SLOTS = BREAKER_SLOTS + 100
 
 export async function simulate(options: SimulationOptions): Promise<WorldReport> {
   const { seed, federation, profile = PROFILES.everything, keepLog = false } = options
@@ -102,12 +104,12 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     }
     await expect('Progress', PROGRESS_SLOTS, () => auditor.height > heightAtHeal)
     await expect('Together', TOGETHER_SLOTS, isTogether)
-    await expect('PegEnds', PEG_SLOTS, () => isPegAtRest(nodes) && load.openDeposits() === 0)
+    await expect('PegEnds', PEG_SLOTS, () => isAtRest(nodes, auditor, load))
     await world.run(worldMs)
     pegOutsDone = load.checkPayouts()
-    const ledger = highestLedger(nodes)
+    const ledger = highestHead(nodes)?.ledger
     // A burn that waited in a pool may have come since.
-    if (!world.stopped && ledger !== undefined && isPegAtRest(nodes)) {
+    if (!world.stopped && ledger !== undefined && isAtRest(nodes, auditor, load)) {
       auditor.atRest(ledger)
       load.checkBurned()
     }
@@ -138,19 +140,20 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   }
 }
 
-/** No credit without its mint, no burn without its payment, no batch without its booking. */
-function isPegAtRest(nodes: readonly SimulatedNode[]): boolean {
-  const open = highestLedger(nodes)?.open
-  if (open === undefined) return false
-  return open.mints.size === 0 && open.requests.size === 0 && open.batches.size === 0
+/** No credit without its mint, no burn without its payment, no batch without its booking, by the books of the highest block. */
+function isAtRest(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load): boolean {
+  const head = highestHead(nodes)
+  if (head === undefined || head.header.height < auditor.height) return false
+  const { mints, requests, batches } = head.ledger.open
+  return mints.size + requests.size + batches.size + load.openDeposits() === 0
 }
 
 /** Of the node that is farthest. */
-function highestLedger(nodes: readonly SimulatedNode[]): Ledger | undefined {
+function highestHead(nodes: readonly SimulatedNode[]): ChainHead | undefined {
   const correct = nodes.filter(({ isCorrect }) => isCorrect)
   const heads = correct.flatMap((node) => node.tree?.live.head?.head ?? [])
   heads.sort((left, right) => right.header.height - left.header.height)
-  return heads[0]?.ledger
+  return heads[0]
 }
 
 function describe(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load): string {
