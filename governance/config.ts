@@ -59,6 +59,13 @@ const configSchema = z.strictObject({
       port: z.number().int().min(0).max(65_535),
     })
     .optional(),
+  /** Traces by OTLP over HTTP; without an endpoint none are made. */
+  telemetry: z
+    .strictObject({
+      otlpEndpoint: z.url({ protocol: /^https?$/ }).optional(),
+      sampleRatio: z.number().min(0).max(1).default(0.01),
+    })
+    .default({ sampleRatio: 0.01 }),
   log: z
     .strictObject({
       level: z.enum(LEVELS).default('info'),
@@ -81,10 +88,14 @@ export const USAGE = `usage: millrace governance --config FILE [options]
   --config FILE       configuration of this member (JSON)
   --data-dir DIR      journal and state, instead of the file's dataDir
   --bitcoin URL       this member's own Bitcoin, instead of the file's bitcoinUrl
+  --telemetry-otlp-endpoint URL   collector of traces (OTLP over HTTP), http://host:port
+  --telemetry-sample-ratio SHARE  share of the flows that are traced, 0 to 1 [0.01]
   --log-level LEVEL   trace, debug, info, warn or error
   --log-format FORMAT json or text
   --status PORT       serve /live, /ready and /metrics on 127.0.0.1
   --help              this text
+
+The two of telemetry may also be MILLRACE_TELEMETRY_OTLP_ENDPOINT and _SAMPLE_RATIO in the environment.
 `
 
 const FLAGS = {
@@ -94,6 +105,8 @@ const FLAGS = {
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
   status: { type: 'string' },
+  'telemetry-otlp-endpoint': { type: 'string' },
+  'telemetry-sample-ratio': { type: 'string' },
   help: { type: 'boolean' },
 } as const
 
@@ -121,6 +134,9 @@ function fault(message: string): ConfigFault {
   return { code: 'ConfigInvalid', message: message.split('\n', 1)[0] ?? '' }
 }
 
+/** The same variables as those of a node, so that one says it for a whole federation. */
+const VARIABLE = 'MILLRACE_TELEMETRY_'
+
 function withFlags(
   file: unknown,
   flags: { readonly [name: string]: string | boolean | undefined },
@@ -130,6 +146,11 @@ function withFlags(
   const log = { ...(given['log'] as object | undefined) } as Record<string, unknown>
   if (flags['log-level'] !== undefined) log['level'] = flags['log-level']
   if (flags['log-format'] !== undefined) log['format'] = flags['log-format']
+  const telemetry = { ...(given['telemetry'] as object | undefined) } as Record<string, unknown>
+  const endpoint = flags['telemetry-otlp-endpoint'] ?? process.env[`${VARIABLE}OTLP_ENDPOINT`]
+  const ratio = flags['telemetry-sample-ratio'] ?? process.env[`${VARIABLE}SAMPLE_RATIO`]
+  if (endpoint !== undefined) telemetry['otlpEndpoint'] = endpoint
+  if (ratio !== undefined) telemetry['sampleRatio'] = Number(ratio)
   const dataDir = flags['data-dir']
   return {
     ...given,
@@ -137,6 +158,7 @@ function withFlags(
     ...(flags['bitcoin'] !== undefined && { bitcoinUrl: flags['bitcoin'] }),
     ...(flags['status'] !== undefined && { status: { port: Number(flags['status']) } }),
     ...(Object.keys(log).length > 0 && { log }),
+    ...(Object.keys(telemetry).length > 0 && { telemetry }),
   }
 }
 

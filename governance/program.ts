@@ -14,6 +14,7 @@ import {
   createSystemClock,
   createSystemRandom,
 } from '../node/adapters/system/index.ts'
+import { openTelemetry } from '../node/adapters/telemetry/index.ts'
 import type { System } from '../supervisor/index.ts'
 import type { MemberConfig } from './config.ts'
 import { fileHeadStore } from './head-store.ts'
@@ -74,13 +75,18 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   }
   const random = createSystemRandom()
   const registry = createRegistry()
-  const kernel = {
+  const ports = {
     clock: createSystemClock(),
     random,
     ids: createIds(random),
     log: createLog({ ...config.log, node: config.name }),
     metrics: createMetricSink(registry),
   }
+  const telemetry = await openTelemetry(
+    { ...config.telemetry, service: 'millrace-governance', instance: config.name },
+    ports,
+  )
+  const kernel = { ...ports, ...(telemetry && { tracer: telemetry.tracer }) }
   const rpc = createBitcoinRpc({ url: config.bitcoinUrl, timeoutMs: BITCOIN_TIMEOUT_MS })
   let announceEnd: (reason: string) => void = () => {}
   const terminated = new Promise<string>((resolve) => {
@@ -112,6 +118,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
     ({ path, fault }) => announceEnd(`${path}: ${fault.code}: ${fault.reason}`),
   )
   const release = async () => {
+    await telemetry?.close()
     await journal.close()
     rpc.close()
     lock.release()

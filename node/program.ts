@@ -28,6 +28,7 @@ import {
   createSystemRandom,
   describeListenError,
 } from './adapters/system/index.ts'
+import { openTelemetry } from './adapters/telemetry/index.ts'
 import { createApi } from './api/index.ts'
 import type { NodeConfig } from './config/index.ts'
 import { readFiles, type StartFault } from './files.ts'
@@ -67,7 +68,18 @@ export async function startNode(
   const log = createLog({ ...options.log, node: options.name })
   const registry = createRegistry()
   const metrics = createMetricSink(registry)
-  const kernel = { clock, random, ids, log, metrics }
+  const telemetry = await openTelemetry(
+    { ...options.telemetry, service: 'millrace-node', instance: options.name },
+    { clock, random, log, metrics },
+  )
+  const kernel = {
+    clock,
+    random,
+    ids,
+    log,
+    metrics,
+    ...(telemetry && { tracer: telemetry.tracer }),
+  }
   const rpc = createBitcoinRpc({ url: options.bitcoinUrl, timeoutMs: 10_000 })
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
   let engine: ExecutionEngine | undefined
@@ -161,6 +173,7 @@ export async function startNode(
     clearInterval(refresh)
     await api.close()
     await tree.system.stop()
+    await telemetry?.close()
     rpc.close()
     lock.release()
   }

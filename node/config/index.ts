@@ -55,6 +55,7 @@ export interface NodeConfig {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'json' | 'text'
   }
+  readonly telemetry: { readonly otlpEndpoint?: string; readonly sampleRatio: number }
   /** From `rpc.adminTokenFile`. */
   readonly adminToken?: string
 }
@@ -122,6 +123,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
   }
   const validatorKeyFile = config.get('validatorKeyFile')
   const validatorPasswordFile = config.get('validatorPasswordFile')
+  const otlpEndpoint = config.get('telemetry.otlpEndpoint')
   const resumeHalt = config.get('resumeHalt')
   return {
     name: need('name'),
@@ -151,6 +153,10 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
     engine: { mode: need('engine.mode') },
     log: { level: need('log.level'), format: need('log.format') },
+    telemetry: {
+      sampleRatio: need('telemetry.sampleRatio'),
+      ...(otlpEndpoint === undefined ? {} : { otlpEndpoint }),
+    },
     ...(adminToken === undefined ? {} : { adminToken }),
   }
 }

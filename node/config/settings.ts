@@ -46,6 +46,19 @@ function integer(
   }
 }
 
+/** A part of a whole, 0 to 1. */
+function share(about: string, fallback: number): Setting<number> {
+  const expected = 'expected a number from 0 to 1'
+  const number = z.number(expected).min(0, expected).max(1, expected)
+  const digits = z.string().regex(/^\d(?:\.\d{1,15})?$/, expected)
+  return {
+    about,
+    value: 'SHARE',
+    schema: z.union([number, digits.transform(Number).pipe(number)], { error: expected }),
+    fallback,
+  }
+}
+
 function port(about: string, fallback: number): Setting<number> {
   return integer(about, 'PORT', 0, 65_535, fallback)
 }
@@ -92,8 +105,12 @@ function flag(about: string): Setting<boolean> {
   return { about, value: 'true|false', schema, isSwitch: true }
 }
 
-function url(about: string, extra: Extra<string> = {}): Setting<string> {
-  const expected = 'expected http://user:password@host:port'
+function url(
+  about: string,
+  extra: Extra<string> = {},
+  form = 'http://user:password@host:port',
+): Setting<string> {
+  const expected = `expected ${form}`
   const schema = shortText.refine((given) => {
     return URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)
   }, expected)
@@ -132,6 +149,12 @@ export const SETTINGS = {
     ['trace', 'debug', 'info', 'warn', 'error'],
     'info',
   ),
+  'telemetry.otlpEndpoint': url(
+    'collector that traces are sent to by OTLP over HTTP; without one none are made',
+    {},
+    'http://host:port',
+  ),
+  'telemetry.sampleRatio': share('share of the flows that are traced', 0.01),
   'log.format': choice('one JSON object per line, or text for people', ['json', 'text'], 'json'),
 } as const satisfies Record<string, Setting>
 

@@ -204,6 +204,20 @@ describe('the node', () => {
     ])
   })
 
+  it('makes no traces unless there is a collector, and takes a share of 0 to 1', () => {
+    expect(program(FILE).telemetry).toEqual({ sampleRatio: 0.01 })
+    const args = [...FILE, '--telemetry-otlp-endpoint', 'http://127.0.0.1:4318']
+    expect(program(args, { MILLRACE_TELEMETRY_SAMPLE_RATIO: '0.5' }).telemetry).toEqual({
+      otlpEndpoint: 'http://127.0.0.1:4318',
+      sampleRatio: 0.5,
+    })
+    for (const share of ['2', '-1', 'all', '0.5.5']) {
+      const [fault] = faultsOf([...FILE, `--telemetry-sample-ratio=${share}`])
+      expect(fault).toMatchObject({ code: 'InvalidSetting', key: 'telemetry.sampleRatio' })
+    }
+    expect(faultsOf([...FILE, '--telemetry-otlp-endpoint', 'here'])).toHaveLength(1)
+  })
+
   it('has the admin token of its file, and none without', () => {
     expect(program(FILE).adminToken).toBeUndefined()
     const args = [...FILE, '--rpc-admin-token-file', 'token']
