@@ -93,7 +93,7 @@ export function blsSigner(secretKey: Uint8Array): Signer {
   }
 }
 
-/** The suite of every real chain. */
+/** The suite of every real chain. Programs put `rememberVerified` around it. */
 export const blsSuite: SignatureSuite = {
   verify: blsVerify,
   verifyAggregate: blsVerifyAggregate,

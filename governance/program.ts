@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
-import { blsSuite } from '../crypto/index.ts'
+import { blsSuite, rememberVerified } from '../crypto/index.ts'
 import { createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 import { lockDirectory } from '../node/adapters/data-directory/index.ts'
 import type { TlsIdentity } from '../node/adapters/governance-grpc/index.ts'
@@ -49,6 +49,8 @@ type StartResult =
 
 const SOFTWARE = 'millrace/0.1.0'
 const BITCOIN_TIMEOUT_MS = 10_000
+/** Every node brings the same certificates. */
+const REMEMBERED_SIGNATURES = 256
 
 export async function startMember(config: MemberConfig): Promise<StartResult> {
   const refuse = (code: string, message: string, exitCode: number): StartResult => ({
@@ -183,7 +185,10 @@ function readFiles(config: MemberConfig): MemberFiles | MemberFault {
   const fault = (code: string, message: string): MemberFault => ({ code, message, exitCode: 3 })
   const text = (path: string) => readFileSync(path, 'utf8')
   try {
-    const parsed = parseGenesis(JSON.parse(text(config.genesisFile)), blsSuite)
+    const parsed = parseGenesis(
+      JSON.parse(text(config.genesisFile)),
+      rememberVerified(blsSuite, REMEMBERED_SIGNATURES),
+    )
     if (!parsed.ok) return fault('GenesisInvalid', `${config.genesisFile}: ${parsed.error.reason}`)
     const genesis = parsed.value
     const password = text(config.passwordFile).trim()

@@ -1,7 +1,14 @@
 /** The files that a node reads before it starts: genesis, keys, TLS identity. */
 import { readFileSync } from 'node:fs'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
-import { blsSigner, blsSuite, equalBytes, fromHex, openKeyFile } from '../crypto/index.ts'
+import {
+  blsSigner,
+  blsSuite,
+  equalBytes,
+  fromHex,
+  openKeyFile,
+  rememberVerified,
+} from '../crypto/index.ts'
 import type { NodeConfig } from './config/index.ts'
 
 /** Why the program did not start; `exitCode` as operations.md has them (3 config, 4 data, 5 unreachable). */
@@ -26,13 +33,19 @@ export interface NodeFiles {
   }
 }
 
+/** The votes and certificates of some ten heights of a hundred validators. */
+const REMEMBERED_SIGNATURES = 4_096
+
 /** Everything that is read once at the start, checked; or the one line that says what is wrong. */
 export function readFiles(options: NodeConfig): NodeFiles | StartFault {
   const fault = (code: string, message: string): StartFault => ({ code, message, exitCode: 3 })
   let text: (path: string) => string
   try {
     text = (path) => readFileSync(path, 'utf8')
-    const parsed = parseGenesis(JSON.parse(text(options.genesisFile)), blsSuite)
+    const parsed = parseGenesis(
+      JSON.parse(text(options.genesisFile)),
+      rememberVerified(blsSuite, REMEMBERED_SIGNATURES),
+    )
     if (!parsed.ok) return fault('GenesisInvalid', `${options.genesisFile}: ${parsed.error.reason}`)
     const genesis = parsed.value
     const networkKey = fromHex(text(options.networkKeyFile).trim())

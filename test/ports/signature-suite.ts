@@ -75,6 +75,15 @@ export function signatureSuite(name: string, create: () => SuiteUnderTest): void
       )
     })
 
+    it('bytes moved from the key to the message, or back, sign nothing', () => {
+      const signature = a.sign(message)
+      const longer = concatBytes(a.publicKey, message.subarray(0, 1))
+      expect(suite.verify(longer, message.subarray(1), signature)).toBe(false)
+      const shorter = a.publicKey.subarray(0, 47)
+      const text = concatBytes(a.publicKey.subarray(47), message)
+      expect(suite.verify(shorter, text, signature)).toBe(false)
+    })
+
     it('a signature with any bit changed is none', () => {
       for (const forged of altered(signatureOfA)) {
         expect(suite.verify(a.publicKey, message, forged)).toBe(false)

@@ -1,5 +1,5 @@
 /** The real signatures and those of simulated worlds. */
-import { blsKeyPair, blsSigner, blsSuite, sha256 } from '../../crypto/index.ts'
+import { blsKeyPair, blsSigner, blsSuite, rememberVerified, sha256 } from '../../crypto/index.ts'
 import { createKeyRegistry } from '../sim/signatures.ts'
 import { signatureSuite } from './signature-suite.ts'
 
@@ -7,6 +7,10 @@ const text = new TextEncoder()
 
 signatureSuite('BLS12-381', () => ({
   suite: blsSuite,
+  issue: (name) => blsSigner(blsKeyPair(sha256(text.encode(name))).secretKey),
+}))
+signatureSuite('remembering', () => ({
+  suite: rememberVerified(blsSuite, 100),
   issue: (name) => blsSigner(blsKeyPair(sha256(text.encode(name))).secretKey),
 }))
 signatureSuite('simulated', () => createKeyRegistry('compliance'))
