@@ -6,42 +6,26 @@
 import type { AnyActor, ChildSpec, Fact, InitResult, Step } from './actor.ts'
 import { runStopHook } from './aftermath.ts'
 import { withDeadline } from './deadline.ts'
-import { countDuration, createDurations } from './durations.ts'
 import { isKernelEffect, type KernelEffect } from './effects.ts'
-import type { ActorStatus, DeadLetterReason, DropReason, TypeStatus } from './events.ts'
-import { type Fault, type FaultClass, faultError, type RestartPolicy, toFault } from './fault.ts'
+import type { DeadLetterReason } from './events.ts'
+import { type Fault, faultError, type RestartPolicy, toFault } from './fault.ts'
 import type { Group } from './group.ts'
-import { afterProbe, HEALTHY, type Health, PROBE_ROW, probeLetter } from './health.ts'
+import { HEALTHY, type Health, PROBE_ROW } from './health.ts'
 import { Incarnation } from './incarnation.ts'
 import type { Kernel, Stamp } from './kernel.ts'
 import type { Letter } from './letter.ts'
 import type { Life, LifeEvent } from './life.ts'
 import { Mailbox } from './mailbox.ts'
-import {
-  type ActorPath,
-  type AskResult,
-  type Message,
-  PRIORITIES,
-  type Priority,
-  type SendError,
-  type SendResult,
-} from './message.ts'
+import type { ActorPath, AskResult, Message, SendError, SendResult } from './message.ts'
 import type { Mode } from './mode.ts'
+import { answerProbe } from './probes.ts'
 import { Run } from './run.ts'
 import type { StopPlan } from './stop-plan.ts'
+import { Tally } from './tally.ts'
 import { type Cause, startTimer, startWork } from './work.ts'
 
 const eventsOf = (event: string | readonly string[] | undefined): readonly string[] =>
   event === undefined ? [] : typeof event === 'string' ? [event] : event
-
-/** A TypeStatus that is still counted. */
-interface TypeCounts {
-  handled: number
-  waitedMs: number
-  tookMs: number
-  readonly waited: number[]
-  readonly took: number[]
-}
 
 export class Cell {
   readonly kernel: Kernel
@@ -67,7 +51,7 @@ export class Cell {
   lastFault: (Fault & { readonly atMs: number }) | undefined = undefined
   deadLetters = 0
   /** Letters that the actor put aside, oldest first. */
-  private readonly stash: Letter[] = []
+  readonly stash: Letter[] = []
   private readonly stashLimit: number
   health: Health = HEALTHY
   /** What a recovery stage runs as; ended with the actor. */
@@ -76,13 +60,7 @@ export class Cell {
   retrying = false
   private completed = false
   private lifeMode: Mode
-  private handled = 0
-  private readonly stats = new Map<string, TypeCounts>()
-  private readonly drops = new Map<
-    string,
-    { messageType: string; reason: DropReason; count: number }
-  >()
-  private readonly restartsByClass: Partial<Record<FaultClass, number>> = {}
+  readonly tally = new Tally()
   /** The type that is being handled since; for the time it took. */
   private busyWith: { readonly letter: Letter; readonly sinceMs: number } | undefined = undefined
 
@@ -237,7 +215,7 @@ export class Cell {
       return true
     }
     this.context = step.context
-    this.handled += 1
+    this.tally.handled += 1
     if (step.event !== undefined) {
       const before = this.mode
       this.mode = mode
@@ -389,46 +367,9 @@ export class Cell {
       if (letter.timer.cancelled) return true
     }
     if (letter.incarnation !== this.incarnation.number) return true
-    return letter.row === PROBE_ROW && this.answerProbe(letter)
-  }
-
-  /** Puts a health probe into the mailbox (SU-11): who does not come to take it is stuck. */
-  probe(nowMs: number): Letter {
-    const letter = probeLetter(this.incarnation.number, nowMs)
-    this.incarnation.probe = letter
-    this.mailbox.push(letter)
-    this.wake()
-    return letter
-  }
-
-  private answerProbe(letter: Letter): true {
-    if (this.incarnation.probe !== letter || this.life !== 'Running') return true
-    let verdict: string | undefined
-    try {
-      if (this.actor.healthy?.(this.context) === false) verdict = 'says so itself'
-    } catch (thrown) {
-      verdict = String(thrown)
-    }
-    this.probed(verdict)
+    if (letter.row !== PROBE_ROW) return false
+    answerProbe(this, letter)
     return true
-  }
-
-  /** The outcome of a probe; `why` it failed, if it did. */
-  probed(why: string | undefined): void {
-    this.incarnation.probe = undefined
-    const before = this.health
-    this.health = afterProbe(before, why === undefined, this.kernel.limits)
-    const { healthy, failures } = this.health
-    if (why !== undefined) {
-      this.kernel.ports.metrics.count('actor_probe_failures_total', { actor: this.path })
-      this.kernel.log('warn', this.path, 'health probe failed', undefined, { why, failures })
-    }
-    if (healthy !== before.healthy) this.kernel.emit({ kind: 'health', path: this.path, healthy })
-    if (failures < this.kernel.limits.probeFailures) return
-    this.crash(
-      { code: 'Unhealthy', faultClass: 'service', reason: `probes failed: ${why}` },
-      undefined,
-    )
   }
 
   private modeAfter(mode: Mode, event: string | readonly string[] | undefined): Mode {
@@ -676,22 +617,7 @@ export class Cell {
     const { letter, sinceMs } = this.busyWith as { letter: Letter; sinceMs: number }
     this.busyWith = undefined
     const tookMs = nowMs - sinceMs
-    let stats = this.stats.get(letter.row.type)
-    if (stats === undefined) {
-      stats = {
-        handled: 0,
-        waitedMs: 0,
-        tookMs: 0,
-        waited: createDurations(),
-        took: createDurations(),
-      }
-      this.stats.set(letter.row.type, stats)
-    }
-    stats.handled += 1
-    stats.waitedMs += sinceMs - letter.timestamp
-    stats.tookMs += tookMs
-    countDuration(stats.waited, sinceMs - letter.timestamp)
-    countDuration(stats.took, tookMs)
+    this.tally.took(letter.row.type, sinceMs - letter.timestamp, tookMs)
     if (tookMs <= this.kernel.limits.slowHandlerMs) return
     const { messageType, correlationId } = letter
     this.kernel.log('warn', this.path, 'slow handler', correlationId, { messageType, tookMs })
@@ -714,54 +640,5 @@ export class Cell {
       state: this.mode.name,
       waitedMs: nowMs - letter.timestamp,
     })
-  }
-
-  noteDrop(messageType: string, reason: DropReason): void {
-    const key = `${messageType} ${reason}`
-    const row = this.drops.get(key)
-    if (row === undefined) this.drops.set(key, { messageType, reason, count: 1 })
-    else row.count += 1
-  }
-
-  noteRestart(faultClass: FaultClass): void {
-    this.restarts += 1
-    this.restartsByClass[faultClass] = (this.restartsByClass[faultClass] ?? 0) + 1
-  }
-
-  status(): ActorStatus {
-    const perClass = (read: (rank: number) => number): Record<Priority, number> =>
-      Object.fromEntries(PRIORITIES.map((priority, rank) => [priority, read(rank)])) as Record<
-        Priority,
-        number
-      >
-    const types: Record<string, TypeStatus> = {}
-    for (const [type, stats] of this.stats) {
-      types[type] = { ...stats, waited: [...stats.waited], took: [...stats.took] }
-    }
-    const dropped: Record<string, number> = {}
-    for (const { messageType, count } of this.drops.values()) {
-      dropped[messageType] = (dropped[messageType] ?? 0) + count
-    }
-    return {
-      path: this.path,
-      life: this.life,
-      state: this.mode.name,
-      degraded: this.missing.size > 0,
-      depth: perClass((rank) => this.mailbox.depthOf(rank)),
-      capacity: perClass((rank) => this.mailbox.capacityOf(rank)),
-      pressure: this.mailbox.pressure,
-      handled: this.handled,
-      dropped,
-      drops: [...this.drops.values()].map((row) => ({ ...row })),
-      deadLetters: this.deadLetters,
-      stashed: this.stash.length,
-      healthy: this.health.healthy,
-      inFlight: this.incarnation.inFlight,
-      restarts: this.restarts,
-      restartsByClass: { ...this.restartsByClass },
-      runningSinceMs: this.runningSinceMs,
-      lastFault: this.lastFault,
-      types,
-    }
   }
 }

@@ -297,7 +297,8 @@ export class Group {
       if (cell.life === 'Restarting') {
         cell.advanceLife('ATTEMPT')
         const faultClass = cell.lastFault?.faultClass ?? 'service'
-        cell.noteRestart(faultClass)
+        cell.restarts += 1
+        cell.tally.restart(faultClass)
         this.kernel.ports.metrics.count('actor_restarts_total', {
           actor: cell.path,
           class: faultClass,

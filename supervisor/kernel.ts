@@ -225,7 +225,7 @@ export class Kernel {
   /** Counts every drop; the first of a kind is logged at once, the following ones as a sum each second. */
   private dropped(cell: Cell, letter: Letter, reason: DropReason): void {
     const messageType = letter.messageType
-    cell.noteDrop(messageType, reason)
+    cell.tally.drop(messageType, reason)
     this.ports.metrics.count('actor_messages_dropped_total', {
       actor: cell.path,
       type: messageType,

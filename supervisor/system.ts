@@ -23,6 +23,7 @@ import {
 import type { KernelPorts } from './ports.ts'
 import { Probes } from './probes.ts'
 import { createRegistry } from './registry.ts'
+import { statusOf } from './status.ts'
 import { StopPlan } from './stop-plan.ts'
 
 export interface SystemOptions {
@@ -170,7 +171,7 @@ export const createSystem = (options: SystemOptions): System => {
       })
     },
     pressure: (of, listener) => kernel.onPressure(of, listener),
-    snapshot: () => [...kernel.cells.values()].map((cell) => cell.status()),
+    snapshot: () => [...kernel.cells.values()].map(statusOf),
     subscribe: (listener, { messages = false } = {}) => kernel.subscribe(listener, messages),
   }
 }
