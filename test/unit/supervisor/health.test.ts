@@ -47,6 +47,15 @@ describe('SU-11 health probes', () => {
     expect(ports.metrics.total('actor_probe_failures_total', { actor: 'a' })).toBe(3)
   })
 
+  it('a restarted one has three failures again until it is restarted once more', async () => {
+    const { system, ports } = createWorld([child('a', { healthy: () => false })])
+    await system.start()
+    await ports.clock.advance(59_000)
+    expect(read(system)?.restarts).toBe(1)
+    await ports.clock.advance(2_000)
+    expect(read(system)?.restarts).toBe(2)
+  })
+
   it('a predicate that throws is a failed probe', async () => {
     const { system, ports } = createWorld([
       child('a', {
@@ -124,6 +133,8 @@ describe('SU-11 health probes', () => {
     expect(ports.metrics.total('actor_probe_failures_total')).toBe(0)
     opened.open()
     await started
+    await ports.clock.settle()
+    expect(ports.metrics.total('actor_probe_failures_total')).toBe(0)
     await ports.clock.advance(12_000)
     await system.stop()
     expect(ports.clock.pending()).toBe(0)

@@ -1,4 +1,4 @@
-/** The example of supervisor/README.md, run; the first test holds the two texts together. */
+/** The examples of supervisor/README.md, run; the first test holds the texts together. */
 import { readFileSync } from 'node:fs'
 import { createMachine } from 'xstate'
 import {
@@ -7,11 +7,14 @@ import {
   ask,
   childSpec,
   createSystem,
+  faultError,
   type Message,
   type MessageSpec,
   type Request,
   refOf,
   reply,
+  stash,
+  unstash,
 } from '../../../supervisor/index.ts'
 import { createTestPorts } from '../../../supervisor/testing/index.ts'
 
@@ -107,14 +110,52 @@ await system.start()
 await system.tell('till', { type: 'till.Pay', payload: { sat: 500n } })
 // The example ends.
 
+interface Disk {
+  load(): Promise<readonly string[]>
+  restore(): Promise<void>
+}
+
+// The example begins.
+type Put = Message<'shelf.Put', { item: string }>
+type Opened = Message<'shelf.Opened', null>
+
+const shelf: ActorDefinition<readonly string[], Put | Opened, never, Disk> = {
+  name: 'shelf',
+  machine: createMachine({
+    id: 'shelf',
+    initial: 'Closed',
+    states: { Closed: { on: { OPENED: 'Open' } }, Open: {} },
+  }),
+  mailbox: { capacity: 100, stash: 10 },
+  init: async ({ ports }) => ({ context: await ports.load() }),
+  handle: (items, message, { state }) => {
+    switch (message.type) {
+      case 'shelf.Opened':
+        return { context: items, effects: [unstash()], event: 'OPENED' }
+      case 'shelf.Put':
+        if (state === 'Closed') return { context: items, effects: [stash()] }
+        return { context: [...items, message.payload.item] }
+    }
+  },
+  healthy: (items) => items.length < 1_000,
+  recover: { rollback: (_fault, { ports }) => ports.restore() },
+  perform: async () => {},
+}
+// The example ends.
+
 const squeeze = (text: string): string => text.replaceAll(/[\s,]+/g, '')
 
 it('the README shows this very text', () => {
   const readme = readFileSync(new URL('../../../supervisor/README.md', import.meta.url), 'utf8')
   const here = readFileSync(new URL(import.meta.url), 'utf8')
-  const shown = readme.split('```ts\n')[1]?.split('```')[0] ?? ''
-  const run = here.split('// The example begins.\n')[1]?.split('// The example ends.')[0] ?? ''
-  expect(squeeze(run)).toBe(squeeze(shown))
+  const cut = (text: string, begin: string, end: string): string[] =>
+    text
+      .split(begin)
+      .slice(1)
+      .map((part) => squeeze(part.split(end)[0] ?? ''))
+  // The marks stand in this line as well, behind those of the examples.
+  const run = cut(here, '// The example begins.\n', '// The example ends.').slice(0, 2)
+  expect(run).toEqual(cut(readme, '```ts\n', '```'))
 })
 
 it('the till asks the ledger and prints the total', async () => {
@@ -126,4 +167,40 @@ it('the till asks the ledger and prints the total', async () => {
     ['ledger', 'Running'],
     ['till', 'Open'],
   ])
+})
+
+it('the shelf is rolled back when it is found corrupt, and handles in order what it had stashed', async () => {
+  let kept: readonly string[] | undefined
+  const disk: Disk = {
+    load: async () => kept ?? Promise.reject(faultError('BadChecksum', 'corruption', 'row 1')),
+    restore: async () => {
+      kept = ['lamp']
+    },
+  }
+  const own = createTestPorts()
+  const items: unknown[] = []
+  const watched: typeof shelf = {
+    ...shelf,
+    handle: (context, message, about) => {
+      const step = shelf.handle(context, message, about)
+      items.splice(0, items.length, ...step.context)
+      return step
+    },
+  }
+  const store = createSystem({
+    ports: own,
+    registry: [
+      { type: 'shelf.Put', priority: 'api', overflow: 'returnError' },
+      { type: 'shelf.Opened', priority: 'control', overflow: 'returnError' },
+    ],
+    children: [childSpec(watched, disk)],
+  })
+  await store.start()
+  for (const item of ['cup', 'jug'])
+    await store.tell('shelf', { type: 'shelf.Put', payload: { item } })
+  await own.clock.settle()
+  await store.tell('shelf', { type: 'shelf.Opened', payload: null })
+  await own.clock.settle()
+  expect(items).toEqual(['lamp', 'cup', 'jug'])
+  expect(own.metrics.total('recovery_actions_total', { kind: 'rollback', result: 'ok' })).toBe(1)
 })
