@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
 import { openChainStore } from '../../node/adapters/chain-store/index.ts'
+import { Disk } from '../sim/disk.ts'
 import { chainStoreSuite, type StoreUnderTest } from './chain-store-suite.ts'
 import { MemoryDisk, openMemoryChainStore } from './memory-chain-store.ts'
+import { RunningWorld } from './running-world.ts'
 
 async function onDisk(
   path = mkdtempSync(join(tmpdir(), 'millrace-store-')),
@@ -32,6 +34,31 @@ async function inMemory(disk = new MemoryDisk()): Promise<StoreUnderTest> {
 
 chainStoreSuite('LMDB', onDisk)
 chainStoreSuite('in memory', inMemory)
+
+describe('in the simulator', () => {
+  let running: RunningWorld
+  beforeAll(() => {
+    running = new RunningWorld()
+  })
+  afterAll(() => running.stop())
+
+  async function simulated(disk?: Disk): Promise<StoreUnderTest> {
+    const { world } = running
+    const kept = disk ?? new Disk(world, world.chance('disk'), () => {})
+    const life = running.life()
+    const store = await kept.openStore(life)
+    return {
+      store,
+      async reopen() {
+        life.end()
+        kept.crash()
+        return simulated(kept)
+      },
+      close: () => store.close(),
+    }
+  }
+  chainStoreSuite('simulated', () => simulated())
+})
 
 describe('the chain store on LMDB', () => {
   let path: string

@@ -19,6 +19,8 @@ function never(): Promise<never> {
 }
 
 const COMPACT_BYTES = 64 * 1024
+/** As of LMDB. */
+const LONGEST_KEY_BYTES = 1_978
 const NO_BYTES = new Uint8Array(0)
 
 /** Transactions of one store, one after the other. */
@@ -56,11 +58,25 @@ class Transactions {
   crash(world: World, chance: Chance): void {
     let kept = 0
     while (kept < this.#waiting.length && chance.happens(0.5)) kept += 1
-    for (const { apply } of this.#waiting.slice(0, kept)) apply()
+    for (const { apply } of this.#waiting.slice(0, kept)) {
+      try {
+        apply()
+      } catch {
+        // It would have been refused.
+      }
+    }
     if (kept < this.#waiting.length) world.fault('transactionLost')
     this.#waiting = []
     this.#freeAtMs = 0
   }
+}
+
+function copyOf({ height, hash, bytes }: StoredBlock): StoredBlock {
+  return { height, hash: hash.slice(), bytes: bytes.slice() }
+}
+
+function copyOfRow({ set, key, value }: LedgerRow): LedgerRow {
+  return { set, key: key.slice(), value: value.slice() }
 }
 
 /** Chances that a disk or an engine fails. */
@@ -127,20 +143,24 @@ export class Disk {
     const commit = (label: string, apply: () => void) =>
       this.#chain.commit(life, this.#chance, this.troubles, label, apply)
     const store: ChainStore = {
-      writeBlocks: (blocks, rows) =>
-        commit('writeBlocks', () => {
-          for (const block of blocks) {
+      writeBlocks: (blocks, rows) => {
+        const given = blocks.map(copyOf)
+        const kept = rows.map(copyOfRow)
+        return commit('writeBlocks', () => {
+          this.#refuse(given, kept)
+          for (const block of given) {
             this.blocks.set(block.height, block)
             this.#heights.set(toHex(block.hash), block.height)
             this.headHeight = block.height
             this.#onBlock(block)
           }
-          for (const row of rows) this.#ledger.set(`${row.set}:${toHex(row.key)}`, row)
-        }),
+          for (const row of kept) this.#ledger.set(`${row.set}:${toHex(row.key)}`, row)
+        })
+      },
       readHead: () => this.blocks.get(this.headHeight),
       readBlock: (height) => this.blocks.get(height),
       heightOf: (hash) => this.#heights.get(toHex(hash)),
-      readLedgerRows: () => [...this.#ledger.values()],
+      readLedgerRows: () => [...this.#ledger.values()].map(copyOfRow),
       writeHalt: (record) =>
         commit('writeHalt', () => {
           this.halt = record ?? undefined
@@ -158,6 +178,16 @@ export class Disk {
       close: () => life.io(1, 'close store', () => {}),
     }
     return life.io(this.#chance.between(1, 20), 'open store', () => store)
+  }
+
+  /** What LMDB's transaction would not take; nothing of it is written. */
+  #refuse(blocks: readonly StoredBlock[], rows: readonly LedgerRow[]): void {
+    let next = this.headHeight === 0 ? undefined : this.headHeight + 1
+    for (const { height } of blocks) {
+      if (next !== undefined && height !== next) throw new Error('a block does not follow the head')
+      next = height + 1
+    }
+    if (rows.some(({ key }) => key.length > LONGEST_KEY_BYTES)) throw new Error('a key is too long')
   }
 
   /** The engine's own store: its commits come later than the chain's, or are lost. */
