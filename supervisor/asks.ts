@@ -1,5 +1,6 @@
 /** The questions that are open. Each ends exactly once: by its reply, its deadline or its answerer's death. */
 import type { Incarnation } from './incarnation.ts'
+import { MAX_ASK_MS } from './limits.ts'
 import type { ActorPath, AskErrorCode, AskResult, Message } from './message.ts'
 import type { Clock, TimerHandle } from './ports.ts'
 
@@ -18,9 +19,6 @@ export interface Ask {
   older: Ask | undefined
   newer: Ask | undefined
 }
-
-/** SU-10: no question waits longer, whatever hangs on it. */
-const MAX_ASK_MS = 10 * 60_000
 
 export class Asks {
   private readonly clock: Clock

@@ -4,6 +4,9 @@ import type { Priority } from './message.ts'
 /** SU-10: deadlines of asks, by what hangs on them. */
 export const ASK_TIMEOUT_MS = { critical: 30_000, normal: 10_000, background: 60_000 } as const
 
+/** SU-10: no question waits longer, whatever hangs on it. */
+export const MAX_ASK_MS = 600_000
+
 /** SU-10: how long a full mailbox blocks a producer before the message is refused. */
 export const BLOCK_TIMEOUT_MS: Readonly<Record<Priority, number>> = {
   control: 30_000,
