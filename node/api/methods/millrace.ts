@@ -5,6 +5,7 @@ import { toHex } from '../../../crypto/index.ts'
 import { ApiFailure } from '../errors.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
 import { bareHashParam } from '../params.ts'
+import { actorRowToJson, actorToJson } from '../shapes/inspect.ts'
 import {
   certificateToJson,
   committedToJson,
@@ -16,6 +17,7 @@ import {
 } from '../shapes/millrace.ts'
 
 const none = z.tuple([])
+const actorPath = z.string().min(1).max(128)
 const heightParam = z.number().int().min(0)
 const bareAddress = z
   .string()
@@ -29,6 +31,20 @@ const bareScript = z
 
 function blockAnswer(committed: CommittedBlock | undefined): unknown {
   return committed === undefined ? new ApiFailure('BlockNotFound') : committedToJson(committed)
+}
+
+/** The supervision tree, or one actor with its figures by message type. */
+function inspect({ ports, clock }: CallContext, path: string | undefined): unknown {
+  const actors = ports.system.actors()
+  const { name, version, startedAtMs } = ports.node
+  const head = { node: name, version, startedAtMs, nowMs: clock.nowMs() }
+  if (path === undefined) return { ...head, actors: actors.map(actorRowToJson) }
+  const actor = actors.find((row) => row.path === path)
+  if (actor === undefined) {
+    const known = actors.map((row) => row.path).join(', ')
+    return new ApiFailure('ResourceNotFound', `no actor ${path}; there are ${known}`)
+  }
+  return { ...head, actor: actorToJson(actor) }
 }
 
 function isSyncing({ ports }: CallContext): boolean {
@@ -141,5 +157,8 @@ export const MILLRACE_METHODS: MethodTable = {
     z.tuple([heightParam.optional()]),
     (context, [height]) => commit(context, height),
     { bare: true },
+  ),
+  millrace_inspect: method('light', z.tuple([actorPath.optional()]), (context, [path]) =>
+    inspect(context, path),
   ),
 }
