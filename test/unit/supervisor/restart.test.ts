@@ -571,6 +571,34 @@ describe('SU-5 order and dependents', () => {
   })
 })
 
+describe('intensity and period', () => {
+  const crashing = async (everyMs: number, times: number) => {
+    const { system, ports, lifeOf } = createWorld([child('a', remembering([]))], {
+      limits: { poisonAfter: 1 },
+    })
+    await system.start()
+    for (let n = 0; n < times; n += 1) {
+      void system.tell('a', note('work', network))
+      await ports.clock.advance(everyMs)
+    }
+    return { life: lifeOf('a'), restarts: system.snapshot()[0]?.restarts, system }
+  }
+
+  it('ten restarts in 60 s are allowed, the eleventh fault ends the actor, even one of a class restarted at once', async () => {
+    expect(await crashing(1_000, 10)).toMatchObject({ life: 'Running', restarts: 10 })
+    expect(await crashing(1_000, 11)).toMatchObject({ life: 'Terminated', restarts: 10 })
+  })
+
+  it('restarts older than the period do not count', async () => {
+    expect(await crashing(6_001, 30)).toMatchObject({ life: 'Running', restarts: 30 })
+  })
+
+  it('restarts are told by the class that led to them', async () => {
+    const { system } = await crashing(1_000, 3)
+    expect(system.snapshot()[0]?.restartsByClass).toEqual({ network: 3 })
+  })
+})
+
 describe('strategies', () => {
   const restarted = async (strategy: 'oneForOne' | 'restForOne' | 'oneForAll') => {
     const order: string[] = []
