@@ -31,6 +31,11 @@ class Tree {
   readonly #sleepers = new Map<string, Sleeper>()
   /** Actors that came up and have not been looked at since. */
   readonly #risen = new Set<string>()
+  /** Since when each actor runs. */
+  readonly #runningSinceMs = new Map<string, number>()
+  #frozenAtMs = Number.NEGATIVE_INFINITY
+  /** When Storage failed at a write, until Chain heard of it. */
+  #failedWriteAtMs: number | undefined
 
   constructor(world: World, node: SimulatedNode, system: System) {
     this.#world = world
@@ -41,9 +46,27 @@ class Tree {
 
   /** After an event of the world. */
   settled(): void {
+    if (this.#node.isFrozen) this.#frozenAtMs = this.#world.nowMs
+    if (this.#depthAtFault.size > 0) this.#noteMail()
+    if (this.#failedWriteAtMs !== undefined && this.#failedWriteAtMs < this.#world.nowMs) {
+      this.#world.check('AsksEnd', !this.#runningSinceMs.has('chain'), () => {
+        return `${this.#node.name} storage failed at a write and chain still waits for it`
+      })
+      this.#failedWriteAtMs = undefined
+    }
     if (this.#risen.size === 0) return
     this.#lookForSleepers((path) => this.#risen.has(path))
     for (const path of this.#risen) if (!this.#sleepers.has(path)) this.#risen.delete(path)
+  }
+
+  /** What comes while an actor is away is kept as well. */
+  #noteMail(): void {
+    for (const actor of this.system.snapshot()) {
+      const known = this.#depthAtFault.get(actor.path)
+      if (known !== undefined && known < depthOf(actor)) {
+        this.#depthAtFault.set(actor.path, depthOf(actor))
+      }
+    }
   }
 
   look(): void {
@@ -86,7 +109,8 @@ class Tree {
     else if (event.kind === 'drop') this.#dropped(event)
   }
 
-  #handled({ messageType, path, sender, sequence }: EventOf<'handled'>): void {
+  #handled({ messageType, path, sender, sequence, waitedMs }: EventOf<'handled'>): void {
+    if (waitedMs > 0) this.#checkWait(path, messageType, waitedMs)
     const row = rows.get(messageType)
     // What an actor sends itself may pass others, and a newer one takes the place of one that coalesces.
     if (row === undefined || sender === path || row.coalesce !== undefined) return
@@ -98,12 +122,25 @@ class Tree {
     this.#lastSequence.set(key, sequence)
   }
 
+  /** All that is there is handled before time goes on, unless the actor was away or the process stood still. */
+  #checkWait(path: string, messageType: string, waitedMs: number): void {
+    const cameAtMs = this.#world.nowMs - waitedMs
+    const ranSinceMs = this.#runningSinceMs.get(path) ?? Number.POSITIVE_INFINITY
+    const mayWait = cameAtMs <= Math.max(ranSinceMs, this.#frozenAtMs) || this.#node.isFrozen
+    this.#world.check('Woken', mayWait, () => {
+      return `${this.#node.name} ${path} lets ${messageType} wait for ${waitedMs} ms`
+    })
+  }
+
   #lived({ from, path, to }: EventOf<'life'>): void {
     const actors = this.system.snapshot()
     const actor = actors.find((one) => one.path === path)
     if (actor === undefined) return
+    if (path === 'chain') this.#failedWriteAtMs = undefined
+    if (to !== 'Running' && to !== 'Stopping') this.#runningSinceMs.delete(path)
     if (to === 'Failed') this.#depthAtFault.set(path, depthOf(actor))
     if (to === 'Running') {
+      this.#runningSinceMs.set(path, this.#world.nowMs)
       const before = this.#depthAtFault.get(path) ?? 0
       this.#world.check('MailKept', depthOf(actor) >= before, () => {
         return `${this.#node.name} ${path} comes back to ${depthOf(actor)} letters of ${before}`
@@ -122,10 +159,8 @@ class Tree {
     const { code, faultClass, reason } = fault
     const isBug = faultClass === 'logic' || code === 'HandlerThrew'
     this.#world.check('NoBug', !isBug, () => `${this.#node.name} ${path}: ${code}, ${reason}`)
-    const unanswered = code === 'DependencyTimeout' && /storage.*Timeout/.test(reason)
-    this.#world.check('AsksEnd', !unanswered, () => {
-      return `${this.#node.name} ${path}: ${reason}, though storage restarts within seconds`
-    })
+    if (path === 'storage' && code === 'WriteFailed') this.#failedWriteAtMs = this.#world.nowMs
+    if (path === 'chain') this.#failedWriteAtMs = undefined
   }
 
   #dropped({ messageType, path, reason }: EventOf<'drop'>): void {

@@ -7,10 +7,12 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
     name: 'mail-lost-at-restart',
     room,
     file: 'supervisor/cell.ts',
-    find: '    this.unstash()\n    this.kernel.unwatchAll(this)\n',
-    replace: '    this.unstash()\n    this.mailbox.drain()\n    this.kernel.unwatchAll(this)\n',
+    find: '    this.incarnation = new Incarnation(this.incarnation.number + 1)\n',
+    replace: `    this.incarnation = new Incarnation(this.incarnation.number + 1)
+    this.mailbox.drain()
+`,
     breaks: 'SU-4',
-    says: 'The mailbox is emptied together with the incarnation that ended.',
+    says: 'A new incarnation begins with an empty mailbox.',
   },
   {
     name: 'sleeps-after-restart',
