@@ -22,6 +22,7 @@ export interface BenchOptions {
   readonly members: number
   /** Rounds in which everybody is measured once, in turn. */
   readonly rounds: number
+  readonly worlds: number
   tell(line: string): void
 }
 

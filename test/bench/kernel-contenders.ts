@@ -42,7 +42,7 @@ export const ROWS: readonly MessageSpec[] = [
 const BURST = 1_000
 const CAPACITY = 20_000
 
-const steady = createMachine({ id: 'steady', initial: 'Running', states: { Running: {} } })
+export const STEADY = createMachine({ id: 'steady', initial: 'Running', states: { Running: {} } })
 const flipping = createMachine({
   id: 'flipping',
   initial: 'On',
@@ -69,7 +69,7 @@ export const small = (
   changes: Partial<Small> = {},
 ): Small => ({
   name,
-  machine: steady,
+  machine: STEADY,
   mailbox: { capacity: CAPACITY },
   init: async () => ({ context: 0 }),
   handle,

@@ -10,6 +10,18 @@ interface Listed {
   load(): Promise<Bench>
 }
 
+const ACTORS = ['chain', 'engine', 'bridge', 'sync', 'network', 'stream', 'storage'] as const
+
+const actorBenches = Object.fromEntries(
+  ACTORS.map((name): [string, Listed] => [
+    `actor_${name}`,
+    {
+      summary: `the ${name} actor's real handlers on what it was told in a simulated federation`,
+      load: async () => (await import('./actors.ts')).actorBench(name),
+    },
+  ]),
+)
+
 const BENCHES: Readonly<Record<string, Listed>> = {
   skeleton: {
     summary:
@@ -20,14 +32,19 @@ const BENCHES: Readonly<Record<string, Listed>> = {
     summary: 'the actor kernel: tells, asks, restart, memory; beside nact and raw xstate',
     load: async () => (await import('./kernel.ts')).kernel,
   },
+  ...actorBenches,
+  sim: {
+    summary: 'worlds of the simulator: processor time, events, virtual against real time',
+    load: async () => (await import('./sim.ts')).sim,
+  },
 }
 
-const DEFAULTS = { blocks: 120, deposits: 7, nodes: 4, members: 4, rounds: 9 } as const
+const DEFAULTS = { blocks: 120, deposits: 7, nodes: 4, members: 4, rounds: 9, worlds: 10 } as const
 
 const USAGE = `usage: npm run bench -- NAME [options]
 
 ${Object.entries(BENCHES)
-  .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`)
   .join('\n')}
 
   --json          standard output is the line of JSON alone
@@ -36,6 +53,7 @@ ${Object.entries(BENCHES)
   --nodes N       federation nodes [${DEFAULTS.nodes}]
   --members N     governance nodes [${DEFAULTS.members}]
   --rounds N      rounds of those that run side by side [${DEFAULTS.rounds}]
+  --worlds N      worlds that are simulated [${DEFAULTS.worlds}]
 
 What the figures mean: test/bench/README.md. Without figures:
   node test/bench/status-page.ts FOLDER   pictures of the status page
@@ -49,6 +67,7 @@ const FLAGS = {
   nodes: number,
   members: number,
   rounds: number,
+  worlds: number,
 } as const
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -95,6 +114,7 @@ function readOptions(args: readonly string[]): BenchOptions | string {
       nodes: count('nodes'),
       members: count('members'),
       rounds: count('rounds'),
+      worlds: count('worlds'),
       tell(line) {
         const seconds = ((Date.now() - startedMs) / 1_000).toFixed(1).padStart(7)
         process.stderr.write(`${seconds}s  ${line}\n`)
