@@ -34,6 +34,19 @@ export interface Stamp {
 
 export type PressureListener = (level: Pressure) => void
 
+/** What an operator reads of a recovery, in one line. An alert has its own. */
+const RECOVERED: Readonly<Record<RecoveryKind, { readonly ok: string; readonly failed: string }>> =
+  {
+    retry: { ok: 'runs again after a fault', failed: 'a restart did not help' },
+    rollback: {
+      ok: 'went back to its last good state',
+      failed: 'could not go back to a good state',
+    },
+    resync: { ok: 'fetched its state anew', failed: 'could not fetch its state anew' },
+    failover: { ok: 'changed to its fallback', failed: 'has no fallback that works' },
+    alert: { ok: 'alert', failed: 'alert' },
+  }
+
 export class Kernel {
   readonly ports: KernelPorts
   readonly registry: Registry
@@ -361,15 +374,22 @@ export class Kernel {
   recovered(path: ActorPath, action: RecoveryKind, result: RecoveryResult, fault: Fault): void {
     const { code } = fault
     this.ports.metrics.count('recovery_actions_total', { kind: action, result })
-    const level = result === 'ok' ? 'info' : 'warn'
-    this.log(level, path, 'recovery', undefined, { action, result, code })
+    if (result !== 'raised') {
+      const level = result === 'ok' ? 'info' : 'warn'
+      this.log(level, path, RECOVERED[action][result], undefined, { action, result, code })
+    }
     this.emit({ kind: 'recovery', path, action, result, fault })
   }
 
   /** Somebody should look at it. */
   alert(path: ActorPath, fault: Fault, why: string): void {
     const { code, faultClass, reason } = fault
-    this.log('error', path, 'alert', undefined, { code, class: faultClass, reason, why })
+    this.log('error', path, 'alert: somebody should look at this actor', undefined, {
+      code,
+      class: faultClass,
+      reason,
+      why,
+    })
     this.emit({ kind: 'alert', path, fault, why })
     this.recovered(path, 'alert', 'raised', fault)
   }
