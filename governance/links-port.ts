@@ -25,6 +25,7 @@ export interface LinksPortOptions {
 export function createLinksPort(options: LinksPortOptions): LinksPorts {
   const links = new Map<number, GovernanceLink>()
   const { clock, nodes, registration, tls } = options
+  let isPaused = false
   return {
     nodes: nodes.length,
     open: (index, listener) => {
@@ -50,9 +51,14 @@ export function createLinksPort(options: LinksPortOptions): LinksPorts {
           },
         },
       )
+      if (isPaused) link.pauseReading(true)
       links.set(index, link)
     },
     send: (index, message) => links.get(index)?.send(message) ?? 'closed',
+    pauseReading: (paused) => {
+      isPaused = paused
+      for (const link of links.values()) link.pauseReading(paused)
+    },
     closeAll: () => {
       for (const link of [...links.values()]) link.close('stopped')
       links.clear()

@@ -11,6 +11,7 @@ import {
   type KernelEffect,
   type Step,
   tell,
+  watchOverload,
 } from '../supervisor/index.ts'
 import { memberMachine } from './machine.ts'
 import type { LinkReceived, LinksInbox, NodeIndex, SendToNode } from './messages.ts'
@@ -44,17 +45,24 @@ export const linksActor: ActorDefinition<LinksContext, LinksInbox, LinksEffect, 
   name: 'links',
   machine: memberMachine('links'),
   mailbox: { capacity: 1_000 },
-  init: async ({ ports }) => ({
-    context: { links: Array.from({ length: ports.nodes }, () => ({ up: false, failures: 0 })) },
-    messages: Array.from({ length: ports.nodes }, (_, node) => connect(node)),
-    event: ['READY', 'DEGRADED'],
-  }),
+  init: async (run) => {
+    const { nodes } = run.ports
+    watchOverload(run, READERS, (paused) => run.ports.pauseReading(paused))
+    return {
+      context: { links: Array.from({ length: nodes }, () => ({ up: false, failures: 0 })) },
+      messages: Array.from({ length: nodes }, (_, node) => connect(node)),
+      event: ['READY', 'DEGRADED'],
+    }
+  },
   handle: (context, message, { state }) => withMode(step(context, message), state),
   perform,
   stop: async (_context, { ports }) => ports.closeAll(),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
 }
+
+/** Who takes what nodes send: while one of them has too much to do, nodes wait (SU-9). */
+const READERS = ['links', 'signer', 'follower']
 
 function connect(node: NodeIndex): LinksInbox {
   return { type: 'links.Connect', payload: { node } }

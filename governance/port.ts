@@ -20,6 +20,8 @@ export interface LinksPorts {
   /** Opens the stream, or replaces it. */
   open(node: number, listener: LinkListener): void
   send(node: number, message: MemberMessage): 'sent' | 'queued' | 'dropped' | 'closed'
+  /** While paused no node's stream is read further (SU-9), and none is ended for its silence. */
+  pauseReading(paused: boolean): void
   closeAll(): void
 }
 

@@ -84,6 +84,7 @@ export type {
 export { PRIORITIES, refOf } from './message.ts'
 export type { Edge, Mode } from './mode.ts'
 export { compileMachine, edgesOf } from './mode.ts'
+export { watchOverload } from './overload.ts'
 export type {
   Clock,
   Ids,

@@ -7,6 +7,7 @@ import {
   type MetricSink,
   type Random,
   refOf,
+  watchOverload,
 } from '../../supervisor/index.ts'
 import type { NetworkEffect, NetworkSettings } from './context.ts'
 import { NETWORK_FAULTS } from './errors.ts'
@@ -50,7 +51,7 @@ export async function openNetwork(
 ): Promise<NetworkIdentity> {
   const { names, limits } = settings
   try {
-    return await run.ports.network.start({
+    const identity = await run.ports.network.start({
       listen,
       topics: topicsOf(names),
       protocols: protocolsOf(names),
@@ -58,9 +59,23 @@ export async function openNetwork(
       maxPeers: limits.maxPeers,
       events: eventsOf(run, names.consensus),
     })
+    pauseUnderPressure(run)
+    return identity
   } catch (cause) {
     throw faultError('ListenFailed', NETWORK_FAULTS.ListenFailed, String(cause))
   }
+}
+
+/** Who takes what peers send: while one of them has too much to do, peers wait (SU-9). */
+const READERS = ['network', 'chain']
+
+function pauseUnderPressure(run: Run): void {
+  const { metrics, network } = run.ports
+  watchOverload(run, READERS, (paused, path) => {
+    if (paused) metrics.count(NETWORK_METRICS.readPauses, { path })
+    run.log('debug', paused ? 'peers are not read' : 'peers are read again', { path })
+    network.pauseReading(paused)
+  })
 }
 
 /** The port's events as messages; what the mailbox refuses is let go of, so that the port waits for nothing. */

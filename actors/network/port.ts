@@ -103,6 +103,11 @@ export interface NetworkPort {
   /** Queues a frame; false when the peer is not connected or its queue is full, which ends the connection. */
   send(peer: string, bytes: Uint8Array): boolean
   takeFrame(peer: string): void
+  /**
+   * While paused nothing more is read from any peer: direct streams, gossip and requests. What they send stays with them (SU-9);
+   * answers to our own requests are read. What was read before is still told. A start ends the pause.
+   */
+  pauseReading(paused: boolean): void
   request(
     peer: string,
     protocol: string,

@@ -18,7 +18,7 @@ import {
 import { MAILBOX_CAPACITY, RESEND_TICK_MS } from './limits.ts'
 import { streamMachine } from './machine.ts'
 import type { StreamPorts } from './port.ts'
-import { streamListener } from './start.ts'
+import { pauseUnderPressure, streamListener } from './start.ts'
 
 export { answerQuery } from './effects.ts'
 export { STREAM_FAULTS } from './errors.ts'
@@ -45,6 +45,7 @@ export function streamActor(options: StreamOptions): StreamActor {
     init: async (run) => {
       const { stream, chain } = run.ports
       await stream.start(streamListener(run))
+      pauseUnderPressure(run)
       const unsubscribe = chain.subscribe(() => {
         void run.tell(run.self, { type: 'stream.HeadChanged', payload: {} })
       })

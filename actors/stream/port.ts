@@ -36,6 +36,8 @@ export interface StreamPort {
   /** Rejects with a fault of class `configuration` when the address cannot be had. */
   start(listener: StreamListener): Promise<{ readonly port: number }>
   send(memberIndex: number, message: NodeMessage): SendOutcome
+  /** While paused no member's stream is read further (SU-9), and none is ended for its silence. A start ends the pause. */
+  pauseReading(paused: boolean): void
   stop(): Promise<void>
 }
 

@@ -1,8 +1,18 @@
 /** From the port's calls to messages: one listener per incarnation. */
-import type { ActorRun } from '../../supervisor/index.ts'
+import { type ActorRun, watchOverload } from '../../supervisor/index.ts'
 import type { StreamInbox } from './handlers.ts'
 import { STREAM_METRICS } from './metrics.ts'
 import type { StreamListener, StreamPorts } from './port.ts'
+
+/** Who takes what members send: while one of them has too much to do, members wait (SU-9). */
+const READERS = ['stream', 'bridge']
+
+export function pauseUnderPressure(run: ActorRun<StreamInbox, StreamPorts>): void {
+  watchOverload(run, READERS, (paused, path) => {
+    run.log('debug', paused ? 'members are not read' : 'members are read again', { path })
+    run.ports.stream.pauseReading(paused)
+  })
+}
 
 export function streamListener(run: ActorRun<StreamInbox, StreamPorts>): StreamListener {
   const toSelf = (message: StreamInbox): void => {

@@ -355,6 +355,54 @@ describe('the governance stream', () => {
     await node.server.stop()
   })
 
+  it('is not read on either side while that side is paused; the sender is stopped, nothing is lost (SU-9)', async () => {
+    const node = await startServer()
+    const member = await new MemberSide(node.port, await identity('member-0')).registered()
+    node.server.pauseReading(true)
+    const approvalOf = (index: number): MemberMessage => ({
+      requestId: `r${index}`,
+      correlationId: '',
+      body: {
+        kind: 'approvalResponse',
+        outpoint: 'x'.repeat(60_000),
+        claimRoot: new Uint8Array(32),
+        decision: 'REFUSED',
+        code: '',
+        retryAfterMs: 0,
+        signature: new Uint8Array(0),
+      },
+    })
+    let sentBytes = 0
+    let queued = 0
+    for (let index = 0; index < 300; index++) {
+      const outcome = member.link.send(approvalOf(index))
+      if (outcome === 'sent') sentBytes += 60_000
+      else queued += 1
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    expect(queued).toBeGreaterThan(200)
+    expect(sentBytes).toBeLessThan(6_000_000)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(node.messages).toHaveLength(0)
+    expect(member.closedBecause).toBeUndefined()
+    node.server.pauseReading(false)
+    await until(() => node.messages.length === 300, 'all messages')
+    expect(node.messages.map(({ requestId }) => requestId)).toEqual(
+      Array.from({ length: 300 }, (_, index) => `r${index}`),
+    )
+    member.link.pauseReading(true)
+    const head = { requestId: 'h', correlationId: '', body: { kind: 'errorResponse' } } as const
+    const { kind } = head.body
+    const answer = { ...head, body: { kind, code: 'BUSY', message: '', retryAfterMs: 0 } } as const
+    for (let index = 0; index < 20; index++) node.server.send(0, answer)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(member.messages).toHaveLength(0)
+    member.link.pauseReading(false)
+    await until(() => member.messages.length === 20, 'all answers')
+    member.link.close('done')
+    await node.server.stop()
+  })
+
   it('ends at a message above 4 MiB, and a new stream works (GV-12)', async () => {
     const node = await startServer()
     const tls = await identity('member-0')

@@ -23,6 +23,8 @@ export interface SimulatedWorld {
   /** From now on nothing arrives from `from` at `to`, without either being told. */
   mute(from: string, to: string): void
   unmute(from: string, to: string): void
+  /** What a node's actor asked of reading, in order. */
+  pausesOf(name: string): readonly boolean[]
 }
 
 interface Link {
@@ -50,6 +52,7 @@ export function createSimulatedWorld(clock: Clock, delayMs = 1): SimulatedWorld 
       nodes.set(name, port)
       return port
     },
+    pausesOf: (name) => nodes.get(name)?.pauses ?? [],
     mute: (from, to) => void muted.add(`${from}>${to}`),
     unmute: (from, to) => void muted.delete(`${from}>${to}`),
   }
@@ -71,6 +74,7 @@ class SimulatedPort implements NetworkPort {
   private unjudged = new Map<number, (verdict: GossipVerdict) => void>()
   private waiting = new Map<number, (bytes: Uint8Array | undefined) => void>()
   private nextId = 1
+  readonly pauses: boolean[] = []
 
   constructor(name: string, world: World) {
     this.name = name
@@ -80,6 +84,11 @@ class SimulatedPort implements NetworkPort {
   async start(start: NetworkStart): Promise<NetworkIdentity> {
     this.settings = start
     return { peer: this.name, addresses: [`/sim/${this.name}/p2p/${this.name}`] }
+  }
+
+  /** A simulated wire has no sockets: what was sent arrives. What was asked of it is written down. */
+  pauseReading(paused: boolean): void {
+    this.pauses.push(paused)
   }
 
   async stop(): Promise<void> {

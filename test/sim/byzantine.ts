@@ -90,6 +90,7 @@ export function byzantinePort(inner: NetworkPort, options: TraitorOptions): Netw
       return traitor.say(bytes, side).reduce((sent, one) => inner.send(peer, one) && sent, true)
     },
     takeFrame: (peer) => inner.takeFrame(peer),
+    pauseReading: (paused) => inner.pauseReading(paused),
     request: (peer, protocol, bytes, limits) => inner.request(peer, protocol, bytes, limits),
     respond: (id, bytes) => inner.respond(id, traitor.answer(bytes)),
   }

@@ -224,6 +224,9 @@ class Port implements NetworkPort {
     })
   }
 
+  /** No sockets here: what was sent arrives. */
+  pauseReading(): void {}
+
   async stop(): Promise<void> {
     for (const peer of [...this.links.keys()]) this.disconnect(peer, 'Stopping')
     this.#settings = undefined

@@ -72,6 +72,8 @@ export class Streams {
         )
         return 'sent'
       },
+      // No sockets here: what was sent arrives.
+      pauseReading() {},
       stop: async () => {
         if (life.alive) this.crashed(life)
       },
@@ -81,6 +83,7 @@ export class Streams {
   client(member: number, life: Life, nodes: number): LinksPorts {
     return {
       nodes,
+      pauseReading() {},
       open: (node, listener) => {
         life.call('stream open', () => {
           this.#world.at(this.#chance.between(1, 60), `stream ${member}>${node}`, () =>

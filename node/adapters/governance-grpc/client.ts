@@ -8,6 +8,7 @@ import {
   toWire,
 } from '../../../proto/index.ts'
 import type { Clock, TimerHandle } from '../../../supervisor/index.ts'
+import { Gate } from './gate.ts'
 import { Pump } from './outbox.ts'
 import { CHANNEL_OPTIONS, loadGovernanceService, type TlsIdentity } from './schema.ts'
 
@@ -42,6 +43,8 @@ export interface GovernanceLinkListener {
 /** One stream to one federation node; it lives until it closes, and is then replaced by whoever opened it. */
 export interface GovernanceLink {
   send(message: MemberMessage): 'sent' | 'queued' | 'dropped' | 'closed'
+  /** While paused the stream is not read further (SU-9), and not ended for the node's silence. */
+  pauseReading(paused: boolean): void
   close(reason: string): void
 }
 
@@ -65,6 +68,7 @@ class Link implements GovernanceLink {
   private watchdog: TimerHandle = { cancel: () => {} }
   private heartbeat: TimerHandle = { cancel: () => {} }
   private heartbeatMs: number
+  private readonly gate = new Gate()
   private sequence = 0
   private registered = false
   private closed = false
@@ -99,9 +103,20 @@ class Link implements GovernanceLink {
     return 'closed'
   }
 
+  pauseReading(paused: boolean): void {
+    if (!paused) {
+      this.gate.open()
+      this.expectHeartbeat()
+      return
+    }
+    this.gate.close()
+    if (this.registered) this.watchdog.cancel()
+  }
+
   close(reason: string): void {
     if (this.closed) return
     this.closed = true
+    this.gate.open()
     this.watchdog.cancel()
     this.heartbeat.cancel()
     this.pump.end()
@@ -113,6 +128,7 @@ class Link implements GovernanceLink {
   private async read(): Promise<void> {
     try {
       for await (const wire of this.call) {
+        await this.gate.passed()
         if (this.closed) return
         await this.receive(nodeMessageFromWire(wire))
       }
@@ -133,6 +149,11 @@ class Link implements GovernanceLink {
     } else if (body.kind !== 'heartbeatAck') {
       await this.listener.message(message)
     }
+    this.expectHeartbeat()
+  }
+
+  private expectHeartbeat(): void {
+    if (!this.registered || this.gate.isClosed) return
     const silentMs = this.heartbeatMs * (STREAM_LIMITS.missedHeartbeats + 0.5)
     this.expectWithin(Math.min(silentMs, STREAM_LIMITS.idleMs), 'half-open: no heartbeat')
   }

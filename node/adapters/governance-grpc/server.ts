@@ -18,6 +18,7 @@ import {
   toWire,
 } from '../../../proto/index.ts'
 import { type Clock, faultError, type TimerHandle } from '../../../supervisor/index.ts'
+import { Gate } from './gate.ts'
 import { Pump } from './outbox.ts'
 import { CHANNEL_OPTIONS, loadGovernanceService, type TlsIdentity } from './schema.ts'
 
@@ -67,6 +68,7 @@ class GovernanceServer implements StreamPort {
   private readonly options: GovernanceServerOptions
   private readonly connections = new Map<number, Connection>()
   private readonly sockets = new Set<TLSSocket>()
+  private readonly gate = new Gate()
   private tls: TlsServer | undefined
   private grpc: grpc.Server | undefined
 
@@ -126,7 +128,14 @@ class GovernanceServer implements StreamPort {
     return 'notConnected'
   }
 
+  pauseReading(paused: boolean): void {
+    if (paused) this.gate.close()
+    else this.gate.open()
+    for (const connection of this.connections.values()) this.keepAlive(connection)
+  }
+
   async stop(): Promise<void> {
+    this.gate.open()
     for (const { call } of this.connections.values()) call.end()
     const { tls } = this
     this.grpc?.forceShutdown()
@@ -178,6 +187,7 @@ class GovernanceServer implements StreamPort {
       })
       listener.registered(member.index, peer)
       for (let next = await incoming.next(); !next.done; next = await incoming.next()) {
+        await this.gate.passed()
         if (connection.ended) return
         this.keepAlive(connection)
         await receive(connection, memberMessageFromWire(next.value), listener)
@@ -220,6 +230,8 @@ class GovernanceServer implements StreamPort {
 
   private keepAlive(connection: Connection): void {
     connection.idle.cancel()
+    // Who is not read cannot be heard.
+    if (this.gate.isClosed || connection.ended) return
     const limitMs = this.heartbeatMs * (STREAM_LIMITS.missedHeartbeats + 0.5)
     connection.idle = this.options.clock.setTimer(Math.min(limitMs, STREAM_LIMITS.idleMs), () => {
       fail(connection.call, grpc.status.DEADLINE_EXCEEDED, 'no heartbeat')

@@ -95,6 +95,7 @@ export class DirectReader {
   private source: FrameSource | undefined
   private stream: Stream | undefined
   private outstanding = false
+  private held = false
 
   constructor(deliver: (bytes: Uint8Array) => void) {
     this.deliver = deliver
@@ -118,12 +119,25 @@ export class DirectReader {
         })
       },
     })
+    if (this.held) this.source.pause()
+  }
+
+  /** Nothing is read or handed out until `release`. */
+  hold(): void {
+    this.held = true
+    this.source?.pause()
+  }
+
+  release(): void {
+    this.held = false
+    if (this.unread.length < MAX_UNREAD_FRAMES / 2) this.source?.resume()
+    this.next()
   }
 
   /** The frame that was handed out is done. */
   take(): void {
     this.outstanding = false
-    if (this.unread.length < MAX_UNREAD_FRAMES / 2) this.source?.resume()
+    if (!this.held && this.unread.length < MAX_UNREAD_FRAMES / 2) this.source?.resume()
     this.next()
   }
 
@@ -134,7 +148,7 @@ export class DirectReader {
   }
 
   private next(): void {
-    if (this.outstanding) return
+    if (this.outstanding || this.held) return
     const bytes = this.unread.shift()
     if (bytes === undefined) return
     this.outstanding = true

@@ -19,7 +19,7 @@ import type {
 import { DirectReader, DirectWriter } from './direct.ts'
 import { createHost, type Host } from './host.ts'
 import { networkKey } from './identity.ts'
-import { CLOSE_MS, MAX_INBOUND_REQUESTS, MAX_UNJUDGED } from './limits.ts'
+import { CLOSE_MS, MAX_INBOUND_REQUESTS, MAX_UNJUDGED, PAUSE_SWEEP_MS } from './limits.ts'
 import { RequestServer, requestFrom } from './requests.ts'
 
 export { NETWORK_SEED_BYTES, networkPeerId } from './identity.ts'
@@ -36,6 +36,8 @@ interface Peer {
   /** Why this side ends the connection. */
   closing: PeerCode | undefined
 }
+
+const GOSSIP_PROTOCOL = '/meshsub/'
 
 const RESULTS = {
   accept: TopicValidatorResult.Accept,
@@ -56,6 +58,8 @@ class Libp2pNetwork implements NetworkPort {
   private readonly bannedUntilMs = new Map<string, number>()
   private readonly unjudged = new Map<number, (verdict: GossipVerdict) => void>()
   private server = new RequestServer()
+  private paused = false
+  private sweep: NodeJS.Timeout | undefined
   private nextGossipId = 1
 
   constructor(options: Libp2pNetworkOptions) {
@@ -89,6 +93,9 @@ class Libp2pNetwork implements NetworkPort {
     const host = this.host
     this.host = undefined
     this.settings = undefined
+    clearInterval(this.sweep)
+    this.paused = false
+    this.server.release()
     for (const settle of [...this.unjudged.values()]) settle('ignore')
     this.server.close()
     for (const peer of this.peers.values()) closeStreams(peer)
@@ -151,6 +158,30 @@ class Libp2pNetwork implements NetworkPort {
     this.peers.get(peer)?.reader.take()
   }
 
+  pauseReading(paused: boolean): void {
+    this.paused = paused
+    clearInterval(this.sweep)
+    for (const { reader } of this.peers.values()) {
+      if (paused) reader.hold()
+      else reader.release()
+    }
+    if (paused) this.server.hold()
+    else this.server.release()
+    this.turnGossip()
+    // Peers may open new streams of gossip meanwhile; they belong to gossipsub, which tells of none.
+    if (paused) this.sweep = setInterval(() => this.turnGossip(), PAUSE_SWEEP_MS).unref()
+  }
+
+  /** Lets the streams of gossip flow, or not; while one is paused yamux gives its sender no more window. */
+  private turnGossip(): void {
+    const connections = this.host?.getConnections() ?? []
+    for (const stream of connections.flatMap(({ streams }) => streams)) {
+      if (stream.direction !== 'inbound' || !stream.protocol.startsWith(GOSSIP_PROTOCOL)) continue
+      if (this.paused && stream.readStatus === 'readable') stream.pause()
+      if (!this.paused && stream.readStatus === 'paused') stream.resume()
+    }
+  }
+
   request(
     peer: string,
     protocol: string,
@@ -208,6 +239,7 @@ class Libp2pNetwork implements NetworkPort {
       reader: new DirectReader((bytes) => settings.events.frame({ peer: name, bytes })),
       closing: undefined,
     }
+    if (this.paused) peer.reader.hold()
     this.peers.set(name, peer)
     settings.events.peerConnected({
       peer: name,

@@ -19,6 +19,9 @@ export const SERVE_MS = 15_000
 /** Gossip that waits for judgement, of all peers; more is ignored. */
 export const MAX_UNJUDGED = 2_048
 
+/** While peers are not read: how soon a stream of gossip that was opened meanwhile is paused as well. */
+export const PAUSE_SWEEP_MS = 100
+
 /** Content seen is not relayed again for so long; consensus repeats itself later on purpose (protocol §2.6). */
 export const GOSSIP_SEEN_MS = 20_000
 export const GOSSIP_HEARTBEAT_MS = 1_000

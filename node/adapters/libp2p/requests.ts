@@ -3,7 +3,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import type { PeerCode, PortResult, RequestLimits } from '../../../actors/network/index.ts'
 import { openStream } from './direct.ts'
 import { SERVE_MS } from './limits.ts'
-import { readFrames, writeFrame } from './streams.ts'
+import { type FrameSource, readFrames, writeFrame } from './streams.ts'
 
 /** Asks. The whole exchange has one deadline, so a peer that drips bytes does not hold it open (SY-5). */
 export async function requestFrom(
@@ -61,9 +61,21 @@ function exchange(
 export class RequestServer {
   private readonly waiting = new Map<
     number,
-    { readonly stream: Stream; readonly timer: NodeJS.Timeout }
+    { readonly stream: Stream; readonly timer: NodeJS.Timeout; source?: FrameSource }
   >()
   private nextId = 1
+  private held = false
+
+  /** Requests are not read, and dropped when their time is over, until `release`. */
+  hold(): void {
+    this.held = true
+    for (const { source } of this.waiting.values()) source?.pause()
+  }
+
+  release(): void {
+    this.held = false
+    for (const { source } of this.waiting.values()) source?.resume()
+  }
 
   accept(
     stream: Stream,
@@ -72,9 +84,13 @@ export class RequestServer {
   ): void {
     const id = this.nextId++
     const drop = () => this.drop(id)
-    this.waiting.set(id, { stream, timer: setTimeout(drop, SERVE_MS) })
+    const entry: { stream: Stream; timer: NodeJS.Timeout; source?: FrameSource } = {
+      stream,
+      timer: setTimeout(drop, SERVE_MS),
+    }
+    this.waiting.set(id, entry)
     let asked = false
-    readFrames(stream, maxRequestBytes, {
+    entry.source = readFrames(stream, maxRequestBytes, {
       frame: (bytes) => {
         if (asked) return drop()
         asked = true
@@ -85,6 +101,7 @@ export class RequestServer {
         if (!asked) drop()
       },
     })
+    if (this.held) entry.source.pause()
   }
 
   async respond(id: number, bytes: Uint8Array | undefined): Promise<void> {

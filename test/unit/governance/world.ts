@@ -251,6 +251,7 @@ export class MemberWorld {
         target.receive(message)
         return 'sent'
       },
+      pauseReading() {},
       closeAll: () => {
         for (const node of nodes) node.listener = undefined
       },

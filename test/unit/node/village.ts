@@ -355,6 +355,7 @@ export class Village {
       judge() {},
       send: () => false,
       takeFrame() {},
+      pauseReading() {},
       request: async () => ({ ok: false, code: 'NotConnected' }),
       respond() {},
     }
@@ -378,6 +379,7 @@ export class Village {
         }
         return 'sent'
       },
+      pauseReading() {},
       stop: async () => {},
     }
   }

@@ -6,6 +6,7 @@ import { blockHash, encodeConsensusMessage } from '../../../../core/block/index.
 import type {
   BlockBatch,
   GetConnectedPeers,
+  NetworkInbox,
   PeerList,
   RequestBlocks,
   TransactionReceived,
@@ -261,6 +262,24 @@ describe('consensus messages', () => {
     // The direct copy is told: Chain answers the peer that is behind (protocol 2.6).
     expect(consensusTold(b)).toHaveLength(1)
     expect(consensusTold(c)).toEqual([])
+  })
+})
+
+describe('pressure (SU-9)', () => {
+  it('peers are not read while the mailbox is above 80 %, and again below 70 %', async () => {
+    const node = await network.node('a')
+    const pauses = network.world.pausesOf('a')
+    expect(pauses).toEqual([])
+    const message: NetworkInbox = {
+      type: 'network.GossipReceived',
+      payload: { id: 1, topic: 'none', peer: 'b', bytes: new Uint8Array(1) },
+    }
+    for (let index = 0; index < 3_000; index++) void node.tell(message)
+    expect(pauses).toEqual([])
+    for (let index = 0; index < 400; index++) void node.tell(message)
+    expect(pauses).toEqual([true])
+    await network.advance(1_000)
+    expect(pauses).toEqual([true, false])
   })
 })
 

@@ -39,6 +39,7 @@ export class StreamWorld {
   readonly here = new Set<number>()
   ledger: Ledger = genesisLedger(genesis)
   loaded = true
+  readonly pauses: boolean[] = []
   private listener: StreamListener | undefined
   private onHead: () => void = () => {}
 
@@ -52,6 +53,9 @@ export class StreamWorld {
         if (!this.here.has(member)) return 'notConnected'
         this.sent.push({ member, message })
         return 'sent'
+      },
+      pauseReading: (paused) => {
+        this.pauses.push(paused)
       },
       stop: async () => {
         this.listener = undefined
