@@ -62,6 +62,8 @@ export type Fault = { readonly atMs: number } /** For the whole world, beyond th
   | { readonly kind: 'bitcoinOutage'; readonly forMs: number }
 )
 
+const DOWN_MS = 4_000
+
 export interface Places {
   readonly nodes: number
   readonly members: number
@@ -79,7 +81,7 @@ export function drawPlan(seed: number, profile: Profile, places: Places): Fault[
     const kind = name as PlannedKind
     const chance = new Chance(seed, `plan ${kind}`)
     for (const atMs of drawTimes(chance, rate, profile.faultsMs)) {
-      const fault = drawFault(chance, kind, atMs, places, seats)
+      const fault = drawFault(chance, kind, atMs, places, seats, profile.downMs ?? DOWN_MS)
       if (fault !== undefined) plan.push(fault)
     }
   }
@@ -124,6 +126,7 @@ function drawFault(
   atMs: number,
   { nodes, members }: Places,
   seats: Seats,
+  downMs: number,
 ): Fault | undefined {
   const node = () => chance.between(0, nodes - 1)
   const link = () => {
@@ -151,11 +154,11 @@ function drawFault(
       return { atMs, kind, node: node() }
     case 'crash':
     case 'stop':
-      return { atMs, kind, node: node(), forMs: chance.between(20, 4_000) }
+      return { atMs, kind, node: node(), forMs: chance.between(20, downMs) }
     case 'crashBeforeCall':
     case 'crashAfterCall': {
       const calls = chance.between(1, 40)
-      return { atMs, kind, node: node(), calls, forMs: chance.between(20, 4_000) }
+      return { atMs, kind, node: node(), calls, forMs: chance.between(20, downMs) }
     }
     case 'freeze':
       return { atMs, kind, node: node(), forMs: one(200, 1_500, 6_000) }

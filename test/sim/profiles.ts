@@ -20,6 +20,8 @@ export interface Profile {
   /** Mean time between two faults of a kind, or the chance of those that hold for the whole world. */
   readonly faults: Readonly<Partial<Record<PlannedKind, FaultRate>>>
   readonly load: LoadRates
+  /** The longest time that a node is away [4 s]. */
+  readonly downMs?: number
   /** Faults and load come in this time; then all heals. */
   readonly faultsMs: number
   /** No world ends before, unless an invariant is broken. */
@@ -109,6 +111,56 @@ export const PROFILES = {
     load: { ...LOAD, deposits: 2, burnMs: 1_500, bitcoinBlockMs: 700 },
     faultsMs: 9_000,
     worldMs: 12_000,
+  },
+  /** Votes under all that a network and a crash can do, with little else: views change all the time. */
+  storm: {
+    ...everything,
+    faults: {
+      crash: every(4_000),
+      crashBeforeCall: every(5_000),
+      crashAfterCall: every(5_000),
+      partition: every(4_000),
+      partitionOneWay: every(8_000),
+      loss: every(4_000),
+      delay: every(4_000),
+      reordering: every(4_000),
+      clockJump: every(6_000),
+      writesFail: every(6_000),
+      syncsFail: every(10_000),
+      smallBatches: inWorlds(0.5),
+      smallMailboxes: inWorlds(0.5),
+    },
+    load: { deposits: 1, transferMs: 4_000, callMs: 30_000, burnMs: 30_000, bitcoinBlockMs: 1_000 },
+    faultsMs: 18_000,
+    worldMs: 19_000,
+    covers: [],
+  },
+  /** Nodes are away for long, and fetch what they missed in small pieces from others, who may serve badly. */
+  behind: {
+    ...everything,
+    faults: {
+      crash: every(9_000),
+      partition: every(10_000),
+      freeze: every(8_000),
+      smallBatches: every(2_000),
+      badAnswers: inWorlds(0.3),
+      delay: every(6_000),
+      loss: every(8_000),
+    },
+    load: { deposits: 1, transferMs: 4_000, callMs: 30_000, burnMs: 30_000, bitcoinBlockMs: 1_000 },
+    downMs: 14_000,
+    faultsMs: 24_000,
+    worldMs: 25_000,
+    covers: [],
+  },
+  /** Bitcoin's branches change under deposits and payouts, and nothing else goes wrong. */
+  reorgs: {
+    ...everything,
+    faults: { reorg: every(2_500), feeSpike: every(8_000), staleTip: every(10_000) },
+    load: { deposits: 3, transferMs: 2_000, callMs: 3_000, burnMs: 1_200, bitcoinBlockMs: 700 },
+    faultsMs: 20_000,
+    worldMs: 21_000,
+    covers: [],
   },
 } satisfies Readonly<Record<string, Profile>>
 

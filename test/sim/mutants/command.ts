@@ -56,9 +56,7 @@ export async function runHunt({ only, bound, jobs, json }: HuntOptions): Promise
   })
   const seconds = Number(((performance.now() - startedAtMs) / 1_000).toFixed(1))
   const { control } = result
-  const found = result.mutants.map(({ name, found: isFound, worlds, seed, invariant, event }) => {
-    return { name, found: isFound, worlds, seed, invariant, event }
-  })
+  const found = result.mutants.map(({ detail: _, ...one }) => one)
   process.stdout.write(`${JSON.stringify({ mutants: found, control, seconds })}\n`)
   return found.every((one) => one.found) && control.violations.length === 0 ? 0 : 1
 }

@@ -15,6 +15,7 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
   {
     name: 'lock-not-asked',
     room,
+    profile: 'storm',
     file: 'core/pbft/view.ts',
     find: "  return lockAllows(lock, proposal) ? 'prepare' : 'Locked'",
     replace: "  return 'prepare'",
@@ -24,6 +25,7 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
   {
     name: 'lock-dropped-with-view',
     room,
+    profile: 'storm',
     file: 'core/pbft/guard.ts',
     find: '  const { propose, prepare, commit, ...rest } = kept\n',
     replace: '  const { propose, prepare, commit, lock: _, ...rest } = kept\n',
@@ -33,6 +35,7 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
   {
     name: 'certificate-ignored',
     room,
+    profile: 'storm',
     file: 'core/pbft/view.ts',
     find: "  return highest === undefined ? { kind: 'fresh' } : { kind: 'repropose', certificate: highest }",
     replace: "  return { kind: 'fresh' }",
@@ -42,6 +45,7 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
   {
     name: 'any-certificate-unlocks',
     room,
+    profile: 'storm',
     file: 'core/pbft/view.ts',
     find: '  return certificate !== undefined && certificate.view > lock.view',
     replace: '  return certificate !== undefined',
@@ -51,6 +55,7 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
   {
     name: 'commits-of-older-view',
     room,
+    profile: 'storm',
     file: 'core/pbft/view.ts',
     find: "  return highest?.view === view && status?.kind === 'valid'",
     replace: "  return highest !== undefined && status?.kind === 'valid'",
@@ -69,6 +74,7 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
   {
     name: 'slot-used-twice',
     room,
+    profile: 'storm',
     file: 'core/pbft/guard.ts',
     find: '        slot: record.fresh ? Math.max(at.slot, record.slot) : at.slot,\n',
     replace: '        slot: at.slot,\n',

@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { ProfileName } from '../profiles.ts'
 import { MUTANT_VARIABLE, type Mutant } from './index.ts'
 import type { Trial } from './trial.ts'
 
@@ -14,6 +15,7 @@ const TRIAL_MS = 15 * 60_000
 
 export interface Hunted extends Trial {
   readonly name: string
+  readonly profile: ProfileName
 }
 
 export interface Hunt {
@@ -32,19 +34,35 @@ export async function hunt(
   jobs: number,
   tell: (hunted: Hunted) => void,
 ): Promise<Hunt> {
-  const hunted = await shared(mutants, jobs, async ({ name }): Promise<Hunted> => {
-    const one = { name, ...(await trial(1, bound, name)) }
+  const hunted = await shared(mutants, jobs, async ({ name, profile = 'everything' }) => {
+    const one = { name, profile, ...(await trial({ profile, first: 1, last: bound }, name)) }
     tell(one)
     return one
   })
-  const worlds = Math.max(...hunted.map((one) => one.worlds))
-  const parts = Array.from({ length: Math.min(jobs, worlds) }, (_, at) => ({
-    first: 1 + Math.floor((at * worlds) / jobs),
-    last: Math.floor(((at + 1) * worlds) / jobs),
-  })).filter(({ first, last }) => first <= last)
-  const controls = await shared(parts, jobs, ({ first, last }) => trial(first, last, undefined))
-  const violations = controls.filter(({ found }) => found)
-  return { mutants: hunted, control: { worlds, violations } }
+  const controls = await shared(controlsOf(hunted, jobs), jobs, (part) => trial(part, undefined))
+  const worlds = controls.reduce((sum, one) => sum + one.worlds, 0)
+  return { mutants: hunted, control: { worlds, violations: controls.filter(({ found }) => found) } }
+}
+
+interface Part {
+  readonly profile: ProfileName
+  readonly first: number
+  readonly last: number
+}
+
+/** All worlds that any mutant was tried in, dealt out. */
+function controlsOf(hunted: readonly Hunted[], jobs: number): Part[] {
+  const most = new Map<ProfileName, number>()
+  for (const { profile, worlds } of hunted) {
+    most.set(profile, Math.max(most.get(profile) ?? 0, worlds))
+  }
+  return [...most].flatMap(([profile, worlds]) =>
+    Array.from({ length: jobs }, (_, at) => ({
+      profile,
+      first: 1 + Math.floor((at * worlds) / jobs),
+      last: Math.floor(((at + 1) * worlds) / jobs),
+    })).filter(({ first, last }) => first <= last),
+  )
 }
 
 /** Results in the order of the items, with so many under way. */
@@ -64,9 +82,9 @@ async function shared<T, R>(
   return results
 }
 
-function trial(first: number, last: number, name: string | undefined): Promise<Trial> {
+function trial({ profile, first, last }: Part, name: string | undefined): Promise<Trial> {
   const { args, env } = name === undefined ? { args: [], env: process.env } : plantedProcess(name)
-  const child = spawn(process.execPath, [...args, TRIAL, String(first), String(last)], {
+  const child = spawn(process.execPath, [...args, TRIAL, profile, `${first}`, `${last}`], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: TRIAL_MS,
@@ -78,8 +96,8 @@ function trial(first: number, last: number, name: string | undefined): Promise<T
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => {
-      const last = text.trim().split('\n').at(-1) ?? ''
-      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last) as Trial)
+      const line = text.trim().split('\n').at(-1) ?? ''
+      if (code === 0 && line.startsWith('{')) resolve(JSON.parse(line) as Trial)
       else reject(new Error(`the trial of ${name ?? 'the control'} ended with ${code}`))
     })
   })

@@ -6,6 +6,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'mail-lost-at-restart',
     room,
+    profile: 'storm',
     file: 'supervisor/cell.ts',
     find: '    this.incarnation = new Incarnation(this.incarnation.number + 1)\n',
     replace: `    this.incarnation = new Incarnation(this.incarnation.number + 1)
@@ -17,6 +18,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'sleeps-after-restart',
     room,
+    profile: 'storm',
     file: 'supervisor/cell.ts',
     find: '    if (this.mode.done) this.group.complete(this)\n    this.wake()\n',
     replace: '    if (this.mode.done) this.group.complete(this)\n',
@@ -26,6 +28,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'asks-left-open',
     room,
+    profile: 'storm',
     file: 'supervisor/asks.ts',
     find: '    for (const ask of this.open()) if (ask.takenBy === incarnation) this.fail(ask, code)\n',
     replace: '',
@@ -35,6 +38,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'blocked-for-ever',
     room,
+    profile: 'storm',
     file: 'supervisor/mailbox.ts',
     find: '    if (this.waiting > 0) this.admitWaiters(rank)\n',
     replace: '',
@@ -44,6 +48,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'full-drops-newest',
     room,
+    profile: 'storm',
     file: 'supervisor/mailbox.ts',
     find: "      case 'blockProducer':\n        return 'full'\n",
     replace: "      case 'blockProducer':\n        return 'dropped'\n",
@@ -62,6 +67,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'ring-forgets-last',
     room,
+    profile: 'storm',
     file: 'supervisor/ring.ts',
     find: '    for (let at = this.head; at < this.tail; at += 1) {\n      const letter = this.slots[at',
     replace:
@@ -81,6 +87,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'tired-actor-forgotten',
     room,
+    profile: 'storm',
     file: 'supervisor/dispatcher.ts',
     find: '      if (more && !actor.queued) {',
     replace: '      if (more && left > 0 && !actor.queued) {',

@@ -1,10 +1,14 @@
 /** A planted bug: one exact piece of a file's source that is replaced while the module is loaded. No product code knows of it. */
 
+import type { ProfileName } from '../profiles.ts'
+
 export type Room = 'kernel' | 'consensus' | 'storage' | 'peg' | 'sync'
 
 export interface Mutant {
   readonly name: string
   readonly room: Room
+  /** Of the worlds that it is looked for in [everything]. */
+  readonly profile?: ProfileName
   /** From the root of the repository. */
   readonly file: string
   /** Stands exactly once in the file. */

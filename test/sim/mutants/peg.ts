@@ -6,6 +6,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'keyed-by-txid',
     room,
+    profile: 'reorgs',
     file: 'core/peg/peg-ins.ts',
     find: '  const key = outpointKey(claim.txid, claim.vout)\n',
     replace: '  const key = outpointKey(claim.txid, 0)\n',
@@ -33,6 +34,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'one-confirmation-less',
     room,
+    profile: 'reorgs',
     file: 'core/peg/proofs.ts',
     find: '  return proven.confirmations >= needed\n',
     replace: '  return proven.confirmations >= needed - 1\n',
@@ -42,6 +44,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'reorg-not-undone',
     room,
+    profile: 'reorgs',
     file: 'core/peg/headers.ts',
     find: '    undoBitcoinBlock(draft, context, bestHash(draft, height) as Uint8Array)\n',
     replace: '',
@@ -51,6 +54,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'reopened-for-payment',
     room,
+    profile: 'reorgs',
     file: 'core/peg/undo.ts',
     find: '      state: REQUEST_STATE.batched,\n',
     replace: '      state: REQUEST_STATE.open,\n',
@@ -60,6 +64,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'requests-stay-open',
     room,
+    profile: 'reorgs',
     file: 'core/peg/payout.ts',
     find: "    draft.put('requests', key, { ...row, state: REQUEST_STATE.batched, batchId: record.batchId })\n",
     replace: "    draft.put('requests', key, { ...row, batchId: record.batchId })\n",
@@ -69,6 +74,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'inputs-not-held',
     room,
+    profile: 'reorgs',
     file: 'core/peg/payout.ts',
     find: "    draft.put('outputs', key, { ...row, batchId: record.batchId })\n",
     replace: "    draft.put('outputs', key, row)\n",
@@ -87,6 +93,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'change-first',
     room,
+    profile: 'reorgs',
     file: 'core/peg/payout.ts',
     find: '    outputs: shape.changeSat > 0n ? [...payments, change] : payments,\n',
     replace: '    outputs: shape.changeSat > 0n ? [change, ...payments] : payments,\n',
@@ -96,6 +103,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'burn-of-a-stranger',
     room,
+    profile: 'reorgs',
     file: 'vm/evm/bridge-logs.ts',
     find: '      if (receipt.status === 1 && equalBytes(log.address, BRIDGE_ADDRESS)) {',
     replace: '      if (receipt.status === 1) {',
@@ -105,6 +113,7 @@ export const PEG_MUTANTS: readonly Mutant[] = [
   {
     name: 'log-index-of-transaction',
     room,
+    profile: 'reorgs',
     file: 'vm/evm/bridge-logs.ts',
     find: '  let logIndex = 0\n  for (const receipt of receipts) {\n',
     replace: '  for (const receipt of receipts) {\n    let logIndex = 0\n',

@@ -6,6 +6,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'head-before-ledger',
     room,
+    profile: 'storm',
     file: 'actors/storage/effects.ts',
     find: `    await store.writeBlocks(
       stored,
@@ -33,6 +34,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-not-synced',
     room,
+    profile: 'storm',
     file: 'node/adapters/sign-guard/index.ts',
     find: '    await write(record)\n    await file.sync()\n',
     replace: '    await write(record)\n',
@@ -42,6 +44,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'engine-leads',
     room,
+    profile: 'storm',
     file: 'actors/chain/effects.ts',
     find: `  const stored = await run.ask<PersistBlock>(
 `,
@@ -58,6 +61,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'engine-not-replayed',
     room,
+    profile: 'storm',
     file: 'actors/chain/index.ts',
     find: '      await replayEngine(run, head)\n',
     replace: '',
@@ -85,6 +89,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'torn-tail-kept',
     room,
+    profile: 'storm',
     file: 'core/pbft/guard-codec.ts',
     find: '  return ok({ view, entries, goodBytes: offset })\n',
     replace: '  return ok({ view, entries, goodBytes: bytes.length })\n',

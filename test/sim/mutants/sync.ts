@@ -6,6 +6,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'parent-not-moved',
     room,
+    profile: 'behind',
     file: 'actors/chain/effects.ts',
     find: '    imported.push({ committed, head })\n    parent = head\n',
     replace: '    imported.push({ committed, head })\n',
@@ -15,6 +16,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'head-imported-again',
     room,
+    profile: 'behind',
     file: 'actors/chain/handlers.ts',
     find: '(committed) => committed.block.header.height > height)',
     replace: '(committed) => committed.block.header.height >= height)',
@@ -24,6 +26,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'commit-beside-batch',
     room,
+    profile: 'behind',
     file: 'actors/chain/handlers.ts',
     find: '  return context.storing\n',
     replace: '  return context.storing && !context.syncing\n',
@@ -33,6 +36,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'stale-commit-after-batch',
     room,
+    profile: 'behind',
     file: 'actors/chain/handlers.ts',
     find: '      const effects = [...(stepped.effects ?? []), answered]\n',
     replace: `      const late = waitingCommit === undefined ? [] : [waitingCommit]
@@ -44,6 +48,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'stalled-for-ever',
     room,
+    profile: 'behind',
     file: 'actors/sync/handlers.ts',
     find: '    if (nowMs - (episode.stalledMs ?? 0) < STALL_MS) return walk\n',
     replace:
@@ -54,6 +59,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'owner-kept',
     room,
+    profile: 'behind',
     file: 'actors/sync/ranges.ts',
     find: '  return { from: range.from, to: range.to, failed }\n',
     replace: '  return { ...range, failed }\n',
@@ -63,6 +69,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'rest-forgotten',
     room,
+    profile: 'behind',
     file: 'actors/sync/episode.ts',
     find: '  const rest: Range[] = to < range.to ? [{ from: to + 1, to: range.to, failed: [] }] : []\n',
     replace: '  const rest: Range[] = []\n',
@@ -72,6 +79,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'any-range-first',
     room,
+    profile: 'behind',
     file: 'actors/sync/handlers.ts',
     find: '  const lowest = episode.ranges[0]\n  if (lowest === undefined) return go(asked,',
     replace: `  const lowest = episode.ranges.find(({ batch }) => batch !== undefined) ?? episode.ranges[0]
@@ -82,6 +90,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'serves-one-more',
     room,
+    profile: 'behind',
     file: 'actors/storage/effects.ts',
     find: '  for (let height = range.from; height < range.from + count; height++) {',
     replace: '  for (let height = range.from; height <= range.from + count; height++) {',
@@ -91,6 +100,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'above-keeps-head',
     room,
+    profile: 'behind',
     file: 'actors/sync/ranges.ts',
     find: '    const blocks = batch.blocks.slice(height + 1 - range.from)\n',
     replace: '    const blocks = batch.blocks.slice(height - range.from)\n',

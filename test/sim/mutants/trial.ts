@@ -1,7 +1,8 @@
 /**
- * `node --import hook.ts trial.ts FIRST LAST`: worlds of one build until the first violation; prints a Trial. What nobody caught is a
+ * `node --import hook.ts trial.ts PROFILE FIRST LAST`: worlds of one build until the first violation; prints a Trial. What nobody caught is a
  * violation too.
  */
+import type { ProfileName } from '../profiles.ts'
 import { Worlds } from '../worlds.ts'
 
 /** What became of the worlds of one build. */
@@ -15,9 +16,9 @@ export interface Trial {
   readonly detail?: string
 }
 
-async function trial(first: number, last: number): Promise<Trial> {
+async function trial(profile: ProfileName, first: number, last: number): Promise<Trial> {
   const worlds = new Worlds()
-  const setting = { nodes: 4, members: 4, profile: 'everything' } as const
+  const setting = { nodes: 4, members: 4, profile }
   const uncaught: unknown[] = []
   process.on('uncaughtException', (error) => uncaught.push(error))
   process.on('unhandledRejection', (error) => uncaught.push(error))
@@ -39,6 +40,7 @@ async function trial(first: number, last: number): Promise<Trial> {
   return { found: false, worlds: last - first + 1 }
 }
 
-const [first = 1, last = first] = process.argv.slice(2).map(Number)
-const result = await trial(first, last)
+const [profile = 'everything', ...range] = process.argv.slice(2)
+const [first = 1, last = first] = range.map(Number)
+const result = await trial(profile as ProfileName, first, last)
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit())
