@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bigintToBytes, concatBytes, hexBytes, toHex } from '../../crypto/index.ts'
 import { openEngine } from '../../node/adapters/engine/index.ts'
+import { Engine } from '../../vm/evm/engine.ts'
 import { createdAddress } from '../../vm/evm/index.ts'
+import { Disk } from '../sim/disk.ts'
 import {
   attributes,
   genesis,
@@ -14,6 +16,7 @@ import {
 } from '../unit/vm/evm/fixtures.ts'
 import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
 import { type EngineUnderTest, engineSuite } from './engine-suite.ts'
+import { RunningWorld } from './running-world.ts'
 
 const directories: string[] = []
 function newDirectory(): string {
@@ -61,6 +64,39 @@ async function embedded(directory = newDirectory()): Promise<EngineUnderTest> {
 
 engineSuite('in memory', openInMemory)
 engineSuite('on LMDB in a worker', embedded)
+
+describe('in the simulator', () => {
+  const worlds: RunningWorld[] = []
+  afterAll(() => {
+    for (const running of worlds) running.stop()
+  })
+
+  /** The engine of a simulated node: the same one, on the world's disk. */
+  async function simulated(running: RunningWorld, disk: Disk): Promise<EngineUnderTest> {
+    const life = running.life()
+    const { engine, reply } = await Engine.open(disk.engineStore(life), genesis, () => 0)
+    if (reply.status !== 'OPEN') throw new Error(reply.reason)
+    return {
+      head: reply.head,
+      build: (request) => engine.build(request),
+      execute: (request) => engine.execute(request),
+      commit: (hash) => engine.commit(hash),
+      restart: async () => {
+        life.end()
+        disk.crash()
+        return simulated(running, disk)
+      },
+      close: async () => {},
+    }
+  }
+
+  engineSuite('simulated', () => {
+    const running = new RunningWorld()
+    worlds.push(running)
+    const { world } = running
+    return simulated(running, new Disk(world, world.chance('disk'), () => {}))
+  })
+})
 
 describe('the embedded engine', () => {
   const alice = keyOf('alice')

@@ -4,7 +4,9 @@
  */
 import type { SignGuard } from '../../actors/chain/index.ts'
 import type { ChainStore, JournalRow, LedgerRow, StoredBlock } from '../../actors/storage/index.ts'
+import type { BlockHeader } from '../../core/block/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
+import type { HeadStore } from '../../governance/port.ts'
 import { openGuardOn, type SignGuardFile } from '../../node/adapters/sign-guard/index.ts'
 import { faultError } from '../../supervisor/index.ts'
 import type { StoredBlock as EngineBlock, EngineStore } from '../../vm/evm/index.ts'
@@ -286,6 +288,26 @@ export class Disk {
   holds(height: number, hash: Uint8Array): boolean {
     const block = this.blocks.get(height)
     return block !== undefined && equalBytes(block.hash, hash)
+  }
+}
+
+/** A member's header: what was saved last, or the one before it. */
+export class HeaderDisk {
+  #head: BlockHeader | undefined
+  readonly #chance: Chance
+
+  constructor(chance: Chance) {
+    this.#chance = chance
+  }
+
+  store(life: Life): HeadStore {
+    return {
+      load: () => life.io(this.#chance.between(1, 5), 'load head', () => this.#head),
+      save: (header) =>
+        life.io(this.#chance.between(1, 8), 'save head', () => {
+          this.#head = header
+        }),
+    }
   }
 }
 
