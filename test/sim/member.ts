@@ -1,12 +1,11 @@
 /** A member of the world: the real tree on simulated ports, over a journal and a header file that outlive its incarnations. */
-import type { BlockHeader } from '../../core/block/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import { createJournal } from '../../governance/journal.ts'
 import type { MemberKeys } from '../../governance/keys.ts'
 import { createMemberTree } from '../../governance/tree.ts'
 import type { MemberMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
-import { LineDisk } from './disk.ts'
+import { HeaderDisk, LineDisk } from './disk.ts'
 import { Life, type Skew } from './life.ts'
 import type { Surroundings } from './node.ts'
 
@@ -17,7 +16,7 @@ export class SimulatedMember {
   readonly #around: Surroundings
   readonly #chance: Chance
   readonly #journal: LineDisk
-  #head: BlockHeader | undefined
+  readonly #head: HeaderDisk
   #life: Life | undefined
   incarnations = 0
 
@@ -27,6 +26,7 @@ export class SimulatedMember {
     this.#around = around
     this.#chance = around.world.chance(`member ${index}`)
     this.#journal = new LineDisk(this.#chance)
+    this.#head = new HeaderDisk(this.#chance)
   }
 
   get alive(): boolean {
@@ -63,13 +63,7 @@ export class SimulatedMember {
         },
         follower: {
           genesis,
-          store: {
-            load: () => life.io(this.#chance.between(1, 5), 'load head', () => this.#head),
-            save: (header) =>
-              life.io(this.#chance.between(1, 8), 'save head', () => {
-                this.#head = header
-              }),
-          },
+          store: this.#head.store(life),
         },
         signer: {
           genesis,
