@@ -12,7 +12,7 @@ export { parseConfig, readConfig } from './config.ts'
 export { type MemberFault, type RunningMember, startMember } from './program.ts'
 export { createMemberTree, type MemberPorts } from './tree.ts'
 
-/** Exit codes: 0 stopped, 1 an actor was given up, 3 configuration, 4 data. */
+/** Exit codes: 0 stopped, 3 configuration, 4 data; 1, 3, 4 or 5 when an actor was given up, by its fault. */
 export async function main(args: readonly string[]): Promise<number> {
   const config = readConfig(args)
   if (config === 'help') {
@@ -47,7 +47,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const ended = await Promise.race([signalled, member.terminated])
   if (ended === undefined) return 0
-  process.stderr.write(`millrace governance: ${ended}\n`)
+  process.stderr.write(`millrace governance: stopped: ${ended.message}\n`)
   await member.stop()
-  return 1
+  return ended.exitCode
 }

@@ -13,6 +13,8 @@ import {
   createRegistry,
   createSystemClock,
   createSystemRandom,
+  type ProgramEnd,
+  programEnd,
 } from '../node/adapters/system/index.ts'
 import { openTelemetry } from '../node/adapters/telemetry/index.ts'
 import type { System } from '../supervisor/index.ts'
@@ -38,7 +40,7 @@ export interface RunningMember {
   /** Set when the status server was asked for. */
   readonly statusUrl?: string
   /** Ends when a critical actor was given up. */
-  readonly terminated: Promise<string>
+  readonly terminated: Promise<ProgramEnd>
   /** A second call hurries the first. */
   stop(): Promise<void>
 }
@@ -90,10 +92,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   )
   const kernel = { ...ports, ...(telemetry && { tracer: telemetry.tracer }) }
   const rpc = createBitcoinRpc({ url: config.bitcoinUrl, timeoutMs: BITCOIN_TIMEOUT_MS })
-  let announceEnd: (reason: string) => void = () => {}
-  const terminated = new Promise<string>((resolve) => {
-    announceEnd = resolve
-  })
+  const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
   const system = createMemberTree(
     {
       kernel,
@@ -117,7 +116,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
         journal,
       },
     },
-    ({ path, fault }) => announceEnd(`${path}: ${fault.code}: ${fault.reason}`),
+    (reason) => announceEnd(programEnd(reason)),
   )
   const release = async () => {
     await telemetry?.close()
@@ -128,7 +127,8 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   const started = await system.start()
   if (!started.ok) {
     await release()
-    return refuse('StartFailed', started.reason.fault.reason, 4)
+    const { message, exitCode } = programEnd(started.reason)
+    return refuse(started.reason.fault.code, message, exitCode)
   }
   let status: Awaited<ReturnType<typeof startStatusServer>> | undefined
   if (config.status !== undefined) {

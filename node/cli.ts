@@ -1,4 +1,5 @@
 /** `millrace node`: reads the configuration, runs the program until a signal. */
+import { EXIT } from './adapters/system/index.ts'
 import { readNodeOptions } from './config/index.ts'
 import { startNode } from './program.ts'
 
@@ -25,9 +26,9 @@ export async function main(args: readonly string[]): Promise<number> {
       })
     }
   })
-  const reason = await Promise.race([signalled, node.terminated])
+  const end = await Promise.race([signalled, node.terminated])
   await node.stop()
-  if (reason === undefined) return 0
-  process.stderr.write(`millrace node: stopped: ${reason}\n`)
-  return 1
+  if (end === undefined) return EXIT.ok
+  process.stderr.write(`millrace node: stopped: ${end.message}\n`)
+  return end.exitCode
 }

@@ -27,6 +27,9 @@ import {
   createSystemClock,
   createSystemRandom,
   describeListenError,
+  EXIT,
+  type ProgramEnd,
+  programEnd,
 } from './adapters/system/index.ts'
 import { openTelemetry } from './adapters/telemetry/index.ts'
 import { createApi } from './api/index.ts'
@@ -39,7 +42,7 @@ export interface RunningNode {
   readonly rpcUrl: string
   readonly system: System
   /** Ends when a critical actor was given up. */
-  readonly terminated: Promise<string>
+  readonly terminated: Promise<ProgramEnd>
   stop(): Promise<void>
 }
 
@@ -52,7 +55,7 @@ export async function startNode(
   | { readonly ok: true; readonly node: RunningNode }
   | { readonly ok: false; readonly fault: StartFault }
 > {
-  const refuse = (code: string, message: string, exitCode = 3) =>
+  const refuse = (code: string, message: string, exitCode: number = EXIT.configuration) =>
     ({ ok: false, fault: { code, message, exitCode } }) as const
   const files = readFiles(options)
   if ('code' in files) return { ok: false, fault: files }
@@ -60,7 +63,7 @@ export async function startNode(
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   const lock = lockDirectory(options.dataDir)
   if (!lock.ok) {
-    return refuse('DataDirInUse', `${options.dataDir} is in use by process ${lock.pid}`, 4)
+    return refuse('DataDirInUse', `${options.dataDir} is in use by process ${lock.pid}`, EXIT.data)
   }
   const clock = createSystemClock()
   const random = createSystemRandom()
@@ -83,10 +86,7 @@ export async function startNode(
   const rpc = createBitcoinRpc({ url: options.bitcoinUrl, timeoutMs: 10_000 })
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
   let engine: ExecutionEngine | undefined
-  let announceEnd: (reason: string) => void = () => {}
-  const terminated = new Promise<string>((resolve) => {
-    announceEnd = resolve
-  })
+  const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
 
   const tree = createNodeTree(
     {
@@ -105,7 +105,13 @@ export async function startNode(
           committedHeight,
         })
         if (opened.ok) return opened.value
-        throw faultError(opened.error.code, 'configuration', JSON.stringify(opened.error))
+        const { code } = opened.error
+        const isForeign = code === 'GuardForeign'
+        throw faultError(
+          code,
+          isForeign ? 'configuration' : 'corruption',
+          JSON.stringify(opened.error),
+        )
       },
       bitcoin: createBitcoinPort(rpc),
       network,
@@ -124,7 +130,7 @@ export async function startNode(
       staticPeers: options.p2p.peers,
       bitcoinPollMs: options.bitcoinPollMs,
       minFeeCapWei: options.minFeeCapWei,
-      onTerminated: (reason) => announceEnd(JSON.stringify(reason)),
+      onTerminated: (reason) => announceEnd(programEnd(reason)),
       ...(files.validator && { validator: files.validator }),
       ...(options.resumeHalt !== undefined && { resumeHalt: options.resumeHalt }),
     },
@@ -132,7 +138,8 @@ export async function startNode(
   const started = await tree.system.start()
   if (!started.ok) {
     lock.release()
-    return refuse('StartFailed', describeReason(started.reason))
+    const { message, exitCode } = programEnd(started.reason)
+    return refuse(started.reason.fault.code, message, exitCode)
   }
   const surroundings = createSurroundings(tree, genesis)
   const api = createApi(
@@ -234,11 +241,4 @@ function enginePort(engine: ExecutionEngine): EnginePort {
     },
     close: () => engine.close(),
   }
-}
-
-function describeReason(reason: unknown): string {
-  const fault = (reason as { fault?: { code?: string; reason?: string } }).fault
-  return fault === undefined
-    ? JSON.stringify(reason)
-    : `${fault.code ?? 'unknown'}: ${fault.reason ?? ''}`
 }

@@ -5,9 +5,9 @@ export const CHAIN_FAULTS = {
   /** The store holds another chain than the genesis file names. */
   ForeignChain: 'configuration',
   /** The ledger's rows do not give the root that the head commits to. */
-  LedgerDamaged: 'configuration',
+  LedgerDamaged: 'corruption',
   /** A block below the head is not in the store. */
-  BlocksMissing: 'configuration',
+  BlocksMissing: 'corruption',
   /** The engine cannot follow the chain: a block that was committed does not execute. */
   EngineDiverged: 'logic',
   /** The engine restarted beside us and lacks blocks that it had executed. */

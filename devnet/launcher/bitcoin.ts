@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
 import { findPort } from '../../node/adapters/system/index.ts'
 import { type Supervised, startProcess, startProgram } from './processes.ts'
-import { until } from './rpc.ts'
+import { Unreachable, until } from './rpc.ts'
 
 export interface LaunchedBitcoin {
   readonly url: string
@@ -31,7 +31,11 @@ export async function launchBitcoin(
 ): Promise<LaunchedBitcoin> {
   if (which !== 'embedded' && which !== 'bitcoind') {
     const { host } = new URL(which)
-    await answer(which, `an answer of the Bitcoin at ${host}`, RUNNING_MS)
+    try {
+      await answer(which, `an answer of the Bitcoin at ${host}`, RUNNING_MS)
+    } catch (error) {
+      throw new Unreachable((error as Error).message)
+    }
     return { url: which, what: `the Bitcoin at ${host}` }
   }
   const known = knownUrl === undefined ? undefined : new URL(knownUrl)

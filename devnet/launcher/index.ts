@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { scriptFromAddress } from '../../core/bitcoin/index.ts'
 import { type BitcoinRpc, createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
 import { directoryHolder, lockDirectory } from '../../node/adapters/data-directory/index.ts'
-import { findPort } from '../../node/adapters/system/index.ts'
+import { EXIT, findPort } from '../../node/adapters/system/index.ts'
 import {
   createFederation,
   type Federation,
@@ -24,10 +24,9 @@ import { deposit, type JourneyResult, walkJourney } from './journey.ts'
 import { OnDemandMiner } from './miner.ts'
 import { type DevelopmentOptions, readOptions, USAGE } from './options.ts'
 import { killGroup, type Supervised, startProgram, stopProcess } from './processes.ts'
-import { createNodeRpc, type NodeRpc, until } from './rpc.ts'
+import { createNodeRpc, type NodeRpc, Unreachable, until } from './rpc.ts'
 import { bitcoinText, createTerminal, type Terminal } from './terminal.ts'
 
-const EXIT = { ok: 0, error: 1, usage: 2, inUse: 4 } as const
 const MATURE_BLOCKS = 101
 const LEAST_BALANCE_SAT = 2_000_000_000n
 const START_MS = 60_000
@@ -71,7 +70,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const lock = lockDirectory(directory)
   if (!lock.ok) {
     process.stderr.write(`millrace dev: ${directory} is in use by process ${lock.pid}\n`)
-    return EXIT.inUse
+    return EXIT.data
   }
   const launcher = new Launcher(options, directory, terminal, startedMs)
   const signalled = new Promise<'signal'>((done) => {
@@ -89,7 +88,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return EXIT.ok
   } catch (error) {
     process.stderr.write(`millrace dev: ${(error as Error).message}\n`)
-    return EXIT.error
+    return error instanceof Unreachable ? EXIT.unreachable : EXIT.error
   } finally {
     await launcher.stop()
     lock.release()
@@ -545,7 +544,7 @@ export async function faucet(args: readonly string[]): Promise<number> {
     const where =
       directory === undefined ? 'no federation runs here' : `no federation in ${directory}`
     process.stderr.write(`millrace faucet: ${where}; npm start brings one up\n`)
-    return EXIT.error
+    return EXIT.unreachable
   }
   const state = JSON.parse(readFileSync(path, 'utf8')) as LauncherState
   const rpc = createBitcoinRpc({ url: state.bitcoinUrl, timeoutMs: 10_000 })
@@ -553,12 +552,14 @@ export async function faucet(args: readonly string[]): Promise<number> {
   const wallet = new DevelopmentWallet(rpc, developmentKey('user'))
   const terminal = createTerminal(process.stdout, Date.now(), Date.now)
   try {
+    const info = await rpc.getBlockchainInfo()
+    if (!info.ok) throw new Unreachable(`Bitcoin: ${info.error.message}`)
     await fillWallet(rpc, wallet)
     await deposit({ rpcUrls, wallet, terminal }, createNodeRpc(...rpcUrls), address, FAUCET_SAT)
     return EXIT.ok
   } catch (error) {
     process.stderr.write(`millrace faucet: ${(error as Error).message}\n`)
-    return EXIT.error
+    return error instanceof Unreachable ? EXIT.unreachable : EXIT.error
   } finally {
     rpc.close()
   }

@@ -9,6 +9,9 @@ export class RpcError extends Error {
   }
 }
 
+/** Somebody else's program, which must run already, does not answer. */
+export class Unreachable extends Error {}
+
 export interface NodeRpc {
   readonly url: string
   /** Throws an RpcError for an error of the node, and fetch's error when it does not answer. */
@@ -35,10 +38,16 @@ export function createPost(urls: readonly string[]): (body: unknown) => Promise<
         current = at
         return answer
       } catch (error) {
-        if (tried >= urls.length) throw error
+        if (tried >= urls.length)
+          throw new Unreachable(`no answer of ${urls[at]}: ${causeOf(error)}`)
       }
     }
   }
+}
+
+function causeOf(error: unknown): string {
+  const { cause, message } = error as Error & { readonly cause?: { readonly code?: unknown } }
+  return typeof cause?.code === 'string' ? cause.code : message
 }
 
 /** One node, or several of which any will do. */

@@ -3,11 +3,11 @@
  * (`millrace_inspect`), as anybody may who may read its status page: figures and codes, no internals.
  */
 import { parseArgs } from 'node:util'
+import { EXIT } from '../adapters/system/index.ts'
 import { type ActorAnswer, actorText, type TreeAnswer, treeText } from './tree.ts'
 
 export { type ActorAnswer, type ActorRow, actorText, type TreeAnswer, treeText } from './tree.ts'
 
-const EXIT = { ok: 0, error: 1, usage: 2, unreachable: 5 } as const
 const DEFAULT_URL = 'http://127.0.0.1:8545'
 const CALL_MS = 5_000
 const WATCH_MS = 1_000

@@ -218,7 +218,7 @@ describe('what cannot be is told in one line', () => {
         '--bitcoin',
         unreachable,
       )
-      expect(run.code).toBeGreaterThan(0)
+      expect(run.code).toBe(5)
       expect(run.stderr).toMatch(/^millrace dev: .*127\.0\.0\.1:9.*ECONNREFUSED.*\n$/)
     },
     PATIENCE,

@@ -5,6 +5,7 @@
 export { createRegistry, registerActorMetrics } from './actor-metrics.ts'
 export { createIds, createSystemRandom } from './chance.ts'
 export { createSystemClock } from './clock.ts'
+export { EXIT, type ProgramEnd, programEnd } from './exit.ts'
 export {
   bindServer,
   describeListenError,

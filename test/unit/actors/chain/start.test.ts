@@ -154,17 +154,17 @@ describe('loading the head', () => {
     for (const damaged of [rows.slice(0, -4), broken]) {
       await expect(loadHead(runOn({ ...stored, rows: damaged }))).rejects.toMatchObject({
         code: 'LedgerDamaged',
-        ...configuration,
+        faultClass: 'corruption',
       })
     }
   })
 
-  it('a block of the window that is not there is a configuration fault', async () => {
+  it('a block of the window that is not there is corruption', async () => {
     const { chain } = stored.town
     const gap = [...chain.slice(0, 8), ...chain.slice(12)]
     await expect(loadHead(runOn({ ...stored, blocks: gap.slice(-2) }))).rejects.toMatchObject({
       code: 'BlocksMissing',
-      faultClass: 'configuration',
+      faultClass: 'corruption',
     })
   })
 })

@@ -33,8 +33,10 @@ const writeOf = (committed: CommittedBlock): BlockWrite => ({
 async function ask(store: ChainStore, message: StorageInbox): Promise<Message> {
   const [effect] = handle({ store }, message, about(message)).effects ?? []
   const run = { clock: ports.clock, ports: { metrics: ports.metrics } } as never
-  const told: DeferredReply = await perform(effect as StorageEffect, run)
-  return told.payload.answer
+  const told = await perform(effect as StorageEffect, run)
+  const [first] = [told].flat() as readonly DeferredReply[]
+  if (first === undefined) throw new Error('no answer')
+  return first.payload.answer
 }
 
 describe('the StorageActor', () => {
@@ -107,7 +109,7 @@ describe('the StorageActor', () => {
     ).rejects.toMatchObject({ code: 'WriteFailed', faultClass: 'service' })
   })
 
-  it('a stored block that does not decode is a configuration fault: only an operator can decide', async () => {
+  it('a stored block that does not decode is corruption: only an operator can decide', async () => {
     const disk = new MemoryDisk()
     const store = openMemoryChainStore(disk)
     await store.writeBlocks(
@@ -120,7 +122,7 @@ describe('the StorageActor', () => {
     ] as const) {
       await expect(ask(store, message)).rejects.toMatchObject({
         code: 'StoreDamaged',
-        faultClass: 'configuration',
+        faultClass: 'corruption',
       })
     }
   })
