@@ -140,6 +140,18 @@ export interface DropStatus {
   readonly count: number
 }
 
+/** The little that a watcher asks for after every step; it costs a fraction of a whole status. */
+export interface ActorLoad {
+  readonly path: ActorPath
+  readonly life: Life
+  readonly handled: number
+  /** Letters in the mailbox, of all classes. */
+  readonly waiting: number
+  readonly inFlight: number
+  /** How far the fullest class is above its capacity (results of the actor's own doing may be); negative: room. */
+  readonly excess: number
+}
+
 export interface ActorStatus {
   readonly path: ActorPath
   readonly life: Life

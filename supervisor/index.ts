@@ -44,6 +44,7 @@ export {
   watch,
 } from './effects.ts'
 export type {
+  ActorLoad,
   ActorStatus,
   DeadLetterReason,
   DropReason,

@@ -87,6 +87,15 @@ export class Mailbox {
     return this.capacities[rank] as number
   }
 
+  /** Letters beyond the capacity of the class that has most of them; negative while every class has room. */
+  get excess(): number {
+    let most = Number.NEGATIVE_INFINITY
+    for (let rank = 0; rank < CLASSES; rank += 1) {
+      most = Math.max(most, this.depthOf(rank) - this.capacityOf(rank))
+    }
+    return most
+  }
+
   waitersOf(rank: number): number {
     return (this.waiters[rank] as Waiter[]).length
   }

@@ -1,6 +1,6 @@
-/** One actor as `snapshot()` shows it. */
+/** One actor as `snapshot()` and `loads()` show it. */
 import type { Cell } from './cell.ts'
-import type { ActorStatus } from './events.ts'
+import type { ActorLoad, ActorStatus } from './events.ts'
 import { PRIORITIES, type Priority } from './message.ts'
 
 const perClass = (read: (rank: number) => number): Record<Priority, number> =>
@@ -8,6 +8,15 @@ const perClass = (read: (rank: number) => number): Record<Priority, number> =>
     Priority,
     number
   >
+
+export const loadOf = (cell: Cell): ActorLoad => ({
+  path: cell.path,
+  life: cell.life,
+  handled: cell.tally.handled,
+  waiting: cell.mailbox.depth,
+  inFlight: cell.incarnation.inFlight,
+  excess: cell.mailbox.excess,
+})
 
 export const statusOf = (cell: Cell): ActorStatus => {
   const { mailbox, tally } = cell

@@ -2,7 +2,7 @@
 import type { ChildSpec } from './actor.ts'
 import type { BreakerPolicy } from './breaker.ts'
 import { pathOf } from './effects.ts'
-import type { ActorStatus, KernelEvent, TerminationReason } from './events.ts'
+import type { ActorLoad, ActorStatus, KernelEvent, TerminationReason } from './events.ts'
 import type { RestartPolicy } from './fault.ts'
 import { Group, type Strategy } from './group.ts'
 import { Kernel, refused, type Stamp } from './kernel.ts'
@@ -23,7 +23,7 @@ import {
 import type { KernelPorts } from './ports.ts'
 import { Probes } from './probes.ts'
 import { createRegistry } from './registry.ts'
-import { statusOf } from './status.ts'
+import { loadOf, statusOf } from './status.ts'
 import { StopPlan } from './stop-plan.ts'
 
 export interface SystemOptions {
@@ -77,6 +77,8 @@ export interface System {
    */
   pressure(of: ActorPath, listener: (level: Pressure) => void): () => void
   snapshot(): readonly ActorStatus[]
+  /** The cheap part of it. */
+  loads(): readonly ActorLoad[]
   /** With `messages` also one event per handled message. Returns the way to end it. */
   subscribe(
     listener: (event: KernelEvent) => void,
@@ -171,6 +173,7 @@ export const createSystem = (options: SystemOptions): System => {
       })
     },
     pressure: (of, listener) => kernel.onPressure(of, listener),
+    loads: () => Array.from(kernel.cells.values(), loadOf),
     snapshot: () => [...kernel.cells.values()].map(statusOf),
     subscribe: (listener, { messages = false } = {}) => kernel.subscribe(listener, messages),
   }

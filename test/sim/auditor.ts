@@ -209,13 +209,9 @@ export class Auditor {
     if (world.events % EVENTS_PER_MAILBOX_CHECK !== 0) return
     const node = nodes[(world.events / EVENTS_PER_MAILBOX_CHECK) % nodes.length]
     if (node !== undefined) this.#kernel.look(node)
-    for (const actor of node?.tree?.system.snapshot() ?? []) {
-      const over = Object.entries(actor.depth).find(([priority, depth]) => {
-        const capacity = actor.capacity[priority as keyof typeof actor.capacity]
-        return depth > capacity + MAX_RESULTS
-      })
-      world.check('MailboxBound', over === undefined, () => {
-        return `${node?.name} ${actor.path}: ${over?.join(' ')}`
+    for (const { path, excess } of node?.tree?.system.loads() ?? []) {
+      world.check('MailboxBound', excess <= MAX_RESULTS, () => {
+        return `${node?.name} ${path}: ${excess} letters above its capacity`
       })
     }
   }

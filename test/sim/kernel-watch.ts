@@ -3,7 +3,7 @@
  * failed assertion, mail survives a restart, nobody sleeps on a letter, letters keep their order, what is never dropped is not.
  */
 import { MESSAGE_ROWS } from '../../messages/index.ts'
-import type { ActorStatus, KernelEvent, System } from '../../supervisor/index.ts'
+import type { KernelEvent, System } from '../../supervisor/index.ts'
 import type { SimulatedNode } from './node.ts'
 import type { World } from './world.ts'
 
@@ -61,10 +61,10 @@ class Tree {
 
   /** What comes while an actor is away is kept as well. */
   #noteMail(): void {
-    for (const actor of this.system.snapshot()) {
+    for (const actor of this.system.loads()) {
       const known = this.#depthAtFault.get(actor.path)
-      if (known !== undefined && known < depthOf(actor)) {
-        this.#depthAtFault.set(actor.path, depthOf(actor))
+      if (known !== undefined && known < actor.waiting) {
+        this.#depthAtFault.set(actor.path, actor.waiting)
       }
     }
   }
@@ -83,19 +83,19 @@ class Tree {
       this.#sleepers.clear()
       return
     }
-    for (const actor of this.system.snapshot()) {
+    for (const actor of this.system.loads()) {
       if (!which(actor.path)) continue
       const { path, handled } = actor
       const known = this.#sleepers.get(path)
       const canTake = actor.life === 'Running' && actor.inFlight < MAX_IN_FLIGHT
-      if (!canTake || depthOf(actor) === 0 || known?.handled !== handled) {
+      if (!canTake || actor.waiting === 0 || known?.handled !== handled) {
         this.#sleepers.delete(path)
-        if (canTake && depthOf(actor) > 0) this.#sleepers.set(path, { handled, sinceMs: nowMs })
+        if (canTake && actor.waiting > 0) this.#sleepers.set(path, { handled, sinceMs: nowMs })
         continue
       }
       // Whoever yields to the loop is called again before time goes on.
       this.#world.check('Woken', known.sinceMs === nowMs, () => {
-        return `${this.#node.name} ${path} sleeps on ${depthOf(actor)} letters`
+        return `${this.#node.name} ${path} sleeps on ${actor.waiting} letters`
       })
     }
     this.#world.check('Woken', true, () => '')
@@ -133,17 +133,17 @@ class Tree {
   }
 
   #lived({ from, path, to }: EventOf<'life'>): void {
-    const actors = this.system.snapshot()
+    const actors = this.system.loads()
     const actor = actors.find((one) => one.path === path)
     if (actor === undefined) return
     if (path === 'chain') this.#failedWriteAtMs = undefined
     if (to !== 'Running' && to !== 'Stopping') this.#runningSinceMs.delete(path)
-    if (to === 'Failed') this.#depthAtFault.set(path, depthOf(actor))
+    if (to === 'Failed') this.#depthAtFault.set(path, actor.waiting)
     if (to === 'Running') {
       this.#runningSinceMs.set(path, this.#world.nowMs)
       const before = this.#depthAtFault.get(path) ?? 0
-      this.#world.check('MailKept', depthOf(actor) >= before, () => {
-        return `${this.#node.name} ${path} comes back to ${depthOf(actor)} letters of ${before}`
+      this.#world.check('MailKept', actor.waiting >= before, () => {
+        return `${this.#node.name} ${path} comes back to ${actor.waiting} letters of ${before}`
       })
       this.#depthAtFault.delete(path)
       this.#risen.add(path)
@@ -197,8 +197,4 @@ export class KernelWatch {
     this.#trees.set(node, tree)
     return tree
   }
-}
-
-function depthOf({ depth }: ActorStatus): number {
-  return Object.values(depth).reduce((sum, count) => sum + count, 0)
 }

@@ -438,6 +438,24 @@ describe('SU-10 no deadlock', () => {
   })
 })
 
+it('the cheap look at an actor agrees with its whole status (SU-6)', async () => {
+  const { system, ports } = createWorld([
+    child('a', {
+      mailbox: { capacity: { default: 3, peg: 2 } },
+      init: () => new Promise(() => {}),
+    }),
+  ])
+  void system.start()
+  for (let n = 0; n < 2; n += 1) void system.tell('a', note('work', n))
+  void system.tell('a', note('vote'))
+  await ports.clock.settle()
+  const [status] = system.snapshot()
+  const { path, life, handled, inFlight } = status ?? {}
+  const waiting = Object.values(status?.depth ?? {}).reduce((sum, depth) => sum + depth, 0)
+  expect(waiting).toBe(3)
+  expect(system.loads()).toEqual([{ path, life, handled, inFlight, waiting, excess: 0 }])
+})
+
 it('a typed address is plain data', () => {
   expect(refOf('bridge')).toEqual({ path: 'bridge' })
 })
