@@ -12,6 +12,9 @@ import { MEMBER_ROWS } from './messages.ts'
 import type { FollowerPorts, LinksPorts, SignerPorts } from './port.ts'
 import { signerActor } from './signer.ts'
 
+export { createJournal } from './journal.ts'
+export type { MemberKeys } from './keys.ts'
+
 export interface MemberPorts {
   readonly kernel: KernelPorts
   readonly links: LinksPorts

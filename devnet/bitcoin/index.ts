@@ -18,6 +18,11 @@ import { Regtest } from './regtest.ts'
 import { SUBVERSION } from './rpc.ts'
 import { createRpcServer } from './server.ts'
 
+export { blockOf } from './block-tree.ts'
+export { displayHash, internalHash } from './bytes.ts'
+export { Regtest } from './regtest.ts'
+export { decodeTx, describeTx, outpoint, type Tx } from './transaction.ts'
+
 export interface RegtestOptions {
   /** 0 takes a free port. */
   readonly port: number

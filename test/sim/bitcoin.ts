@@ -1,10 +1,15 @@
 /** The development regtest inside the world, as nodes and members see it: late, now and then unreachable, with reorgs. */
 import type { BitcoinPort, BitcoinResult } from '../../actors/bridge/index.ts'
 import type { DepositSight } from '../../bridge/index.ts'
-import { blockOf } from '../../devnet/bitcoin/block-tree.ts'
-import { displayHash, internalHash } from '../../devnet/bitcoin/bytes.ts'
-import { Regtest } from '../../devnet/bitcoin/regtest.ts'
-import { decodeTx, outpoint, type Tx } from '../../devnet/bitcoin/transaction.ts'
+import {
+  blockOf,
+  decodeTx,
+  displayHash,
+  internalHash,
+  outpoint,
+  Regtest,
+  type Tx,
+} from '../../devnet/bitcoin/index.ts'
 import type { OwnBitcoin } from '../../governance/port.ts'
 import type { Chance } from './chance.ts'
 import { type Federation, USER_SCRIPT } from './federation.ts'

@@ -2,8 +2,14 @@
  * The rules of voting, seen from outside: by what validators send and what nodes store, with a quorum counted here (protocol §1.2,
  * §2.3, §2.4, §2.6). An honest node that breaks one of them is found at once, not only when a fork comes of it.
  */
-import type { Block, CommittedBlock, ConsensusMessage, Vote } from '../../core/block/index.ts'
-import { blockHash, VOTE_PHASES } from '../../core/block/index.ts'
+import {
+  type Block,
+  blockHash,
+  type CommittedBlock,
+  type ConsensusMessage,
+  VOTE_PHASES,
+  type Vote,
+} from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { World } from './world.ts'

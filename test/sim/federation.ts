@@ -12,9 +12,8 @@ import {
   sha256,
   toHex,
 } from '../../crypto/index.ts'
-import { Regtest } from '../../devnet/bitcoin/regtest.ts'
-import { describeTx, type Tx } from '../../devnet/bitcoin/transaction.ts'
-import type { MemberKeys } from '../../governance/keys.ts'
+import { describeTx, Regtest, type Tx } from '../../devnet/bitcoin/index.ts'
+import type { MemberKeys } from '../../governance/tree.ts'
 import { evmGenesisOf, genesisBlock } from '../../vm/evm/index.ts'
 import {
   type Coin,

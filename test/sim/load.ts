@@ -1,11 +1,9 @@
 /** What users do: deposits, transfers, burns; and the miners of Bitcoin. */
 import { changeOutput, depositPayloadScript } from '../../core/peg/index.ts'
 import { concatBytes, toHex } from '../../crypto/index.ts'
-import { blockOf } from '../../devnet/bitcoin/block-tree.ts'
+import { blockOf } from '../../devnet/bitcoin/index.ts'
 import type { SubmitTransaction } from '../../messages/index.ts'
-import { REQUEST_PEG_OUT_TOPIC } from '../../vm/evm/bridge-logs.ts'
-import { BRIDGE_ADDRESS } from '../../vm/evm/index.ts'
-import { keccak256 } from '../../vm/evm/keccak.ts'
+import { BRIDGE_ADDRESS, keccak256, REQUEST_PEG_OUT_TOPIC } from '../../vm/evm/index.ts'
 import type { Coin } from '../unit/devnet/bitcoin/wallet.ts'
 import { type Key, keyOf, signed } from '../unit/vm/evm/fixtures.ts'
 import type { Auditor } from './auditor.ts'
@@ -63,6 +61,7 @@ export class Load {
     this.#every(rates.callMs, 'call', () => this.#claim())
     const mine = () => {
       bitcoin.mine()
+      this.checkPayouts()
       world.at(this.#chance.untilNext(rates.bitcoinBlockMs), 'bitcoin block', mine)
     }
     world.at(rates.bitcoinBlockMs / 2, 'bitcoin block', mine)

@@ -1,8 +1,6 @@
 /** A member of the world: the real tree on simulated ports, over a journal and a header file that outlive its incarnations. */
 import { toHex } from '../../crypto/index.ts'
-import { createJournal } from '../../governance/journal.ts'
-import type { MemberKeys } from '../../governance/keys.ts'
-import { createMemberTree } from '../../governance/tree.ts'
+import { createJournal, createMemberTree, type MemberKeys } from '../../governance/tree.ts'
 import type { MemberMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
 import { HeaderDisk, LineDisk } from './disk.ts'

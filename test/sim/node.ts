@@ -5,12 +5,12 @@ import type { StoredBlock } from '../../actors/storage/index.ts'
 import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
 import { createNodeTree, type NodeTree, type NodeTuning } from '../../node/tree.ts'
 import { faultError } from '../../supervisor/index.ts'
-import { Engine } from '../../vm/evm/engine.ts'
 import {
   decodeTransaction,
   evmGenesisOf,
   isTransaction,
   nextBaseFee,
+  openEngineCore,
   recoverSender,
 } from '../../vm/evm/index.ts'
 import type { SimulatedBitcoin } from './bitcoin.ts'
@@ -195,7 +195,9 @@ export class SimulatedNode {
     const { genesis } = federation
     const store = this.disk.engineStore(life)
     await life.io(this.#chance.between(5, 60), 'open engine', () => {})
-    const { engine, reply } = await Engine.open(store, evmGenesisOf(genesis), () => life.nowMs())
+    const { engine, reply } = await world.compute(
+      openEngineCore(store, evmGenesisOf(genesis), () => life.nowMs()),
+    )
     if (reply.status !== 'OPEN') throw faultError(reply.code, 'configuration', reply.reason)
     const { state } = this.disk.engine
     let queue: Promise<unknown> = Promise.resolve()

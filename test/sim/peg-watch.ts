@@ -8,8 +8,7 @@ import { heightKey, type Ledger, rowOf, splitOutpoint } from '../../core/ledger/
 import type { Genesis } from '../../core/params/index.ts'
 import { changeOutput } from '../../core/peg/index.ts'
 import { equalBytes, toDisplayHash, toHex } from '../../crypto/index.ts'
-import { displayHash } from '../../devnet/bitcoin/bytes.ts'
-import { outpoint } from '../../devnet/bitcoin/transaction.ts'
+import { displayHash, outpoint } from '../../devnet/bitcoin/index.ts'
 import type { SimulatedBitcoin } from './bitcoin.ts'
 import type { World } from './world.ts'
 

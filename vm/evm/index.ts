@@ -25,6 +25,7 @@ export type {
 export * from './gas.ts'
 export { type EvmGenesis, genesisBlock } from './genesis.ts'
 export { type BodyRoots, bodyRoots, encodeHeader, hashPayload } from './header.ts'
+export { keccak256 } from './keccak.ts'
 export * from './limits.ts'
 export * from './pool-transaction.ts'
 export * from './receipt.ts'
