@@ -149,7 +149,11 @@ export type TransactionRecovered = Message<
   }
 >
 
+/** Storage went away: what is executed cannot become durable. From: kernel. To: Engine. */
+export type StorageAway = Message<'engine.StorageAway', Record<string, never>>
+
 export type EngineInbox =
+  | StorageAway
   | PayloadExecuted
   | PayloadCommitted
   | TransactionRecovered

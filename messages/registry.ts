@@ -75,6 +75,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('engine.TransactionRejected', 'engine', 'api', 'api', 'blockProducer'),
   row('network.TransactionJudged', 'engine', 'network', 'gossip', 'dropNewest'),
   row('engine.TransactionReceived', 'network', 'engine', 'gossip', 'dropNewest'),
+  row('engine.StorageAway', 'kernel', 'engine', 'control', 'blockProducer', LATEST),
   row('engine.PayloadExecuted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
   row('engine.PayloadCommitted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
   row('engine.TransactionRecovered', 'effects', 'engine', 'api', 'blockProducer'),
@@ -166,6 +167,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
     reply: 'storage.HaltRecorded',
   }),
   row('storage.HaltRecorded', 'storage', 'chain', 'consensus', 'blockProducer'),
+  row('storage.WriteMeasured', 'effects', 'storage', 'consensus', 'blockProducer', LATEST),
   // System
   row('system.DeferredReply', 'effects', 'their actor', 'control', 'blockProducer', KEEP),
 ]

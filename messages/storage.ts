@@ -55,3 +55,6 @@ export type RecordHalt = Request<
 >
 
 export type HaltRecorded = Message<'storage.HaltRecorded', Record<string, never>>
+
+/** How long a write of blocks took. From: Storage's effect. To: Storage. */
+export type WriteMeasured = Message<'storage.WriteMeasured', { readonly tookMs: number }>

@@ -107,11 +107,32 @@ export function handle(
       if (outcome !== undefined && hash !== undefined) outcomes.set(hashKey(hash), outcome)
       const [oldest] = outcomes.keys()
       if (outcomes.size > MAX_OUTCOMES) outcomes.delete(oldest as string)
-      return { context: { ...context, outcomes }, effects: [reply(to, answer)] }
+      return withMode(
+        { context: { ...context, outcomes }, effects: [reply(to, answer)] },
+        answer,
+        about,
+      )
     }
     case 'engine.PayloadCommitted':
-      return committed(context, message.payload)
+      return withMode(committed(context, message.payload), message.payload.answer, about)
+    case 'engine.StorageAway':
+      return about.state === 'Running' ? { context, event: 'DEGRADED' } : { context }
   }
+}
+
+/**
+ * Degraded: the engine's last answer was a fault of its own, or Storage is away. The next answer that is none ends it, and so does
+ * the start after Storage came back.
+ */
+function withMode(
+  step: EngineStep,
+  answer: PayloadOf<'engine.PayloadExecuted' | 'engine.PayloadCommitted'>['answer'],
+  { state }: About<EngineInbox>,
+): EngineStep {
+  const { payload } = answer
+  const failed = 'code' in payload && payload.code === 'EngineFault'
+  if (failed && state === 'Running') return { ...step, event: 'DEGRADED' }
+  return !failed && state === 'Degraded' ? { ...step, event: 'RECOVERED' } : step
 }
 
 /** The engine's calls keep their order; transactions are recovered beside them. */

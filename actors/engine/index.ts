@@ -31,4 +31,8 @@ export const engineActor: EngineActor = {
   lane,
   perform: (effect, { ports }) => perform(effect, ports),
   stop: ({ port }) => port.close(),
+  notice: (fact) =>
+    fact.kind === 'dependency' && !fact.up
+      ? { type: 'engine.StorageAway', payload: {} }
+      : undefined,
 }

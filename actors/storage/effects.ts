@@ -6,7 +6,7 @@ import {
 import { equalBytes } from '../../crypto/index.ts'
 import { type BlockWrite, type DeferredReply, deferredReply } from '../../messages/index.ts'
 import { type ActorRun, faultError } from '../../supervisor/index.ts'
-import { STORAGE_FAULTS } from './errors.ts'
+import { STORAGE_FAULTS, writeFault } from './errors.ts'
 import type { StorageEffect, StorageInbox } from './handlers.ts'
 import { MAX_BLOCKS_PER_READ, MAX_BYTES_PER_READ } from './limits.ts'
 import { STORAGE_METRICS } from './metrics.ts'
@@ -17,15 +17,19 @@ type StorageRun = ActorRun<StorageInbox, StoragePorts>
 export async function perform(
   effect: StorageEffect,
   { clock, ports: { metrics } }: Pick<StorageRun, 'clock' | 'ports'>,
-): Promise<DeferredReply> {
+): Promise<DeferredReply | readonly StorageInbox[]> {
   const { store, replyTo } = effect
   switch (effect.kind) {
     case 'writeBlocks': {
       const startedMs = clock.nowMs()
       const height = await writeBlocks(store, effect.blocks)
-      metrics.observe(STORAGE_METRICS.commitSeconds, {}, (clock.nowMs() - startedMs) / 1_000)
+      const tookMs = clock.nowMs() - startedMs
+      metrics.observe(STORAGE_METRICS.commitSeconds, {}, tookMs / 1_000)
       metrics.count(STORAGE_METRICS.blocksWritten, {}, effect.blocks.length)
-      return deferredReply(replyTo, { type: 'storage.BlockPersisted', payload: { height } })
+      return [
+        deferredReply(replyTo, { type: 'storage.BlockPersisted', payload: { height } }),
+        { type: 'storage.WriteMeasured', payload: { tookMs } },
+      ]
     }
     case 'loadChain': {
       const stored = store.readHead()
@@ -64,7 +68,7 @@ async function writeBlocks(store: ChainStore, blocks: readonly BlockWrite[]): Pr
       blocks.flatMap((block) => block.ledgerChanges),
     )
   } catch (cause) {
-    throw faultError('WriteFailed', STORAGE_FAULTS.WriteFailed, String(cause))
+    throw writeFault(cause)
   }
   return last.height
 }

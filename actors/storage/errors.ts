@@ -1,9 +1,22 @@
-import type { FaultClass } from '../../supervisor/index.ts'
+import { type FaultClass, faultError } from '../../supervisor/index.ts'
 
 /** Faults of this room; the class decides what the supervisor does. */
 export const STORAGE_FAULTS = {
   /** The stored block does not decode: the data is damaged, and only an operator can decide. */
   StoreDamaged: 'corruption',
-  /** A write failed (disk full, I/O): the actor restarts and the writer's ask fails. */
+  /** A write failed: the actor restarts and the writer's ask fails. */
   WriteFailed: 'service',
+  /** The disk is full, broken or read-only: no restart helps, so the node stops cleanly and says why. */
+  DiskUnusable: 'configuration',
 } as const satisfies Record<string, FaultClass>
+
+/** How the system names what only an operator can repair; LMDB tells the same in words. */
+const UNUSABLE =
+  /\b(?:ENOSPC|EDQUOT|EIO|EROFS)\b|no space left|quota exceeded|i\/o error|read-only file system/i
+
+export function writeFault(cause: unknown): Error {
+  const { code = '' } = (cause ?? {}) as { readonly code?: unknown }
+  const reason = String(cause)
+  const name = UNUSABLE.test(`${code} ${reason}`) ? 'DiskUnusable' : 'WriteFailed'
+  return faultError(name, STORAGE_FAULTS[name], reason)
+}

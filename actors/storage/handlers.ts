@@ -6,8 +6,10 @@ import type {
   PersistBlockBatch,
   ReadBlocks,
   RecordHalt,
+  WriteMeasured,
 } from '../../messages/index.ts'
 import { type About, type Envelope, reply, type Step } from '../../supervisor/index.ts'
+import { SLOW_WRITE_MS } from './limits.ts'
 import type { ChainStore } from './port.ts'
 
 export type StorageInbox =
@@ -16,6 +18,7 @@ export type StorageInbox =
   | LoadChain
   | ReadBlocks
   | RecordHalt
+  | WriteMeasured
   | DeferredReply
 
 export interface StorageContext {
@@ -61,6 +64,8 @@ export function handle(
       return step({ kind: 'readBlocks', store, range: message.payload, replyTo })
     case 'storage.RecordHalt':
       return step({ kind: 'recordHalt', store, record: message.payload.record, replyTo })
+    case 'storage.WriteMeasured':
+      return measured(context, message.payload.tookMs, about.state)
     case 'system.DeferredReply':
       return { context, effects: [reply(message.payload.to, message.payload.answer)] }
   }
@@ -68,6 +73,17 @@ export function handle(
   function step(effect: StorageEffect): Step<StorageContext, StorageEffect> {
     return { context, effects: [effect] }
   }
+}
+
+/** Degraded: the disk takes so long for a block that slots are missed; with room between, so that it does not flap. */
+function measured(
+  context: StorageContext,
+  tookMs: number,
+  state: string,
+): Step<StorageContext, StorageEffect> {
+  if (state === 'Running' && tookMs >= SLOW_WRITE_MS) return { context, event: 'DEGRADED' }
+  if (state === 'Degraded' && tookMs < SLOW_WRITE_MS / 2) return { context, event: 'RECOVERED' }
+  return { context }
 }
 
 const WRITES: ReadonlySet<StorageEffect['kind']> = new Set(['writeBlocks', 'recordHalt'])

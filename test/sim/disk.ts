@@ -42,7 +42,7 @@ class Transactions {
     if (chance.happens(troubles.chance('writes'))) {
       life.world.fault('writeFailed')
       await life.io(chance.between(0, 12), `${label} fails`, () => {
-        throw new Error('no space left on device')
+        throw new Error('the write did not reach the disk')
       })
     }
     const transaction = { apply }

@@ -331,6 +331,46 @@ describe('engine, disk and process', () => {
     expect(heights).toEqual(heights.map((_, index) => index + 1))
   })
 
+  it('a disk that is full stops the node cleanly, with the reason; nothing is half written', async () => {
+    const town = await village()
+    await town.slots(2)
+    const before = town.disks.chain.head
+    town.mood.diskFull = true
+    await town.slots(4)
+    const storage = town.tree.system.snapshot().find(({ path }) => path === 'storage')
+    expect(storage).toMatchObject({ life: 'Terminated', lastFault: { code: 'DiskUnusable' } })
+    expect(storage?.lastFault?.reason).toContain('No space left')
+    expect(town.tree.system.snapshot().every(({ life }) => life !== 'Running')).toBe(true)
+    expect(town.disks.chain.head).toBe(before)
+  })
+
+  it('SU-3: a disk that is slow makes Storage Degraded, a quick write ends it', async () => {
+    const town = await village()
+    await town.slots(2)
+    expect(modeOf(town, 'storage')).toBe('Running')
+    town.mood.slowDiskMs = 1_500
+    await town.until(() => modeOf(town, 'storage') === 'Degraded')
+    town.mood.slowDiskMs = 0
+    await town.until(() => modeOf(town, 'storage') === 'Running')
+  })
+
+  it('SU-3: an engine that cannot is Degraded until it can; one whose store is away as well', async () => {
+    const town = await village()
+    await town.slots(2)
+    town.mood.engineFaults = true
+    await town.until(() => modeOf(town, 'engine') === 'Degraded')
+    const { height } = town
+    town.mood.engineFaults = false
+    await town.until(() => modeOf(town, 'engine') === 'Running' && town.height > height)
+    const modes: string[] = []
+    town.tree.system.subscribe((event) => {
+      if (event.kind === 'state' && event.path === 'engine') modes.push(event.to)
+    })
+    town.mood.diskFails = true
+    await town.until(() => modes.includes('Degraded'))
+    await town.until(() => modeOf(town, 'engine') === 'Running')
+  })
+
   it('SU-12, BP-7: another process on the same disks goes on where the first one was killed', async () => {
     const disks = new Disks()
     const first = new Village({}, disks)

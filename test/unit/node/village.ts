@@ -30,7 +30,7 @@ import {
 } from '../../../crypto/index.ts'
 import { createNodeTree, type NodePorts, type NodeTree } from '../../../node/tree.ts'
 import type { NodeMessage } from '../../../proto/index.ts'
-import { faultError, type KernelEvent } from '../../../supervisor/index.ts'
+import { type Clock, faultError, type KernelEvent } from '../../../supervisor/index.ts'
 import { createTestPorts } from '../../../supervisor/testing/index.ts'
 import { nextBaseFee } from '../../../vm/evm/gas.ts'
 import { decodeTransaction, isTransaction, recoverSender } from '../../../vm/evm/index.ts'
@@ -57,6 +57,10 @@ export interface Handled {
   readonly flow: string
 }
 
+function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.setTimer(ms, resolve))
+}
+
 /** What outlives a crash. */
 export class Disks {
   readonly chain = new MemoryDisk()
@@ -74,6 +78,11 @@ export interface Mood {
   engineDies: boolean
   /** The next write of blocks fails. */
   diskFails: boolean
+  /** Every write fails. */
+  diskFull: boolean
+  slowDiskMs: number
+  /** The engine's answers are faults of its own. */
+  engineFaults: boolean
   /** Members that deny every deposit, and those that do not answer a request for signatures. */
   readonly denies: Set<number>
   readonly signsNot: Set<number>
@@ -89,6 +98,9 @@ export class Village {
     refuses: undefined,
     engineDies: false,
     diskFails: false,
+    diskFull: false,
+    slowDiskMs: 0,
+    engineFaults: false,
     denies: new Set(),
     signsNot: new Set(),
   }
@@ -235,8 +247,10 @@ export class Village {
       writeBlocks: async (blocks, rows) => {
         if (this.mood.diskFails) {
           this.mood.diskFails = false
-          throw new Error('no space left')
+          throw new Error('not synced')
         }
+        if (this.mood.diskFull) throw new Error('MDB write: No space left on device')
+        if (this.mood.slowDiskMs > 0) await sleep(this.ports.clock, this.mood.slowDiskMs)
         await store.writeBlocks(blocks, rows)
       },
     }
@@ -267,6 +281,9 @@ export class Village {
         if (this.mood.engineDies) {
           this.mood.engineDies = false
           throw faultError('EngineUnavailable', 'service', 'the thread died')
+        }
+        if (this.mood.engineFaults) {
+          return { status: 'UNKNOWN', code: 'EngineFault', reason: 'out of memory' }
         }
         return engine.build(request)
       },

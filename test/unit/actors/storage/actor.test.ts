@@ -100,13 +100,27 @@ describe('the StorageActor', () => {
     const failing = {
       ...openMemoryChainStore(),
       writeBlocks: async () => {
-        throw new Error('no space left on device')
+        throw new Error('not synced')
       },
     }
     const [first] = chainOfBlocks(1, 1) as [CommittedBlock]
     await expect(
       ask(failing, { type: 'storage.PersistBlock', payload: writeOf(first) }),
     ).rejects.toMatchObject({ code: 'WriteFailed', faultClass: 'service' })
+  })
+
+  it.each([
+    Object.assign(new Error('write'), { code: 'ENOSPC' }),
+    Object.assign(new Error('write'), { code: 'EIO' }),
+    Object.assign(new Error('write'), { code: 'EROFS' }),
+    new Error('MDB_PANIC: No space left on device'),
+    new Error('Input/output error: I/O error'),
+  ])('a disk that only an operator can repair ends the node: %s', async (cause) => {
+    const failing = { ...openMemoryChainStore(), writeBlocks: () => Promise.reject(cause) }
+    const [first] = chainOfBlocks(1, 1) as [CommittedBlock]
+    await expect(
+      ask(failing, { type: 'storage.PersistBlock', payload: writeOf(first) }),
+    ).rejects.toMatchObject({ code: 'DiskUnusable', faultClass: 'configuration' })
   })
 
   it('a stored block that does not decode is corruption: only an operator can decide', async () => {
