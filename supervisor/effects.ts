@@ -3,9 +3,11 @@ import type { AskOptions, ChildSpec, SendOptions } from './actor.ts'
 import type { Fault } from './fault.ts'
 import type {
   ActorPath,
+  ActorRef,
   AskResult,
   Envelope,
   Message,
+  MessageTo,
   ReplyOf,
   Request,
   SendError,
@@ -50,9 +52,9 @@ export const pathOf = <M extends Message>(target: Target<M>): ActorPath =>
   typeof target === 'string' ? target : target.path
 
 /** Sends. `onRefused` makes a message to oneself when it was not admitted. */
-export const tell = <M extends Message>(
-  to: Target<M>,
-  message: M,
+export const tell = <M extends Message, P extends ActorPath>(
+  to: ActorRef<M> | P,
+  message: MessageTo<P, M>,
   options: SendOptions & { readonly onRefused?: (error: SendError) => Message } = {},
 ): KernelEffect => ({ kernel: 'tell', to: pathOf(to), message, ...options })
 

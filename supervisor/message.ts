@@ -26,6 +26,18 @@ export interface ActorRef<In extends Message = Message> {
 
 export type Target<M extends Message = Message> = ActorPath | ActorRef<M>
 
+/**
+ * What the actors at well-known paths handle. A program declares its own by merging into this interface; then their plain
+ * paths are checked like typed addresses. Other paths are not.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by the rooms that declare messages
+export interface KnownActors {}
+
+/** What may be sent to a path: what its actor handles, if that is known, else what the sender says. */
+export type MessageTo<P extends ActorPath, M extends Message> = P extends keyof KnownActors
+  ? KnownActors[P]
+  : M
+
 /** A typed address: telling it what its actor does not handle is a type error. */
 export const refOf = <In extends Message>(path: ActorPath): ActorRef<In> => ({ path })
 

@@ -109,6 +109,8 @@ describe('C-6 one flow bears one correlation id', () => {
     })
     await ports.clock.settle()
     expect(ports.metrics.total('actor_late_replies_total', { actor: 'a', type: 'answer' })).toBe(1)
+    const dead = { actor: 'outside', type: 'answer', reason: 'LateReply' }
+    expect(ports.metrics.total('actor_dead_letters_total', dead)).toBe(1)
   })
 
   it('a reply to what was not asked is dropped and counted', async () => {
@@ -117,6 +119,7 @@ describe('C-6 one flow bears one correlation id', () => {
     await system.tell('a', note('work'))
     await ports.clock.settle()
     expect(ports.metrics.total('actor_late_replies_total')).toBe(1)
+    expect(ports.metrics.total('actor_dead_letters_total', { reason: 'UnknownReply' })).toBe(1)
   })
 })
 

@@ -16,6 +16,12 @@ type Pay = Message<'till.Pay', { readonly sat: bigint }>
 type Booked = Message<'ledger.Booked', { readonly totalSat: bigint }>
 type Book = Request<'ledger.Book', { readonly sat: bigint }, Booked>
 
+declare module '../../../supervisor/message.ts' {
+  interface KnownActors {
+    readonly 'corner shop': Pay
+  }
+}
+
 const till = refOf<Pay>('till')
 const ledger = refOf<Book>('ledger')
 const pay: Pay = { type: 'till.Pay', payload: { sat: 1n } }
@@ -31,6 +37,10 @@ const refusedByTheCompiler = (
   tell(till, pay)
   // @ts-expect-error the till does not handle Book
   tell(till, book)
+  tell('corner shop', pay)
+  // @ts-expect-error the actor that is known at that path does not handle Book
+  tell('corner shop', book)
+  tell('nobody said who lives here', book)
   // @ts-expect-error a message of that type has another payload
   tell(till, { type: 'till.Pay', payload: { sat: 1 } })
   // @ts-expect-error the till does not handle Book
