@@ -52,7 +52,7 @@ export interface Api {
   readonly server: Server
   /** Opens the port; `value` is the one it got. */
   listen(wanted: Endpoint, options: { readonly fallback: boolean }): Promise<ListenResult<number>>
-  /** Ends event streams and idle connections, lets running requests end, then closes. */
+  /** Ends event streams and idle connections, lets running requests end for a while, then closes (SU-12). */
   close(): Promise<void>
 }
 
@@ -88,7 +88,11 @@ export function createApi(ports: ApiPorts, options: ApiOptions): Api {
     close: () =>
       new Promise((resolve) => {
         events.close()
-        server.close(() => resolve())
+        const forced = clock.setTimer(limits.closeMs, () => server.closeAllConnections())
+        server.close(() => {
+          forced.cancel()
+          resolve()
+        })
         server.closeIdleConnections()
       }),
   }

@@ -34,6 +34,8 @@ export interface ApiLimits {
   readonly statusOperations: number
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
+  /** When the node stops: how long requests that are under way may take. */
+  readonly closeMs: number
   /** Clients whose rates are remembered. */
   readonly rateClients: number
   readonly rates: Readonly<Record<RateClass, Rate>>
@@ -73,6 +75,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   statusOperations: 40,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
+  closeMs: 3_000,
   rateClients: 4_096,
   rates: {
     light: { perSecond: 2_000, burst: 4_000 },

@@ -66,6 +66,26 @@ describe('a log query over many blocks', () => {
   })
 })
 
+describe('closing (SU-12)', () => {
+  it('does not wait for a client that never ends its request', async () => {
+    const api = await startApi({ closeMs: 50 })
+    const { port, hostname } = new URL(api.url)
+    const slow = connect(Number(port), hostname)
+    slow.on('error', () => slow.destroy())
+    slow.write('POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9\r\n\r\n1')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    let closed = false
+    const closing = api.api.close().then(() => {
+      closed = true
+    })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(closed).toBe(false)
+    await api.clock.advance(50)
+    await closing
+    slow.destroy()
+  })
+})
+
 describe('the bodies of all requests', () => {
   it('are bounded together; what is over is told to come back, and room comes back', async () => {
     const api = await startApi({ allBodyBytes: 10_000 })
