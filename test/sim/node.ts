@@ -9,6 +9,7 @@ import {
   decodeTransaction,
   evmGenesisOf,
   isTransaction,
+  loadEngineCore,
   nextBaseFee,
   openEngineCore,
   recoverSender,
@@ -195,9 +196,10 @@ export class SimulatedNode {
     const { genesis } = federation
     const store = this.disk.engineStore(life)
     await life.io(this.#chance.between(5, 60), 'open engine', () => {})
-    const { engine, reply } = await world.compute(
-      openEngineCore(store, evmGenesisOf(genesis), () => life.nowMs()),
-    )
+    // Not the opening itself: it waits for the disk, whose events the world would not take meanwhile.
+    await world.compute(loadEngineCore())
+    const now = () => life.nowMs()
+    const { engine, reply } = await openEngineCore(store, evmGenesisOf(genesis), now)
     if (reply.status !== 'OPEN') throw faultError(reply.code, 'configuration', reply.reason)
     const { state } = this.disk.engine
     let queue: Promise<unknown> = Promise.resolve()

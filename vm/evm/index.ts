@@ -58,6 +58,11 @@ export async function openEngineCore(
   return Engine.open(store, genesis, now)
 }
 
+/** Loads the interpreter ahead of need; opening an engine then waits for nothing but its store. */
+export async function loadEngineCore(): Promise<void> {
+  await import('./engine.ts')
+}
+
 /** Read-only calls with an interpreter of their own. */
 export async function loadCalls(chainId: number): Promise<Calls> {
   const { createCalls } = await import('./view/call.ts')
