@@ -11,7 +11,12 @@ import {
   proposerIndex,
 } from '../../../../core/pbft/index.ts'
 import { blsSign } from '../../../../crypto/index.ts'
-import { type DeferredReply, deferredReply, MESSAGE_ROWS } from '../../../../messages/index.ts'
+import {
+  type DeferredReply,
+  deferredReply,
+  MESSAGE_ROWS,
+  type ValidatedBlockBatch,
+} from '../../../../messages/index.ts'
 import {
   type ActorDefinition,
   type ChildSpec,
@@ -79,6 +84,8 @@ export class ChainStage {
   engineAnswers = true
   /** What Storage has at the start. */
   stored: { readonly head?: CommittedBlock } = {}
+  /** What Chain told or asked others, in order. */
+  readonly told: Message[] = []
   readonly #engine: Engine
 
   private constructor(town: Town, engine: Engine, place: number) {
@@ -90,11 +97,11 @@ export class ChainStage {
       ports: this.ports,
       registry: MESSAGE_ROWS,
       children: [
-        playing('storage', async (message) => this.#storage(message)),
-        playing('engine', (message) => this.#execution(message)),
-        playing('bridge', async () => undefined),
-        playing('network', async () => undefined),
-        playing('sync', async () => undefined),
+        this.#playing('storage', async (message) => this.#storage(message)),
+        this.#playing('engine', (message) => this.#execution(message)),
+        this.#playing('bridge', async () => undefined),
+        this.#playing('network', async () => undefined),
+        this.#playing('sync', async () => undefined),
         childSpec(
           chainActor(),
           {
@@ -134,12 +141,13 @@ export class ChainStage {
     await clock.advance(slot * 1_000 - clock.nowMs())
   }
 
-  /** Sync gives blocks. */
-  async give(...blocks: readonly CommittedBlock[]): Promise<void> {
-    const batch = { type: 'sync.ValidatedBlockBatch', payload: { blocks } } as const
-    const answered = this.system.ask('chain', batch, { timeoutMs: 60_000 })
+  /** Sync gives blocks; Chain's answer. */
+  async give(...blocks: readonly CommittedBlock[]): Promise<unknown> {
+    const batch: ValidatedBlockBatch = { type: 'sync.ValidatedBlockBatch', payload: { blocks } }
+    const asked = this.system.ask('chain', batch, { timeoutMs: 60_000 })
     await this.ports.clock.settle()
-    await answered
+    const answer = await asked
+    return answer.ok ? answer.value.payload : answer.error
   }
 
   async stop(): Promise<void> {
@@ -150,6 +158,13 @@ export class ChainStage {
 
   get state(): string | undefined {
     return this.system.snapshot().find(({ path }) => path === 'chain')?.state
+  }
+
+  #playing(name: string, answer: Answering): ChildSpec {
+    return playing(name, (message) => {
+      this.told.push(message)
+      return answer(message)
+    })
   }
 
   #storage({ type, payload }: Message): Message {
