@@ -43,16 +43,6 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
     says: 'A new leader proposes a block of its own although it knows a prepared one.',
   },
   {
-    name: 'any-certificate-unlocks',
-    room,
-    profile: 'storm',
-    file: 'core/pbft/view.ts',
-    find: '  return certificate !== undefined && certificate.view > lock.view',
-    replace: '  return certificate !== undefined',
-    breaks: 'BF-5, protocol 2.3',
-    says: 'An older prepare quorum than the lock lets a validator prepare another block.',
-  },
-  {
     name: 'commits-of-older-view',
     room,
     profile: 'storm',

@@ -18,7 +18,6 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'sleeps-after-restart',
     room,
-    profile: 'storm',
     file: 'supervisor/cell.ts',
     find: '    if (this.mode.done) this.group.complete(this)\n    this.wake()\n',
     replace: '    if (this.mode.done) this.group.complete(this)\n',
@@ -67,7 +66,6 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'ring-forgets-last',
     room,
-    profile: 'storm',
     file: 'supervisor/ring.ts',
     find: '    for (let at = this.head; at < this.tail; at += 1) {\n      const letter = this.slots[at',
     replace:
