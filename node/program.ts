@@ -11,7 +11,7 @@ import { EMPTY_GUARD } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import { faultError, type System } from '../supervisor/index.ts'
 import { evmGenesisOf, nextBaseFee } from '../vm/evm/index.ts'
-import { createBitcoinPort } from './adapters/bitcoin/index.ts'
+import { createBitcoinFailover, createBitcoinPort } from './adapters/bitcoin/index.ts'
 import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
 import { lockDirectory } from './adapters/data-directory/index.ts'
@@ -83,7 +83,9 @@ export async function startNode(
     metrics,
     ...(telemetry && { tracer: telemetry.tracer }),
   }
-  const rpc = createBitcoinRpc({ url: options.bitcoinUrl, timeoutMs: 10_000 })
+  const rpcs = [options.bitcoinUrl, options.bitcoinFallbackUrl ?? []]
+    .flat()
+    .map((url) => createBitcoinRpc({ url, timeoutMs: 10_000 }))
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
   let engine: ExecutionEngine | undefined
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
@@ -113,7 +115,14 @@ export async function startNode(
           JSON.stringify(opened.error),
         )
       },
-      bitcoin: createBitcoinPort(rpc),
+      bitcoin: createBitcoinFailover({
+        endpoints: rpcs.map(createBitcoinPort),
+        changed: (endpoint, { code, message }) => {
+          const fields = { endpoint, code, reason: message }
+          const event = 'another Bitcoin endpoint is asked'
+          log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'bridge', event, fields })
+        },
+      }),
       network,
       stream: createGovernanceServer({
         host: options.governance.host,
@@ -181,7 +190,7 @@ export async function startNode(
     await api.close()
     await tree.system.stop()
     await telemetry?.close()
-    rpc.close()
+    for (const rpc of rpcs) rpc.close()
     lock.release()
   }
   return {

@@ -47,6 +47,7 @@ export interface NodeConfig {
     readonly privateKeyFile: string
   }
   readonly bitcoinUrl: string
+  readonly bitcoinFallbackUrl?: string
   readonly bitcoinPollMs: number
   readonly minFeeCapWei: bigint
   readonly resumeHalt?: string
@@ -125,6 +126,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
   const validatorPasswordFile = config.get('validatorPasswordFile')
   const otlpEndpoint = config.get('telemetry.otlpEndpoint')
   const resumeHalt = config.get('resumeHalt')
+  const bitcoinFallbackUrl = config.get('bitcoinFallbackUrl')
   return {
     name: need('name'),
     dataDir: need('dataDir'),
@@ -148,6 +150,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
       privateKeyFile: need('governance.privateKeyFile'),
     },
     bitcoinUrl: need('bitcoinUrl'),
+    ...(bitcoinFallbackUrl === undefined ? {} : { bitcoinFallbackUrl }),
     bitcoinPollMs: need('bitcoinPollMs'),
     minFeeCapWei: need('minFeeCapWei'),
     ...(resumeHalt === undefined ? {} : { resumeHalt }),

@@ -140,6 +140,9 @@ export const SETTINGS = {
   'governance.certificateFile': path('PEM of the certificate of this node', required),
   'governance.privateKeyFile': path('PEM of its key', required),
   bitcoinUrl: url("JSON-RPC of a Bitcoin Core of the genesis file's network", required),
+  bitcoinFallbackUrl: url(
+    'JSON-RPC of a second Bitcoin Core, asked while the first does not answer',
+  ),
   bitcoinPollMs: integer('how often Bitcoin is looked at', 'MS', 50, 600_000, 5_000),
   minFeeCapWei: wei('fee caps per gas below this are not kept in the pool', 1_000_000n),
   resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),

@@ -6,6 +6,8 @@ import type { BitcoinPort, BitcoinResult } from '../../../actors/bridge/index.ts
 import { fromDisplayHash, toDisplayHash } from '../../../crypto/index.ts'
 import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../bitcoin-rpc/index.ts'
 
+export { createBitcoinFailover, type FailoverOptions } from './failover.ts'
+
 /** Blocks within which a payout should confirm, for the estimate. */
 const FEE_TARGET_BLOCKS = 6
 
