@@ -69,7 +69,7 @@ export class Faults {
 
   /** What ends it, or undefined when there is nothing to end. */
   #apply(fault: Fault): (() => void) | undefined {
-    const { network, bitcoin, streams } = this.#around
+    const { network, bitcoin, streams, federation } = this.#around
     const { kind } = fault
     switch (kind) {
       case 'equivocatesVotes':
@@ -113,7 +113,7 @@ export class Faults {
       case 'memberSilent':
       case 'memberLies':
         this.#count(kind)
-        streams.conduct(fault.member, kind)
+        streams.conduct(fault.member, kind, federation)
         return undefined
       case 'streamBreak':
         if (streams.breakOne(fault.node, fault.member)) this.#count(kind)

@@ -1,17 +1,66 @@
 /** What a lying member says instead of the truth: decisions turned round, signatures of nothing, answers to other questions. */
-import type { MemberBody, MemberMessage } from '../../proto/index.ts'
+import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { approvalMessage } from '../../core/peg/index.ts'
+import type { Signer } from '../../crypto/index.ts'
+import type { MemberBody, MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
 
 type Answer = Extract<MemberBody, { readonly kind: 'approvalResponse' | 'signatureResponse' }>
 
-const LIES = ['truth', 'turned', 'badSignature', 'otherQuestion', 'garbage'] as const
+const LIES = [
+  'truth',
+  'turned',
+  'badSignature',
+  'otherMessage',
+  'otherQuestion',
+  'garbage',
+] as const
+const APPROVED = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
 
-/** Drawn anew for each message: two nodes that asked the same are told different things. */
-export function tellLie(chance: Chance, message: MemberMessage): MemberMessage {
-  const { body } = message
-  if (body.kind !== 'approvalResponse' && body.kind !== 'signatureResponse') return message
-  const lie = chance.pick(LIES) ?? 'truth'
-  return lie === 'truth' ? message : { ...message, body: bend(chance, lie, body) }
+/** One member that lies. It has its own key and no other. */
+export class Liar {
+  readonly #chance: Chance
+  readonly #genesis: Genesis
+  readonly #approver: Signer
+  /** What it was asked to approve, by outpoint. */
+  readonly #asked = new Map<string, { readonly epoch: number; readonly claim: PegInClaim }>()
+
+  constructor(chance: Chance, genesis: Genesis, approver: Signer) {
+    this.#chance = chance
+    this.#genesis = genesis
+    this.#approver = approver
+  }
+
+  hear({ body }: NodeMessage): void {
+    if (body.kind !== 'requestFederationApproval') return
+    const claim = PegInClaimType.deserialize(body.claim)
+    this.#asked.set(body.outpoint, { epoch: body.membersEpoch, claim })
+  }
+
+  /** Drawn anew for each message: two nodes that asked the same are told different things. */
+  say(message: MemberMessage): MemberMessage {
+    const { body } = message
+    if (body.kind !== 'approvalResponse' && body.kind !== 'signatureResponse') return message
+    const lie = this.#chance.pick(LIES) ?? 'truth'
+    if (lie === 'truth') return message
+    if (body.kind === 'approvalResponse') {
+      const signature =
+        lie === 'otherMessage' ? this.#approver.sign(this.#chance.bytes(32)) : this.#approve(body)
+      if (lie === 'otherMessage' || (lie === 'turned' && body.decision !== 'APPROVED')) {
+        return { ...message, body: { ...body, ...APPROVED, signature } }
+      }
+    }
+    return { ...message, body: bend(this.#chance, lie, body) }
+  }
+
+  /** A genuine signature under what it never checked, or found to be false. */
+  #approve({ outpoint }: { readonly outpoint: string }): Uint8Array {
+    const asked = this.#asked.get(outpoint)
+    if (asked === undefined) return this.#chance.bytes(96)
+    const { epoch, claim } = asked
+    return this.#approver.sign(approvalMessage(this.#genesis, 'pegIn', epoch, claim))
+  }
 }
 
 function bend(chance: Chance, lie: Exclude<(typeof LIES)[number], 'truth'>, body: Answer): Answer {
@@ -20,6 +69,7 @@ function bend(chance: Chance, lie: Exclude<(typeof LIES)[number], 'truth'>, body
       if (body.decision !== 'APPROVED') return approved(chance, body)
       return { ...unsigned(body), decision: 'REFUSED', code: 'BadClaim', retryAfterMs: 0 }
     case 'badSignature':
+    case 'otherMessage':
       return approved(chance, body)
     case 'otherQuestion':
       return body.kind === 'approvalResponse'
@@ -34,10 +84,9 @@ function bend(chance: Chance, lie: Exclude<(typeof LIES)[number], 'truth'>, body
 
 /** With signatures of the right form that sign nothing. */
 function approved(chance: Chance, body: Answer): Answer {
-  const decided = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
   return body.kind === 'approvalResponse'
-    ? { ...body, ...decided, signature: chance.bytes(96) }
-    : { ...body, ...decided, signatures: [chance.bytes(64)] }
+    ? { ...body, ...APPROVED, signature: chance.bytes(96) }
+    : { ...body, ...APPROVED, signatures: [chance.bytes(64)] }
 }
 
 function unsigned(body: Answer): Answer {

@@ -3,7 +3,8 @@ import type { StreamListener, StreamPort } from '../../actors/stream/index.ts'
 import type { LinkListener, LinksPorts } from '../../governance/port.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
-import { tellLie } from './lies.ts'
+import type { Federation } from './federation.ts'
+import { Liar } from './lies.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
@@ -52,6 +53,8 @@ export class Streams {
   /** Members that are faulty for the whole world. */
   readonly #conduct = new Map<number, Conduct>()
 
+  readonly #liars = new Map<number, Liar>()
+
   constructor(world: World) {
     this.#world = world
     this.#chance = world.chance('streams')
@@ -67,6 +70,7 @@ export class Streams {
       send: (member, message: NodeMessage) => {
         const connection = this.#connections.get(`${node}:${member}`)
         if (connection === undefined || connection.nodeLife !== life) return 'notConnected'
+        this.#liars.get(member)?.hear(message)
         life.call('stream send', () =>
           this.#deliver(connection, connection.toMember, () => connection.client.message(message)),
         )
@@ -127,8 +131,12 @@ export class Streams {
     return true
   }
 
-  conduct(member: number, conduct: Conduct): void {
+  conduct(member: number, conduct: Conduct, { genesis, members }: Federation): void {
     this.#conduct.set(member, conduct)
+    const keys = members[member]
+    if (conduct !== 'memberLies' || keys === undefined) return
+    const chance = this.#world.chance(`lies ${member}`)
+    this.#liars.set(member, new Liar(chance, genesis, keys.approver))
   }
 
   /** What a member's message becomes on its way out. */
@@ -140,7 +148,7 @@ export class Streams {
         this.#world.fault('memberSilenced')
         return undefined
       case 'memberLies': {
-        const lie = tellLie(this.#chance, message)
+        const lie = this.#liars.get(member)?.say(message) ?? message
         if (lie === message) return message
         this.#world.fault('memberLied')
         this.#world.log(`member${member} lies to ${node}: ${kind}`)

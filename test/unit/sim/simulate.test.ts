@@ -10,7 +10,7 @@ import { shrink } from '../../sim/shrink.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const SEEDS = { first: 1, last: 24 }
-const WORLDS_MS = 240_000
+const WORLDS_MS = 600_000
 const PLACES = { nodes: 4, members: 4 }
 
 /** What the simulator may know of the product: the trees, ports, and the doors of lower floors. */
