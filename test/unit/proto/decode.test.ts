@@ -1,0 +1,104 @@
+/** C-7 on the governance stream: any bytes give a message or an error, unknown fields are ignored, unknown values are not taken. */
+import fc from 'fast-check'
+import { loadGovernanceService } from '../../../node/adapters/governance-grpc/schema.ts'
+import {
+  type MemberMessage,
+  memberMessageFromWire,
+  type NodeMessage,
+  nodeMessageFromWire,
+  toWire,
+} from '../../../proto/index.ts'
+
+const [stream] = Object.values(loadGovernanceService())
+if (stream === undefined) throw new Error('the service has no method')
+const { requestDeserialize, requestSerialize, responseDeserialize } = stream
+
+const answer: MemberMessage = {
+  requestId: 'request',
+  correlationId: 'flow',
+  body: {
+    kind: 'approvalResponse',
+    outpoint: `${'ab'.repeat(32)}:1`,
+    claimRoot: new Uint8Array(32).fill(3),
+    decision: 'APPROVED',
+    code: '',
+    retryAfterMs: 0,
+    signature: new Uint8Array(96).fill(5),
+  },
+}
+
+const encoded = (message: MemberMessage): Buffer => requestSerialize(toWire(message))
+const decoded = (bytes: Buffer) => memberMessageFromWire(requestDeserialize(bytes))
+
+/** What a reader of the stream makes of bytes: a message, or the codec's own error, which ends the stream. */
+function read(bytes: Buffer): MemberMessage | NodeMessage | 'malformed' {
+  let wire: unknown
+  try {
+    wire = requestDeserialize(bytes)
+  } catch {
+    return 'malformed'
+  }
+  return memberMessageFromWire(wire)
+}
+
+describe('C-7: the governance stream', () => {
+  it('a message comes back as it went', () => {
+    expect(decoded(encoded(answer))).toEqual(answer)
+  })
+
+  it('fields that the schema does not know are ignored', () => {
+    // Field 1000, length-delimited, five bytes.
+    const unknown = Buffer.from([0xc2, 0x3e, 5, 1, 2, 3, 4, 5])
+    expect(decoded(Buffer.concat([encoded(answer), unknown]))).toEqual(answer)
+  })
+
+  it('a kind of message that the schema does not know is unrecognized, and keeps its id', () => {
+    const other = Buffer.from([0x0a, 2, 0x69, 0x64, 0xc2, 0x3e, 1, 1])
+    expect(decoded(other)).toMatchObject({ requestId: 'id', body: { kind: 'unrecognized' } })
+  })
+
+  it('a decision that the schema does not know is not taken for one of ours', () => {
+    const { approvalResponse, ...rest } = toWire(answer)
+    const newer = { ...rest, approvalResponse: { ...(approvalResponse as object), decision: 77 } }
+    const { body } = decoded(requestSerialize(newer))
+    expect(body.kind).toBe('approvalResponse')
+    expect(['APPROVED', 'REFUSED', 'UNKNOWN']).not.toContain(
+      'decision' in body ? body.decision : 'APPROVED',
+    )
+  })
+
+  it('no bytes make the reader throw past the codec', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const message = read(Buffer.from(bytes))
+        return message === 'malformed' || typeof message.body.kind === 'string'
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it('nothing that a codec could hand over makes it throw, and no inexact number passes', () => {
+    fc.assert(
+      fc.property(fc.anything(), (wire) => {
+        const kinds = [memberMessageFromWire(wire), nodeMessageFromWire(wire)]
+        return kinds.every(({ body }) => typeof body.kind === 'string')
+      }),
+      { numRuns: 500 },
+    )
+    const wire = { requestId: 'a', correlationId: 'b', body: 'headerRequest' }
+    const beyond = { ...wire, headerRequest: { fromHeight: 2 ** 53, count: 1 } }
+    expect(memberMessageFromWire(beyond).body).toEqual({ kind: 'unrecognized' })
+  })
+
+  it('what a node sends is read the same way', () => {
+    for (const bytes of [Buffer.from([0xff]), Buffer.from([])]) {
+      let wire: unknown
+      try {
+        wire = responseDeserialize(bytes)
+      } catch {
+        continue
+      }
+      expect(nodeMessageFromWire(wire).body).toEqual({ kind: 'unrecognized' })
+    }
+  })
+})
