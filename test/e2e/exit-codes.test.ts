@@ -39,10 +39,10 @@ it(
 )
 
 it(
-  '3: the port for the members is in use',
+  '3: the port of JSON-RPC that was named is in use',
   async () => {
     const server = createServer()
-    const port = federation.governancePorts[0] as number
+    const port = Number(new URL(federation.urls[0] as string).port)
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
     try {
       const run = await runProgram('node', '--config', config(federation.files.nodeDirectory(0)))

@@ -11,6 +11,8 @@ const KIND = { internal: 0, consumer: 4 } as const
 const STATUS = { unset: 0, error: 2 } as const
 
 const NO_TRACE = '0'.repeat(32)
+/** Messages that later spans may name as their parent; of those that are longer ago a span is a root. */
+const KNOWN_PARENTS = 16_384
 const SCOPE = { name: 'millrace', version: '0.1.0' }
 
 /** A correlation id is a trace id as it is, when it has the form of one. */
@@ -29,6 +31,16 @@ export function createSpanTranslator(
 ): (span: Span) => ReadableSpan {
   const [ofMessages, ofEffects] = distinctPrefixes(random)
   let effects = 0
+  /** Trace of each message by its number. What caused a message may be of another flow, and is no parent then. */
+  const traces = new Map<number, string>()
+  const remember = (sequence: number, traceId: string) => {
+    traces.set(sequence, traceId)
+    if (traces.size <= KNOWN_PARENTS) return
+    for (const oldest of traces.keys()) {
+      traces.delete(oldest)
+      return
+    }
+  }
   const idOf = (prefix: string, count: number) =>
     prefix + (count >>> 0).toString(16).padStart(8, '0')
   return (span) => {
@@ -38,13 +50,15 @@ export function createSpanTranslator(
     const context = (spanId: string): SpanContext => ({ traceId, spanId, traceFlags: SAMPLED })
     const own = context(isEffect ? idOf(ofEffects, effects) : idOf(ofMessages, span.sequence))
     const parent = isEffect ? span.sequence : span.parent
+    const isKnown = traces.get(parent) === traceId
+    if (!isEffect) remember(span.sequence, traceId)
     const duration = hrTime(span.tookMs)
     const isOk = span.outcome === 'ok'
     return {
       name: span.type,
       kind: isEffect ? KIND.internal : KIND.consumer,
       spanContext: () => own,
-      ...(parent > 0 && { parentSpanContext: context(idOf(ofMessages, parent)) }),
+      ...(isKnown && { parentSpanContext: context(idOf(ofMessages, parent)) }),
       startTime: hrTime(span.startedAtMs),
       endTime: hrTime(span.startedAtMs + span.tookMs),
       status: isOk ? { code: STATUS.unset } : { code: STATUS.error, message: span.outcome },

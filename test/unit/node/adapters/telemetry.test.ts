@@ -91,6 +91,17 @@ it('one flow is one trace: messages and effects hang below the message that caus
   expect(await counted('telemetry_spans_sent_total')).toEqual({ '': 3 })
 })
 
+it('what was caused by a message of another flow is the root of its own trace', async () => {
+  const { telemetry } = await open(receiver)
+  telemetry.tracer.record(span(5, 0))
+  telemetry.tracer.record(span(6, 5, { correlationId: 'cd'.repeat(16) }))
+  telemetry.tracer.record(span(7, 6, { correlationId: 'cd'.repeat(16) }))
+  await telemetry.close()
+  const [, root, child] = receiver.spans
+  expect(root?.parentSpanId).toBeUndefined()
+  expect(child?.parentSpanId).toBe(root?.spanId)
+})
+
 it('two processes of one flow write one trace and no span twice', async () => {
   const [one, other] = [await open(receiver), await open(receiver)]
   one.telemetry.tracer.record(span(5, 0))
