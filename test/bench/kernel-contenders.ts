@@ -77,8 +77,11 @@ export const small = (
   ...changes,
 })
 
-export async function running(children: readonly ChildSpec[]): Promise<System> {
-  const system = createSystem({ ports: realPorts(), registry: ROWS, children })
+export async function running(
+  children: readonly ChildSpec[],
+  ports: KernelPorts = realPorts(),
+): Promise<System> {
+  const system = createSystem({ ports, registry: ROWS, children })
   const started = await system.start()
   if (!started.ok) throw new Error(started.reason.why)
   return system
@@ -106,8 +109,14 @@ async function inBursts(count: number, burst: (size: number) => Promise<void>): 
   for (let sent = 0; sent < count; sent += BURST) await burst(Math.min(BURST, count - sent))
 }
 
-/** Tells from outside; with `flips`, each message takes a transition of the actor's machine. */
-export async function ourTells({ flips }: { readonly flips: boolean }): Promise<Contender> {
+/** Tells from outside; with `flips`, each message takes a transition of the actor's machine; `sampled` is the share of traced flows. */
+export async function ourTells({
+  flips = false,
+  sampled = 0,
+}: {
+  readonly flips?: boolean
+  readonly sampled?: number
+}): Promise<Contender> {
   const goal = new Goal()
   const plain = (context: number, message: Note): Step<number, never> => {
     const by = (message as Count).payload.by
@@ -120,7 +129,9 @@ export async function ourTells({ flips }: { readonly flips: boolean }): Promise<
     return { context: context + by, event: 'FLIP' }
   }
   const actor = flips ? small('counter', flip, { machine: flipping }) : small('counter', plain)
-  const system = await running([childSpec(actor, null)])
+  const ports = realPorts()
+  const tracer = { rate: sampled, record: () => {} }
+  const system = await running([childSpec(actor, null)], sampled > 0 ? { ...ports, tracer } : ports)
   return {
     name: 'millrace',
     run: (count) =>

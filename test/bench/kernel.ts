@@ -35,7 +35,16 @@ export const kernel: Bench = async (options) => {
       count: MESSAGES,
       rounds,
       aim: `aim ${AIMS.nact} × nact`,
-      contenders: [await ourTells({ flips: false }), await nactTells()],
+      contenders: [await ourTells({}), await nactTells()],
+    }),
+  )
+  add(
+    await race({
+      metric: 'tell_throughput_sampled',
+      count: MESSAGES,
+      rounds,
+      aim: 'one flow in a hundred is traced',
+      contenders: [await ourTells({ sampled: 0.01 }), await nactTells()],
     }),
   )
   add(
