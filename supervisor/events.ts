@@ -148,6 +148,8 @@ export interface ActorLoad {
   /** Letters in the mailbox, of all classes. */
   readonly waiting: number
   readonly inFlight: number
+  /** Sends that wait for room at their receivers; from sixteen on only control messages are taken (SU-9). */
+  readonly blocked: number
   /** How far the fullest class is above its capacity (results of the actor's own doing may be); negative: room. */
   readonly excess: number
 }

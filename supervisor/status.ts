@@ -15,6 +15,7 @@ export const loadOf = (cell: Cell): ActorLoad => ({
   handled: cell.tally.handled,
   waiting: cell.mailbox.depth,
   inFlight: cell.incarnation.inFlight,
+  blocked: cell.incarnation.blocked,
   excess: cell.mailbox.excess,
 })
 

@@ -209,6 +209,8 @@ export class Auditor {
     if (world.events % EVENTS_PER_MAILBOX_CHECK !== 0) return
     const node = nodes[(world.events / EVENTS_PER_MAILBOX_CHECK) % nodes.length]
     if (node !== undefined) this.#kernel.look(node)
+    // Nobody was banned since the last look who did nothing, which counts as a check.
+    world.check('NoCorrectBanned', true, () => '')
     for (const { path, excess } of node?.tree?.system.loads() ?? []) {
       world.check('MailboxBound', excess <= MAX_RESULTS, () => {
         return `${node?.name} ${path}: ${excess} letters above its capacity`

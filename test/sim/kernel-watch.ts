@@ -14,6 +14,8 @@ const rows = new Map(MESSAGE_ROWS.map((row) => [row.type, row]))
 const BUILT_ON_STORAGE: ReadonlySet<string> = new Set(['engine', 'chain', 'bridge', 'sync'])
 /** Above it an actor may let letters wait. */
 const MAX_IN_FLIGHT = 1_024
+/** So many sends wait for room elsewhere: what comes in waits as well, which is back pressure (SU-9). */
+const MAX_BLOCKED = 16
 
 /** Waits since then, although its actor runs. */
 interface Sleeper {
@@ -87,7 +89,8 @@ class Tree {
       if (!which(actor.path)) continue
       const { path, handled } = actor
       const known = this.#sleepers.get(path)
-      const canTake = actor.life === 'Running' && actor.inFlight < MAX_IN_FLIGHT
+      const isBusy = actor.inFlight >= MAX_IN_FLIGHT || actor.blocked >= MAX_BLOCKED
+      const canTake = actor.life === 'Running' && !isBusy
       if (!canTake || actor.waiting === 0 || known?.handled !== handled) {
         this.#sleepers.delete(path)
         if (canTake && actor.waiting > 0) this.#sleepers.set(path, { handled, sinceMs: nowMs })
