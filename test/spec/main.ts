@@ -1,13 +1,28 @@
-/** `npm run spec -- pbft [--traces N] [--views V] [--json]`: models of what nodes must agree on, and their runs on our code. */
+/** `npm run spec -- pbft [--traces N] [--views V] [--keep FILE] [--json]`: models of what nodes must agree on, and their runs on our code. */
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { hasSpin, PLANTED, randomTrace, replayAll, search } from './pbft/check.ts'
+import { type Trace, traceText } from './pbft/trace.ts'
 
-const USAGE = 'usage: npm run spec -- pbft [--traces N] [--views 2..4] [--json]\n'
+const USAGE = 'usage: npm run spec -- pbft [--traces N] [--views 2..4] [--keep FILE] [--json]\n'
 const EXIT = { ok: 0, failed: 1, usage: 2, missing: 3 } as const
 
 const KNOWN = Object.keys(PLANTED) as (keyof typeof PLANTED)[]
 
-function pbft(traces: number, views: number, say: (line: string) => void) {
+/** What `test/spec/pbft/kept.txt` holds: runs in which a lock forbids something, and a few others. */
+function worthKeeping(traces: readonly Trace[]): Trace[] {
+  const forbids = ({ steps }: Trace) =>
+    steps.some(({ offers }) => offers.some(({ allowed }) => !allowed))
+  return traces.filter((trace, index) => index % 40 === 0 || forbids(trace))
+}
+
+interface Options {
+  readonly traces: number
+  readonly views: number
+  readonly keep: string | undefined
+}
+
+function pbft({ traces, views, keep }: Options, say: (line: string) => void) {
   let states = 0
   const violations: string[] = []
   for (const liar of [0, 1, 2, 3]) {
@@ -22,6 +37,7 @@ function pbft(traces: number, views: number, say: (line: string) => void) {
     return { name, found }
   })
   const runs = Array.from({ length: traces }, (_, index) => randomTrace(index + 1))
+  if (keep !== undefined) writeFileSync(keep, worthKeeping(runs).map(traceText).join(''))
   const replays = replayAll(runs)
   say(
     `${replays.traces} runs of ${replays.steps} steps replayed: ${replays.commits} commits, ` +
@@ -49,7 +65,7 @@ function main(args: readonly string[]): number {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { traces: text, views: text, json: { type: 'boolean' } },
+    options: { traces: text, views: text, keep: text, json: { type: 'boolean' } },
   })
   const traces = Number(values.traces ?? 1_000)
   const views = Number(values.views ?? 3)
@@ -62,7 +78,7 @@ function main(args: readonly string[]): number {
     return EXIT.missing
   }
   const say = (line: string) => (values.json ? process.stderr : process.stdout).write(`${line}\n`)
-  const result = pbft(traces, views, say)
+  const result = pbft({ traces, views, keep: values.keep }, say)
   process.stdout.write(`${JSON.stringify(result)}\n`)
   const holds =
     result.mismatches === 0 && result.violations === 0 && result.planted.every(({ found }) => found)

@@ -99,3 +99,43 @@ function followOf([kind, ...rest]: readonly string[]): Follow {
 function offerOf([node = 0, block = 0, certificate = 0, allowed = 0]: readonly number[]): Offer {
   return { node, block, certificateView: earlier(certificate), allowed: allowed !== 0 }
 }
+
+const counted = (view: number | undefined) => (view === undefined ? 0 : view + 1)
+
+/** As `parseTraces` reads it. */
+export function traceText({ liar, steps }: Trace): string {
+  const lines = steps.flatMap(({ action, follows, offers }) => [
+    ...(action === undefined ? [] : [`@ ${wordsOf(action)}`]),
+    ...follows.map((follow) => `! ${wordsOf(follow)}`),
+    ...offers.map(
+      ({ node, block, certificateView, allowed }) =>
+        `? ${node} ${block} ${counted(certificateView)} ${allowed ? 1 : 0}`,
+    ),
+  ])
+  return [`# ${liar}`, ...lines, ''].join('\n')
+}
+
+function wordsOf(one: Action | Follow): string {
+  const { kind, node } = one
+  const rest =
+    kind === 'crash'
+      ? []
+      : kind === 'enter'
+        ? [one.view]
+        : kind === 'fetch'
+          ? [one.block]
+          : kind === 'propose'
+            ? [one.view, counted(one.certificateView)]
+            : kind === 'prepare'
+              ? [one.view, one.block, counted(one.certificateView)]
+              : [one.view, one.block]
+  return [kind, node, ...rest].join(' ')
+}
+
+/** Several runs in one text, each behind a line `# liar`. */
+export function parseTraces(text: string): Trace[] {
+  return text
+    .split(/^# /m)
+    .slice(1)
+    .map((part) => parseTrace(Number.parseInt(part, 10), part))
+}
