@@ -88,6 +88,9 @@ export type EngineHead = Message<
   { readonly number: number; readonly hash: Uint8Array }
 >
 
+/** The durable state is not the one of the stored blocks. From: Chain at start. To: Engine, which empties it and starts from genesis. */
+export type RollBack = Message<'engine.RollBack', { readonly reason: string }>
+
 /** A user's signed transaction. From: api, CLI. To: Engine. Reply: TransactionAccepted | TransactionRejected. */
 export type SubmitTransaction = Request<
   'engine.SubmitTransaction',
@@ -161,5 +164,6 @@ export type EngineInbox =
   | ExecutePayload
   | CommitPayload
   | EngineStatus
+  | RollBack
   | SubmitTransaction
   | TransactionReceived

@@ -67,6 +67,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('engine.EngineStatus', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.EngineHead',
   }),
+  row('engine.RollBack', 'chain', 'engine', 'consensus', 'blockProducer'),
   row('engine.EngineHead', 'engine', 'chain', 'consensus', 'blockProducer'),
   row('engine.SubmitTransaction', 'api', 'engine', 'api', 'returnError', {
     reply: 'engine.TransactionAccepted',

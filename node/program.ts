@@ -15,7 +15,7 @@ import { createBitcoinFailover, createBitcoinPort } from './adapters/bitcoin/ind
 import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
 import { lockDirectory } from './adapters/data-directory/index.ts'
-import { type ExecutionEngine, openEngine } from './adapters/engine/index.ts'
+import { discardState, type ExecutionEngine, openEngine } from './adapters/engine/index.ts'
 import { createGovernanceServer } from './adapters/governance-grpc/index.ts'
 import { createLibp2pNetwork } from './adapters/libp2p/index.ts'
 import { openSignGuard } from './adapters/sign-guard/index.ts'
@@ -98,6 +98,7 @@ export async function startNode(
         engine = await openEmbedded(join(options.dataDir, 'evm'), genesis)
         return enginePort(engine)
       },
+      rollbackEngine: async () => discardState(join(options.dataDir, 'evm')),
       async openGuard(committedHeight) {
         if (files.validator === undefined) return observersGuard
         const opened = await openSignGuard({
@@ -220,7 +221,7 @@ const observersGuard: SignGuard = {
 async function openEmbedded(directory: string, genesis: Genesis): Promise<ExecutionEngine> {
   const opened = await openEngine({ directory, genesis: evmGenesisOf(genesis) })
   if (opened.status === 'REFUSED') {
-    throw faultError(opened.code, ENGINE_FAULTS.GenesisMismatch, opened.reason)
+    throw faultError(opened.code, ENGINE_FAULTS[opened.code], opened.reason)
   }
   if (!equalBytes(opened.engine.genesisHash, genesis.execution.blockHash)) {
     await opened.engine.close()

@@ -32,6 +32,8 @@ export interface NodePorts {
   readonly kernel: KernelPorts
   openStore(): Promise<ChainStore>
   openEngine(): Promise<EnginePort>
+  /** Empties the engine's durable state, which nobody has open then. */
+  rollbackEngine(): Promise<void>
   openGuard(committedHeight: number): Promise<SignGuard>
   readonly bitcoin: BitcoinPort
   readonly network: NetworkPort
@@ -136,11 +138,12 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
         {
           metrics: kernel.metrics,
           open: () => ports.openEngine(),
+          rollback: () => ports.rollbackEngine(),
           chainId: genesis.execution.chainId,
           minFeeCapWei: settings.minFeeCapWei,
           views: live,
         },
-        { dependsOn: ['storage'] },
+        { dependsOn: ['storage'], critical: true },
       ),
       childSpec(
         chainActor(),

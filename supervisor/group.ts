@@ -71,6 +71,8 @@ export class Group {
   private stopping: StopPlan | undefined = undefined
   private breakerTimer: TimerHandle | undefined = undefined
   private gaveUp = false
+  /** Ends this supervisor: what falls with it is not the reason. */
+  private doomed: Cell | undefined = undefined
 
   constructor(kernel: Kernel, owner: Cell | undefined, options: GroupOptions) {
     this.kernel = kernel
@@ -403,14 +405,19 @@ export class Group {
   private giveUp(cell: Cell, fault: Fault, why: string): void {
     if (cell.spec.restart !== 'temporary') this.kernel.alert(cell.path, fault, why)
     void this.settle(cell)
+    if (this.isNeeded(cell)) this.doomed ??= cell
     cell.terminate('GIVE_UP', fault)
     this.escalate(cell, fault, why)
   }
 
+  private isNeeded({ spec }: Cell): boolean {
+    return spec.critical === true || this.options.strategy === 'oneForAll'
+  }
+
   /** The end of a critical actor, or of any that the others cannot be without, is the end of this supervisor. */
   private escalate(cell: Cell, fault: Fault, why: string): void {
-    const needed = cell.spec.critical === true || this.options.strategy === 'oneForAll'
-    if (!needed || this.gaveUp || this.stopping !== undefined) return
+    if (!this.isNeeded(cell) || this.gaveUp || this.stopping !== undefined) return
+    if (this.doomed !== undefined && this.doomed !== cell) return
     this.gaveUp = true
     this.options.onGiveUp?.({
       code: fault.faultClass === 'configuration' ? 'Configuration' : 'Escalated',

@@ -8,8 +8,10 @@ export const CHAIN_FAULTS = {
   LedgerDamaged: 'corruption',
   /** A block below the head is not in the store. */
   BlocksMissing: 'corruption',
-  /** The engine cannot follow the chain: a block that was committed does not execute. */
-  EngineDiverged: 'logic',
+  /** The engine's state is not the one of the stored blocks: it is told to go back to genesis, and all of them are replayed. */
+  EngineRolledBack: 'service',
+  /** The engine cannot follow the chain: a block that was committed does not execute, not even from genesis on. */
+  EngineDiverged: 'corruption',
   /** The engine restarted beside us and lacks blocks that it had executed. */
   EngineLost: 'service',
   /** Storage or engine did not answer in time. */

@@ -77,7 +77,10 @@ async function standingHalt(run: ChainRun, text: string): Promise<HaltRecord | u
   return undefined
 }
 
-/** The engine's durable head may lag: what it misses is executed again. It can never lead. */
+/**
+ * The engine's durable head may lag: what it misses is executed again. It can never lead. A state that is not the one of the stored
+ * blocks is rolled back to genesis; where a replay from there fails too, nothing helps.
+ */
 export async function replayEngine(run: ChainRun, head: ChainHead): Promise<void> {
   const status = await run.ask<EngineStatus>(
     'engine',
@@ -89,21 +92,45 @@ export async function replayEngine(run: ChainRun, head: ChainHead): Promise<void
     throw fault('DependencyTimeout', status.value.payload.reason)
   }
   const engine: EngineHead['payload'] = status.value.payload
+  const diverged = await replayFrom(run, head, engine)
+  if (diverged === undefined) return
+  if (engine.number === 0) throw fault('EngineDiverged', diverged)
+  await run.tell('engine', { type: 'engine.RollBack', payload: { reason: diverged } })
+  throw fault('EngineRolledBack', diverged)
+}
+
+/** Where the engine's state turned out not to be the one of the stored blocks. */
+async function replayFrom(
+  run: ChainRun,
+  head: ChainHead,
+  engine: EngineHead['payload'],
+): Promise<string | undefined> {
   if (engine.number > head.evm.number) {
-    throw fault(
-      'EngineDiverged',
-      `the engine is at ${engine.number}, the chain at ${head.evm.number}`,
-    )
+    return `the engine is at ${engine.number}, the chain at ${head.evm.number}`
   }
+  let below = engine.hash
   let next = engine.number + 1
   while (next <= head.evm.number) {
     const blocks = await readBlocks(run, next, Math.min(64, head.evm.number - next + 1))
-    for (const committed of blocks) await replayBlock(run, committed)
+    for (const committed of blocks) {
+      const { payload } = committed.block.body
+      if (!equalBytes(payload.parentHash, below)) {
+        return `the engine has another block ${payload.blockNumber - 1}: ${hashKey(below)}`
+      }
+      if (!(await replayBlock(run, committed))) {
+        return `block ${payload.blockNumber} ${hashKey(payload.blockHash)} does not execute`
+      }
+      below = payload.blockHash
+    }
     next += blocks.length
   }
+  return equalBytes(below, head.evm.hash)
+    ? undefined
+    : `the engine has another block ${head.evm.number}: ${hashKey(below)}`
 }
 
-async function replayBlock(run: ChainRun, { block }: CommittedBlock): Promise<void> {
+/** False: it is not valid in the engine's state. */
+async function replayBlock(run: ChainRun, { block }: CommittedBlock): Promise<boolean> {
   const { payload } = block.body
   const executed = await run.ask<ExecutePayload>(
     'engine',
@@ -112,10 +139,10 @@ async function replayBlock(run: ChainRun, { block }: CommittedBlock): Promise<vo
   )
   if (!executed.ok) throw fault('DependencyTimeout', `engine: ${executed.error.code}`)
   const { value } = executed
-  if (value.type !== 'engine.ExecutionResult' || value.payload.status !== 'VALID') {
-    const height = block.header.height
-    throw fault('EngineDiverged', `block ${height} ${hashKey(payload.blockHash)} does not execute`)
-  }
+  // What the engine cannot decide says nothing of its state.
+  if (value.type !== 'engine.ExecutionResult') throw fault('EngineLost', value.payload.reason)
+  if (value.payload.status === 'UNKNOWN') throw fault('EngineLost', value.payload.code)
+  if (value.payload.status === 'INVALID') return false
   const committed = await run.ask<CommitPayload>(
     'engine',
     {
@@ -125,6 +152,10 @@ async function replayBlock(run: ChainRun, { block }: CommittedBlock): Promise<vo
     { timeoutMs: EXECUTE_TIMEOUT_MS },
   )
   if (!committed.ok) throw fault('DependencyTimeout', `engine: ${committed.error.code}`)
+  if (committed.value.type !== 'engine.EngineHead') {
+    throw fault('EngineLost', committed.value.payload.reason)
+  }
+  return true
 }
 
 /** `count` blocks from `from` on, however many answers of Storage they take. */

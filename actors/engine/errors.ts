@@ -4,6 +4,12 @@ import type { FaultClass } from '../../supervisor/index.ts'
 export const ENGINE_FAULTS = {
   /** The state in the data directory belongs to another genesis. */
   GenesisMismatch: 'configuration',
+  /** The state was written by another version of the program. */
+  LayoutMismatch: 'configuration',
+  /** The engine's store is unreadable or contradicts itself: it is emptied, and the blocks are executed again. */
+  StateDamaged: 'corruption',
+  /** The engine's state is not the one of the stored blocks: it is emptied, and they are executed again. */
+  StateDiverged: 'corruption',
   /** The engine's thread died or its store failed: it is opened again at its durable head. */
   EngineUnavailable: 'service',
 } as const satisfies Record<string, FaultClass>

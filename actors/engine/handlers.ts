@@ -5,11 +5,13 @@ import type { EngineInbox, ExecutionOutcome, TransactionJudged } from '../../mes
 import {
   type About,
   type Envelope,
+  fail,
   type KernelEffect,
   reply,
   type Step,
   tell,
 } from '../../supervisor/index.ts'
+import { ENGINE_FAULTS } from './errors.ts'
 import { MAX_OUTCOMES, MAX_TEMPLATE_TRANSACTIONS } from './limits.ts'
 import type { EnginePort } from './port.ts'
 
@@ -87,6 +89,8 @@ export function handle(
         context,
         effects: [reply(replyTo, { type: 'engine.EngineHead', payload: port.head() })],
       }
+    case 'engine.RollBack':
+      return rollBack(context, message.payload.reason)
     case 'engine.SubmitTransaction': {
       const { raw } = message.payload
       return { context, effects: [{ kind: 'admit', port, raw, replyTo, gossipId: undefined }] }
@@ -118,6 +122,13 @@ export function handle(
     case 'engine.StorageAway':
       return about.state === 'Running' ? { context, event: 'DEGRADED' } : { context }
   }
+}
+
+/** At genesis there is nothing to go back to: whoever asks has a replay of all blocks behind it already. */
+function rollBack(context: EngineContext, reason: string): EngineStep {
+  if (context.port.head().number === 0) return { context }
+  const code = 'StateDiverged'
+  return { context, effects: [fail({ code, faultClass: ENGINE_FAULTS[code], reason })] }
 }
 
 /**

@@ -31,6 +31,8 @@ export const engineActor: EngineActor = {
   lane,
   perform: (effect, { ports }) => perform(effect, ports),
   stop: ({ port }) => port.close(),
+  // The state follows from the stored blocks alone: Chain replays them all when it starts again beside us.
+  recover: { rollback: (_fault, { ports }) => ports.rollback() },
   notice: (fact) =>
     fact.kind === 'dependency' && !fact.up
       ? { type: 'engine.StorageAway', payload: {} }

@@ -28,8 +28,16 @@ export interface EnginePort {
 
 export interface EnginePorts {
   readonly metrics: MetricSink
-  /** Rejects with a fault class: a store that belongs to another genesis is a configuration fault. */
+  /**
+   * Rejects with a fault class: a store that belongs to another genesis is a configuration fault, one that is damaged is
+   * corruption.
+   */
   open(): Promise<EnginePort>
+  /**
+   * Empties the durable state while nobody has it open; the next `open` starts from genesis. Resolves when that is durable; a
+   * crash leaves all of it or nothing.
+   */
+  rollback(): Promise<void>
   readonly chainId: number
   /** Fee caps below this are not kept. */
   readonly minFeeCapWei: bigint

@@ -18,6 +18,8 @@ export interface EngineUnderTest {
   commit(hash: Uint8Array): Promise<CommitReply>
   /** Ends it without warning and opens the same state again. */
   restart(): Promise<EngineUnderTest>
+  /** Ends it, empties its durable state and opens that again. */
+  rollback(): Promise<EngineUnderTest>
   close(): Promise<void>
 }
 
@@ -240,6 +242,27 @@ export function engineSuite(name: string, open: () => Promise<EngineUnderTest>):
       const fresh = await build(again, third.payload.blockHash, 4, { transactions: pay(2) })
       expect(toHex(fresh.payload.parentHash)).toBe(toHex(third.payload.blockHash))
       expect(fresh.dropped).toEqual([])
+    })
+
+    it('SU-15: rolled back it is at genesis, also after a crash, and the same blocks give the same head', async () => {
+      const { engine, first } = await funded()
+      const raw = signed(alice, { nonce: 0, to: bob.address, value: 5n })
+      const second = await build(engine, first.blockHash, 2, { transactions: [{ raw }] })
+      await engine.commit(second.payload.blockHash)
+      const emptied = await engine.rollback()
+      opened.push(emptied)
+      expect(emptied.head).toEqual({ number: 0, hash: first.parentHash })
+      const again = await emptied.restart()
+      opened.push(again)
+      expect(again.head).toEqual({ number: 0, hash: first.parentHash })
+      for (const payload of [first, second.payload]) {
+        expect((await again.execute({ payload })).status).toBe('VALID')
+        await again.commit(payload.blockHash)
+      }
+      const last = await again.restart()
+      opened.push(last)
+      expect(last.head).toEqual({ number: 2, hash: second.payload.blockHash })
+      await (await last.rollback()).close()
     })
   })
 }

@@ -1,8 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { open as openLmdb } from 'lmdb'
 import { bigintToBytes, concatBytes, hexBytes, toHex } from '../../crypto/index.ts'
-import { openEngine } from '../../node/adapters/engine/index.ts'
+import { discardState, openEngine } from '../../node/adapters/engine/index.ts'
 import { Engine } from '../../vm/evm/engine.ts'
 import { createdAddress } from '../../vm/evm/index.ts'
 import { Disk } from '../sim/disk.ts'
@@ -37,6 +47,10 @@ async function openInMemory(store = new MemoryStore()): Promise<EngineUnderTest>
     execute: (request) => engine.execute(request),
     commit: (hash) => engine.commit(hash),
     restart: () => openInMemory(store),
+    rollback: () => {
+      store.clear()
+      return openInMemory(store)
+    },
     close: async () => {},
   }
 }
@@ -56,6 +70,11 @@ async function embedded(directory = newDirectory()): Promise<EngineUnderTest> {
     commit: (hash) => engine.commit(hash),
     restart: async () => {
       await engine.close()
+      return embedded(directory)
+    },
+    rollback: async () => {
+      await engine.close()
+      discardState(directory)
       return embedded(directory)
     },
     close: () => engine.close().catch(() => {}),
@@ -86,6 +105,11 @@ describe('in the simulator', () => {
         disk.crash()
         return simulated(running, disk)
       },
+      rollback: async () => {
+        await disk.rollbackEngine(life)
+        life.end()
+        return simulated(running, disk)
+      },
       close: async () => {},
     }
   }
@@ -107,6 +131,107 @@ describe('the embedded engine', () => {
     await (await openOnDisk(directory)).close()
     const stranger = await openEngine({ directory, genesis: { ...genesis, timestamp: 1 } })
     expect(stranger).toMatchObject({ status: 'REFUSED', code: 'GenesisMismatch' })
+  })
+
+  describe('on damaged files', () => {
+    type Table = { put(key: string | number | Uint8Array, value: Uint8Array): Promise<boolean> }
+    /** Ten committed blocks in a directory that nobody has open. */
+    async function state(): Promise<string> {
+      const directory = newDirectory()
+      const engine = await openOnDisk(directory)
+      let parent = engine.openedAt.hash
+      for (let height = 1; height <= 10; height++) {
+        const built = await engine.build({
+          ...attributes(parent, height),
+          withdrawals: [mint(alice.address, 10n ** 10n)],
+          transactions: [],
+          deadlineMs: Date.now() + 60_000,
+        })
+        if (built.status !== 'BUILT') throw new Error(built.reason)
+        await engine.commit(built.payload.blockHash)
+        parent = built.payload.blockHash
+      }
+      await engine.close()
+      return directory
+    }
+    async function put(
+      directory: string,
+      [name, keyEncoding]: readonly [string, 'binary' | 'uint32' | 'ordered-binary'],
+      change: (table: Table) => Promise<unknown>,
+    ): Promise<void> {
+      const root = openLmdb({ path: directory, maxDbs: 16, overlappingSync: false })
+      await change(root.openDB({ name, encoding: 'binary', keyEncoding }))
+      await root.close()
+    }
+    function overwrite(directory: string, position: number, bytes: Uint8Array): void {
+      const file = openSync(join(directory, 'data.mdb'), 'r+')
+      writeSync(file, bytes, 0, bytes.length, position)
+      closeSync(file)
+    }
+    const meta = ['meta', 'ordered-binary'] as const
+    const damages: Record<string, (directory: string) => Promise<void> | void> = {
+      'a first page of noise': (directory) => {
+        overwrite(directory, 0, new Uint8Array(4096).fill(0x5a))
+      },
+      'a second page of zeros': (directory) => {
+        overwrite(directory, 4096, new Uint8Array(4096))
+      },
+      'a page size that is none': (directory) => {
+        overwrite(directory, 48, Uint8Array.of(1, 2, 3, 4))
+      },
+      'a file cut off': (directory) => {
+        truncateSync(join(directory, 'data.mdb'), 8192)
+      },
+      'a file of some bytes': (directory) => {
+        truncateSync(join(directory, 'data.mdb'), 100)
+      },
+      'a head that names another block': (directory) => {
+        const head = Uint8Array.of(0, 0, 0, 10, ...new Uint8Array(32).fill(7))
+        return put(directory, meta, (table) => table.put('head', head))
+      },
+      'a head above its blocks': (directory) => {
+        const head = Uint8Array.of(0, 0, 0, 11, ...new Uint8Array(32).fill(7))
+        return put(directory, meta, (table) => table.put('head', head))
+      },
+      'half a head': (directory) => {
+        return put(directory, meta, (table) => table.put('head', Uint8Array.of(1, 2)))
+      },
+      'a block that does not decode': (directory) => {
+        const record = new Uint8Array(100).fill(0xf9)
+        return put(directory, ['payloads', 'uint32'], (table) => table.put(10, record))
+      },
+      'another state': (directory) => {
+        const node = new Uint8Array(40).fill(3)
+        return put(directory, ['nodes', 'binary'], (table) => table.put(Buffer.from([0]), node))
+      },
+    }
+
+    it.each(Object.keys(damages))('SU-15: %s is found at open, and rolled back', async (name) => {
+      const directory = await state()
+      await damages[name]?.(directory)
+      const opened = await openEngine({ directory, genesis })
+      expect(opened).toMatchObject({ status: 'REFUSED', code: 'StateDamaged' })
+      discardState(directory)
+      const engine = await openOnDisk(directory)
+      expect(engine.openedAt.number).toBe(0)
+      await engine.close()
+    })
+
+    it('SU-15: a crash in the middle of it leaves an empty state, and the rest goes at the next open', async () => {
+      const directory = await state()
+      // The one durable step; the process died right after it.
+      renameSync(directory, `${directory}.discarded`)
+      const engine = await openOnDisk(directory)
+      expect(engine.openedAt.number).toBe(0)
+      expect(existsSync(`${directory}.discarded`)).toBe(false)
+      await engine.close()
+    })
+
+    it('SU-15: what is sound is opened as it is', async () => {
+      const engine = await openOnDisk(await state())
+      expect(engine.openedAt.number).toBe(10)
+      await engine.close()
+    })
   })
 
   it('answers reads of committed blocks, accounts, receipts and logs', async () => {

@@ -208,6 +208,13 @@ export class Disk {
     }
   }
 
+  /** One transaction: after a crash all of the state is there, or nothing. */
+  rollbackEngine(life: Life): Promise<void> {
+    return this.#evm.commit(life, this.#chance, this.troubles, 'roll back evm', () => {
+      this.engine.clear()
+    })
+  }
+
   /** The real adapter's code on this disk's file. */
   async openGuard(
     life: Life,

@@ -1,5 +1,5 @@
 /** A federation node of the world: the real tree on simulated ports, over a disk that outlives its incarnations. */
-import type { EnginePort } from '../../actors/engine/index.ts'
+import { ENGINE_FAULTS, type EnginePort } from '../../actors/engine/index.ts'
 import type { NetworkPort } from '../../actors/network/index.ts'
 import type { StoredBlock } from '../../actors/storage/index.ts'
 import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
@@ -101,6 +101,7 @@ export class SimulatedNode {
         kernel: life.kernel(`${this.name}${this.incarnations}`),
         openStore: () => this.disk.openStore(life),
         openEngine: () => this.#openEngine(life),
+        rollbackEngine: () => this.#rollbackEngine(life),
         openGuard: (height) => this.disk.openGuard(life, genesis.hash, entry.blsKey, height),
         bitcoin: bitcoin.port(this.index, life),
         network: this.#network(life, keys),
@@ -191,6 +192,12 @@ export class SimulatedNode {
     streams.crashed(life)
   }
 
+  /** Nothing in this world damages an engine's state: what makes a node distrust its own is found here. */
+  #rollbackEngine(life: Life): Promise<void> {
+    this.#around.world.check('StartsAgain', false, () => `${this.name}: its engine is rolled back`)
+    return this.disk.rollbackEngine(life)
+  }
+
   async #openEngine(life: Life): Promise<EnginePort> {
     const { world, federation } = this.#around
     const { genesis } = federation
@@ -200,7 +207,9 @@ export class SimulatedNode {
     await world.compute(loadEngineCore())
     const now = () => life.nowMs()
     const { engine, reply } = await openEngineCore(store, evmGenesisOf(genesis), now)
-    if (reply.status !== 'OPEN') throw faultError(reply.code, 'configuration', reply.reason)
+    if (reply.status !== 'OPEN') {
+      throw faultError(reply.code, ENGINE_FAULTS[reply.code], reply.reason)
+    }
     const { state } = this.disk.engine
     let queue: Promise<unknown> = Promise.resolve()
     /** The worker takes one task at a time. */

@@ -6,6 +6,7 @@
 import type { ExecutionPayload, Withdrawal } from '../../core/block/index.ts'
 import { nextGasLimit } from '../../core/params/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
+import { EMPTY_TRIE_ROOT } from './account.ts'
 import { bridgeLogs } from './bridge-logs.ts'
 import { type ChainEvm, createChainEvm } from './chain.ts'
 import {
@@ -18,7 +19,8 @@ import {
   type RawTransaction,
 } from './executor.ts'
 import { type EvmGenesis, genesisBlock } from './genesis.ts'
-import { isSamePayload } from './header.ts'
+import { hashPayload, isSamePayload } from './header.ts'
+import { keccak256 } from './keccak.ts'
 import type { Receipt } from './receipt.ts'
 import { overlayView, type StateDelta, type StateView } from './state.ts'
 
@@ -88,7 +90,12 @@ export type CommitReply =
 
 export type OpenReply =
   | { readonly status: 'OPEN'; readonly head: EngineHead; readonly genesisHash: Uint8Array }
-  | { readonly status: 'REFUSED'; readonly code: 'GenesisMismatch'; readonly reason: string }
+  | {
+      readonly status: 'REFUSED'
+      /** Damaged: the store's parts contradict one another, so that it is no state of any chain. */
+      readonly code: 'GenesisMismatch' | 'StateDamaged'
+      readonly reason: string
+    }
 
 /** Candidates that are kept; the oldest goes first. One that was dropped can be executed again. */
 const MAX_CANDIDATES = 64
@@ -117,10 +124,14 @@ export class Engine {
     }
     const chain = await createChainEvm(genesis.chainId)
     const engine = new Engine(chain, store, now)
-    const stored = store.hashAt(0)
-    const head = store.head()
-    if (stored === undefined || head === undefined || !equalBytes(stored, payload.blockHash)) {
-      const reason = `the data directory holds another chain: ${toHex(stored ?? new Uint8Array(0))}`
+    const damage = damageOf(store)
+    if (damage !== undefined) {
+      return { engine, reply: { status: 'REFUSED', code: 'StateDamaged', reason: damage } }
+    }
+    const stored = store.hashAt(0) as Uint8Array
+    const head = store.head() as EngineHead
+    if (!equalBytes(stored, payload.blockHash)) {
+      const reason = `the data directory holds another chain: ${toHex(stored)}`
       return { engine, reply: { status: 'REFUSED', code: 'GenesisMismatch', reason } }
     }
     return { engine, reply: { status: 'OPEN', head, genesisHash: payload.blockHash } }
@@ -256,4 +267,22 @@ export class Engine {
     }
     return { status: 'VALID', outcome }
   }
+}
+
+/** What contradicts the head in a store that is not empty: its block, the block's hash, the root of the state. */
+function damageOf(store: EngineStore): string | undefined {
+  if (store.hashAt(0) === undefined) return 'block 0 is not there'
+  const { number, hash } = store.head() as EngineHead
+  const payload = store.payloadAt(number)
+  if (payload === undefined) return `the head's block ${number} is not there`
+  const known = store.hashAt(number)
+  if (known === undefined || !equalBytes(known, hash) || !equalBytes(hashPayload(payload), hash)) {
+    return `block ${number} does not have the hash of the head`
+  }
+  const node = store.view().node('')
+  const root = node === undefined ? EMPTY_TRIE_ROOT : keccak256(node)
+  if (!equalBytes(root, payload.stateRoot)) {
+    return `the state does not have the root of block ${number}`
+  }
+  return undefined
 }

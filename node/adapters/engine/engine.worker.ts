@@ -24,7 +24,9 @@ const { directory, genesis } = workerData as EngineWorkerData
 const database = openEngineDatabase(directory, 'write')
 const opened = 'code' in database ? undefined : await openEngineCore(database, genesis, Date.now)
 
-export function open(): OpenResult {
+export async function open(): Promise<OpenResult> {
+  // What is refused may be discarded next: no thread that ends later has it open then.
+  if (opened?.reply.status === 'REFUSED') await close()
   return 'code' in database ? { status: 'REFUSED', ...database } : (opened as Opened).reply
 }
 

@@ -34,6 +34,8 @@ import {
   unpackPayload,
 } from './wire.ts'
 
+export { discardState } from './state-files.ts'
+
 /** What the node asks of the embedded engine. */
 export interface ExecutionEngine {
   /** Durable head when it was opened. */
@@ -67,7 +69,7 @@ export type EngineOptions = {
 
 export type EngineRefused = {
   readonly status: 'REFUSED'
-  readonly code: string
+  readonly code: 'GenesisMismatch' | 'LayoutMismatch' | 'StateDamaged'
   readonly reason: string
 }
 
@@ -94,7 +96,10 @@ export async function openEngine(
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     maxQueue: MAX_WAITING_BLOCKS,
   })
-  const reply: OpenResult = await writer.run(undefined, { name: 'open' })
+  const reply: OpenResult = await writer.run(undefined, { name: 'open' }).catch(async (cause) => {
+    await writer.destroy()
+    throw cause
+  })
   if (reply.status === 'REFUSED') {
     await writer.destroy()
     return reply
@@ -181,9 +186,13 @@ class EmbeddedEngine implements ExecutionEngine {
   }
 
   async close(): Promise<void> {
-    await this.#writer.run(undefined, { name: 'close' })
-    await Promise.all([this.#writer.destroy(), this.#calls.destroy(), this.#recovery.destroy()])
-    await this.#database.close()
+    // Whatever became of the thread: nobody holds the files afterwards, so that they may be discarded.
+    try {
+      await this.#writer.run(undefined, { name: 'close' })
+    } finally {
+      await Promise.all([this.#writer.destroy(), this.#calls.destroy(), this.#recovery.destroy()])
+      await this.#database.close()
+    }
   }
 }
 

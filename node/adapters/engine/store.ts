@@ -23,6 +23,7 @@ import {
   type StoredBlock,
   type TransactionPosition,
 } from '../../../vm/evm/index.ts'
+import { damageOfFile, removeDiscarded } from './state-files.ts'
 
 /** Layout version; a store of another version is refused. */
 const LAYOUT = 1
@@ -54,15 +55,32 @@ export type EngineDatabase = EngineStore &
     close(): Promise<void>
   }
 
-export type EngineStoreFault = { readonly code: 'LayoutMismatch'; readonly reason: string }
+export type EngineStoreFault = {
+  readonly code: 'LayoutMismatch' | 'StateDamaged'
+  readonly reason: string
+}
 
-/** Opens the state in `directory`; the writer creates it when there is none. */
+/** LMDB's errors that say: this is not what was written (MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID). */
+const DAMAGE: ReadonlySet<unknown> = new Set([-30_797, -30_796, -30_793])
+
+/** Opens the state in `directory`; the writer creates it when there is none, and looks whether what is there can be read. */
 export function openEngineDatabase(
   directory: string,
   mode: 'write' | 'read',
 ): EngineDatabase | EngineStoreFault {
+  if (mode === 'write') removeDiscarded(directory)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const tables = openTables(directory, mode)
+  const damage = damageOfFile(directory)
+  if (damage !== undefined) return { code: 'StateDamaged', reason: damage }
+  try {
+    return openStore(openTables(directory, mode), mode)
+  } catch (cause) {
+    if (!DAMAGE.has((cause as { readonly code?: unknown }).code)) throw cause
+    return { code: 'StateDamaged', reason: String(cause) }
+  }
+}
+
+function openStore(tables: Tables, mode: 'write' | 'read'): EngineDatabase | EngineStoreFault {
   const layout = tables.meta.get('layout')
   if (layout === undefined && mode === 'write') {
     tables.meta.putSync('layout', Uint8Array.of(LAYOUT))
@@ -70,7 +88,22 @@ export function openEngineDatabase(
     void tables.root.close()
     return { code: 'LayoutMismatch', reason: `layout ${layout?.[0]}, this program knows ${LAYOUT}` }
   }
-  return new LmdbEngineStore(tables)
+  const store = new LmdbEngineStore(tables)
+  const unreadable = mode === 'write' ? unreadableHead(store) : undefined
+  if (unreadable === undefined) return store
+  void tables.root.close()
+  return { code: 'StateDamaged', reason: unreadable }
+}
+
+/** Why the head and its block do not decode. */
+function unreadableHead(store: EngineStore): string | undefined {
+  try {
+    const head = store.head()
+    if (head !== undefined) store.payloadAt(head.number)
+    return undefined
+  } catch (cause) {
+    return `the head does not decode: ${String(cause)}`
+  }
 }
 
 function openTables(directory: string, mode: 'write' | 'read'): Tables {

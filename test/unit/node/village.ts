@@ -4,7 +4,7 @@
  */
 import type { BitcoinPort } from '../../../actors/bridge/index.ts'
 import type { SignGuard, ValidatorKey } from '../../../actors/chain/index.ts'
-import type { EnginePort } from '../../../actors/engine/index.ts'
+import { ENGINE_FAULTS, type EnginePort } from '../../../actors/engine/index.ts'
 import type { NetworkEvents, NetworkPort } from '../../../actors/network/index.ts'
 import type { ChainStore } from '../../../actors/storage/index.ts'
 import type { StreamListener, StreamPort } from '../../../actors/stream/index.ts'
@@ -30,12 +30,23 @@ import {
 } from '../../../crypto/index.ts'
 import { createNodeTree, type NodePorts, type NodeTree } from '../../../node/tree.ts'
 import type { NodeMessage } from '../../../proto/index.ts'
-import { type Clock, faultError, type KernelEvent } from '../../../supervisor/index.ts'
+import {
+  type Clock,
+  faultError,
+  type KernelEvent,
+  type TerminationReason,
+} from '../../../supervisor/index.ts'
 import { createTestPorts } from '../../../supervisor/testing/index.ts'
+import { Engine } from '../../../vm/evm/engine.ts'
 import { nextBaseFee } from '../../../vm/evm/gas.ts'
-import { decodeTransaction, isTransaction, recoverSender } from '../../../vm/evm/index.ts'
+import {
+  decodeTransaction,
+  evmGenesisOf,
+  isTransaction,
+  recoverSender,
+} from '../../../vm/evm/index.ts'
 import { MemoryDisk, openMemoryChainStore } from '../../ports/memory-chain-store.ts'
-import { openTownEngine, townGenesis, validatorKeys } from '../core/chain/town.ts'
+import { townGenesis, validatorKeys } from '../core/chain/town.ts'
 import { BitcoinWorld, type MinedBlock, seeded } from '../core/peg/world.ts'
 import { MemoryStore } from '../vm/evm/memory-store.ts'
 
@@ -83,6 +94,8 @@ export interface Mood {
   slowDiskMs: number
   /** The engine's answers are faults of its own. */
   engineFaults: boolean
+  /** What becomes of an attempt to empty the engine's state. */
+  rollback: 'works' | 'without effect' | 'fails'
   /** Members that deny every deposit, and those that do not answer a request for signatures. */
   readonly denies: Set<number>
   readonly signsNot: Set<number>
@@ -101,6 +114,7 @@ export class Village {
     diskFull: false,
     slowDiskMs: 0,
     engineFaults: false,
+    rollback: 'works',
     denies: new Set(),
     signsNot: new Set(),
   }
@@ -109,6 +123,10 @@ export class Village {
   /** Members that answer. */
   readonly members = new Set([0, 1, 2, 3])
   readonly handled: Handled[] = []
+  /** How often the engine's state was emptied. */
+  rollbacks = 0
+  /** Why the node ended, once it did. */
+  ended: TerminationReason | undefined
   /** What left the node: gossip and frames, as bytes. */
   readonly sent: { readonly to: string; readonly bytes: Uint8Array }[] = []
   readonly asked: { readonly member: number; readonly message: NodeMessage }[] = []
@@ -131,6 +149,11 @@ export class Village {
       kernel: this.ports,
       openStore: async () => this.#store(),
       openEngine: () => this.#engine(),
+      rollbackEngine: async () => {
+        this.rollbacks += 1
+        if (this.mood.rollback === 'fails') throw new Error('permission denied')
+        if (this.mood.rollback === 'works') this.disks.engine.clear()
+      },
       openGuard: async () => this.#guard(),
       bitcoin: this.#bitcoin(),
       network: this.#network(),
@@ -143,6 +166,9 @@ export class Village {
       staticPeers: [],
       bitcoinPollMs: 500,
       minFeeCapWei: 0n,
+      onTerminated: (reason) => {
+        this.ended = reason
+      },
     })
     this.tree.system.subscribe((event) => this.#note(event), { messages: true })
   }
@@ -274,7 +300,11 @@ export class Village {
   }
 
   async #engine(): Promise<EnginePort> {
-    const { store, engine } = await openTownEngine(this.genesis, this.disks.engine)
+    const store = this.disks.engine
+    const { engine, reply } = await Engine.open(store, evmGenesisOf(this.genesis), () => 0)
+    if (reply.status !== 'OPEN') {
+      throw faultError(reply.code, ENGINE_FAULTS[reply.code], reply.reason)
+    }
     return {
       head: () => store.head() as { number: number; hash: Uint8Array },
       build: async (request) => {

@@ -456,7 +456,9 @@ it('the cheap look at an actor agrees with its whole status (SU-6)', async () =>
   const { path, life, handled, inFlight } = status ?? {}
   const waiting = Object.values(status?.depth ?? {}).reduce((sum, depth) => sum + depth, 0)
   expect(waiting).toBe(3)
-  expect(system.loads()).toEqual([{ path, life, handled, inFlight, waiting, excess: 0 }])
+  expect(system.loads()).toEqual([
+    { path, life, handled, inFlight, waiting, excess: 0, blocked: 0 },
+  ])
 })
 
 it('a typed address is plain data', () => {

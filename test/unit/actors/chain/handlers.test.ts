@@ -10,6 +10,7 @@ import {
   type PrePrepare,
   voteMessage,
 } from '../../../../core/block/index.ts'
+import { genesisHead } from '../../../../core/chain/index.ts'
 import { VALID } from '../../../../core/params/index.ts'
 import { EMPTY_GUARD, type HaltReason, proposerIndex } from '../../../../core/pbft/index.ts'
 import { type BlsKeyPair, blsSign, toHex } from '../../../../crypto/index.ts'
@@ -64,7 +65,7 @@ class Desk {
               ...(halted && { halt: encodeHalt(haltRecord(halted, [], 0)) }),
             },
           }
-        : { type: 'engine.EngineHead', payload: { number: 0, hash: new Uint8Array(32) } },
+        : { type: 'engine.EngineHead', payload: genesisHead(here.genesis).evm },
     )
     const started = await chainActor().init(run)
     expect(started.event).toEqual(['GENESIS_LOADED', 'CAUGHT_UP'])

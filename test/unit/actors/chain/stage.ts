@@ -2,6 +2,7 @@
 import { createMachine } from 'xstate'
 import { chainActor, type SignGuard, type ValidatorKey } from '../../../../actors/chain/index.ts'
 import type { Block, CommittedBlock } from '../../../../core/block/index.ts'
+import { genesisHead } from '../../../../core/chain/index.ts'
 import type { Genesis } from '../../../../core/params/index.ts'
 import {
   decideGuard,
@@ -183,7 +184,8 @@ export class ChainStage {
 
   async #execution({ type, payload }: Message): Promise<Message> {
     if (type === 'engine.EngineStatus') {
-      return { type: 'engine.EngineHead', payload: { number: 0, hash: new Uint8Array(32) } }
+      const { number, hash } = genesisHead(this.town.genesis).evm
+      return { type: 'engine.EngineHead', payload: { number, hash } }
     }
     if (!this.engineAnswers) {
       const reason = 'the thread died'

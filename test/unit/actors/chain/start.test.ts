@@ -36,7 +36,7 @@ interface Stored {
   readonly resumeHalt?: string
 }
 
-function runOn({ town, rows, perAnswer = 100, engine, ...rest }: Stored) {
+function fakeOn({ town, rows, perAnswer = 100, engine, ...rest }: Stored) {
   const blocks = rest.blocks ?? town.chain
   const { halt, resumeHalt } = rest
   const ports = { genesis: rest.genesis ?? town.genesis, resumeHalt } as unknown as ChainPorts
@@ -61,7 +61,7 @@ function runOn({ town, rows, perAnswer = 100, engine, ...rest }: Stored) {
         expect(payload).toEqual({ record: null })
         return { type: 'storage.HaltRecorded', payload: {} }
       case 'engine.EngineStatus': {
-        const head = engine === undefined ? { number: 0, hash: new Uint8Array(32) } : headOf(engine)
+        const head = (engine && heads.get(engine)) ?? genesisHead(town.genesis).evm
         return { type: 'engine.EngineHead', payload: head }
       }
       case 'engine.ExecutePayload': {
@@ -77,11 +77,12 @@ function runOn({ town, rows, perAnswer = 100, engine, ...rest }: Stored) {
       default:
         throw new Error(type)
     }
-  }).run
+  })
 }
 
+const runOn = (stored: Stored) => fakeOn(stored).run
+
 const heads = new WeakMap<Engine, { readonly number: number; readonly hash: Uint8Array }>()
-const headOf = (engine: Engine) => heads.get(engine) ?? { number: 0, hash: new Uint8Array(32) }
 
 describe('loading the head', () => {
   let stored: Stored
@@ -182,19 +183,37 @@ describe('replaying the engine', () => {
     expect(store.blocks).toHaveLength(before)
   })
 
-  it('2.11: an engine that leads, or cannot execute what was committed, ends the node', async () => {
+  it('2.11, SU-15: a head that leads or is not the chain’s, and a state that cannot go on, are rolled back', async () => {
     const { town, rows } = await history()
-    const { engine } = await openTownEngine(town.genesis)
-    heads.set(engine, { number: 99, hash: new Uint8Array(32) })
-    const run = runOn({ town, rows, engine })
-    const { head } = await loadHead(run)
+    const hashAt = (height: number) => town.chain[height - 1]?.block.body.payload.blockHash
+    const strange = new Uint8Array(32).fill(7)
+    const states = [
+      { number: 99, hash: strange },
+      { number: 14, hash: strange },
+      { number: 9, hash: strange },
+      // The right head, over a state that lacks it: block 10 does not execute.
+      { number: 9, hash: hashAt(9) as Uint8Array },
+    ]
+    for (const state of states) {
+      const { engine } = await openTownEngine(town.genesis)
+      heads.set(engine, state)
+      const { run, sent } = fakeOn({ town, rows, engine })
+      const { head } = await loadHead(run)
+      await expect(replayEngine(run, head)).rejects.toMatchObject({ code: 'EngineRolledBack' })
+      const told = sent.filter(({ message }) => message.type === 'engine.RollBack')
+      expect(told).toHaveLength(1)
+    }
+  })
+
+  it('SU-15: where a replay from genesis fails too there is nothing to roll back: the data are damaged', async () => {
+    const { town, rows } = await history()
+    const { head } = await loadHead(runOn({ town, rows }))
+    const { engine: strange } = await openTownEngine(townGenesis({ minPegOutSat: 30_000 }))
+    const { run, sent } = fakeOn({ town, rows, engine: strange })
     await expect(replayEngine(run, head)).rejects.toMatchObject({
       code: 'EngineDiverged',
-      faultClass: 'logic',
+      faultClass: 'corruption',
     })
-    const { engine: strange } = await openTownEngine(townGenesis({ minPegOutSat: 30_000 }))
-    await expect(replayEngine(runOn({ town, rows, engine: strange }), head)).rejects.toMatchObject({
-      code: 'EngineDiverged',
-    })
+    expect(sent.filter(({ message }) => message.type === 'engine.RollBack')).toEqual([])
   })
 })

@@ -30,6 +30,12 @@ export class MemoryState implements StateView {
     }
   }
 
+  clear(): void {
+    for (const part of [this.accounts, this.values, this.codes, this.nodes, this.hashes]) {
+      part.clear()
+    }
+  }
+
   account(address: string) {
     return this.accounts.get(address)
   }
@@ -69,6 +75,10 @@ export class MemoryStore implements EngineStore {
   }
   receiptsAt(height: number) {
     return this.blocks[height]?.receipts
+  }
+  clear(): void {
+    this.state.clear()
+    this.blocks.length = 0
   }
   async append(blocks: readonly StoredBlock[]) {
     for (const block of blocks) {
