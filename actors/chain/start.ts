@@ -139,10 +139,13 @@ async function replayBlock(run: ChainRun, { block }: CommittedBlock): Promise<bo
   )
   if (!executed.ok) throw fault('DependencyTimeout', `engine: ${executed.error.code}`)
   const { value } = executed
-  // What the engine cannot decide says nothing of its state.
   if (value.type !== 'engine.ExecutionResult') throw fault('EngineLost', value.payload.reason)
-  if (value.payload.status === 'UNKNOWN') throw fault('EngineLost', value.payload.code)
-  if (value.payload.status === 'INVALID') return false
+  const verdict = value.payload
+  // A fault of the engine's own says nothing of its state; a block that it does not have does.
+  if (verdict.status === 'UNKNOWN' && verdict.code === 'EngineFault') {
+    throw fault('EngineLost', verdict.code)
+  }
+  if (verdict.status !== 'VALID') return false
   const committed = await run.ask<CommitPayload>(
     'engine',
     {
