@@ -36,6 +36,9 @@ class Tree {
   /** Since when each actor runs. */
   readonly #runningSinceMs = new Map<string, number>()
   #frozenAtMs = Number.NEGATIVE_INFINITY
+  /** Actors whose mailbox is full: who sends to them waits, and what comes to the sender waits as well (SU-9). */
+  readonly #full = new Set<string>()
+  #fullUntilMs = Number.NEGATIVE_INFINITY
   /** When Storage failed at a write, until Chain heard of it. */
   #failedWriteAtMs: number | undefined
 
@@ -110,6 +113,7 @@ class Tree {
     else if (event.kind === 'life') this.#lived(event)
     else if (event.kind === 'fault') this.#failed(event)
     else if (event.kind === 'drop') this.#dropped(event)
+    else if (event.kind === 'pressure') this.#pressed(event)
   }
 
   #handled({ messageType, path, sender, sequence, waitedMs }: EventOf<'handled'>): void {
@@ -125,14 +129,23 @@ class Tree {
     this.#lastSequence.set(key, sequence)
   }
 
-  /** All that is there is handled before time goes on, unless the actor was away or the process stood still. */
+  /**
+   * All that is there is handled before time goes on, unless the actor was away, the process stood still, or a full mailbox held
+   * somebody back.
+   */
   #checkWait(path: string, messageType: string, waitedMs: number): void {
     const cameAtMs = this.#world.nowMs - waitedMs
     const ranSinceMs = this.#runningSinceMs.get(path) ?? Number.POSITIVE_INFINITY
-    const mayWait = cameAtMs <= Math.max(ranSinceMs, this.#frozenAtMs) || this.#node.isFrozen
+    const heldUntilMs = Math.max(ranSinceMs, this.#frozenAtMs, this.#fullUntilMs)
+    const mayWait = cameAtMs <= heldUntilMs || this.#node.isFrozen || this.#full.size > 0
     this.#world.check('Woken', mayWait, () => {
       return `${this.#node.name} ${path} lets ${messageType} wait for ${waitedMs} ms`
     })
+  }
+
+  #pressed({ path, level }: EventOf<'pressure'>): void {
+    if (level === 'Blocked') this.#full.add(path)
+    else if (this.#full.delete(path)) this.#fullUntilMs = this.#world.nowMs
   }
 
   #lived({ from, path, to }: EventOf<'life'>): void {
