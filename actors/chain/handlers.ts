@@ -10,7 +10,7 @@ import {
   type QuorumCertificate,
   type TransactionProof,
 } from '../../core/block/index.ts'
-import { type ChainHead, validatorsAfter } from '../../core/chain/index.ts'
+import { type ChainHead, validatorsAfter, validatorsAt } from '../../core/chain/index.ts'
 import type { Genesis, Verdict } from '../../core/params/index.ts'
 import {
   type Effect as DriverEffect,
@@ -320,20 +320,23 @@ export function nextSlotTick(genesis: Genesis, nowMs: number): KernelEffect {
   return after(startedAtMs - nowMs, 'slot', tick, { newFlow: true })
 }
 
-/** The driver's input for the height after `head`. */
+/** The driver's input for the height after `head`. `certificate`: of the head; undefined for the genesis block. */
 export function startHeight(
   genesis: Genesis,
   head: ChainHead,
+  certificate: QuorumCertificate | undefined,
   guard: GuardView,
   nowMs: number,
 ): DriverInput {
+  const { height, slot } = head.header
   return {
     kind: 'startHeight',
     context: {
-      height: head.header.height + 1,
+      height: height + 1,
       parentHash: head.hash,
-      parentSlot: head.header.slot,
+      parentSlot: slot,
       validators: validatorsAfter(genesis, head),
+      parent: certificate && { height, validators: validatorsAt(genesis, head), certificate },
     },
     guard,
     nowMs,
@@ -586,7 +589,8 @@ function advance(
     unexecuted: undefined,
   }
   const told = [...announceHead(head), ...completed(context.queue, committed.block)]
-  return drive(next, startHeight(context.genesis, head, guard, nowMs), nowMs, told)
+  const begun = startHeight(context.genesis, head, committed.certificate, guard, nowMs)
+  return drive(next, begun, nowMs, told)
 }
 
 /** Each deposit that a block credits is told of in its own flow, where this node knows it (C-6). */

@@ -78,6 +78,11 @@ export function validatorsAfter(genesis: Genesis, _head: ChainHead): readonly Va
   return genesis.validators
 }
 
+/** The validators of the block `head` itself, who signed its certificate. */
+export function validatorsAt(genesis: Genesis, _head: ChainHead): readonly Validator[] {
+  return genesis.validators
+}
+
 export function validatorsHashAfter(genesis: Genesis, _head: ChainHead): Uint8Array {
   return genesisValidatorsHash(genesis)
 }

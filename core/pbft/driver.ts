@@ -115,8 +115,10 @@ function takeForHeight(draft: HeightDraft, input: HeightInput): void {
 
 function startHeight(draft: Draft, input: Extract<Input, { kind: 'startHeight' }>): void {
   const { state } = draft
-  const height = createHeight(state.config, input.context, input.guard)
+  const { context } = input
+  const height = createHeight(state.config, context, input.guard)
   state.height = height
+  if (context.parent !== undefined) state.last = context.parent
   for (const bytes of height.guard.blocks.values()) {
     const decoded = decodeBlock(bytes)
     if (decoded.ok) addCandidate(height, blockHash(decoded.value.header), decoded.value)
@@ -125,7 +127,7 @@ function startHeight(draft: Draft, input: Extract<Input, { kind: 'startHeight' }
   if (active === undefined) return
   settle(draft)
   repeatSigned(active)
-  replayFuture(draft, input.context.height)
+  replayFuture(draft, context.height)
 }
 
 /** After a restart: what the guard says was signed in this view is signed and sent again, the same bytes. */
@@ -171,10 +173,10 @@ function takeMessage(draft: Draft, input: Extract<Input, { kind: 'message' }>): 
 /** A second certificate for the height decided last (2.7). */
 function checkFork(draft: Draft, { certificate }: CommittedBlock): void {
   const { last, config } = draft.state
-  if (last === undefined || certificate.height !== last.context.height) return
+  if (last === undefined || certificate.height !== last.height) return
   if (equalBytes(certificate.blockHash, last.certificate.blockHash)) return
   const { suite, genesisHash } = config
-  const { validators } = last.context
+  const { validators } = last
   if (verifyCertificate(suite, genesisHash, 'commit', validators, certificate).kind === 'valid') {
     halt(draft, 'ConflictingCertificates', [last.certificate, certificate])
   }

@@ -4,12 +4,21 @@ import type { Block, ConsensusMessage, Evidence, QuorumCertificate } from '../bl
 import type { Validator, Verdict } from '../params/index.ts'
 import type { GuardRecord, GuardView } from './guard.ts'
 
+/** What a height was decided by. `validators`: of that height. */
+export interface Decision {
+  readonly height: number
+  readonly validators: readonly Validator[]
+  readonly certificate: QuorumCertificate
+}
+
 /** What a height is decided on: the durable parent and validators(h). */
 export interface HeightContext {
   readonly height: number
   readonly parentHash: Uint8Array
   readonly parentSlot: number
   readonly validators: readonly Validator[]
+  /** A second certificate for the parent's height is a fork, over a restart as well (2.7). None: it is the genesis block. */
+  readonly parent?: Decision | undefined
 }
 
 export interface DriverConfig {

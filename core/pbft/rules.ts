@@ -169,7 +169,8 @@ function commitDecided(draft: HeightDraft): void {
     halt(draft, 'CertifiedBlockInvalid', [certificate])
   } else if (candidate?.status.kind === 'valid') {
     height.decided = true
-    state.last = { context: height.context, certificate }
+    const { height: number, validators } = height.context
+    state.last = { height: number, validators, certificate }
     effects.push({ kind: 'commit', block: candidate.block, certificate })
   }
 }

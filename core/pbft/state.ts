@@ -3,6 +3,7 @@ import { toHex } from '../../crypto/index.ts'
 import type { Block, ConsensusMessage, QuorumCertificate } from '../block/index.ts'
 import { decideGuard, EMPTY_GUARD, foldGuard, type GuardRecord, type GuardView } from './guard.ts'
 import {
+  type Decision,
   type DriverConfig,
   type Effect,
   type HaltReason,
@@ -77,8 +78,8 @@ export interface DriverState {
   readonly config: DriverConfig
   nowMs: number
   height: HeightState | undefined
-  /** The last height that was decided here: a second certificate for it is a fork (2.7). */
-  last: { readonly context: HeightContext; readonly certificate: QuorumCertificate } | undefined
+  /** The last height that was decided: a second certificate for it is a fork (2.7). */
+  last: Decision | undefined
   future: FutureStore
   /** Answers given in a slot, by peer. */
   answers: { readonly slot: number; readonly counts: ReadonlyMap<string, number> }

@@ -11,6 +11,7 @@ import {
   voteMessage,
 } from '../../../../core/block/index.ts'
 import { genesisHead } from '../../../../core/chain/index.ts'
+import { ledgerChanges } from '../../../../core/ledger/index.ts'
 import { VALID } from '../../../../core/params/index.ts'
 import { EMPTY_GUARD, type HaltReason, proposerIndex } from '../../../../core/pbft/index.ts'
 import { type BlsKeyPair, blsSign, toHex } from '../../../../crypto/index.ts'
@@ -40,7 +41,7 @@ class Desk {
   }
 
   /** `place` after the proposer of the first view. */
-  static async open(place: number, town?: Town, halted?: HaltReason): Promise<Desk> {
+  static async open(place: number, town?: Town, halted?: HaltReason, stored?: Made): Promise<Desk> {
     const here = town ?? (await Town.open())
     const index = (proposerIndex(here.head.header.slot, 0, 4) + place) % 4
     const keys = validatorKeys[index] as BlsKeyPair
@@ -56,17 +57,27 @@ class Desk {
       views: { publishHead() {}, publishConsensus() {}, publishSnapshot() {} },
       metrics: { count() {}, observe() {} },
     } as unknown as ChainPorts
-    const { run } = fakeRun<ChainInbox, ChainPorts>(ports, ({ type }) =>
-      type === 'storage.LoadChain'
-        ? {
+    const blocks = stored === undefined ? [] : [committedOf(here, stored)]
+    const { run } = fakeRun<ChainInbox, ChainPorts>(ports, ({ type }) => {
+      switch (type) {
+        case 'storage.LoadChain':
+          return {
             type: 'storage.ChainLoaded',
             payload: {
-              ledgerRows: [],
+              ...(blocks[0] && { head: blocks[0] }),
+              ledgerRows: stored === undefined ? [] : ledgerChanges(stored.head.ledger),
               ...(halted && { halt: encodeHalt(haltRecord(halted, [], 0)) }),
             },
           }
-        : { type: 'engine.EngineHead', payload: genesisHead(here.genesis).evm },
-    )
+        case 'storage.ReadBlocks':
+          return { type: 'storage.BlockRange', payload: { blocks } }
+        default:
+          return {
+            type: 'engine.EngineHead',
+            payload: (stored?.head ?? genesisHead(here.genesis)).evm,
+          }
+      }
+    })
     const started = await chainActor().init(run)
     expect(started.event).toEqual(['GENESIS_LOADED', 'CAUGHT_UP'])
     return new Desk(here, index, started.context)
@@ -413,6 +424,28 @@ describe('commits', () => {
     expect(halt?.record.reason).toBe('ConflictingCertificates')
     expect(halt?.record.certificates).toHaveLength(2)
     expect(halt?.snapshot).toMatchObject({ halted: 'ConflictingCertificates', halt: halt?.record })
+  })
+
+  it('2.7: so do they when the first was stored before a restart, or came by Sync', async () => {
+    const town = await Town.open()
+    const first = await town.make()
+    const value = committedOf(town, await town.make({ feeRateSatPerKvb: 3000 }))
+    const restarted = await Desk.open(1, town, undefined, first)
+    expect(restarted.context.head.header.height).toBe(1)
+    expect(own(restarted.receive({ kind: 'committedBlock', value }), 'halt')).toHaveLength(1)
+
+    const synced = await Desk.open(1, town)
+    const last = { committed: committedOf(town, first), head: first.head }
+    const replyTo = envelopeOf(
+      { type: 'sync.ValidatedBlockBatch', payload: { blocks: [] } },
+      'sync',
+    )
+    const result = { height: 1 }
+    synced.hear({
+      type: 'chain.BatchStored',
+      payload: { replyTo, result, last, guard: EMPTY_GUARD },
+    })
+    expect(own(synced.receive({ kind: 'committedBlock', value }), 'halt')).toHaveLength(1)
   })
 
   it('2.7: a halted node neither proposes, votes, commits nor imports, and says so', async () => {

@@ -1,4 +1,4 @@
-import type { Block, QuorumCertificate } from '../../../../core/block/index.ts'
+import type { Block, CommittedBlock, QuorumCertificate } from '../../../../core/block/index.ts'
 import { encodeConsensusMessage } from '../../../../core/block/index.ts'
 import { invalid, unknown } from '../../../../core/params/index.ts'
 import { EMPTY_GUARD, foldGuard, snapshot, step, viewStart } from '../../../../core/pbft/index.ts'
@@ -629,6 +629,39 @@ describe('a commit', () => {
     expect(only(desk.log, 'halt')).toEqual([])
     desk.hear({ kind: 'committedBlock', value: { block: other, certificate: committed(0, other) } })
     expect(only(desk.log, 'halt')).toHaveLength(1)
+  })
+
+  it('of another block at the parent’s height halts after a restart and after a sync, too (2.7)', () => {
+    const other = freshBlock(0, 5)
+    const decided = {
+      height: HEIGHT,
+      validators: validatorsOf(4),
+      certificate: committed(0, block),
+    }
+    const startAbove = () => {
+      const desk = new Desk({ self: 0 })
+      const context = {
+        height: HEIGHT + 1,
+        parentHash: hashOf(block),
+        parentSlot: block.header.slot,
+        validators: validatorsOf(5),
+        parent: decided,
+      }
+      desk.tell({ kind: 'startHeight', context, guard: desk.guard, nowMs: desk.nowMs })
+      return desk
+    }
+    const hears = (desk: Desk, value: CommittedBlock) =>
+      only(desk.hear({ kind: 'committedBlock', value }), 'halt')
+    const value = { block: other, certificate: committed(0, other) }
+    expect(hears(startAbove(), value)).toMatchObject([
+      { reason: 'ConflictingCertificates', certificates: [decided.certificate, value.certificate] },
+    ])
+    // Another subset of signers for the same block is none (2.6).
+    const subset = { block, certificate: committed(0, block, [0, 1, 3]) }
+    expect(hears(startAbove(), subset)).toEqual([])
+    // One that q did not sign says nothing.
+    const short = { block: other, certificate: committed(0, other, [1, 2]) }
+    expect(hears(startAbove(), short)).toEqual([])
   })
 
   it('of a block that is invalid here halts: this node or the quorum is broken', () => {
