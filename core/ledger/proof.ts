@@ -26,6 +26,7 @@ export const LedgerSummaryType = new ContainerType({
   effects: Bytes32,
   fund: Bytes32,
   deficits: Bytes32,
+  evidence: Bytes32,
 })
 export type LedgerSummary = ValueOf<typeof LedgerSummaryType>
 

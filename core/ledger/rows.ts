@@ -24,6 +24,7 @@ const Amount64 = new UintBigintType(8)
 const Uint256 = new UintBigintType(32)
 const Bytes20 = new ByteVectorType(20)
 const Bytes32 = new ByteVectorType(32)
+const Bytes48 = new ByteVectorType(48)
 const OutpointKey = new ByteVectorType(36)
 const Script = new ByteListType(128)
 
@@ -201,6 +202,20 @@ const DeficitRowType = new ContainerType({
 })
 export type DeficitRow = ValueOf<typeof DeficitRowType>
 
+/** A validator that signed twice, shown by the evidence of a block (2.9). Key: core/chain's `evidenceKey`. */
+const EvidenceRowType = new ContainerType({
+  /** Index into EVIDENCE_PHASES. */
+  phase: Uint8,
+  validator: Bytes48,
+  /** Of the two votes, or of the lower of the two blocks. */
+  offenceHeight: Uint64,
+  /** View of the votes; slot of the blocks. */
+  round: Uint64,
+  /** Of the block that carried it. */
+  height: Uint64,
+})
+export type EvidenceRow = ValueOf<typeof EvidenceRowType>
+
 /** What is not a set. One row, key STATE_KEY. */
 export const StateRowType = new ContainerType({
   /** Height of the last block whose effects are in. */
@@ -238,6 +253,7 @@ export interface SetRows {
   readonly effects: EffectsRow
   readonly fund: FundRow
   readonly deficits: DeficitRow
+  readonly evidence: EvidenceRow
 }
 
 export type SetName = keyof SetRows
@@ -255,6 +271,7 @@ export const SET_NAMES = [
   'effects',
   'fund',
   'deficits',
+  'evidence',
 ] as const satisfies readonly SetName[]
 
 export const LEDGER_SETS = SET_NAMES.slice(1) as readonly LedgerSet[]
@@ -270,6 +287,7 @@ const ROW_TYPES = {
   effects: EffectsRowType,
   fund: FundRowType,
   deficits: DeficitRowType,
+  evidence: EvidenceRowType,
 }
 
 export function encodeRow<S extends SetName>(set: S, row: SetRows[S]): Uint8Array {
