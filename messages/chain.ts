@@ -8,8 +8,8 @@ import type {
   TransactionProof,
 } from '../core/block/index.ts'
 import type { ChainHead } from '../core/chain/index.ts'
+import type { GuardRecord, GuardView } from '../core/guard/index.ts'
 import type { Millis, Slot, Verdict } from '../core/params/index.ts'
-import type { GuardRecord, GuardView } from '../core/pbft/index.ts'
 import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
 /** A new slot began. From: Chain's timer. To: Chain. Once per slot, the latest one wins. */

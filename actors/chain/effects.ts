@@ -13,9 +13,9 @@ import {
   planBlock,
   sealBlock,
 } from '../../core/chain/index.ts'
+import { signRecord } from '../../core/guard/index.ts'
 import { ledgerChanges } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
-import { signRecord } from '../../core/pbft/index.ts'
 import type { PegQueue, Refused } from '../../core/peg/index.ts'
 import type {
   BatchStored,

@@ -10,20 +10,20 @@ import {
   type QuorumCertificate,
   type TransactionProof,
 } from '../../core/block/index.ts'
-import { type ChainHead, validatorsAfter, validatorsAt } from '../../core/chain/index.ts'
+import { type ChainHead, validatorsAfter } from '../../core/chain/index.ts'
+import type { GuardRecord, GuardView } from '../../core/guard/index.ts'
 import type { Genesis, Verdict } from '../../core/params/index.ts'
 import {
   type Effect as DriverEffect,
   type Input as DriverInput,
   type DriverState,
-  type GuardRecord,
-  type GuardView,
   neededBlocks,
   slotAt,
   snapshot,
   step,
 } from '../../core/pbft/index.ts'
 import type { PegQueue } from '../../core/peg/index.ts'
+import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type { BlockProduced, ChainInbox, SlotTick } from '../../messages/index.ts'
 import {
@@ -335,8 +335,8 @@ export function startHeight(
       height: height + 1,
       parentHash: head.hash,
       parentSlot: slot,
-      validators: validatorsAfter(genesis, head),
-      parent: certificate && { height, validators: validatorsAt(genesis, head), certificate },
+      validators: validatorsAfter(head),
+      parent: certificate && { height, validators: validatorsAt(head.ledger, height), certificate },
     },
     guard,
     nowMs,

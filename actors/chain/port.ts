@@ -1,8 +1,8 @@
 /** What the ChainActor needs from outside. */
 import type { QuorumCertificate } from '../../core/block/index.ts'
 import type { ChainHead } from '../../core/chain/index.ts'
+import type { GuardDecision, GuardRecord, GuardView } from '../../core/guard/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import type { GuardDecision, GuardRecord, GuardView } from '../../core/pbft/index.ts'
 import type { MetricSink } from '../../supervisor/index.ts'
 
 /** The key that this node proposes and votes with. Signs only what the sign guard recorded. */

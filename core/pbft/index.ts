@@ -1,8 +1,8 @@
 /**
  * PBFT with view changes: how the validators of a height agree on one block (protocol §1, §2; BF-1…BF-14, BP-1…BP-4).
  * Layers of pure code: `view` decides within one view, `vote-keeper` counts, `present` and `future` take messages in,
- * `rules` say what follows, `driver` leads over heights, `io` is all that goes in and out. `guard` says what may be
- * signed, `guard-codec` is the guard file.
+ * `rules` say what follows, `driver` leads over heights, `io` is all that goes in and out. What may be signed is the
+ * room `guard`'s.
  *
  * The caller (actors/chain) does the effects and tells their outcome as inputs. It keeps three promises: `sign` effects
  * are done in order, each durable before its signature exists; `startHeight` comes only after the parent is durable; a
@@ -13,8 +13,6 @@
  */
 export * from './certificate.ts'
 export { heldBlock, neededBlocks, step } from './driver.ts'
-export * from './guard.ts'
-export * from './guard-codec.ts'
 export * from './io.ts'
 export * from './limits.ts'
 export * from './messages.ts'

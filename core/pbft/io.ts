@@ -1,8 +1,8 @@
 /** The two closed sets: everything that consensus may be told, and everything that it may ask of the world. */
 import type { SignatureSuite } from '../../crypto/index.ts'
 import type { Block, ConsensusMessage, Evidence, QuorumCertificate } from '../block/index.ts'
+import type { GuardRecord, GuardView } from '../guard/index.ts'
 import type { Validator, Verdict } from '../params/index.ts'
-import type { GuardRecord, GuardView } from './guard.ts'
 
 /** What a height was decided by. `validators`: of that height. */
 export interface Decision {

@@ -11,8 +11,8 @@ import {
   type PrePrepare,
   type QuorumCertificate,
 } from '../block/index.ts'
+import type { ProposeRecord } from '../guard/index.ts'
 import { signersOf } from './certificate.ts'
-import type { ProposeRecord } from './guard.ts'
 import type { ViewReason } from './io.ts'
 import { MAX_FETCH_PEERS, MAX_VIEWS_BEHIND } from './limits.ts'
 import {

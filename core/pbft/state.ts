@@ -1,7 +1,13 @@
 /** The driver's state. Values inside are immutable; a step works on a shallow copy, so that `step` is a function. */
 import { toHex } from '../../crypto/index.ts'
 import type { Block, ConsensusMessage, QuorumCertificate } from '../block/index.ts'
-import { decideGuard, EMPTY_GUARD, foldGuard, type GuardRecord, type GuardView } from './guard.ts'
+import {
+  decideGuard,
+  EMPTY_GUARD,
+  foldGuard,
+  type GuardRecord,
+  type GuardView,
+} from '../guard/index.ts'
 import {
   type Decision,
   type DriverConfig,

@@ -1,7 +1,7 @@
 /** One view: what a validator in it may propose, prepare and commit to (protocol §2.2–2.5). Pure decisions. */
 import { equalBytes } from '../../crypto/index.ts'
 import type { QuorumCertificate } from '../block/index.ts'
-import type { Lock } from './guard.ts'
+import type { Lock } from '../guard/index.ts'
 import { checkSlotWindow } from './pacemaker.ts'
 
 /** A verified PrePrepare of the view's proposer. */

@@ -130,7 +130,7 @@ block can mend those that are marked "later".`,
     `- A stateless check found: ${codes('core/pbft/messages.ts', 'MessageFault')}.
 - The driver finds, the relaying peer to blame: ${blamed('peer')}; the signer alone: ${blamed('signer')}.
 - The node stops with the evidence: ${codes('core/pbft/io.ts', 'HaltReason')}.
-- The sign guard refuses: ${codes('core/pbft/guard.ts', 'GuardRefusal')}.`,
+- The sign guard refuses: ${codes('core/guard/rules.ts', 'GuardRefusal')}.`,
     '## Members',
     `- A deposit is not approved: ${codes('bridge/approval-policy.ts', 'ApprovalRefusal')}.
 - A batch is not signed: ${codes('bridge/signature-policy.ts', 'SignatureRefusal')}.

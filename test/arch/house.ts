@@ -8,8 +8,11 @@ export const CORE_ORDER = [
   'block',
   'bitcoin',
   'ledger',
+  'validators',
   'peg',
+  'guard',
   'pbft',
+  'light',
   'mempool',
   'chain',
 ] as const

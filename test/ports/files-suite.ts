@@ -1,8 +1,8 @@
 /** What must survive a kill, on a real disk or a simulated one: the sign guard, a member's journal lines and its header. */
 import type { SignGuard } from '../../actors/chain/index.ts'
 import { encodeBlock, genesisHeader } from '../../core/block/index.ts'
+import { type GuardRecord, guardedBlock } from '../../core/guard/index.ts'
 import { genesisLedger, ledgerRoot } from '../../core/ledger/index.ts'
-import { type GuardRecord, guardedBlock } from '../../core/pbft/index.ts'
 import { sha256 } from '../../crypto/index.ts'
 import type { LineFile } from '../../governance/files.ts'
 import type { HeadStore } from '../../governance/port.ts'

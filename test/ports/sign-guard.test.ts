@@ -19,7 +19,7 @@ import {
   guardEntries,
   guardedBlock,
   guardOwner,
-} from '../../core/pbft/index.ts'
+} from '../../core/guard/index.ts'
 import { sha256 } from '../../crypto/index.ts'
 import { openSignGuard, type SignGuard } from '../../node/adapters/sign-guard/index.ts'
 import { blockOf, certificateBy, GENESIS_HASH, hashOf, keyOf } from '../unit/core/pbft/fixtures.ts'

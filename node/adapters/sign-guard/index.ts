@@ -1,12 +1,12 @@
 /**
  * The sign guard's file (protocol §2.8, BP-4, BF-10): append-only, synced before anything is signed. What may be signed
- * and how the bytes look is core's (`core/pbft`: guard, guard-codec); here is only the order of writes.
+ * and how the bytes look is core's (`core/guard`); here is only the order of writes.
  *
  * A torn tail is cut at open (T5). Once a height is committed its records are dead; when enough of them lie about, the
  * live ones are written to a new file that takes the old one's place. After a failed write nothing is signed until the
  * file is opened again.
  */
-import { err, ok, type Result } from '../../../core/params/index.ts'
+
 import {
   decideGuard,
   decodeGuardFile,
@@ -21,7 +21,8 @@ import {
   guardEntries,
   guardOwner,
   startFloor,
-} from '../../../core/pbft/index.ts'
+} from '../../../core/guard/index.ts'
+import { err, ok, type Result } from '../../../core/params/index.ts'
 import { type SignGuardFile, signGuardFile } from './file.ts'
 
 export type { SignGuardFile } from './file.ts'

@@ -90,7 +90,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     name: 'torn-tail-kept',
     room,
     profile: 'storm',
-    file: 'core/pbft/guard-codec.ts',
+    file: 'core/guard/codec.ts',
     find: '  return ok({ view, entries, goodBytes: offset })\n',
     replace: '  return ok({ view, entries, goodBytes: bytes.length })\n',
     breaks: 'protocol 2.8',

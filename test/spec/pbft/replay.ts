@@ -4,7 +4,8 @@
  * to a copy of the driver, which must prepare it if and only if the model allows it.
  */
 import type { Block, ConsensusMessage, QuorumCertificate } from '../../../core/block/index.ts'
-import { type Effect, type GuardRecord, viewLength } from '../../../core/pbft/index.ts'
+import type { GuardRecord } from '../../../core/guard/index.ts'
+import { type Effect, viewLength } from '../../../core/pbft/index.ts'
 import { equalBytes } from '../../../crypto/index.ts'
 import { Desk, freshBlock, HEIGHT, only, proposerAt } from '../../unit/core/pbft/desk.ts'
 import {

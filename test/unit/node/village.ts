@@ -17,8 +17,8 @@ import {
   txid,
 } from '../../../core/bitcoin/index.ts'
 import { PegInClaimType } from '../../../core/block/index.ts'
+import { decideGuard, EMPTY_GUARD, foldGuard, type GuardView } from '../../../core/guard/index.ts'
 import { type Genesis, type ParamsFile, parseGenesis } from '../../../core/params/index.ts'
-import { decideGuard, EMPTY_GUARD, foldGuard, type GuardView } from '../../../core/pbft/index.ts'
 import { approvalMessage, findBatch } from '../../../core/peg/index.ts'
 import {
   blsKeyPair,

@@ -4,13 +4,13 @@ import type { ChainEffect } from '../../../../actors/chain/handlers.ts'
 import type { ChainPorts, SignGuard, ValidatorKey } from '../../../../actors/chain/index.ts'
 import { type ExecutionPayload, encodeBlock } from '../../../../core/block/index.ts'
 import {
-  authorOfSlot,
   decideGuard,
   EMPTY_GUARD,
   foldGuard,
   type GuardRecord,
   type GuardView,
-} from '../../../../core/pbft/index.ts'
+} from '../../../../core/guard/index.ts'
+import { authorOfSlot } from '../../../../core/pbft/index.ts'
 import type { PegQueue } from '../../../../core/peg/index.ts'
 import { blsSign } from '../../../../crypto/index.ts'
 import type { BlockProduced, BlockValidated, ChainInbox } from '../../../../messages/index.ts'

@@ -11,9 +11,10 @@ import {
   voteMessage,
 } from '../../../../core/block/index.ts'
 import { genesisHead } from '../../../../core/chain/index.ts'
+import { EMPTY_GUARD } from '../../../../core/guard/index.ts'
 import { ledgerChanges } from '../../../../core/ledger/index.ts'
 import { VALID } from '../../../../core/params/index.ts'
-import { EMPTY_GUARD, type HaltReason, proposerIndex } from '../../../../core/pbft/index.ts'
+import { type HaltReason, proposerIndex } from '../../../../core/pbft/index.ts'
 import { type BlsKeyPair, blsSign, toHex } from '../../../../crypto/index.ts'
 import type { ChainInbox } from '../../../../messages/index.ts'
 import type { KernelEffect, Step } from '../../../../supervisor/index.ts'

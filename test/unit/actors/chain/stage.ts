@@ -3,14 +3,14 @@ import { createMachine } from 'xstate'
 import { chainActor, type SignGuard, type ValidatorKey } from '../../../../actors/chain/index.ts'
 import type { Block, CommittedBlock } from '../../../../core/block/index.ts'
 import { genesisHead } from '../../../../core/chain/index.ts'
-import type { Genesis } from '../../../../core/params/index.ts'
 import {
   decideGuard,
   EMPTY_GUARD,
   foldGuard,
   type GuardView,
-  proposerIndex,
-} from '../../../../core/pbft/index.ts'
+} from '../../../../core/guard/index.ts'
+import type { Genesis } from '../../../../core/params/index.ts'
+import { proposerIndex } from '../../../../core/pbft/index.ts'
 import { blsSign } from '../../../../crypto/index.ts'
 import {
   type DeferredReply,

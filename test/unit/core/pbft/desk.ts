@@ -1,15 +1,12 @@
 /** One driver on a desk: inputs by hand, signatures made at once and folded into a guard that outlives it. */
 import type { Block, ConsensusMessage } from '../../../../core/block/index.ts'
+import { EMPTY_GUARD, foldGuard, type GuardView, signRecord } from '../../../../core/guard/index.ts'
 import { VALID } from '../../../../core/params/index.ts'
 import {
   createDriver,
   type DriverState,
   type Effect,
-  EMPTY_GUARD,
-  foldGuard,
-  type GuardView,
   type Input,
-  signRecord,
   step,
   viewStart,
 } from '../../../../core/pbft/index.ts'

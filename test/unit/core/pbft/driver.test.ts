@@ -1,7 +1,8 @@
 import type { Block, CommittedBlock, QuorumCertificate } from '../../../../core/block/index.ts'
 import { encodeConsensusMessage } from '../../../../core/block/index.ts'
+import { EMPTY_GUARD, foldGuard } from '../../../../core/guard/index.ts'
 import { invalid, unknown } from '../../../../core/params/index.ts'
-import { EMPTY_GUARD, foldGuard, snapshot, step, viewStart } from '../../../../core/pbft/index.ts'
+import { snapshot, step, viewStart } from '../../../../core/pbft/index.ts'
 import {
   Desk,
   type DeskOptions,

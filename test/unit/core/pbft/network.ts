@@ -9,20 +9,22 @@ import {
   type QuorumCertificate,
   VOTE_PHASES,
 } from '../../../../core/block/index.ts'
-import { VALID, type Validator } from '../../../../core/params/index.ts'
 import {
-  createDriver,
-  type DriverState,
   decideGuard,
-  type Effect,
   EMPTY_GUARD,
   foldGuard,
   type GuardRecord,
   type GuardView,
+  signRecord,
+} from '../../../../core/guard/index.ts'
+import { VALID, type Validator } from '../../../../core/params/index.ts'
+import {
+  createDriver,
+  type DriverState,
+  type Effect,
   heldBlock,
   type Input,
   proposerIndex,
-  signRecord,
   step,
   viewStart,
 } from '../../../../core/pbft/index.ts'

@@ -14,10 +14,9 @@ import {
   guardEntries,
   guardOwner,
   signRecord,
-  verifyAuthor,
-  verifyConsensusMessage,
-} from '../../../../core/pbft/index.ts'
-import { PARENT_HASH } from './desk.ts'
+} from '../../../../core/guard/index.ts'
+import { verifyAuthor, verifyConsensusMessage } from '../../../../core/pbft/index.ts'
+import { PARENT_HASH } from '../pbft/desk.ts'
 import {
   blockOf,
   certificateBy,
@@ -27,7 +26,7 @@ import {
   keyOf,
   proposalBy,
   signerOf,
-} from './fixtures.ts'
+} from '../pbft/fixtures.ts'
 
 const NO_SIGNATURE = new Uint8Array(96)
 const blockA = blockOf({ height: 5, slot: 101, parentHash: PARENT_HASH, author: 0, salt: 1 })

@@ -12,7 +12,7 @@
 import { concatBytes, equalBytes, taggedHash, uint32be, uint64be } from '../../crypto/index.ts'
 import { decodeCertificate, encodeCertificate, MAX_BLOCK_BYTES } from '../block/index.ts'
 import { assertNever, err, ok, type Result } from '../params/index.ts'
-import { EMPTY_GUARD, foldGuard, type GuardEntry, type GuardView } from './guard.ts'
+import { EMPTY_GUARD, foldGuard, type GuardEntry, type GuardView } from './rules.ts'
 
 export const GUARD_VERSION = 1
 const MAGIC = Uint8Array.from([0x4d, 0x52, 0x47, 0x55, 0x41, 0x52, 0x44, 0])
