@@ -1,16 +1,17 @@
 /** `millrace node`: reads the configuration, runs the program until a signal. */
+import type { Clock } from '../supervisor/index.ts'
 import { EXIT } from './adapters/system/index.ts'
 import { readNodeOptions } from './config/index.ts'
 import { startNode } from './program.ts'
 
 /** Exit codes as operations.md has them. */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], clock?: Clock): Promise<number> {
   const options = readNodeOptions(args)
   if ('text' in options) {
     ;(options.exitCode === 0 ? process.stdout : process.stderr).write(`${options.text}\n`)
     return options.exitCode
   }
-  const started = await startNode(options.program)
+  const started = await startNode(options.program, clock)
   if (!started.ok) {
     const { code, exitCode, message } = started.fault
     process.stderr.write(`millrace node: ${code}: ${message}\n`)

@@ -9,7 +9,7 @@ import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
 import { EMPTY_GUARD } from '../core/guard/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { equalBytes } from '../crypto/index.ts'
-import { faultError, type System } from '../supervisor/index.ts'
+import { type Clock, faultError, type System } from '../supervisor/index.ts'
 import { evmGenesisOf, nextBaseFee } from '../vm/evm/index.ts'
 import { createBitcoinFailover, createBitcoinPort } from './adapters/bitcoin/index.ts'
 import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
@@ -49,8 +49,10 @@ export interface RunningNode {
 /** How often peers, members and sync are looked at for the page. */
 const REFRESH_MS = 1_000
 
+/** `clock`: the time that the node goes by, in place of the machine's. */
 export async function startNode(
   options: NodeConfig,
+  clock: Clock = createSystemClock(),
 ): Promise<
   | { readonly ok: true; readonly node: RunningNode }
   | { readonly ok: false; readonly fault: StartFault }
@@ -65,7 +67,6 @@ export async function startNode(
   if (!lock.ok) {
     return refuse('DataDirInUse', `${options.dataDir} is in use by process ${lock.pid}`, EXIT.data)
   }
-  const clock = createSystemClock()
   const random = createSystemRandom()
   const ids = createIds(random)
   const log = createLog({ ...options.log, node: options.name })

@@ -14,6 +14,7 @@ import { OnDemandMiner } from '../../devnet/launcher/miner.ts'
 import {
   killGroup,
   type Supervised,
+  startProcess,
   startProgram,
   stopProcess,
 } from '../../devnet/launcher/processes.ts'
@@ -180,6 +181,14 @@ export class TestFederation {
     this.#start('node', index, 'node', this.files.nodeDirectory(index))
   }
 
+  /** A node of another program, which takes the same configuration. */
+  startNodeOf(program: string, index: number): void {
+    const name = this.#nameOfNew('node', index)
+    const args = [program, ...configOf(this.files.nodeDirectory(index))]
+    const started = startProcess(name, process.execPath, args, this.#logFile('node', index))
+    this.#running.set(name, started)
+  }
+
   startMember(index: number): void {
     this.#start('member', index, 'governance', this.files.memberDirectory(index))
   }
@@ -200,6 +209,11 @@ export class TestFederation {
   start(role: Role, index: number): void {
     if (role === 'node') this.startNode(index)
     else this.startMember(index)
+  }
+
+  /** A signal that it may survive, such as SIGSTOP. */
+  signal(role: Role, index: number, signal: NodeJS.Signals): void {
+    this.#running.get(`${role}-${index}`)?.child.kill(signal)
   }
 
   isRunning(role: Role, index: number): boolean {
@@ -302,10 +316,14 @@ export class TestFederation {
   }
 
   #start(role: Role, index: number, command: string, directory: string): void {
-    if (this.isRunning(role, index)) throw new Error(`${role} ${index} runs already`)
-    const args = [command, '--config', join(directory, 'config.json')]
-    const name = `${role}-${index}`
+    const name = this.#nameOfNew(role, index)
+    const args = [command, ...configOf(directory)]
     this.#running.set(name, startProgram(name, args, this.#logFile(role, index)))
+  }
+
+  #nameOfNew(role: Role, index: number): string {
+    if (this.isRunning(role, index)) throw new Error(`${role} ${index} runs already`)
+    return `${role}-${index}`
   }
 
   async #end(
@@ -336,6 +354,10 @@ export class TestFederation {
       },
     }
   }
+}
+
+function configOf(directory: string): string[] {
+  return ['--config', join(directory, 'config.json')]
 }
 
 function parsedLine(line: string): Record<string, unknown>[] {
