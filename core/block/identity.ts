@@ -82,9 +82,13 @@ export function viewChangeMessage(
   return taggedHash('millrace/view-change', genesisHash, uint64be(height), uint64be(view), root)
 }
 
-/** What the author signs about its block. */
-export function authorMessage(genesisHash: Uint8Array, hash: Uint8Array): Uint8Array {
-  return taggedHash('millrace/block', genesisHash, hash)
+/** What the author signs about its block. The slot stands in it, so that two signatures show two blocks of one slot (2.9). */
+export function authorMessage(
+  genesisHash: Uint8Array,
+  { height, slot }: Pick<BlockHeader, 'height' | 'slot'>,
+  hash: Uint8Array,
+): Uint8Array {
+  return taggedHash('millrace/block', genesisHash, uint64be(height), uint64be(slot), hash)
 }
 
 /** What the author signs to reveal a slot's randomness (6.2). */

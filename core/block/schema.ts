@@ -144,16 +144,27 @@ export const RecordType = new ContainerType({
 })
 export type PegRecord = ValueOf<typeof RecordType>
 
-/** Two signed messages of one phase that no honest validator signs (2.9). `phase` as in VOTE_PHASES; both signatures are over votes. */
+/** A block's hash that a validator signed at a height. */
+export const SignedHashType = new ContainerType({
+  height: Uint64,
+  hash: Bytes32,
+  signature: Bytes96,
+})
+export type SignedHash = ValueOf<typeof SignedHashType>
+
+/**
+ * Two different hashes that one validator signed where it may sign one (2.9): votes of one phase, height and view, or blocks
+ * of one slot, whatever their heights. What is signed names the place (`voteMessage`, `authorMessage`), so this is all that a
+ * third party needs. The lower hash stands first.
+ */
 export const EvidenceType = new ContainerType({
+  /** Index into EVIDENCE_PHASES. */
   phase: Uint8,
   validator: Bytes48,
-  height: Uint64,
-  view: Uint64,
-  firstHash: Bytes32,
-  firstSignature: Bytes96,
-  secondHash: Bytes32,
-  secondSignature: Bytes96,
+  /** The view of votes, the slot of blocks. */
+  round: Uint64,
+  first: SignedHashType,
+  second: SignedHashType,
 })
 export type Evidence = ValueOf<typeof EvidenceType>
 
@@ -254,6 +265,10 @@ export const MemberSetType = new ContainerType({
 /** The phases that are voted in and proposed in. The index is the byte that is signed. */
 export const VOTE_PHASES = ['proposal', 'prepare', 'commit'] as const
 export type VotePhase = (typeof VOTE_PHASES)[number]
+
+/** What can be signed twice: the phases of votes, and the block itself. */
+export const EVIDENCE_PHASES = [...VOTE_PHASES, 'block'] as const
+export type EvidencePhase = (typeof EVIDENCE_PHASES)[number]
 
 /** A Prepare or Commit (2.3, 2.4). */
 export const VoteType = new ContainerType({

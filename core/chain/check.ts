@@ -227,7 +227,11 @@ function headerFault(
     return { code: 'BadRandaoReveal' }
   }
   if (
-    !genesis.signatures.verify(header.author, authorMessage(genesis.hash, hash), block.signature)
+    !genesis.signatures.verify(
+      header.author,
+      authorMessage(genesis.hash, header, hash),
+      block.signature,
+    )
   ) {
     return { code: 'BadAuthorSignature' }
   }

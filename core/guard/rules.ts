@@ -279,8 +279,8 @@ function signProposal(genesisHash: Uint8Array, record: ProposeRecord, signer: Si
   const signature = signer.sign(
     voteMessage(genesisHash, 'proposal', record.height, record.view, record.hash),
   )
-  const block = record.fresh
-    ? { ...value.block, signature: signer.sign(authorMessage(genesisHash, record.hash)) }
-    : value.block
+  const { block: asked } = value
+  const authored = authorMessage(genesisHash, asked.header, record.hash)
+  const block = record.fresh ? { ...asked, signature: signer.sign(authored) } : asked
   return { ...value, block, signature }
 }

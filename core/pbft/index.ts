@@ -13,6 +13,7 @@
  */
 export * from './certificate.ts'
 export { heldBlock, neededBlocks, step } from './driver.ts'
+export * from './evidence.ts'
 export * from './io.ts'
 export * from './limits.ts'
 export * from './messages.ts'

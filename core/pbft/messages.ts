@@ -1,14 +1,12 @@
-/** Stateless checks of consensus messages, and evidence (protocol §2.9, §2.10, design §3 "Network checks first"). */
-import { compareBytes, equalBytes, type SignatureSuite } from '../../crypto/index.ts'
+/** Stateless checks of consensus messages (protocol §2.10, design §3 "Network checks first"). */
+import { equalBytes, type SignatureSuite } from '../../crypto/index.ts'
 import {
   authorMessage,
   type Block,
   blockHash,
   bodyRoot,
   type ConsensusMessage,
-  type Evidence,
   VOTE_PHASES,
-  type VotePhase,
   viewChangeMessage,
   voteMessage,
 } from '../block/index.ts'
@@ -37,7 +35,7 @@ export function verifyAuthor(
   genesisHash: Uint8Array,
   { body, header, signature }: Block,
 ): boolean {
-  const message = authorMessage(genesisHash, blockHash(header))
+  const message = authorMessage(genesisHash, header, blockHash(header))
   return (
     suite.verify(header.author, message, signature) && equalBytes(header.bodyRoot, bodyRoot(body))
   )
@@ -95,50 +93,4 @@ export function verifyConsensusMessage(
     default:
       return assertNever(message)
   }
-}
-
-export interface SignedHash {
-  readonly hash: Uint8Array
-  readonly signature: Uint8Array
-}
-
-/** Two different signed hashes of one validator at one (h, v, phase), in the order of the hashes. */
-export function createEvidence(
-  phase: VotePhase,
-  validator: Uint8Array,
-  at: { readonly height: number; readonly view: number },
-  one: SignedHash,
-  other: SignedHash,
-): Evidence {
-  const inOrder = compareBytes(one.hash, other.hash) <= 0
-  const [first, second] = inOrder ? [one, other] : [other, one]
-  return {
-    phase: VOTE_PHASES.indexOf(phase),
-    validator,
-    height: at.height,
-    view: at.view,
-    firstHash: first.hash,
-    firstSignature: first.signature,
-    secondHash: second.hash,
-    secondSignature: second.signature,
-  }
-}
-
-export type EvidenceFault = 'BadPhase' | 'SameHash' | 'BadSignature'
-
-/** Whether the two messages convict the validator. One form only: the lower hash stands first. */
-export function verifyEvidence(
-  suite: SignatureSuite,
-  genesisHash: Uint8Array,
-  evidence: Evidence,
-): Verdict<EvidenceFault> {
-  const { validator, height, view, firstHash, secondHash } = evidence
-  const phase = VOTE_PHASES[evidence.phase]
-  if (phase === undefined) return invalid('BadPhase')
-  if (compareBytes(firstHash, secondHash) >= 0) return invalid('SameHash')
-  const signed = (hash: Uint8Array, signature: Uint8Array) =>
-    suite.verify(validator, voteMessage(genesisHash, phase, height, view, hash), signature)
-  return signed(firstHash, evidence.firstSignature) && signed(secondHash, evidence.secondSignature)
-    ? VALID
-    : invalid('BadSignature')
 }

@@ -15,9 +15,10 @@ import {
 } from '../block/index.ts'
 import { assertNever } from '../params/index.ts'
 import { verifyCertificate } from './certificate.ts'
+import { createEvidence } from './evidence.ts'
 import type { PeerFault } from './io.ts'
 import { MAX_FETCH_PEERS, MAX_VIEWS_AHEAD, MAX_VIEWS_BEHIND } from './limits.ts'
-import { createEvidence, verifyAuthor, verifyConsensusMessage } from './messages.ts'
+import { verifyAuthor, verifyConsensusMessage } from './messages.ts'
 import { authorOfSlot, checkSlotWindow, proposer, proposerIndex, viewStart } from './pacemaker.ts'
 import { positionOf } from './power.ts'
 import { learnCommitCertificate, learnPrepareCertificate } from './rules.ts'
@@ -78,7 +79,13 @@ function takeProposal(
   if (held !== undefined) {
     if (height.convictedProposers.has(value.view)) return
     height.convictedProposers = new Set(height.convictedProposers).add(value.view)
-    const evidence = createEvidence('proposal', blsKey, value, held, { ...value, hash })
+    const { height: at, signature, view } = value
+    const first = { ...held, height: at }
+    const evidence = createEvidence('proposal', blsKey, view, first, {
+      height: at,
+      hash,
+      signature,
+    })
     draft.effects.push({ kind: 'evidence', evidence })
     return
   }

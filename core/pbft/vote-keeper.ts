@@ -8,7 +8,7 @@ import { equalBytes, type SignatureSuite, toHex } from '../../crypto/index.ts'
 import { type Evidence, type QuorumCertificate, type Vote, voteMessage } from '../block/index.ts'
 import type { Validator } from '../params/index.ts'
 import { buildCertificate, type QuorumPhase } from './certificate.ts'
-import { createEvidence } from './messages.ts'
+import { createEvidence } from './evidence.ts'
 import { powerOf, type ValidatorSet } from './power.ts'
 
 interface HeldVote {
@@ -128,7 +128,8 @@ export function addVote(
   if (!genuine(held)) return { keeper: keep(proven), forgers: [held.from] }
   if (equalBytes(held.hash, fresh.hash)) return { keeper, forgers: [] }
   const { blsKey } = context.set.validators[position] as Validator
-  const evidence = createEvidence(phase, blsKey, { height: context.height, view }, held, fresh)
+  const { height } = context
+  const evidence = createEvidence(phase, blsKey, view, { ...held, height }, { ...fresh, height })
   return {
     keeper: {
       ...keep({ ...held, check: 'single' }),

@@ -168,7 +168,7 @@ export class Stranger {
   }
 
   #sealed(block: Block): Block {
-    const message = authorMessage(this.#genesis.hash, blockHash(block.header))
+    const message = authorMessage(this.#genesis.hash, block.header, blockHash(block.header))
     return { ...block, signature: blsSign(this.#keys.secretKey, message) }
   }
 

@@ -319,7 +319,7 @@ class Traitor {
     const block: Block = {
       header: sealed,
       body,
-      signature: signer.sign(authorMessage(genesis.hash, hash)),
+      signature: signer.sign(authorMessage(genesis.hash, sealed, hash)),
     }
     const signature = signer.sign(voteMessage(genesis.hash, 'proposal', height, view, hash))
     world.log(`traitor proposes also ${toHex(hash).slice(0, 16)} at ${height} ${view}`)

@@ -126,8 +126,8 @@ describe('golden bytes', () => {
     expect(toHex(viewChangeMessage(genesis.hash, 7, 3, [certificate]))).toBe(
       '79062ecb1056b7e791dcd1c76a5f37645d86c7b800666790507c05aa24f691c3',
     )
-    expect(toHex(authorMessage(genesis.hash, HASH))).toBe(
-      tagged('millrace/block', genesis.hash, HASH),
+    expect(toHex(authorMessage(genesis.hash, { height: 7, slot: 9 }, HASH))).toBe(
+      tagged('millrace/block', genesis.hash, uint64(7), uint64(9), HASH),
     )
     expect(toHex(randaoMessage(genesis.hash, 1_700_000_001))).toBe(
       tagged(
@@ -147,7 +147,7 @@ describe('golden bytes', () => {
         voteMessage(genesis.hash, phase, 1, 1, HASH),
       ),
       viewChangeMessage(genesis.hash, 1, 1, []),
-      authorMessage(genesis.hash, HASH),
+      authorMessage(genesis.hash, { height: 1, slot: 1 }, HASH),
       randaoMessage(genesis.hash, 1),
     ].map(toHex)
     expect(new Set(messages).size).toBe(messages.length)

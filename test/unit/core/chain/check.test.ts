@@ -69,7 +69,7 @@ describe('what makes a block no child of its parent: each rule by its name', () 
     // The right author in the wrong slot, and a slot between the starts of two views.
     expect(codeOf({ header: { slot: slot + 1 } })).toBe('WrongSlotAuthor')
     expect(codeOf({ header: { slot: slot + 9 } })).toBe('WrongSlotAuthor')
-    const message = authorMessage(town.genesis.hash, made.head.hash)
+    const message = authorMessage(town.genesis.hash, made.block.header, made.head.hash)
     const signatures = [
       ...others.map(({ secretKey }) => blsSign(secretKey, message)),
       blsSign(keyOfValidator(author).secretKey, made.head.hash),
@@ -103,16 +103,9 @@ describe('what makes a block no child of its parent: each rule by its name', () 
   })
 
   it('evidence is not yet taken into blocks', () => {
-    const evidence = {
-      phase: 1,
-      validator: made.block.header.author,
-      height: 1,
-      view: 0,
-      firstHash: WRONG_HASH,
-      firstSignature: new Uint8Array(96),
-      secondHash: WRONG_HASH,
-      secondSignature: new Uint8Array(96),
-    }
+    const signed = { height: 1, hash: WRONG_HASH, signature: new Uint8Array(96) }
+    const { author: validator } = made.block.header
+    const evidence = { phase: 1, validator, round: 0, first: signed, second: signed }
     expect(codeOf({ body: { evidence: [evidence] } })).toBe('EvidenceNotAccepted')
     expect(evidenceRoot([evidence])).not.toEqual(evidenceRoot([]))
   })

@@ -94,7 +94,7 @@ export function certify(
 }
 
 export function signBlock(genesis: Genesis, block: Block): Block {
-  const message = authorMessage(genesis.hash, blockHash(block.header))
+  const message = authorMessage(genesis.hash, block.header, blockHash(block.header))
   return {
     ...block,
     signature: blsSign(keyOfValidator(block.header.author).secretKey, message),

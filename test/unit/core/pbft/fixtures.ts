@@ -116,7 +116,7 @@ export function blockOf(fields: {
     author: keyOf(fields.author),
     bodyRoot: root,
   }
-  const message = authorMessage(GENESIS_HASH, blockHash(header))
+  const message = authorMessage(GENESIS_HASH, header, blockHash(header))
   return { header, body, signature: fakeSign(header.author, message) }
 }
 

@@ -154,20 +154,14 @@ describe('evidence', () => {
 
   it('has one form only, and every field of it is signed (2.9)', () => {
     expect(verify({})).toBe('valid')
-    expect(verify({ height: 6 })).toBe('invalid')
-    expect(verify({ view: 1 })).toBe('invalid')
-    expect(verify({ phase: 2 })).toBe('invalid')
-    expect(verify({ phase: 3 })).toBe('invalid')
-    const { firstHash, firstSignature } = good
-    expect(verify({ secondHash: firstHash, secondSignature: firstSignature })).toBe('invalid')
-    expect(
-      verify({
-        firstHash: good.secondHash,
-        firstSignature: good.secondSignature,
-        secondHash: firstHash,
-        secondSignature: firstSignature,
-      }),
-    ).toBe('invalid')
+    const { first, second } = good
+    const raised = { first: { ...first, height: 6 }, second: { ...second, height: 6 } }
+    expect(verify(raised)).toBe('invalid')
+    expect(verify({ second: raised.second })).toBe('invalid')
+    expect(verify({ round: 1 })).toBe('invalid')
+    expect([2, 3, 4].map((phase) => verify({ phase }))).toEqual(Array(3).fill('invalid'))
+    expect(verify({ second: first })).toBe('invalid')
+    expect(verify({ first: second, second: first })).toBe('invalid')
   })
 })
 
