@@ -37,6 +37,7 @@ import {
   setStatus,
 } from './state.ts'
 import { addViewChange } from './vote-keeper.ts'
+import { noteBlock, witnessDecided } from './witness.ts'
 
 /** Told one thing, gives the next state and what is to be done, in order. Does not touch the state it was given. */
 export function step(
@@ -117,6 +118,10 @@ function startHeight(draft: Draft, input: Extract<Input, { kind: 'startHeight' }
   const { state } = draft
   const { context } = input
   const height = createHeight(state.config, context, input.guard)
+  const before = state.height
+  const follows = before?.decided && before.context.height === context.height - 1
+  // Without its blocks: only what was signed is of use.
+  state.decided = follows ? { ...before, candidates: new Map() } : undefined
   state.height = height
   if (context.parent !== undefined) state.last = context.parent
   for (const bytes of height.guard.blocks.values()) {
@@ -166,7 +171,13 @@ function takeMessage(draft: Draft, input: Extract<Input, { kind: 'message' }>): 
   else if (at === current && active !== undefined) {
     fault = takePresent(active, message, from, verified)
   } else if (message.kind === 'committedBlock') checkFork(draft, message.value)
-  else if (at < current) answer(draft, at, from)
+  else {
+    const decided = at === current ? height : draft.state.decided
+    if (decided?.context.height === at && draft.state.halted === undefined) {
+      witnessDecided(draft, decided, message, from, verified)
+    }
+    if (at < current) answer(draft, at, from)
+  }
   if (fault !== undefined) punish(draft, from, fault)
 }
 
@@ -249,6 +260,8 @@ function takeSigned(draft: HeightDraft, message: ConsensusMessage): void {
   if (value.view === height.view) height.own = [...height.own, message]
   if (message.kind === 'prePrepare') {
     holdOwnProposal(height, message.value)
+    const { block } = message.value
+    noteBlock(draft, height, block, blockHash(block.header))
     return
   }
   const position = positionOf(height.set, message.value.validator)
@@ -273,6 +286,8 @@ function holdOwnProposal(height: HeightState, value: PrePrepare): void {
   const { slot } = block.header
   const proposal = { view, slot, hash, signature, certificate: certificate[0] }
   height.proposals = new Map(height.proposals).set(view, proposal)
+  const signed = { height: value.height, hash, signature }
+  height.proposed = new Map(height.proposed).set(view, signed)
   addCandidate(height, hash, block)
 }
 

@@ -12,7 +12,8 @@ import type { PeerFault } from './io.ts'
 import { MAX_HEIGHTS_AHEAD, MAX_VIEWS_AHEAD } from './limits.ts'
 import { heightOf, verifyConsensusMessage } from './messages.ts'
 import { positionOf, powerOf } from './power.ts'
-import { type Draft, type HeightState, punish } from './state.ts'
+import { type Draft, type HeightState, type HeldMessage, punish } from './state.ts'
+import { witnessFuture } from './witness.ts'
 
 /** Keeps a verified message of a known validator for its height, and notes how far the others are. */
 export function takeFuture(
@@ -28,6 +29,13 @@ export function takeFuture(
   const place = futurePlace(height, message)
   if (place === undefined) return
   const near = at <= height.context.height + MAX_HEIGHTS_AHEAD && place.view <= MAX_VIEWS_AHEAD
+  const held = near ? state.future.held.get(place.key) : undefined
+  if (held !== undefined && !held.convicted && witnessFuture(draft, held.message, message)) {
+    const convicted: HeldMessage = { ...held, convicted: true }
+    const places = new Map(state.future.held).set(place.key, convicted)
+    state.future = { ...state.future, held: places }
+    return
+  }
   const news = near
     ? !state.future.held.has(place.key)
     : at > (state.future.heights.get(place.validator) ?? -1)

@@ -1,6 +1,7 @@
 /**
  * PBFT with view changes: how the validators of a height agree on one block (protocol §1, §2; BF-1…BF-14, BP-1…BP-4).
- * Layers of pure code: `view` decides within one view, `vote-keeper` counts, `present` and `future` take messages in,
+ * Layers of pure code: `view` decides within one view, `vote-keeper` counts, `witness` sees who signs twice,
+ * `present` and `future` take messages in,
  * `rules` say what follows, `driver` leads over heights, `io` is all that goes in and out. What may be signed is the
  * room `guard`'s.
  *

@@ -11,15 +11,13 @@ import {
   VOTE_PHASES,
   type Vote,
   viewChangeMessage,
-  voteMessage,
 } from '../block/index.ts'
 import { assertNever } from '../params/index.ts'
 import { verifyCertificate } from './certificate.ts'
-import { createEvidence } from './evidence.ts'
 import type { PeerFault } from './io.ts'
 import { MAX_FETCH_PEERS, MAX_VIEWS_AHEAD, MAX_VIEWS_BEHIND } from './limits.ts'
 import { verifyAuthor, verifyConsensusMessage } from './messages.ts'
-import { authorOfSlot, checkSlotWindow, proposer, proposerIndex, viewStart } from './pacemaker.ts'
+import { authorOfSlot, checkSlotWindow, proposerIndex, viewStart } from './pacemaker.ts'
 import { positionOf } from './power.ts'
 import { learnCommitCertificate, learnPrepareCertificate } from './rules.ts'
 import {
@@ -32,6 +30,7 @@ import {
   voteContext,
 } from './state.ts'
 import { addViewChange, addVote, noteView } from './vote-keeper.ts'
+import { isViewKept, noteBlock, noteProposal } from './witness.ts'
 
 export function takePresent(
   draft: HeightDraft,
@@ -62,33 +61,16 @@ function takeProposal(
   verified: boolean,
 ): PeerFault | undefined {
   const { state, height } = draft
-  const { suite, genesisHash } = state.config
-  const { context } = height
   const hash = blockHash(value.block.header)
+  const isOfUse = isWanted(height, hash)
+  if (!isViewKept(height, value.view) && !isOfUse) return
   if (value.view > Math.max(height.view, 0) + MAX_VIEWS_AHEAD) return
-  if (value.view < height.view - 1 && !isWanted(height, hash)) return
-  const held = height.proposals.get(value.view)
-  const same = held !== undefined && equalBytes(held.hash, hash)
-  if (same && equalBytes(held.signature, value.signature)) return
-  const { blsKey } = proposer(context.validators, context.parentSlot, value.view)
-  const signed = voteMessage(genesisHash, 'proposal', value.height, value.view, hash)
-  if (!suite.verify(blsKey, signed, value.signature)) return 'NotTheProposer'
+  const signed = noteProposal(draft, height, value, hash)
+  if (signed === 'forged') return 'NotTheProposer'
   // A quorum wants this block: whatever came before it in its view, it is taken.
-  if (isWanted(height, hash)) takeFetched(draft, value.block, from)
-  if (same) return
-  if (held !== undefined) {
-    if (height.convictedProposers.has(value.view)) return
-    height.convictedProposers = new Set(height.convictedProposers).add(value.view)
-    const { height: at, signature, view } = value
-    const first = { ...held, height: at }
-    const evidence = createEvidence('proposal', blsKey, view, first, {
-      height: at,
-      hash,
-      signature,
-    })
-    draft.effects.push({ kind: 'evidence', evidence })
-    return
-  }
+  if (isOfUse) takeFetched(draft, value.block, from)
+  if (value.view < height.view - 1 && !isOfUse) return
+  if (height.proposals.has(value.view)) return
   const { slot } = value.block.header
   if (checkSlotWindow(slot, nowSlot(state)).kind === 'invalid') return
   const fault = proposalFault(draft, value, hash, from, verified)
@@ -102,6 +84,9 @@ function takeProposal(
   }
   if (value.view >= height.view - 1) {
     height.proposals = new Map(height.proposals).set(value.view, proposal)
+  }
+  if (verified || !height.candidates.has(toHex(hash))) {
+    noteBlock(draft, height, value.block, hash)
   }
   addCandidate(height, hash, value.block)
 }
@@ -274,6 +259,7 @@ function takeCommitted(
   if (!known && !verified && !verifyAuthor(suite, genesisHash, block)) {
     return 'BadSignature'
   }
+  if (!known) noteBlock(draft, height, block, hash)
   addCandidate(height, hash, block)
 }
 
@@ -283,6 +269,8 @@ export function takeFetched(draft: HeightDraft, block: Block, from: string): voi
   const hash = blockHash(block.header)
   if (!isWanted(height, hash)) return
   const { suite, genesisHash } = state.config
-  if (verifyAuthor(suite, genesisHash, block)) addCandidate(height, hash, block)
-  else punish(draft, from, 'BadSignature')
+  if (verifyAuthor(suite, genesisHash, block)) {
+    noteBlock(draft, height, block, hash)
+    addCandidate(height, hash, block)
+  } else punish(draft, from, 'BadSignature')
 }

@@ -40,6 +40,7 @@ import {
 } from './state.ts'
 import { decidePrepare, decideProposal, mayCommit, type ProposalDecision } from './view.ts'
 import { allViewChanged, jumpView, noteView, pruneKeeper, tally, votersFor } from './vote-keeper.ts'
+import { isViewKept } from './witness.ts'
 
 /** Runs all rules, in an order in which no rule enables an earlier one. */
 export function settle(draft: Draft): void {
@@ -97,6 +98,7 @@ function enterView(draft: HeightDraft, view: number, reason: ViewReason): void {
 /** Keeps the proposals from the last view on, and the blocks that they, a certificate or the guard name. */
 function forgetBlocks(height: HeightState): void {
   height.proposals = new Map([...height.proposals].filter(([view]) => view >= height.view - 1))
+  height.proposed = new Map([...height.proposed].filter(([view]) => isViewKept(height, view)))
   const needed = blocksInUse(height)
   height.candidates = new Map([...height.candidates].filter(([key]) => needed.has(key)))
 }

@@ -1,6 +1,6 @@
 /** The driver's state. Values inside are immutable; a step works on a shallow copy, so that `step` is a function. */
 import { toHex } from '../../crypto/index.ts'
-import type { Block, ConsensusMessage, QuorumCertificate } from '../block/index.ts'
+import type { Block, ConsensusMessage, QuorumCertificate, SignedHash } from '../block/index.ts'
 import {
   decideGuard,
   EMPTY_GUARD,
@@ -34,6 +34,12 @@ export interface Build {
   readonly state: 'asked' | 'failed' | Block
 }
 
+/** What one place of a validator holds: the first hash that it signed there, or that it was convicted. */
+export type SignedPlace = SignedHash | 'convicted'
+
+/** Blocks that validators signed, by author and slot, over all heights; the newest few of each author. */
+export type AuthoredBlocks = ReadonlyMap<string, ReadonlyMap<number, SignedPlace>>
+
 export interface HeightState {
   context: HeightContext
   set: ValidatorSet
@@ -61,8 +67,8 @@ export interface HeightState {
   fetches: ReadonlyMap<string, number>
   /** Peers that told of a certificate, by its block's hash. */
   tellers: ReadonlyMap<string, readonly string[]>
-  /** Views whose proposer was convicted. */
-  convictedProposers: ReadonlySet<number>
+  /** The first hash that the proposer of each view signed, or that it signed two. */
+  proposed: ReadonlyMap<number, SignedPlace>
   /** Why the current view's proposal is not prepared, for the operator. */
   abstention: string | undefined
   decided: boolean
@@ -71,6 +77,8 @@ export interface HeightState {
 export interface HeldMessage {
   readonly message: ConsensusMessage
   readonly from: string
+  /** The signer signed another hash for this place, too. */
+  readonly convicted?: true
 }
 
 /** What is kept for heights to come: verified messages only, one for each place. */
@@ -86,6 +94,9 @@ export interface DriverState {
   height: HeightState | undefined
   /** The last height that was decided: a second certificate for it is a fork (2.7). */
   last: Decision | undefined
+  /** The height before this one as it was when it was decided here: late messages for it may still convict. */
+  decided: HeightState | undefined
+  authored: AuthoredBlocks
   future: FutureStore
   /** Answers given in a slot, by peer. */
   answers: { readonly slot: number; readonly counts: ReadonlyMap<string, number> }
@@ -106,6 +117,8 @@ export function createDriver(config: DriverConfig, halted?: HaltReason): DriverS
     nowMs: 0,
     height: undefined,
     last: undefined,
+    decided: undefined,
+    authored: new Map(),
     future: EMPTY_FUTURE,
     answers: { slot: -1, counts: new Map() },
     behindHeight: -1,
@@ -140,7 +153,7 @@ export function createHeight(
     sentInSlot: -1,
     fetches: new Map(),
     tellers: new Map(),
-    convictedProposers: new Set(),
+    proposed: new Map(),
     abstention: undefined,
     decided: false,
   }
@@ -159,7 +172,8 @@ export interface HeightDraft extends Draft {
 
 export function openDraft(state: DriverState): Draft {
   const height = state.height && { ...state.height }
-  return { state: { ...state, height }, effects: [] }
+  const decided = state.decided && { ...state.decided }
+  return { state: { ...state, height, decided }, effects: [] }
 }
 
 /** The draft's height, if there is one to work on. */
