@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Mismatch, replay } from './replay.ts'
 import { parseTrace, type Trace, VIEWS } from './trace.ts'
@@ -41,19 +41,9 @@ export interface SearchOptions {
 }
 
 /** Every state that the model can reach. */
-export function search({ liar, views, crashes, planted }: SearchOptions): Search {
-  const directory = mkdtempSync(join(tmpdir(), 'pbft-'))
-  try {
-    const options = [`-DBYZ=${liar}`, `-DVIEWS=${views}`, `-DCRASHES=${crashes}`]
-    if (planted !== undefined) options.push(`-D${planted}`)
-    const run = (program: string, ...args: string[]) =>
-      execFileSync(program, args, { cwd: directory, encoding: 'utf8', stdio: 'pipe' })
-    run('spin', ...options, '-a', MODEL)
-    run('gcc', '-O2', '-DSAFETY', '-DCOLLAPSE', `-DMEMLIM=${MEMORY_MIB}`, '-o', 'pan', 'pan.c')
-    const { stdout } = spawnSync('./pan', [`-m${DEPTH}`, '-E', '-n'], {
-      cwd: directory,
-      encoding: 'utf8',
-    })
+export function search(options: SearchOptions): Search {
+  return inScratch((directory) => {
+    const stdout = explore(directory, options, ['-DCOLLAPSE'])
     const number = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1] ?? Number.NaN)
     const states = number(/(\d+) states, stored/)
     if (Number.isNaN(states) || /max search depth too small|out of memory/.test(stdout)) {
@@ -64,6 +54,41 @@ export function search({ liar, views, crashes, planted }: SearchOptions): Search
       depth: number(/depth reached (\d+)/),
       violation: /^pan:1: (assertion violated .*)$/m.exec(stdout)?.[1],
     }
+  })
+}
+
+/** A shortest run that violates what the model asserts. */
+export function counterExample(options: SearchOptions): Trace {
+  return inScratch((directory) => {
+    explore(directory, options, ['-DBFS'])
+    const args = ['-k', `${basename(MODEL)}.trail`, ...flagsOf(options), MODEL]
+    // spin ends with an error where the run does.
+    const { stdout } = spawnSync('spin', args, { cwd: directory, encoding: 'utf8' })
+    return parseTrace(options.liar, stdout)
+  })
+}
+
+function flagsOf({ liar, views, crashes, planted }: SearchOptions): string[] {
+  const flags = [`-DBYZ=${liar}`, `-DVIEWS=${views}`, `-DCRASHES=${crashes}`]
+  return planted === undefined ? flags : [...flags, `-D${planted}`]
+}
+
+/** What the search says, from depth or breadth first. */
+function explore(directory: string, options: SearchOptions, how: readonly string[]): string {
+  const run = (program: string, ...args: string[]) =>
+    execFileSync(program, args, { cwd: directory, encoding: 'utf8', stdio: 'pipe' })
+  run('spin', ...flagsOf(options), '-a', MODEL)
+  // Small searches are over before a better program would be compiled.
+  const level = options.views > 2 ? '-O2' : '-O0'
+  run('gcc', level, '-DSAFETY', ...how, `-DMEMLIM=${MEMORY_MIB}`, '-o', 'pan', 'pan.c')
+  return spawnSync('./pan', [`-m${DEPTH}`, '-E', '-n'], { cwd: directory, encoding: 'utf8' }).stdout
+}
+
+/** spin and its search keep files where they run. */
+function inScratch<T>(work: (directory: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'pbft-'))
+  try {
+    return work(directory)
   } finally {
     rmSync(directory, { recursive: true })
   }
@@ -72,15 +97,11 @@ export function search({ liar, views, crashes, planted }: SearchOptions): Search
 /** A run of the model; its liar follows from the seed. */
 export function randomTrace(seed: number): Trace {
   const liar = seed % 4
-  const options = ['-DTRACE', `-DBYZ=${liar}`, `-DVIEWS=${VIEWS}`, '-DCRASHES=2']
-  // spin keeps scratch files where it runs.
-  const directory = mkdtempSync(join(tmpdir(), 'pbft-'))
-  try {
-    const args = [...options, `-n${seed}`, '-u1000000', MODEL]
-    return parseTrace(liar, execFileSync('spin', args, { cwd: directory, encoding: 'utf8' }))
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
+  const flags = ['-DTRACE', ...flagsOf({ liar, views: VIEWS, crashes: 2 })]
+  return inScratch((cwd) => {
+    const args = [...flags, `-n${seed}`, '-u1000000', MODEL]
+    return parseTrace(liar, execFileSync('spin', args, { cwd, encoding: 'utf8' }))
+  })
 }
 
 export interface Replays {

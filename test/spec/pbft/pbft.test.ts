@@ -2,11 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { plantedProcess } from '../../sim/mutants/hunt.ts'
-import { hasSpin, PLANTED, randomTrace, replayAll, search } from './check.ts'
+import { counterExample, hasSpin, PLANTED, randomTrace, replayAll, search } from './check.ts'
 import { parseTraces, traceText } from './trace.ts'
 
 const KEPT = readFileSync(new URL('kept.txt', import.meta.url), 'utf8')
 const kept = parseTraces(KEPT)
+const UNLOCKED = readFileSync(new URL('without-lock.txt', import.meta.url), 'utf8')
+const unlocked = parseTraces(UNLOCKED)
 
 describe('runs of the model, replayed on the driver', () => {
   const replays = replayAll(kept)
@@ -35,6 +37,25 @@ describe('runs of the model, replayed on the driver', () => {
   })
 })
 
+describe('the shortest run that breaks the model without its lock rule', () => {
+  const [run] = unlocked
+
+  it('decides two blocks', () => {
+    const commits = run?.steps.flatMap(({ follows }) => follows) ?? []
+    const votes = commits.filter(({ kind }) => kind === 'commit')
+    expect(votes.map((vote) => (vote.kind === 'commit' ? vote.block : 0))).toEqual([1, 1, 2, 2])
+  })
+
+  it('BF-5: stops at the locked validator, whose driver does not prepare the second block', () => {
+    const prepares = (run?.steps ?? []).findIndex(
+      ({ action }) => action?.kind === 'prepare' && action.node === 0 && action.view === 1,
+    )
+    expect(replayAll(unlocked).mismatches).toMatchObject([
+      { step: prepares, node: 0, expected: 'prepare 1 2', got: '' },
+    ])
+  })
+})
+
 const withSpin = hasSpin() ? describe : describe.skip
 
 withSpin(`the model, searched (${hasSpin() ? 'spin' : 'no spin and gcc here'})`, () => {
@@ -49,6 +70,11 @@ withSpin(`the model, searched (${hasSpin() ? 'spin' : 'no spin and gcc here'})`,
   it.each(Object.entries(PLANTED))('without a rule there is a counter-example: %s, %s', (name) => {
     const planted = name as keyof typeof PLANTED
     expect(search({ liar: 1, views: 2, crashes: 1, planted }).violation).toMatch(/^assertion/)
+  })
+
+  it('its shortest counter-example without the lock is the one that is kept', () => {
+    const found = counterExample({ liar: 1, views: 2, crashes: 0, planted: 'NOLOCK' })
+    expect(traceText(found)).toBe(UNLOCKED)
   })
 
   it('its fresh runs pass as the kept ones do', () => {
