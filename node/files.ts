@@ -1,14 +1,7 @@
 /** The files that a node reads before it starts: genesis, keys, TLS identity. */
 import { readFileSync } from 'node:fs'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
-import {
-  blsSigner,
-  blsSuite,
-  equalBytes,
-  fromHex,
-  openKeyFile,
-  rememberVerified,
-} from '../crypto/index.ts'
+import { blsSigner, blsSuite, fromHex, openKeyFile, rememberVerified } from '../crypto/index.ts'
 import type { NodeConfig } from './config/index.ts'
 
 /** Why the program did not start; `exitCode` as operations.md has them (3 config, 4 data, 5 unreachable). */
@@ -20,9 +13,9 @@ export interface StartFault {
 
 export interface NodeFiles {
   readonly genesis: Genesis
+  /** It signs at the heights whose set has its key; at the others the node observes. */
   readonly validator?: {
     readonly blsKey: Uint8Array
-    readonly address: Uint8Array
     sign(message: Uint8Array): Uint8Array
   }
   readonly networkKey: Uint8Array
@@ -66,12 +59,7 @@ export function readFiles(options: NodeConfig): NodeFiles | StartFault {
     if (secret === undefined)
       return fault('KeysIncomplete', 'the validator key file has no bls key')
     const { publicKey: blsKey, sign } = blsSigner(secret)
-    const entry = genesis.validators.find((validator) => equalBytes(validator.blsKey, blsKey))
-    if (entry === undefined) {
-      return fault('KeyOfNoValidator', 'the validator key is not one of the genesis file')
-    }
-    const validator = { blsKey, address: entry.address, sign }
-    return { genesis, networkKey, tls, validator }
+    return { genesis, networkKey, tls, validator: { blsKey, sign } }
   } catch (error) {
     return fault('FileUnreadable', (error as Error).message)
   }

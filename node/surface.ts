@@ -1,6 +1,7 @@
 /** What the API shows and takes, put together from the tree, its views and the engine's reads. */
 import type { Genesis } from '../core/params/index.ts'
 import { requestId } from '../core/peg/index.ts'
+import { validatorsAt } from '../core/validators/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import type {
   GetConnectedMembers,
@@ -157,7 +158,9 @@ export function apiPorts(
     },
     peers: (): PeerRow[] =>
       surroundings.peers.map(({ peer, height, inbound, score, validator: key }) => {
-        const validator = genesis.validators.findIndex(
+        const ledger = live.head?.head.ledger
+        const set = ledger ? validatorsAt(ledger, ledger.state.height + 1) : genesis.validators
+        const validator = set.findIndex(
           ({ blsKey }) => key !== undefined && equalBytes(blsKey, key),
         )
         return { id: peer, inbound, height, score, ...(validator >= 0 && { validator }) }

@@ -9,10 +9,17 @@ import { type NetworkLimits, type NetworkPort, networkActor } from '../actors/ne
 import { type ChainStore, storageActor } from '../actors/storage/index.ts'
 import { STREAM_ROWS, type StreamPort, streamActor } from '../actors/stream/index.ts'
 import { type SyncLimits, syncActor } from '../actors/sync/index.ts'
-import { blockHash } from '../core/block/index.ts'
+import { blockHash, type CommittedBlock } from '../core/block/index.ts'
 import { genesisHead } from '../core/chain/index.ts'
-import type { Genesis } from '../core/params/index.ts'
+import type { Ledger } from '../core/ledger/index.ts'
+import { type Genesis, VALID, type Verdict } from '../core/params/index.ts'
 import { verifyCertificate } from '../core/pbft/index.ts'
+import {
+  CHANGE_DELAY,
+  latestValidators,
+  validatorsAt,
+  validatorsHash,
+} from '../core/validators/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import { MESSAGE_ROWS } from '../messages/index.ts'
 import {
@@ -89,9 +96,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
     self: validator?.blsKey,
   })
   const origin = genesisHead(genesis)
-  const validatorIndex = genesis.validators.findIndex(
-    ({ blsKey }) => validator !== undefined && equalBytes(blsKey, validator.blsKey),
-  )
+  const ledger = () => (live.head?.head ?? origin).ledger
   const network = networkActor({
     genesisHash: genesis.hash,
     listen: settings.listen,
@@ -101,21 +106,11 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
       return { height: head.header.height, hash: head.hash }
     },
     ...(tuning.network && { limits: tuning.network }),
-    checks: networkChecks(genesis, () => live.head?.head.ledger.state.membersEpoch ?? 0),
+    checks: networkChecks(genesis, ledger),
   })
   const sync = syncActor({
     ...(tuning.sync && { limits: tuning.sync }),
-    verifyCommitted: (_previous, { block, certificate }) =>
-      certificate.height === block.header.height &&
-      equalBytes(certificate.blockHash, blockHash(block.header))
-        ? verifyCertificate(
-            genesis.signatures,
-            genesis.hash,
-            'commit',
-            genesis.validators,
-            certificate,
-          )
-        : { kind: 'invalid', code: 'CertificateOfAnotherBlock' },
+    verifyCommitted: (_previous, committed) => checkCommitted(genesis, ledger(), committed),
   })
   const system = createSystem({
     ports: kernel,
@@ -165,7 +160,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           bitcoin: ports.bitcoin,
           views: live,
           pollMs: settings.bitcoinPollMs,
-          ...(validatorIndex >= 0 && { validatorIndex }),
+          ...(validator && { validatorKey: validator.blsKey }),
         },
         { dependsOn: ['storage'] },
       ),
@@ -185,6 +180,30 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
     ...(settings.onTerminated && { onTerminated: settings.onTerminated }),
   })
   return { system, live, store: () => store }
+}
+
+/**
+ * What can be seen before the blocks below are here: the certificate of a set that this node knows. A later set's is checked as its
+ * block is imported, by the set that the blocks before it give.
+ */
+function checkCommitted(
+  genesis: Genesis,
+  ledger: Ledger,
+  { block, certificate }: CommittedBlock,
+): Verdict {
+  const { header } = block
+  if (
+    certificate.height !== header.height ||
+    !equalBytes(certificate.blockHash, blockHash(header))
+  ) {
+    return { kind: 'invalid', code: 'CertificateOfAnotherBlock' }
+  }
+  const isKnown = header.height <= ledger.state.height + CHANGE_DELAY
+  const set = isKnown ? validatorsAt(ledger, header.height) : latestValidators(ledger)
+  const { hash, signatures } = genesis
+  return isKnown || equalBytes(validatorsHash(genesis, set), header.validatorsHash)
+    ? verifyCertificate(signatures, hash, 'commit', set, certificate)
+    : VALID
 }
 
 function resize(child: ChildSpec, capacity: number | undefined): ChildSpec {

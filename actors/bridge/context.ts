@@ -18,7 +18,7 @@ export interface ScannedBlock {
 
 export interface BridgeContext {
   readonly genesis: Genesis
-  readonly validatorIndex: number | undefined
+  readonly validatorKey: Uint8Array | undefined
   readonly pollMs: number
   /** After the last committed block; undefined until Chain told it. */
   readonly ledger: Ledger | undefined

@@ -31,11 +31,11 @@ export const bridgeActor: BridgeActor = {
   follows: BRIDGE_FOLLOWS,
   mailbox: { capacity: MAILBOX_CAPACITY },
   async init({ ports }) {
-    const { genesis, pollMs, validatorIndex } = ports
+    const { genesis, pollMs, validatorKey } = ports
     return {
       context: {
         genesis,
-        validatorIndex,
+        validatorKey,
         pollMs,
         ledger: undefined,
         height: 0,

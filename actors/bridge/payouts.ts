@@ -2,6 +2,7 @@
 import { signatureFault } from '../../bridge/index.ts'
 import { type BatchRow, type Ledger, rowOf, SPEND_STATE } from '../../core/ledger/index.ts'
 import { requestId } from '../../core/peg/index.ts'
+import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { after, tell } from '../../supervisor/index.ts'
@@ -133,8 +134,7 @@ function coordinate(
       payload: { batchId: id, attempt },
     }),
   ]
-  const turn = coordinatorOf(batchId, attempt, context.genesis.validators.length)
-  if (turn === context.validatorIndex) {
+  if (isOurTurn(context, batchId, attempt)) {
     const message = {
       type: 'bridge.CreateBitcoinTransaction',
       payload: { batchId: id, attempt },
@@ -142,6 +142,18 @@ function coordinate(
     effects.push(tell('bridge', message, { correlationId: flow }))
   }
   return effects
+}
+
+/** Coordinators are the validators of the next height: those of the present that this node knows. */
+function isOurTurn(
+  { height, ledger, validatorKey }: BridgeContext,
+  batchId: Uint8Array,
+  attempt: number,
+): boolean {
+  if (ledger === undefined || validatorKey === undefined) return false
+  const validators = validatorsAt(ledger, height + 1)
+  const turn = validators[coordinatorOf(batchId, attempt, validators.length)]
+  return turn !== undefined && equalBytes(turn.blsKey, validatorKey)
 }
 
 export function createTransaction(

@@ -50,8 +50,8 @@ export interface BridgeViewSink {
 export interface BridgePorts {
   readonly metrics: MetricSink
   readonly genesis: Genesis
-  /** Position of this node in the validator set; undefined: it coordinates nothing. */
-  readonly validatorIndex?: number
+  /** Undefined: this node coordinates nothing. */
+  readonly validatorKey?: Uint8Array
   readonly bitcoin: BitcoinPort
   readonly views: BridgeViewSink
   readonly pollMs: number

@@ -12,11 +12,13 @@ import {
   completeBlock,
   planBlock,
   sealBlock,
+  validatorsAfter,
 } from '../../core/chain/index.ts'
 import { signRecord } from '../../core/guard/index.ts'
 import { ledgerChanges } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
 import type { PegQueue, Refused } from '../../core/peg/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import type {
   BatchStored,
   BlockProduced,
@@ -97,17 +99,20 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
     type: 'chain.BlockProduced',
     payload: { height, view, code },
   })
-  if (validator === undefined) return failed('NotAValidator')
+  const author = validatorsAfter(parent).find(
+    ({ blsKey }) => validator !== undefined && equalBytes(blsKey, validator.blsKey),
+  )
+  if (validator === undefined || author === undefined) return failed('NotAValidator')
   const deadlineMs = slot * genesis.params.slotMs + BUILD_BUDGET_MS
   const reveal = validator.sign(randaoMessage(genesis.hash, slot))
   const planned = (queue: PegQueue | undefined) =>
     planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal)
   const built = (plan: BlockPlan, leastMs: number) => {
     const timeoutMs = Math.max(leastMs, deadlineMs - run.clock.nowMs())
-    return buildTemplate(run, parent, plan, validator.address, deadlineMs, timeoutMs)
+    return buildTemplate(run, parent, plan, author.address, deadlineMs, timeoutMs)
   }
   const sealed = (plan: BlockPlan, { payload: { payload, outcome } }: BlockTemplate) =>
-    sealBlock(genesis, parent, effect.certificate, plan, validator, payload, outcome)
+    sealBlock(genesis, parent, effect.certificate, plan, author, payload, outcome)
   const produced = (
     made: { readonly block: Block; readonly head: ChainHead },
     refused: readonly string[],

@@ -322,7 +322,6 @@ export function nextSlotTick(genesis: Genesis, nowMs: number): KernelEffect {
 
 /** The driver's input for the height after `head`. `certificate`: of the head; undefined for the genesis block. */
 export function startHeight(
-  genesis: Genesis,
   head: ChainHead,
   certificate: QuorumCertificate | undefined,
   guard: GuardView,
@@ -589,7 +588,7 @@ function advance(
     unexecuted: undefined,
   }
   const told = [...announceHead(head), ...completed(context.queue, committed.block)]
-  const begun = startHeight(context.genesis, head, committed.certificate, guard, nowMs)
+  const begun = startHeight(head, committed.certificate, guard, nowMs)
   return drive(next, begun, nowMs, told)
 }
 

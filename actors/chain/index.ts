@@ -81,7 +81,7 @@ export function chainActor(): ChainActor {
         syncing: false,
         batchAtMs: 0,
       }
-      const input = startHeight(genesis, head, committed?.certificate, guard.view(), nowMs)
+      const input = startHeight(head, committed?.certificate, guard.view(), nowMs)
       const started = drive(context, input, nowMs, [
         nextSlotTick(genesis, nowMs),
         ...announceHead(head),

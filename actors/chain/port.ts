@@ -8,7 +8,6 @@ import type { MetricSink } from '../../supervisor/index.ts'
 /** The key that this node proposes and votes with. Signs only what the sign guard recorded. */
 export interface ValidatorKey {
   readonly blsKey: Uint8Array
-  readonly address: Uint8Array
   sign(message: Uint8Array): Uint8Array
 }
 

@@ -1,12 +1,8 @@
 /** How the ChainActor finds its place again: store → ledger → engine replay → driver (design §3, SY-12). */
 import { type CommittedBlock, hashKey } from '../../core/block/index.ts'
-import {
-  type ChainHead,
-  feeRateWindow,
-  genesisHead,
-  headFromStored,
-} from '../../core/chain/index.ts'
+import { type ChainHead, genesisHead, headFromStored } from '../../core/chain/index.ts'
 import { ledgerFromRows, ledgerRoot } from '../../core/ledger/index.ts'
+import { feeRatesKept } from '../../core/validators/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type {
   CommitPayload,
@@ -52,11 +48,11 @@ export async function loadHead(run: ChainRun): Promise<StartingPoint> {
   if (!equalBytes(ledgerRoot(ledger), header.ledgerRoot)) {
     throw fault('LedgerDamaged', `ledger rows do not give the root of block ${header.height}`)
   }
-  const window = feeRateWindow(genesis.validators.length)
-  const first = Math.max(1, header.height - window + 1)
+  const kept = feeRatesKept(ledger)
+  const first = Math.max(1, header.height - kept + 1)
   const blocks = await readBlocks(run, first, header.height - first + 1)
   const rates = blocks.map(({ block }) => block.header.feeRateSatPerKvb)
-  const feeRates = first === 1 ? [...origin.feeRates, ...rates].slice(-window) : rates
+  const feeRates = [...origin.feeRates, ...rates].slice(-kept)
   return { head: headFromStored(committed, ledger, feeRates), committed, halt }
 }
 

@@ -23,6 +23,7 @@ export const MAX_PEG_INS = 64
 export const MAX_PROOFS = 64
 export const MAX_RECORDS = 16
 export const MAX_EVIDENCE = 16
+export const MAX_VALIDATOR_CHANGES = 1
 export const MAX_WITHDRAWALS = 16
 export const MAX_TRANSACTIONS = 65_536
 export const MAX_TRANSACTION_BYTES = 131_072
@@ -168,6 +169,29 @@ export const EvidenceType = new ContainerType({
 })
 export type Evidence = ValueOf<typeof EvidenceType>
 
+const validatorChangeFields = {
+  /** One more than that of the change before it: each approval is good for one place in the chain. */
+  sequence: Uint64,
+  blsKey: Bytes48,
+  /** 0 removes the key. */
+  power: Uint64,
+  /** EVM address that receives the tips of its blocks; zero for a removal. */
+  address: Bytes20,
+  /** Of an added key; zero otherwise. */
+  proofOfPossession: Bytes96,
+}
+
+/** What the members approve: one key of the validators added, removed, or given another power or address (1.4). */
+export const ValidatorChangeType = new ContainerType(validatorChangeFields)
+export type ValidatorChange = ValueOf<typeof ValidatorChangeType>
+
+/** A change as a block carries it. */
+export const ValidatorChangeItemType = new ContainerType({
+  ...validatorChangeFields,
+  approval: MemberApprovalType,
+})
+export type ValidatorChangeItem = ValueOf<typeof ValidatorChangeItemType>
+
 /** EIP-4895. */
 export const WithdrawalType = new ContainerType({
   index: Uint64,
@@ -213,6 +237,7 @@ export const BlockBodyType = new ContainerType({
   pegIns: new ListCompositeType(PegInItemType, MAX_PEG_INS),
   records: new ListCompositeType(RecordType, MAX_RECORDS),
   evidence: new ListCompositeType(EvidenceType, MAX_EVIDENCE),
+  validatorChanges: new ListCompositeType(ValidatorChangeItemType, MAX_VALIDATOR_CHANGES),
   payload: ExecutionPayloadType,
 })
 export type BlockBody = ValueOf<typeof BlockBodyType>
@@ -248,6 +273,7 @@ export const BlockType = new ContainerType({
 })
 export type Block = ValueOf<typeof BlockType>
 
+/** Its root is what headers commit to (4.10). */
 export const ValidatorSetType = new ListCompositeType(
   new ContainerType({ blsKey: Bytes48, power: Uint64, address: Bytes20 }),
   MAX_VALIDATORS,

@@ -7,6 +7,7 @@ import { equalBytes } from '../../crypto/index.ts'
 import {
   authorMessage,
   type Block,
+  type BlockBody,
   blockHash,
   bodyRoot,
   type CommittedBlock,
@@ -36,7 +37,14 @@ import {
   beginBlock,
   finishBlock,
 } from '../peg/index.ts'
-import { type ChainHead, feeRateWindow, validatorsAfter, validatorsHashAfter } from './head.ts'
+import {
+  applyValidatorChange,
+  feeRateWindow,
+  validatorsAt,
+  validatorsHash,
+} from '../validators/index.ts'
+import { evidenceListFault, ledgerWithEvidence } from './evidence.ts'
+import { type ChainHead, validatorsAfter } from './head.ts'
 
 /** Why a block is not a valid child of its parent. Each is a function of the two alone. */
 export const INVALID_BLOCK_CODES = [
@@ -49,7 +57,6 @@ export const INVALID_BLOCK_CODES = [
   'BadParentCertificate',
   'WrongBodyRoot',
   'WrongEvidenceRoot',
-  'EvidenceNotAccepted',
   'WrongParamsHash',
   'WrongValidatorsHash',
   'WrongMembersHash',
@@ -119,7 +126,23 @@ export function checkBlock(
   if (!begun.ok) return begun
   const mismatch = withdrawalFault(body.payload.withdrawals, begun.value.withdrawals)
   if (mismatch !== undefined) return err(mismatch)
-  return ok({ block, hash, ledger: begun.value.ledger })
+  const evidence = evidenceListFault(genesis, parent.ledger, body.evidence)
+  if (evidence !== undefined) return err({ code: evidence })
+  const changed = ledgerWithChanges(genesis, begun.value.ledger, header.height, body)
+  return changed.ok ? ok({ block, hash, ledger: changed.value }) : changed
+}
+
+/** The ledger with the block's evidence and its change of the validators, if it has one. */
+export function ledgerWithChanges(
+  genesis: Genesis,
+  ledger: Ledger,
+  height: number,
+  { evidence, validatorChanges: [change] }: Pick<BlockBody, 'evidence' | 'validatorChanges'>,
+): Result<Ledger, InvalidBlock> {
+  const convicted = ledgerWithEvidence(ledger, height, evidence)
+  return change === undefined
+    ? ok(convicted)
+    : applyValidatorChange(genesis, convicted, height, change)
 }
 
 /** Step three: the ledger after the execution must be the one that the header commits to. */
@@ -134,7 +157,7 @@ export function completeBlock(
   if (!ledger.ok) return ledger
   if (!equalBytes(ledgerRoot(ledger.value), header.ledgerRoot))
     return err({ code: 'WrongLedgerRoot' })
-  return ok(headAfter(genesis, parent, begun.block, begun.hash, ledger.value))
+  return ok(headAfter(parent, begun.block, begun.hash, ledger.value))
 }
 
 /** The ledger after a payload's burns and fees. */
@@ -160,14 +183,13 @@ export function ledgerAfter(
 }
 
 export function headAfter(
-  genesis: Genesis,
   parent: ChainHead,
   block: Block,
   hash: Uint8Array,
   ledger: Ledger,
 ): ChainHead {
   const { header, body } = block
-  const window = feeRateWindow(genesis.validators.length)
+  const window = feeRateWindow(validatorsAt(ledger, header.height + 1).length)
   return {
     header,
     hash,
@@ -189,7 +211,7 @@ function headerFault(
   hash: Uint8Array,
 ): InvalidBlock | undefined {
   const { header, body } = block
-  const validators = validatorsAfter(genesis, parent)
+  const validators = validatorsAfter(parent)
   if (header.height !== parent.header.height + 1) return { code: 'WrongHeight' }
   if (!equalBytes(header.parentHash, parent.hash)) return { code: 'WrongParent' }
   if (header.slot <= parent.header.slot) return { code: 'SlotNotAfterParent' }
@@ -198,11 +220,10 @@ function headerFault(
     return { code: 'WrongSlotAuthor' }
   }
   if (!equalBytes(header.bodyRoot, bodyRoot(body))) return { code: 'WrongBodyRoot' }
-  if (body.evidence.length > 0) return { code: 'EvidenceNotAccepted' }
   if (!equalBytes(header.evidenceRoot, evidenceRoot(body.evidence)))
     return { code: 'WrongEvidenceRoot' }
   if (!equalBytes(header.paramsHash, genesis.paramsHash)) return { code: 'WrongParamsHash' }
-  const next = validatorsHashAfter(genesis, parent)
+  const next = nextValidatorsHash(genesis, parent)
   if (
     !equalBytes(header.validatorsHash, parent.header.nextValidatorsHash) ||
     !equalBytes(header.nextValidatorsHash, next)
@@ -249,12 +270,19 @@ function parentCertificateHolds(genesis: Genesis, parent: ChainHead, block: Bloc
       certificate.signature.every((byte) => byte === 0)
     )
   }
+  // By those who decided the parent, who need not be those who decide this block.
+  const validators = validatorsAt(parent.ledger, parent.header.height)
   return (
     certificate.height === parent.header.height &&
     equalBytes(certificate.blockHash, parent.hash) &&
-    verifyCertificate(genesis.signatures, genesis.hash, 'commit', genesis.validators, certificate)
-      .kind === 'valid'
+    verifyCertificate(genesis.signatures, genesis.hash, 'commit', validators, certificate).kind ===
+      'valid'
   )
+}
+
+/** What the header of the block after `parent` says of the one after it: all that acts there was decided by the parent or before. */
+export function nextValidatorsHash(genesis: Genesis, { header, ledger }: ChainHead): Uint8Array {
+  return validatorsHash(genesis, validatorsAt(ledger, header.height + 2))
 }
 
 function payloadFault(
@@ -263,7 +291,7 @@ function payloadFault(
   { header, body }: Block,
 ): InvalidBlock | undefined {
   const { payload } = body
-  const author = genesis.validators.find(({ blsKey }) => equalBytes(blsKey, header.author))
+  const author = validatorsAfter(parent).find(({ blsKey }) => equalBytes(blsKey, header.author))
   const wrong = (detail: string): InvalidBlock => ({ code: 'WrongPayloadField', detail })
   if (!equalBytes(payload.blockHash, header.evmBlockHash)) return wrong('blockHash')
   if (!equalBytes(payload.parentHash, parent.evm.hash)) return wrong('parentHash')
@@ -307,6 +335,6 @@ export function commitVerdict(
   if (certificate.height !== block.header.height) return invalid('WrongCertificateHeight')
   if (!equalBytes(certificate.blockHash, blockHash(block.header)))
     return invalid('WrongCertificateHash')
-  const validators = validatorsAfter(genesis, parent)
+  const validators = validatorsAfter(parent)
   return verifyCertificate(genesis.signatures, genesis.hash, 'commit', validators, certificate)
 }

@@ -5,11 +5,11 @@ import {
   type CommittedBlock,
   emptyCertificate,
   genesisHeader,
-  genesisValidatorsHash,
   type QuorumCertificate,
 } from '../block/index.ts'
 import { genesisLedger, type Ledger, ledgerRoot } from '../ledger/index.ts'
 import type { Genesis, Validator } from '../params/index.ts'
+import { validatorsAt } from '../validators/index.ts'
 
 export interface ChainHead {
   readonly header: BlockHeader
@@ -22,13 +22,8 @@ export interface ChainHead {
     readonly prevRandao: Uint8Array
     readonly gasLimit: number
   }
-  /** Fee rates of the last 2n + 1 headers, oldest first (4.5). */
+  /** Fee rates of the last headers, oldest first: `feeRatesKept` of core/validators says how many (4.5). */
   readonly feeRates: readonly number[]
-}
-
-/** Headers whose fee rates enter the reference rate: the last 2n + 1. */
-export function feeRateWindow(validators: number): number {
-  return 2 * validators + 1
 }
 
 /** The head that every chain starts from. */
@@ -73,18 +68,9 @@ export function headFromStored(
   }
 }
 
-/** The validators of the block after `head`. Sets change by blocks later; until then they are the genesis file's. */
-export function validatorsAfter(genesis: Genesis, _head: ChainHead): readonly Validator[] {
-  return genesis.validators
-}
-
-/** The validators of the block `head` itself, who signed its certificate. */
-export function validatorsAt(genesis: Genesis, _head: ChainHead): readonly Validator[] {
-  return genesis.validators
-}
-
-export function validatorsHashAfter(genesis: Genesis, _head: ChainHead): Uint8Array {
-  return genesisValidatorsHash(genesis)
+/** The validators of the block after `head`. */
+export function validatorsAfter({ header, ledger }: ChainHead): readonly Validator[] {
+  return validatorsAt(ledger, header.height + 1)
 }
 
 /** The certificate that block 1 carries for the genesis block: none. */

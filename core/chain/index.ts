@@ -3,5 +3,6 @@
  * one. Both sides call the same functions (C-4). Follows protocol §2.1, §2.2, §4.0, §4.10, §6.2.
  */
 export * from './check.ts'
+export * from './evidence.ts'
 export * from './head.ts'
 export * from './produce.ts'

@@ -4,11 +4,13 @@ import {
   type BlockBody,
   blockHash,
   bodyRoot,
+  type Evidence,
   type ExecutionPayload,
   evidenceRoot,
   genesisMembersHash,
   mixRandao,
   type QuorumCertificate,
+  type ValidatorChangeItem,
   type Withdrawal,
 } from '../block/index.ts'
 import { type Ledger, ledgerRoot } from '../ledger/index.ts'
@@ -21,15 +23,19 @@ import {
   type PegQueue,
   type Refused,
 } from '../peg/index.ts'
+import { checkValidatorChange } from '../validators/index.ts'
 import {
   type ExecutionEffects,
   headAfter,
   type InvalidBlock,
   ledgerAfter,
+  ledgerWithChanges,
+  nextValidatorsHash,
   pegContext,
   slotTimestamp,
 } from './check.ts'
-import { type ChainHead, GENESIS_CERTIFICATE, validatorsHashAfter } from './head.ts'
+import { dueEvidence } from './evidence.ts'
+import { type ChainHead, GENESIS_CERTIFICATE } from './head.ts'
 
 export type PegItems = Pick<
   BlockBody,
@@ -42,6 +48,8 @@ export interface BlockPlan {
   readonly items: PegItems
   /** Queue entries that were not taken, by their place. */
   readonly refused: readonly Refused[]
+  readonly validatorChanges: readonly ValidatorChangeItem[]
+  readonly evidence: readonly Evidence[]
   readonly ledger: Ledger
   readonly withdrawals: readonly Withdrawal[]
   readonly timestamp: number
@@ -49,6 +57,13 @@ export interface BlockPlan {
   readonly gasLimit: number
   readonly feeRateSatPerKvb: number
   readonly randaoReveal: Uint8Array
+}
+
+/** What a block may carry beside the peg's items, as it waits; what is not valid now is left out. */
+export interface BlockExtras {
+  readonly validatorChanges?: readonly ValidatorChangeItem[]
+  /** Verified. */
+  readonly evidence?: readonly Evidence[]
 }
 
 export interface BlockAuthor {
@@ -66,6 +81,7 @@ export function planBlock(
   queue: PegQueue | undefined,
   feeRateSatPerKvb: number,
   randaoReveal: Uint8Array,
+  extras: BlockExtras = {},
 ): Result<BlockPlan, InvalidBlock> {
   const context = pegContext(genesis, parent, slot, feeRateSatPerKvb)
   const withPeg = queue !== undefined && slot === context.viewZeroSlot
@@ -73,11 +89,20 @@ export function planBlock(
   const { items, refused } = assembled
   const begun = beginBlock(parent.ledger, context, items)
   if (!begun.ok) return err(begun.error)
+  const validatorChanges = (extras.validatorChanges ?? [])
+    .filter((change) => checkValidatorChange(genesis, parent.ledger, change).ok)
+    .slice(0, 1)
+  const evidence = dueEvidence(genesis, parent.ledger, extras.evidence ?? [])
+  const changes = { evidence, validatorChanges }
+  const changed = ledgerWithChanges(genesis, begun.value.ledger, context.height, changes)
+  if (!changed.ok) return changed
   return ok({
     slot,
     items,
     refused,
-    ledger: begun.value.ledger,
+    validatorChanges,
+    evidence,
+    ledger: changed.value,
     withdrawals: begun.value.withdrawals,
     timestamp: slotTimestamp(slot, genesis.params.slotMs),
     prevRandao: mixRandao(parent.evm.prevRandao, randaoReveal),
@@ -105,7 +130,8 @@ export function sealBlock(
   const body: BlockBody = {
     parentCertificate: parentCertificate ?? GENESIS_CERTIFICATE,
     ...plan.items,
-    evidence: [],
+    evidence: [...plan.evidence],
+    validatorChanges: [...plan.validatorChanges],
     payload,
   }
   const header = {
@@ -118,7 +144,7 @@ export function sealBlock(
     ledgerRoot: ledgerRoot(ledger.value),
     paramsHash: genesis.paramsHash,
     validatorsHash: parent.header.nextValidatorsHash,
-    nextValidatorsHash: validatorsHashAfter(genesis, parent),
+    nextValidatorsHash: nextValidatorsHash(genesis, parent),
     membersHash: genesisMembersHash(genesis),
     evidenceRoot: evidenceRoot(body.evidence),
     feeRateSatPerKvb: plan.feeRateSatPerKvb,
@@ -126,5 +152,5 @@ export function sealBlock(
   }
   const hash = blockHash(header)
   const block: Block = { header, body, signature: new Uint8Array(96) }
-  return ok({ block, head: headAfter(genesis, parent, block, hash, ledger.value) })
+  return ok({ block, head: headAfter(parent, block, hash, ledger.value) })
 }

@@ -11,7 +11,7 @@ import {
 } from './ledger.ts'
 import { heightKey } from './rows.ts'
 
-/** The ledger with the Bitcoin checkpoint as its only header and nothing in the peg. */
+/** The ledger with the Bitcoin checkpoint as its only header, the genesis file's validators, and nothing in the peg. */
 export function genesisLedger(genesis: Genesis): Ledger {
   const { checkpoint } = genesis.bitcoin
   const hash = headerHash(checkpoint.header)
@@ -33,6 +33,7 @@ export function genesisLedger(genesis: Genesis): Ledger {
     deficitSat: 0n,
     pegInStops: 0,
     pegOutStops: 0,
+    validatorsHeight: 0,
   })
   const startsPeriod = checkpoint.height % RETARGET_BLOCKS === 0
   const first = parseHeader(startsPeriod ? checkpoint.header : checkpoint.periodStart)
@@ -46,6 +47,12 @@ export function genesisLedger(genesis: Genesis): Ledger {
     periodBits: first.value.bits,
   })
   draft.put('chain', heightKey(checkpoint.height), { hash })
+  draft.put('validators', heightKey(0), {
+    sequence: 0,
+    previous: 0,
+    next: 0,
+    validators: [...genesis.validators],
+  })
   return { ...draft.finish(), changes: new Map() }
 }
 

@@ -27,6 +27,7 @@ export const LedgerSummaryType = new ContainerType({
   fund: Bytes32,
   deficits: Bytes32,
   evidence: Bytes32,
+  validators: Bytes32,
 })
 export type LedgerSummary = ValueOf<typeof LedgerSummaryType>
 

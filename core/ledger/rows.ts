@@ -15,7 +15,7 @@ import {
   type ValueOf,
 } from '@chainsafe/ssz'
 import { concatBytes, uint32be, uint64be } from '../../crypto/index.ts'
-import { MAX_STRIPPED_TRANSACTION_BYTES } from '../block/index.ts'
+import { MAX_STRIPPED_TRANSACTION_BYTES, ValidatorSetType } from '../block/index.ts'
 
 const Uint8 = new UintNumberType(1)
 const Uint32 = new UintNumberType(4)
@@ -216,6 +216,17 @@ const EvidenceRowType = new ContainerType({
 })
 export type EvidenceRow = ValueOf<typeof EvidenceRowType>
 
+/** A set of validators that acts or acted (1.4). Key: the height from which on it acts, 8 bytes; 0 for the genesis file's. */
+const ValidatorsRowType = new ContainerType({
+  /** How many changes led to it. */
+  sequence: Uint64,
+  /** Keys of the rows before and after it; `next` 0: none is decided yet. */
+  previous: Uint64,
+  next: Uint64,
+  validators: ValidatorSetType,
+})
+export type ValidatorsRow = ValueOf<typeof ValidatorsRowType>
+
 /** What is not a set. One row, key STATE_KEY. */
 export const StateRowType = new ContainerType({
   /** Height of the last block whose effects are in. */
@@ -239,6 +250,8 @@ export const StateRowType = new ContainerType({
   /** Rows that stop the peg: deficits of a reorg stop peg-ins, booked strays stop peg-outs. */
   pegInStops: Uint64,
   pegOutStops: Uint64,
+  /** Key of the latest row of `validators`. */
+  validatorsHeight: Uint64,
 })
 export type StateRow = ValueOf<typeof StateRowType>
 
@@ -254,6 +267,7 @@ export interface SetRows {
   readonly fund: FundRow
   readonly deficits: DeficitRow
   readonly evidence: EvidenceRow
+  readonly validators: ValidatorsRow
 }
 
 export type SetName = keyof SetRows
@@ -272,6 +286,7 @@ export const SET_NAMES = [
   'fund',
   'deficits',
   'evidence',
+  'validators',
 ] as const satisfies readonly SetName[]
 
 export const LEDGER_SETS = SET_NAMES.slice(1) as readonly LedgerSet[]
@@ -288,6 +303,7 @@ const ROW_TYPES = {
   fund: FundRowType,
   deficits: DeficitRowType,
   evidence: EvidenceRowType,
+  validators: ValidatorsRowType,
 }
 
 export function encodeRow<S extends SetName>(set: S, row: SetRows[S]): Uint8Array {

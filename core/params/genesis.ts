@@ -62,6 +62,8 @@ const paramsSchema = z.strictObject({
   gasLimit: integer(30_000_000, 2_000_000_000),
   /** Seconds after which a member's trusted header is too old to go on from (5.6). */
   trustWindowSeconds: integer(1),
+  /** Blocks after an offence in which evidence of it may still be carried (2.9, §7). */
+  evidenceMaxAgeBlocks: integer(1, 1_000_000),
 })
 
 /** The parameters of the chain, effective from genesis; sat amounts as bigint. */

@@ -73,6 +73,7 @@ const DEVELOPMENT_PARAMS: ParamsFile = {
   maxFeeRateSatPerKvb: 1_000_000,
   gasLimit: 60_000_000,
   trustWindowSeconds: 1_209_600,
+  evidenceMaxAgeBlocks: 10_800,
 }
 
 function layout(directory: string, nodes: number, members: number): Federation {

@@ -35,7 +35,7 @@ function proposal(
 function codeOf(message: ConsensusMessage): string {
   const { genesis } = town
   const nowMs = made.block.header.slot * genesis.params.slotMs
-  const verdict = networkChecks(genesis, () => 0).consensus(message, nowMs)
+  const verdict = networkChecks(genesis, () => town.head.ledger).consensus(message, nowMs)
   return verdict.kind === 'valid' ? 'valid' : verdict.code
 }
 

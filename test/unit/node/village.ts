@@ -258,10 +258,8 @@ export class Village {
 
   #validator(): ValidatorKey {
     const [keys] = validatorKeys as [(typeof validatorKeys)[0]]
-    const [own] = this.genesis.validators as [Genesis['validators'][0]]
     return {
       blsKey: keys.publicKey,
-      address: own.address,
       sign: (message) => blsSign(keys.secretKey, message),
     }
   }

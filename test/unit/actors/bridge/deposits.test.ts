@@ -25,7 +25,7 @@ const claim = claimOf(bitcoin, transaction)
 function following(): BridgeContext {
   const context: BridgeContext = {
     genesis,
-    validatorIndex: 0,
+    validatorKey: genesis.validators[0]?.blsKey,
     pollMs: 1_000,
     ledger: genesisLedger(genesis),
     height: 0,

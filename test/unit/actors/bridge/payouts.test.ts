@@ -23,7 +23,7 @@ class Desk {
     const { genesis } = this.world
     this.context = {
       genesis,
-      validatorIndex,
+      validatorKey: this.world.genesis.validators[validatorIndex ?? -1]?.blsKey,
       pollMs: 500,
       ledger: undefined,
       height: 0,

@@ -30,7 +30,6 @@ function authorOf(town: Town): ValidatorKey {
   const { secretKey } = keyOfValidator(author.blsKey)
   return {
     blsKey: author.blsKey,
-    address: author.address,
     sign: (message) => blsSign(secretKey, message),
   }
 }

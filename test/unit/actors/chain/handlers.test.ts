@@ -48,7 +48,6 @@ class Desk {
     const keys = validatorKeys[index] as BlsKeyPair
     const validator: ValidatorKey = {
       blsKey: keys.publicKey,
-      address: here.genesis.validators[index]?.address ?? new Uint8Array(20),
       sign: (message) => blsSign(keys.secretKey, message),
     }
     const ports = {

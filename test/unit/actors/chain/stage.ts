@@ -217,7 +217,6 @@ function keyAt(genesis: Genesis, index: number): ValidatorKey {
   if (keys === undefined || validator === undefined) throw new Error('no such validator')
   return {
     blsKey: keys.publicKey,
-    address: validator.address,
     sign: (message) => blsSign(keys.secretKey, message),
   }
 }

@@ -57,7 +57,7 @@ describe('golden bytes', () => {
     const head = genesisHead(genesis)
     expect(head.header).toEqual(genesisHeader(genesis, ledgerRoot(genesisLedger(genesis))))
     expect(toHex(head.hash)).toBe(
-      'e10bd9a58dee96bae3230bb1e3ccb79f950537a74264fb982a8a0d27bd8f4fc2',
+      'bae56b7fd164d757d60d71906cdece3537f5e42625b241fac4bc99de2ce0fd0e',
     )
     const slot = 1_700_000_001
     const { secretKey } = keyOfValidator(validator.blsKey)
@@ -70,10 +70,10 @@ describe('golden bytes', () => {
       randaoReveal: blsSign(secretKey, randaoMessage(genesis.hash, slot)),
     }
     expect(toHex(blockHash(header))).toBe(
-      'a6910f199baf87cddfc53ba0836d2d958b84eae71033c38902460dbd52c550ac',
+      '05473ba65898ff66f548e3c4028f9a471b64f1f70a9ccbe4f3fa14c732ad2875',
     )
     expect(toHex(bodyRoot(BlockBodyType.defaultValue()))).toBe(
-      'e67d0e185d6bfe2dab05c2fbe7e32a970c5620db86c0728282e4362806ab69c1',
+      'e96516d1fcf1fbe3bdb868bd1b7682d744260812d672e7aa0935406350147e52',
     )
     // SSZ: the root of an empty list of 16 containers: five zero levels mixed with the length zero.
     let zero: Uint8Array = new Uint8Array(32)

@@ -1,10 +1,5 @@
 import type { Block, PegInItem, Withdrawal } from '../../../../core/block/index.ts'
-import {
-  authorMessage,
-  emptyCertificate,
-  evidenceRoot,
-  randaoMessage,
-} from '../../../../core/block/index.ts'
+import { authorMessage, emptyCertificate, randaoMessage } from '../../../../core/block/index.ts'
 import { type ExecutionEffects, INVALID_BLOCK_CODES } from '../../../../core/chain/index.ts'
 import { blsSign, equalBytes } from '../../../../crypto/index.ts'
 import { addressOf, approve, claimOf, depositOf, p2wpkh, seeded } from '../peg/world.ts'
@@ -100,14 +95,6 @@ describe('what makes a block no child of its parent: each rule by its name', () 
       body: { ...made.block.body, pegIns: [item as PegInItem] },
     }
     expect(town.codeOf(swapped)).toBe('WrongBodyRoot')
-  })
-
-  it('evidence is not yet taken into blocks', () => {
-    const signed = { height: 1, hash: WRONG_HASH, signature: new Uint8Array(96) }
-    const { author: validator } = made.block.header
-    const evidence = { phase: 1, validator, round: 0, first: signed, second: signed }
-    expect(codeOf({ body: { evidence: [evidence] } })).toBe('EvidenceNotAccepted')
-    expect(evidenceRoot([evidence])).not.toEqual(evidenceRoot([]))
   })
 
   it('D7, PO-8: a fee rate outside the parameters', () => {

@@ -10,10 +10,12 @@ import {
   blockHash,
   bodyRoot,
   type CommittedBlock,
+  type Evidence,
   type ExecutionPayload,
   evidenceRoot,
   type QuorumCertificate,
   randaoMessage,
+  type ValidatorChangeItem,
   voteMessage,
 } from '../../../../core/block/index.ts'
 import {
@@ -24,9 +26,15 @@ import {
   genesisHead,
   planBlock,
   sealBlock,
+  validatorsAfter,
 } from '../../../../core/chain/index.ts'
-import { type Genesis, type ParamsFile, parseGenesis } from '../../../../core/params/index.ts'
-import { authorOfSlot } from '../../../../core/pbft/index.ts'
+import {
+  type Genesis,
+  type ParamsFile,
+  parseGenesis,
+  type Validator,
+} from '../../../../core/params/index.ts'
+import { authorOfSlot, quorum } from '../../../../core/pbft/index.ts'
 import type { PegQueue } from '../../../../core/peg/index.ts'
 import {
   type BlsKeyPair,
@@ -69,10 +77,24 @@ export const validatorKeys: readonly BlsKeyPair[] = Array.from({ length: 4 }, (_
   blsKeyPair(seeded(`validator ${index}`)),
 )
 
+/** Of those who may become validators. */
+export const joiningKeys: readonly BlsKeyPair[] = Array.from({ length: 3 }, (_, index) =>
+  blsKeyPair(seeded(`joining ${index}`)),
+)
+
 export function keyOfValidator(publicKey: Uint8Array): BlsKeyPair {
-  const found = validatorKeys.find((keys) => equalBytes(keys.publicKey, publicKey))
+  const found = [...validatorKeys, ...joiningKeys].find((keys) =>
+    equalBytes(keys.publicKey, publicKey),
+  )
   if (found === undefined) throw new Error('no validator has this key')
   return found
+}
+
+interface CertifyOptions {
+  readonly view?: number
+  readonly phase?: 'commit' | 'prepare'
+  readonly validators?: readonly Validator[]
+  readonly bits?: number
 }
 
 /** A certificate of these positions for the block, whether or not they are a quorum. */
@@ -81,13 +103,18 @@ export function certify(
   height: number,
   hash: Uint8Array,
   signers: readonly number[] = [0, 1, 2],
-  { view = 0, phase = 'commit' as 'commit' | 'prepare', bits = genesis.validators.length } = {},
+  {
+    view = 0,
+    phase = 'commit',
+    validators = genesis.validators,
+    bits = validators.length,
+  }: CertifyOptions = {},
 ): QuorumCertificate {
   const message = voteMessage(genesis.hash, phase, height, view, hash)
   const bitmap = BitArray.fromBitLen(bits)
   for (const index of signers) bitmap.set(index, true)
   const signatures = signers.map((index) =>
-    blsSign((validatorKeys[index] as BlsKeyPair).secretKey, message),
+    blsSign(keyOfValidator((validators[index] as Validator).blsKey).secretKey, message),
   )
   const signature = blsAggregate(signatures) ?? new Uint8Array(96)
   return { height, view, blockHash: hash, bitmap, signature }
@@ -135,6 +162,8 @@ export interface MakeOptions {
   /** Slots after the parent's. */
   readonly skip?: number
   readonly feeRateSatPerKvb?: number
+  readonly validatorChanges?: readonly ValidatorChangeItem[]
+  readonly evidence?: readonly Evidence[]
 }
 
 export class Town {
@@ -164,12 +193,14 @@ export class Town {
     const { genesis, head: parent } = this
     const { skip = 1, queue = EMPTY_QUEUE, transactions = [] } = options
     const slot = parent.header.slot + skip
-    const author = authorOfSlot(genesis.validators, parent.header.slot, slot)
+    const author = authorOfSlot(validatorsAfter(parent), parent.header.slot, slot)
     if (author === undefined) throw new Error(`no view starts at slot ${slot}`)
     const keys = keyOfValidator(author.blsKey)
     const reveal = blsSign(keys.secretKey, randaoMessage(genesis.hash, slot))
     const rate = options.feeRateSatPerKvb ?? FEE_RATE
-    const plan = planBlock(genesis, parent, slot, queue, rate, reveal)
+    const { evidence = [], validatorChanges = [] } = options
+    const extras = { evidence, validatorChanges }
+    const plan = planBlock(genesis, parent, slot, queue, rate, reveal, extras)
     if (!plan.ok) throw new Error(plan.error.code)
     const { timestamp, prevRandao, gasLimit, withdrawals } = plan.value
     const built = await this.engine.build({
@@ -203,7 +234,11 @@ export class Town {
   /** Commits a block with a quorum's certificate. */
   async commit(made: Made): Promise<void> {
     const { header } = made.block
-    const certificate = certify(this.genesis, header.height, made.head.hash)
+    const validators = validatorsAfter(this.head)
+    const signers = Array.from({ length: quorum(validators) }, (_, index) => index)
+    const certificate = certify(this.genesis, header.height, made.head.hash, signers, {
+      validators,
+    })
     this.chain.push({ block: made.block, certificate })
     const reply = await this.engine.commit(made.block.body.payload.blockHash)
     if (reply.status !== 'COMMITTED') throw new Error(reply.reason)

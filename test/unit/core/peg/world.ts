@@ -63,7 +63,7 @@ export function p2wpkh(name: string): Uint8Array {
   return Uint8Array.of(0, 20, ...seeded(`script ${name}`).subarray(0, 20))
 }
 
-const memberKeys = Array.from({ length: 4 }, (_, index) => blsKeyPair(seeded(`member ${index}`)))
+export const memberKeys = Array.from({ length: 4 }, (_, index) => blsKeyPair(seeded(`member ${index}`)))
 
 function mine(previousHash: Uint8Array, merkleRoot: Uint8Array, time: number): Uint8Array {
   for (let nonce = 0; ; nonce++) {
@@ -136,6 +136,7 @@ export function testGenesis(changes: Partial<ParamsFile> = {}): Genesis {
         maxFeeRateSatPerKvb: 500_000,
         gasLimit: 60_000_000,
         trustWindowSeconds: 86_400,
+        evidenceMaxAgeBlocks: 100,
         ...changes,
       },
       execution: {
