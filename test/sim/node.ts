@@ -111,7 +111,6 @@ export class SimulatedNode {
         genesis,
         validator: {
           blsKey: entry.blsKey,
-          address: entry.address,
           sign: (message) => keys.sign(message),
         },
         listen: [addressOf(this.name)],
