@@ -1,10 +1,12 @@
 /**
- * `npm run docs`: writes MESSAGES.md, docs/reference and the READMEs' state diagrams from the tables and machines in code.
- * Nothing there is written by hand, so that it cannot say what the code does not; `test/docs/generated.test.ts` compares.
+ * `npm run docs`: writes MESSAGES.md, docs/reference, the READMEs' state diagrams and the figures of consensus from the tables,
+ * machines and rules in code. Nothing there is written by hand, so that it cannot say what the code does not;
+ * `test/docs/generated.test.ts` compares.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configurationPage } from './generator/configuration.ts'
+import { CONSENSUS_PAGE, consensusPage } from './generator/consensus.ts'
 import { constantsPage } from './generator/constants.ts'
 import { DIAGRAMS, readmeWithDiagrams } from './generator/diagrams.ts'
 import { errorsPage } from './generator/errors.ts'
@@ -25,6 +27,7 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     [`${REFERENCE}/limits.md`, await limitsPage()],
     [`${REFERENCE}/metrics.md`, metricsPage()],
     [`${REFERENCE}/protocol-constants.md`, constantsPage()],
+    [CONSENSUS_PAGE, consensusPage()],
     ...readmes,
   ])
 }
