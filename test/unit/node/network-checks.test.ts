@@ -33,10 +33,15 @@ function proposal(
 }
 
 function codeOf(message: ConsensusMessage): string {
-  const { genesis } = town
-  const nowMs = made.block.header.slot * genesis.params.slotMs
-  const verdict = networkChecks(genesis, () => town.head.ledger).consensus(message, nowMs)
+  const verdict = verdictAt(message, 0)
   return verdict.kind === 'valid' ? 'valid' : verdict.code
+}
+
+/** By a clock that is so many slots behind the block's. */
+function verdictAt(message: ConsensusMessage, slotsBehind: number) {
+  const { genesis } = town
+  const nowMs = (made.block.header.slot - slotsBehind) * genesis.params.slotMs
+  return networkChecks(genesis, () => town.head.ledger).consensus(message, nowMs)
 }
 
 function author(): Uint8Array {
@@ -57,6 +62,14 @@ describe('a proposal is passed on', () => {
     const again = { view: 3, certificate: prepared() }
     expect(codeOf(proposal((other as { secretKey: Uint8Array }).secretKey, again))).toBe('valid')
   })
+
+  it.each([2, 10, 11, 1_000])(
+    'not when it is %d slots ahead of our clock, which is no fault of the peer: the clock may be wrong (BP-3)',
+    (slotsBehind) => {
+      expect(verdictAt(proposal(author()), slotsBehind).kind).toBe('unknown')
+      expect(verdictAt(proposal(author()), 1).kind).toBe('valid')
+    },
+  )
 
   it("not when a stranger wraps a validator's block, fresh or with a genuine quorum", () => {
     expect(codeOf(proposal(stranger.secretKey))).toBe('NotTheProposer')
