@@ -8,6 +8,7 @@ import type { SignGuard } from '../actors/chain/index.ts'
 import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
 import { EMPTY_GUARD } from '../core/guard/index.ts'
 import type { Genesis } from '../core/params/index.ts'
+import { slotAt } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import { type Clock, faultError, type System } from '../supervisor/index.ts'
 import { evmGenesisOf, nextBaseFee } from '../vm/evm/index.ts'
@@ -107,6 +108,7 @@ export async function startNode(
           genesisHash: genesis.hash,
           publicKey: files.validator.blsKey,
           committedHeight,
+          nowSlot: slotAt(clock.nowMs(), genesis.params.slotMs),
         })
         if (opened.ok) return opened.value
         const { code } = opened.error

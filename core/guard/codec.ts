@@ -1,20 +1,20 @@
 /**
- * The guard file's bytes (protocol §2.8, T5). Integers are big endian.
+ * The guard file's bytes (protocol §2.8, T5), as README.md documents them. Integers are big endian.
  *
  *   header  "MRGUARD\0" · version u32 · owner 32 bytes · checksum 8 bytes of the 44 before it
  *   record  "GREC" · payload length u32 · checksum 8 bytes · payload
- *   payload kind u8 · fields of the kind, see `encodePayload`
+ *   payload kind u8 · fields of the kind, see `encodePayload`; a seal has none
  *
  * A checksum is the first 8 bytes of a tagged hash of owner, file offset, length and payload: bytes of a block that look
- * like a record, or a record that was moved, do not pass for one. Only the last record can be torn by a crash, since
- * each is synced before the next is written; a bad record with a good one behind it is damage.
+ * like a record, or a record that was moved, do not pass for one. A seal says that all before it was synced when it was
+ * written: a bad record with a seal behind it is damage, one without was torn by a crash before anything was signed on it.
  */
 import { concatBytes, equalBytes, taggedHash, uint32be, uint64be } from '../../crypto/index.ts'
 import { decodeCertificate, encodeCertificate, MAX_BLOCK_BYTES } from '../block/index.ts'
 import { assertNever, err, ok, type Result } from '../params/index.ts'
 import { EMPTY_GUARD, foldGuard, type GuardEntry, type GuardView } from './rules.ts'
 
-export const GUARD_VERSION = 1
+export const GUARD_VERSION = 2
 const MAGIC = Uint8Array.from([0x4d, 0x52, 0x47, 0x55, 0x41, 0x52, 0x44, 0])
 const MARKER = Uint8Array.from([0x47, 0x52, 0x45, 0x43])
 const CHECKSUM_BYTES = 8
@@ -27,13 +27,14 @@ export type GuardFileError =
   | { readonly code: 'GuardUnreadable'; readonly reason: string }
   /** Of another chain or key. */
   | { readonly code: 'GuardForeign' }
-  /** A bad record in the middle: records are lost, so nothing may be signed on this file. */
+  /** A record that was synced cannot be read: nothing may be signed on this file. */
   | { readonly code: 'GuardDamaged'; readonly offset: number }
 
 export interface GuardFile {
   readonly view: GuardView
-  readonly entries: number
-  /** Bytes to keep: what follows is a torn record. 0: not even the header is whole, the file is new. */
+  /** All records in order, seals left out. */
+  readonly entries: readonly GuardEntry[]
+  /** Bytes to keep: what follows is a torn record. 0: there is no file yet. */
   readonly goodBytes: number
 }
 
@@ -49,12 +50,20 @@ export function encodeGuardHeader(owner: Uint8Array): Uint8Array {
 
 /** The record's bytes for the place `offset` of the file. */
 export function encodeGuardEntry(owner: Uint8Array, offset: number, entry: GuardEntry): Uint8Array {
-  const payload = encodePayload(entry)
+  return encodeRecord(owner, offset, encodePayload(entry))
+}
+
+function encodeRecord(owner: Uint8Array, offset: number, payload: Uint8Array): Uint8Array {
   const sum = checksum(owner, offset, payload)
   return concatBytes(MARKER, uint32be(payload.length), sum, payload)
 }
 
-/** A whole file that holds `entries`. */
+/** Written behind a record that is durable. */
+export function encodeGuardSeal(owner: Uint8Array, offset: number): Uint8Array {
+  return encodeRecord(owner, offset, Uint8Array.of(KINDS.indexOf('seal')))
+}
+
+/** A whole file that holds `entries`, and is to be synced before it takes its place. */
 export function encodeGuardFile(owner: Uint8Array, entries: readonly GuardEntry[]): Uint8Array {
   const parts = [encodeGuardHeader(owner)]
   let offset = HEADER_BYTES
@@ -63,7 +72,14 @@ export function encodeGuardFile(owner: Uint8Array, entries: readonly GuardEntry[
     parts.push(part)
     offset += part.length
   }
-  return concatBytes(...parts)
+  return concatBytes(...parts, encodeGuardSeal(owner, offset))
+}
+
+/** Whose file it is, by its own header. */
+export function guardFileOwner(bytes: Uint8Array): Result<Uint8Array, GuardFileError> {
+  const owner = Uint8Array.from(bytes.subarray(MAGIC.length + 4, MAGIC.length + 36))
+  const intact = equalBytes(bytes.subarray(0, HEADER_BYTES), encodeGuardHeader(owner))
+  return intact ? ok(owner) : err(explainHeader(bytes))
 }
 
 /** Reads a guard file. Total: any bytes give what they fold to, or the reason why nothing may be signed on them. */
@@ -71,29 +87,25 @@ export function decodeGuardFile(
   owner: Uint8Array,
   bytes: Uint8Array,
 ): Result<GuardFile, GuardFileError> {
+  if (bytes.length === 0) return ok({ view: EMPTY_GUARD, entries: [], goodBytes: 0 })
   const header = encodeGuardHeader(owner)
-  if (bytes.length < HEADER_BYTES) return decodeShort(header, bytes)
   if (!equalBytes(bytes.subarray(0, HEADER_BYTES), header)) return err(explainHeader(bytes))
   let view = EMPTY_GUARD
-  let entries = 0
+  const entries: GuardEntry[] = []
   let offset = HEADER_BYTES
   while (offset < bytes.length) {
     const record = readRecord(owner, bytes, offset)
     if (record === undefined) break
-    view = foldGuard(view, record.entry)
-    entries += 1
+    if (record.entry !== 'seal') {
+      view = foldGuard(view, record.entry)
+      entries.push(record.entry)
+    }
     offset = record.end
   }
-  if (offset < bytes.length && hasRecordAfter(owner, bytes, offset + 1)) {
+  if (offset < bytes.length && hasSealAfter(owner, bytes, offset + 1)) {
     return err({ code: 'GuardDamaged', offset })
   }
   return ok({ view, entries, goodBytes: offset })
-}
-
-/** A file whose creation was cut off: nothing was signed on it. */
-function decodeShort(header: Uint8Array, bytes: Uint8Array): Result<GuardFile, GuardFileError> {
-  if (!equalBytes(bytes, header.subarray(0, bytes.length))) return err(explainHeader(bytes))
-  return ok({ view: EMPTY_GUARD, entries: 0, goodBytes: 0 })
 }
 
 function explainHeader(bytes: Uint8Array): GuardFileError {
@@ -103,6 +115,10 @@ function explainHeader(bytes: Uint8Array): GuardFileError {
   const version = bytes.subarray(MAGIC.length, MAGIC.length + 4)
   if (!equalBytes(version, uint32be(GUARD_VERSION))) {
     return { code: 'GuardUnreadable', reason: 'written by another version' }
+  }
+  // A file takes its place whole: no crash leaves one that ends here.
+  if (bytes.length < HEADER_BYTES) {
+    return { code: 'GuardUnreadable', reason: 'the file ends within its header' }
   }
   const owner = bytes.subarray(MAGIC.length + 4, MAGIC.length + 36)
   const intact = equalBytes(bytes.subarray(0, HEADER_BYTES), encodeGuardHeader(owner))
@@ -120,7 +136,7 @@ function readRecord(
   owner: Uint8Array,
   bytes: Uint8Array,
   offset: number,
-): { entry: GuardEntry; end: number } | undefined {
+): { entry: GuardEntry | 'seal'; end: number } | undefined {
   const start = offset + RECORD_HEAD_BYTES
   if (start > bytes.length) return undefined
   if (!equalBytes(bytes.subarray(offset, offset + MARKER.length), MARKER)) return undefined
@@ -134,15 +150,15 @@ function readRecord(
   return entry && { entry, end }
 }
 
-function hasRecordAfter(owner: Uint8Array, bytes: Uint8Array, from: number): boolean {
+function hasSealAfter(owner: Uint8Array, bytes: Uint8Array, from: number): boolean {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = buffer.indexOf(MARKER, from); at >= 0; at = buffer.indexOf(MARKER, at + 1)) {
-    if (readRecord(owner, bytes, at) !== undefined) return true
+    if (readRecord(owner, bytes, at)?.entry === 'seal') return true
   }
   return false
 }
 
-const KINDS = ['floor', 'block', 'propose', 'prepare', 'commit', 'viewChange'] as const
+const KINDS = ['floor', 'block', 'propose', 'prepare', 'commit', 'viewChange', 'seal'] as const
 
 function encodePayload(entry: GuardEntry): Uint8Array {
   const kind = Uint8Array.of(KINDS.indexOf(entry.kind))
@@ -230,15 +246,15 @@ class Reader {
   }
 }
 
-function decodePayload(payload: Uint8Array): GuardEntry | undefined {
+function decodePayload(payload: Uint8Array): GuardEntry | 'seal' | undefined {
   const reader = new Reader(payload)
   const entry = readEntry(reader)
   return reader.whole ? entry : undefined
 }
 
-function readEntry(reader: Reader): GuardEntry | undefined {
+function readEntry(reader: Reader): GuardEntry | 'seal' | undefined {
   const kind = KINDS[reader.uint(1)]
-  if (kind === undefined) return undefined
+  if (kind === undefined || kind === 'seal') return kind
   if (kind === 'floor') return { kind, floor: reader.uint(8), slot: reader.uint(8) - 1 }
   const height = reader.uint(8)
   if (kind === 'block') return { kind, height, hash: reader.take(32), block: reader.sized() }

@@ -8,3 +8,4 @@
  */
 export * from './codec.ts'
 export * from './rules.ts'
+export * from './summary.ts'

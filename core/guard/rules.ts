@@ -219,15 +219,21 @@ export function guardEntries(view: GuardView): GuardEntry[] {
   return entries
 }
 
+/** A block of a slot farther ahead of the clock is taken by nobody (BP-3): none was worth signing. */
+const MOST_SLOTS_AHEAD = 10
+
 /**
- * The floor to start with over a chain whose highest committed height is `committedHeight`. A guard follows the chain by
- * one height at most; one that lags more is older than the chain (a restored or lost file), and what it forgot can
- * only concern the next height: that one is left out (BP-4).
+ * The floors to start with over a chain whose highest committed height is `committedHeight`. A guard follows the chain by
+ * one height at most; one that lags more is older than the chain (a restored or lost file). The votes that it forgot can
+ * only concern the next height, which is left out; a block that it forgot may be of any slot up to now (BP-4).
  */
-export function startFloor(view: GuardView, committedHeight: number): number {
-  return view.floor >= committedHeight
-    ? Math.max(view.floor, committedHeight + 1)
-    : committedHeight + 2
+export function startFloor(view: GuardView, committedHeight: number, nowSlot: number): FloorRecord {
+  const { slot } = view
+  if (view.floor >= committedHeight) {
+    return { kind: 'floor', floor: Math.max(view.floor, committedHeight + 1), slot }
+  }
+  const usedSlot = Math.max(slot, nowSlot + MOST_SLOTS_AHEAD)
+  return { kind: 'floor', floor: committedHeight + 2, slot: usedSlot }
 }
 
 /** The block under a hash that the guard keeps. */

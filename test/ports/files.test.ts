@@ -23,7 +23,7 @@ async function onDisk(directory?: string): Promise<FilesUnderTest> {
   return {
     openGuard: async (committedHeight) => {
       const path = join(place, 'guard')
-      const facts = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight }
+      const facts = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight, nowSlot: 100 }
       const opened = await openSignGuard(facts)
       if (!opened.ok) throw new Error(opened.error.code)
       guards.push(opened.value)

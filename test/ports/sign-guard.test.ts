@@ -14,6 +14,7 @@ import { jest } from '@jest/globals'
 import { encodeBlock } from '../../core/block/index.ts'
 import {
   encodeGuardFile,
+  encodeGuardHeader,
   type GuardRecord,
   type GuardView,
   guardEntries,
@@ -66,6 +67,7 @@ const RECORDS = [propose, prepare, commit, viewChange]
 describe('the sign guard file', () => {
   let directory: string
   let path: string
+  const opened: SignGuard[] = []
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'millrace-guard-'))
@@ -76,18 +78,32 @@ describe('the sign guard file', () => {
   })
 
   afterEach(async () => {
+    for (const guard of opened.splice(0)) await guard.close()
     await rm(directory, { recursive: true })
   })
 
   async function openGuard(
-    overrides: { committedHeight?: number; compactAtBytes?: number; key?: number } = {},
+    overrides: {
+      committedHeight?: number
+      compactAtBytes?: number
+      key?: number
+      nowSlot?: number
+    } = {},
   ): Promise<SignGuard> {
-    const { committedHeight = 4, key = 0, ...rest } = overrides
+    const { committedHeight = 4, key = 0, nowSlot = 100, ...rest } = overrides
     const publicKey = keyOf(key)
-    const options = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight, ...rest }
-    const opened = await openSignGuard(options)
-    if (!opened.ok) throw new Error(opened.error.code)
-    return opened.value
+    const options = {
+      path,
+      genesisHash: GENESIS_HASH,
+      publicKey,
+      committedHeight,
+      nowSlot,
+      ...rest,
+    }
+    const guard = await openSignGuard(options)
+    if (!guard.ok) throw new Error(guard.error.code)
+    opened.push(guard.value)
+    return guard.value
   }
 
   async function write(records: readonly GuardRecord[]): Promise<GuardView> {
@@ -119,6 +135,7 @@ describe('the sign guard file', () => {
   it('writes nothing for a repeated or refused record', async () => {
     const guard = await openGuard()
     await guard.append(prepare)
+    expect(await guard.append(prepare)).toBe('repeat')
     const { size } = await stat(path)
     expect(await guard.append(prepare)).toBe('repeat')
     const conflicting = { ...prepare, hash: hashOf(blockB), block: encodeBlock(blockB) }
@@ -130,7 +147,7 @@ describe('the sign guard file', () => {
     const full = await write(RECORDS)
     const bytes = await readFile(path)
     const before = await lastRecordOffset(bytes)
-    for (let length = before; length < bytes.length; length += 7) {
+    for (let length = before; length < bytes.length - 17; length += 7) {
       await writeFile(path, bytes.subarray(0, length))
       const torn = await openGuard()
       expect([torn.view().view, torn.view().lock?.view]).toEqual([0, 0])
@@ -142,6 +159,19 @@ describe('the sign guard file', () => {
     }
   })
 
+  it('tells a torn record from one that was signed on: behind that a seal stands (2.8, BF-10)', async () => {
+    await write(RECORDS)
+    const bytes = await readFile(path)
+    // The last record proper, seventeen bytes of seal behind it.
+    const at = bytes.length - 17 - 1
+    bytes[at]! ^= 1
+    await writeFile(path, bytes)
+    await expect(openGuard()).rejects.toThrow('GuardDamaged')
+    await writeFile(path, bytes.subarray(0, bytes.length - 17))
+    const torn = await openGuard()
+    expect(torn.view()).toMatchObject({ height: 5, view: 0 })
+  })
+
   it('takes garbage and zeros at the end for a torn record', async () => {
     const full = await write(RECORDS)
     const bytes = await readFile(path)
@@ -150,7 +180,9 @@ describe('the sign guard file', () => {
       const guard = await openGuard()
       expect(guard.view()).toEqual(full)
       await guard.close()
-      expect((await stat(path)).size).toBe(bytes.length)
+      // A seal for the tail that was cut.
+      expect((await stat(path)).size).toBe(bytes.length + 17)
+      await writeFile(path, bytes)
     }
   })
 
@@ -160,7 +192,7 @@ describe('the sign guard file', () => {
     bytes[Math.floor(bytes.length / 2)]! ^= 1
     await writeFile(path, bytes)
     const publicKey = keyOf(0)
-    const options = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight: 4 }
+    const options = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight: 4, nowSlot: 100 }
     expect(await openSignGuard(options)).toMatchObject({
       ok: false,
       error: { code: 'GuardDamaged' },
@@ -229,6 +261,22 @@ describe('the sign guard file', () => {
     expect(await lost.append({ ...viewChange, height: 22 })).toBe('sign')
   })
 
+  it('authors no block of a slot that a forgotten one may have (BP-4, 2.8)', async () => {
+    await write([propose])
+    const old = await openGuard({ committedHeight: 20, nowSlot: 300 })
+    expect(old.view()).toMatchObject({ floor: 22, slot: 310 })
+    const next = { ...propose, height: 22, view: 1, bytes: Uint8Array.of(4) }
+    expect(await old.append({ ...next, slot: 310 })).toEqual({ refuse: 'SlotUsed' })
+    expect(await old.append({ ...next, slot: 311 })).toBe('sign')
+  })
+
+  it('refuses a file that was emptied: no crash leaves one', async () => {
+    await writeFile(path, new Uint8Array(0))
+    await expect(openGuard()).rejects.toThrow('GuardIo')
+    await writeFile(path, encodeGuardHeader(guardOwner(GENESIS_HASH, keyOf(0))).subarray(0, 51))
+    await expect(openGuard()).rejects.toThrow('GuardUnreadable')
+  })
+
   it('starts a fresh chain with a fresh file, and tolerates a floor that lags by one', async () => {
     await rm(path)
     const fresh = await openGuard({ committedHeight: 0 })
@@ -268,14 +316,15 @@ describe('the sign guard file', () => {
       genesisHash: GENESIS_HASH,
       publicKey: keyOf(0),
       committedHeight: 0,
+      nowSlot: 100,
     }
     expect(await openSignGuard(options)).toMatchObject({ ok: false, error: { code: 'GuardIo' } })
   })
 })
 
-/** Where the last record starts: behind the last marker that is not inside a payload of ours. */
+/** Where the last record starts that is no seal. */
 function lastRecordOffset(bytes: Uint8Array): number {
-  return Buffer.from(bytes).lastIndexOf('GREC')
+  return Buffer.from(bytes).lastIndexOf('GREC', bytes.length - 18)
 }
 
 describe('the owner of a guard file', () => {

@@ -12,6 +12,7 @@ import { faultError } from '../../supervisor/index.ts'
 import type { StoredBlock as EngineBlock, EngineStore } from '../../vm/evm/index.ts'
 import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
 import type { Chance } from './chance.ts'
+import { SLOT_MS } from './federation.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
@@ -223,7 +224,8 @@ export class Disk {
     committedHeight: number,
   ): Promise<SignGuard> {
     const compactAtBytes = COMPACT_BYTES
-    const facts = { genesisHash, publicKey, committedHeight, compactAtBytes }
+    const nowSlot = Math.floor(life.nowMs() / SLOT_MS)
+    const facts = { genesisHash, publicKey, committedHeight, nowSlot, compactAtBytes }
     const opened = await openGuardOn(this.#guardFile(life), facts)
     if (opened.ok) return opened.value
     throw faultError(opened.error.code, 'configuration', JSON.stringify(opened.error))

@@ -25,7 +25,7 @@ import {
 import { createKeyRegistry } from './signatures.ts'
 import { START_MS } from './world.ts'
 
-const SLOT_MS = 1_000
+export const SLOT_MS = 1_000
 const USER = secretKey(1)
 export const USER_SCRIPT = keyHashScript(USER)
 const MATURITY = 100

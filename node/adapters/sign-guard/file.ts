@@ -29,12 +29,10 @@ export function signGuardFile(path: string): SignGuardFile {
 
   return {
     async read() {
-      try {
-        return await readFile(path)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Uint8Array(0)
-        throw error
-      }
+      const bytes = await readGuardFile(path)
+      // A file takes its place whole: an empty one was emptied by something else, and what it knew is lost.
+      if (bytes?.length === 0) throw new Error('the file is empty')
+      return bytes ?? new Uint8Array(0)
     },
     truncate: (sizeBytes) => truncate(path, sizeBytes),
     write: async (bytes, position) => writeAll(await held(), bytes, position),
@@ -45,6 +43,16 @@ export function signGuardFile(path: string): SignGuardFile {
       await close()
     },
     close,
+  }
+}
+
+/** The file's bytes, for whoever only looks; undefined when there is none. */
+export async function readGuardFile(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -2,7 +2,8 @@
  * The sign guard's file (protocol §2.8, BP-4, BF-10): append-only, synced before anything is signed. What may be signed
  * and how the bytes look is core's (`core/guard`); here is only the order of writes.
  *
- * A torn tail is cut at open (T5). Once a height is committed its records are dead; when enough of them lie about, the
+ * A torn tail is cut at open (T5). Behind each record that is durable a seal is written, so that a record that was signed
+ * on and cannot be read any more is told from one that a crash tore. Once a height is committed its records are dead; when enough of them lie about, the
  * live ones are written to a new file that takes the old one's place. After a failed write nothing is signed until the
  * file is opened again.
  */
@@ -12,9 +13,9 @@ import {
   decodeGuardFile,
   encodeGuardEntry,
   encodeGuardFile,
+  encodeGuardSeal,
   foldGuard,
   type GuardDecision,
-  type GuardEntry,
   type GuardFileError,
   type GuardRecord,
   type GuardView,
@@ -25,7 +26,7 @@ import {
 import { err, ok, type Result } from '../../../core/params/index.ts'
 import { type SignGuardFile, signGuardFile } from './file.ts'
 
-export type { SignGuardFile } from './file.ts'
+export { readGuardFile, type SignGuardFile } from './file.ts'
 
 export interface SignGuard {
   /** What all durable records add up to. */
@@ -47,6 +48,8 @@ export interface SignGuardFacts {
   readonly publicKey: Uint8Array
   /** The chain's highest durable height: a guard that is older than the chain leaves the next height out. */
   readonly committedHeight: number
+  /** By the clock. Such a guard authors no block of a slot that may be used up. */
+  readonly nowSlot: number
   /** File size above which dead records are dropped [4 MiB]. */
   readonly compactAtBytes?: number
 }
@@ -86,15 +89,15 @@ async function open(
   file: SignGuardFile,
   facts: SignGuardFacts,
 ): Promise<Result<SignGuard, SignGuardError>> {
-  const { committedHeight } = facts
+  const { committedHeight, nowSlot } = facts
   const owner = guardOwner(facts.genesisHash, facts.publicKey)
   const bytes = await file.read()
   const decoded = decodeGuardFile(owner, bytes)
   if (!decoded.ok) return decoded
   const { view, goodBytes } = decoded.value
-  const floor = startFloor(view, committedHeight)
-  if (goodBytes === 0 || floor !== view.floor) {
-    const raised = foldGuard(view, { kind: 'floor', floor, slot: view.slot })
+  const floor = startFloor(view, committedHeight, nowSlot)
+  if (goodBytes === 0 || floor.floor !== view.floor) {
+    const raised = foldGuard(view, floor)
     const contents = encodeGuardFile(owner, guardEntries(raised))
     await file.replace(contents)
     return ok(createGuard(facts, owner, file, raised, contents.length))
@@ -102,7 +105,9 @@ async function open(
   if (goodBytes < bytes.length) await file.truncate(goodBytes)
   // What was read may have been written and never synced: the writer's sync failed, or it was stopped before.
   await file.sync()
-  return ok(createGuard(facts, owner, file, view, goodBytes))
+  const seal = encodeGuardSeal(owner, goodBytes)
+  await file.write(seal, goodBytes)
+  return ok(createGuard(facts, owner, file, view, goodBytes + seal.length))
 }
 
 function createGuard(
@@ -132,18 +137,23 @@ function createGuard(
     return done
   }
 
-  async function write(entry: GuardEntry): Promise<void> {
-    const bytes = encodeGuardEntry(owner, sizeBytes, entry)
+  async function write(bytes: Uint8Array): Promise<void> {
     await file.write(bytes, sizeBytes)
     sizeBytes += bytes.length
+  }
+
+  /** Not synced: the next record's sync carries it. The signature does not wait for it. */
+  function sealLater(): void {
+    serial(() => write(encodeGuardSeal(owner, sizeBytes))).catch(() => undefined)
   }
 
   async function append(record: GuardRecord): Promise<GuardDecision> {
     const decision = decideGuard(view, record)
     if (decision !== 'sign') return decision
-    await write(record)
+    await write(encodeGuardEntry(owner, sizeBytes, record))
     await file.sync()
     view = foldGuard(view, record)
+    sealLater()
     return decision
   }
 
@@ -153,7 +163,7 @@ function createGuard(
     const next = foldGuard(view, entry)
     if (sizeBytes < compactAtBytes) {
       // Not synced: the next record's sync carries it, and a floor that lags by one is made good at open.
-      await write(entry)
+      await write(encodeGuardEntry(owner, sizeBytes, entry))
     } else {
       const contents = encodeGuardFile(owner, guardEntries(next))
       await file.replace(contents)
