@@ -8,6 +8,7 @@ usage: millrace COMMAND [options]
   node         a federation node
   governance   a governance node, which holds one key of the federation
   bitcoin      the development Bitcoin (regtest) alone
+  keys         what this machine's keys have signed: the sign guard of a validator
   inspect      the live supervision tree of a running node
   faucet       more coins for an address of the running development federation
 
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   faucet: async () => (await import('../devnet/launcher/index.ts')).faucet,
   node: async () => (await import('../node/cli.ts')).main,
   governance: async () => (await import('../governance/index.ts')).main,
+  keys: async () => (await import('../node/keys/index.ts')).main,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
 }
