@@ -78,6 +78,8 @@ export interface NetworkOptions {
   readonly healAtMs?: number
   /** Whether a message passes at all: partitions. */
   readonly passes?: (from: number, to: number, nowMs: number) => boolean
+  /** Told of each message to each peer. */
+  readonly sent?: (message: ConsensusMessage) => void
 }
 
 interface Committed {
@@ -387,6 +389,7 @@ export class Network {
     } = this.#options
     if (silent.includes(from.index)) return
     this.messages += 1
+    this.#options.sent?.(message)
     const copies = this.#random() < doubled ? 2 : 1
     const lost = decides(message) ? Math.max(loss, commitLoss) : loss
     for (let copy = 0; copy < copies; copy++) {
