@@ -2,7 +2,8 @@
  * The actor that follows Millrace's headers with the light client (`light-client.ts`): asks whichever node claims more, believes
  * only certificates, keeps the highest verified header on disk, and tells the signer the ledger roots it may rely on.
  */
-import { decodeCertificate, decodeHeader } from '../core/block/index.ts'
+import { decodeCertificate, decodeHeader, decodeValidators } from '../core/block/index.ts'
+import type { CertifiedHeader } from '../core/light/index.ts'
 import type { CertifiedHeaderBytes } from '../proto/index.ts'
 import {
   type ActorDefinition,
@@ -13,7 +14,6 @@ import {
   tell,
 } from '../supervisor/index.ts'
 import {
-  type CertifiedHeader,
   contradicts,
   type FollowedHeader,
   followHeaders,
@@ -204,11 +204,14 @@ function follow(
   }
 }
 
-function decode({ header, certificate }: CertifiedHeaderBytes): CertifiedHeader | undefined {
-  const readHeader = decodeHeader(header)
-  const readCertificate = decodeCertificate(certificate)
-  if (!readHeader.ok || !readCertificate.ok) return undefined
-  return { header: readHeader.value, certificate: readCertificate.value }
+function decode(bytes: CertifiedHeaderBytes): CertifiedHeader | undefined {
+  const header = decodeHeader(bytes.header)
+  const certificate = decodeCertificate(bytes.certificate)
+  const validators = decodeValidators(bytes.nextValidators)
+  if (!header.ok || !certificate.ok || !validators.ok) return undefined
+  const certified = { header: header.value, certificate: certificate.value }
+  const shown = validators.value
+  return shown.length === 0 ? certified : { ...certified, nextValidators: shown }
 }
 
 function distrust(
@@ -262,7 +265,10 @@ async function perform(
 ): Promise<undefined> {
   switch (effect.kind) {
     case 'save':
-      await run.ports.store.save(effect.client.head)
+      await run.ports.store.save({
+        header: effect.client.head,
+        nextValidators: effect.client.nextValidators,
+      })
       return undefined
     case 'log':
       run.log(effect.level, effect.event, { ...effect.fields })

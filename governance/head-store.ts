@@ -1,9 +1,16 @@
-/** The state file of the light client: the highest header that this member verified. */
+/** The state file of the light client: the highest header that this member verified, and the validators of the height after it. */
 import { z } from 'zod'
-import { type BlockHeader, decodeHeader, encodeHeader } from '../core/block/index.ts'
+import {
+  decodeHeader,
+  decodeValidators,
+  encodeHeader,
+  encodeValidators,
+  hashValidators,
+} from '../core/block/index.ts'
 import type { Genesis } from '../core/params/index.ts'
-import { fromHex, toHex } from '../crypto/index.ts'
+import { equalBytes, fromHex, toHex } from '../crypto/index.ts'
 import { readIfPresent, replaceFile } from './files.ts'
+import type { StoredHead } from './light-client.ts'
 import type { HeadStore } from './port.ts'
 
 const stateSchema = z.object({
@@ -11,6 +18,8 @@ const stateSchema = z.object({
   genesis: z.string(),
   height: z.number().int().min(0),
   header: z.string(),
+  /** Absent in files from before the validators could change: the genesis file's. */
+  nextValidators: z.string().optional(),
 })
 
 /** A file of another chain, or one that is no state file, rejects: only a person can say what it is. */
@@ -19,9 +28,9 @@ export function fileHeadStore(path: string, genesis: Genesis): HeadStore {
   return {
     load: async () => {
       const text = await readIfPresent(path)
-      return text === undefined ? undefined : parseState(path, text, chain)
+      return text === undefined ? undefined : parseState(path, text, genesis)
     },
-    save: (header) =>
+    save: ({ header, nextValidators }) =>
       replaceFile(
         path,
         `${JSON.stringify({
@@ -29,12 +38,14 @@ export function fileHeadStore(path: string, genesis: Genesis): HeadStore {
           genesis: chain,
           height: header.height,
           header: toHex(encodeHeader(header)),
+          nextValidators: toHex(encodeValidators(nextValidators)),
         })}\n`,
       ),
   }
 }
 
-function parseState(path: string, text: string, chain: string): BlockHeader {
+function parseState(path: string, text: string, genesis: Genesis): StoredHead {
+  const chain = toHex(genesis.hash)
   const damaged = (reason: string): Error => new Error(`state file ${path}: ${reason}`)
   let value: unknown
   try {
@@ -48,5 +59,13 @@ function parseState(path: string, text: string, chain: string): BlockHeader {
   const bytes = fromHex(parsed.data.header)
   const header = bytes === undefined ? undefined : decodeHeader(bytes)
   if (header?.ok !== true) throw damaged('the header does not decode')
-  return header.value
+  const stored = parsed.data.nextValidators
+  const read =
+    stored === undefined ? undefined : decodeValidators(fromHex(stored) ?? new Uint8Array(1))
+  if (read?.ok === false) throw damaged('the validators do not decode')
+  const nextValidators = read?.value ?? genesis.validators
+  if (!equalBytes(hashValidators(nextValidators), header.value.nextValidatorsHash)) {
+    throw damaged('the validators are not those that the header names')
+  }
+  return { header: header.value, nextValidators }
 }

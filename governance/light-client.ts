@@ -1,23 +1,25 @@
 /**
- * A member's own view of Millrace (protocol §5.6): from the genesis file along parent hashes, the committed validator sets and
- * commit certificates. Pure; nodes are untrusted relays. What is signed by q of a set fixes all blocks below it, so a
+ * A member's own view of Millrace (protocol §5.6): every header from the genesis file on, linked by parent hashes and believed by
+ * `followHeader` of core/light. Pure; nodes are untrusted relays. What is signed by q of a set fixes all blocks below it, so a
  * run of headers under one set needs one certificate, that of its last.
  */
-
-import type { QuorumCertificate } from '../core/block/index.ts'
+import { type BlockHeader, blockHash } from '../core/block/index.ts'
 import {
-  type BlockHeader,
-  blockHash,
-  genesisHeader,
-  genesisValidatorsHash,
-} from '../core/block/index.ts'
-import { genesisLedger, ledgerRoot } from '../core/ledger/index.ts'
+  type CertifiedHeader,
+  followHeader,
+  type LightCode,
+  type Trusted,
+  trustGenesis,
+} from '../core/light/index.ts'
 import { err, type Genesis, ok, type Result, type Validator } from '../core/params/index.ts'
 import { verifyCertificate } from '../core/pbft/index.ts'
+import { validatorsHash } from '../core/validators/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 
 /** Roots that are kept below the head, for proofs that come late. */
 const RECENT_BLOCKS = 256
+/** Sets that are remembered, to recognise a contradiction (2.7). */
+const RECENT_SETS = 16
 
 export interface FollowedHeader {
   readonly height: number
@@ -25,28 +27,20 @@ export interface FollowedHeader {
   readonly ledgerRoot: Uint8Array
 }
 
+/** What a member keeps on disk: the highest header that it verified, and the set that decides the height after it. */
+export type StoredHead = Pick<Trusted, 'header' | 'nextValidators'>
+
 export interface LightClient {
   readonly genesis: Genesis
   readonly head: BlockHeader
   readonly headHash: Uint8Array
+  readonly nextValidators: readonly Validator[]
   /** The last headers up to the head, oldest first, without gaps. */
   readonly recent: readonly FollowedHeader[]
+  readonly recentSets: readonly (readonly Validator[])[]
 }
 
-export interface CertifiedHeader {
-  readonly header: BlockHeader
-  readonly certificate: QuorumCertificate
-}
-
-export type FollowCode =
-  | 'HeightGap'
-  | 'ParentMismatch'
-  | 'ValidatorSetMismatch'
-  /** The set of a later height is none that this member knows. */
-  | 'ValidatorSetUnknown'
-  | 'SlotNotRising'
-  | 'CertificateMismatch'
-  | 'CertificateInvalid'
+export type FollowCode = LightCode | 'HeightGap'
 
 export interface FollowError {
   readonly code: FollowCode
@@ -56,17 +50,23 @@ export interface FollowError {
 
 /** At block 0, which follows from the genesis file alone. */
 export function startLightClient(genesis: Genesis): LightClient {
-  return clientAt(genesis, genesisHeader(genesis, ledgerRoot(genesisLedger(genesis))))
+  return resumeLightClient(genesis, trustGenesis(genesis))
 }
 
 /** At a header that this member verified before and stored. */
-export function resumeLightClient(genesis: Genesis, head: BlockHeader): LightClient {
-  return clientAt(genesis, head)
-}
-
-function clientAt(genesis: Genesis, head: BlockHeader): LightClient {
-  const headHash = blockHash(head)
-  return { genesis, head, headHash, recent: [followed(head, headHash)] }
+export function resumeLightClient(
+  genesis: Genesis,
+  { header, nextValidators }: StoredHead,
+): LightClient {
+  const headHash = blockHash(header)
+  return {
+    genesis,
+    head: header,
+    headHash,
+    nextValidators,
+    recent: [followed(header, headHash)],
+    recentSets: [nextValidators],
+  }
 }
 
 function followed(header: BlockHeader, hash: Uint8Array): FollowedHeader {
@@ -79,27 +79,35 @@ export function followHeaders(
   items: readonly CertifiedHeader[],
 ): Result<LightClient, FollowError> {
   const { genesis } = client
+  let trusted: Trusted = {
+    header: client.head,
+    hash: client.headHash,
+    nextValidators: client.nextValidators,
+  }
   let parent = client.head
   let parentHash = client.headHash
   const added: FollowedHeader[] = []
-  for (const [index, { header, certificate }] of items.entries()) {
+  let sets = client.recentSets
+  for (const [index, item] of items.entries()) {
+    const { header } = item
     const fault = linkFault(parent, parentHash, header)
-    if (fault !== undefined) return refuse(fault, header)
-    const hash = blockHash(header)
+    if (fault !== undefined) return err({ code: fault, height: header.height })
     const next = items[index + 1]?.header
-    const endsRun = next === undefined || !equalBytes(next.validatorsHash, header.validatorsHash)
-    if (endsRun) {
-      const validators = validatorSet(genesis, header.validatorsHash)
-      if (validators === undefined) return refuse('ValidatorSetUnknown', header)
-      const bad = certificateFault(genesis, validators, header, hash, certificate)
-      if (bad !== undefined) return refuse(bad.code, header, bad.detail)
+    if (next === undefined || !equalBytes(next.validatorsHash, header.validatorsHash)) {
+      const step = followHeader(genesis, trusted, item)
+      if (!step.ok) return step
+      if (step.value.nextValidators !== trusted.nextValidators) {
+        sets = [...sets, step.value.nextValidators].slice(-RECENT_SETS)
+      }
+      trusted = step.value
     }
-    added.push(followed(header, hash))
     parent = header
-    parentHash = hash
+    parentHash = blockHash(header)
+    added.push(followed(header, parentHash))
   }
+  const { hash, header, nextValidators } = trusted
   const recent = [...client.recent, ...added].slice(-RECENT_BLOCKS)
-  return ok({ genesis, head: parent, headHash: parentHash, recent })
+  return ok({ genesis, head: header, headHash: hash, nextValidators, recent, recentSets: sets })
 }
 
 function linkFault(
@@ -113,31 +121,6 @@ function linkFault(
   return header.slot > parent.slot ? undefined : 'SlotNotRising'
 }
 
-/** The validators with that hash. Only the genesis set is known: sets do not change yet by any rule of the chain. */
-function validatorSet(genesis: Genesis, hash: Uint8Array): readonly Validator[] | undefined {
-  return equalBytes(genesisValidatorsHash(genesis), hash) ? genesis.validators : undefined
-}
-
-function certificateFault(
-  genesis: Genesis,
-  validators: readonly Validator[],
-  header: BlockHeader,
-  hash: Uint8Array,
-  certificate: QuorumCertificate,
-): { readonly code: FollowCode; readonly detail?: string } | undefined {
-  if (certificate.height !== header.height || !equalBytes(certificate.blockHash, hash)) {
-    return { code: 'CertificateMismatch' }
-  }
-  const verdict = verifyCertificate(
-    genesis.signatures,
-    genesis.hash,
-    'commit',
-    validators,
-    certificate,
-  )
-  return verdict.kind === 'valid' ? undefined : { code: 'CertificateInvalid', detail: verdict.code }
-}
-
 /** Whether a certified header contradicts what this client follows: more than f of the validators signed two blocks (2.7). */
 export function contradicts(
   client: LightClient,
@@ -148,16 +131,14 @@ export function contradicts(
   const hash = blockHash(header)
   if (equalBytes(ours.hash, hash)) return false
   const { genesis } = client
-  const validators = validatorSet(genesis, header.validatorsHash)
-  if (validators === undefined) return false
-  return certificateFault(genesis, validators, header, hash, certificate) === undefined
-}
-
-function refuse(
-  code: FollowCode,
-  header: BlockHeader,
-  detail?: string,
-): Result<never, FollowError> {
-  const { height } = header
-  return err(detail === undefined ? { code, height } : { code, height, detail })
+  const validators = client.recentSets.find((set) =>
+    equalBytes(validatorsHash(genesis, set), header.validatorsHash),
+  )
+  return (
+    validators !== undefined &&
+    certificate.height === header.height &&
+    equalBytes(certificate.blockHash, hash) &&
+    verifyCertificate(genesis.signatures, genesis.hash, 'commit', validators, certificate).kind ===
+      'valid'
+  )
 }

@@ -1,10 +1,10 @@
 /** What the member's actors need from outside. The real ones are made in `run.ts`. */
 import type { DepositSight } from '../bridge/index.ts'
-import type { BlockHeader } from '../core/block/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import type { MemberMessage, NodeMessage } from '../proto/index.ts'
 import type { Journal } from './journal.ts'
 import type { MemberKeys } from './keys.ts'
+import type { StoredHead } from './light-client.ts'
 import type { MemberPolicy } from './policy.ts'
 
 export interface LinkListener {
@@ -25,11 +25,11 @@ export interface LinksPorts {
   closeAll(): void
 }
 
-/** The highest verified header, durable. */
+/** The highest verified header with the set that follows it, durable. */
 export interface HeadStore {
-  load(): Promise<BlockHeader | undefined>
+  load(): Promise<StoredHead | undefined>
   /** Resolves when it is on disk. */
-  save(header: BlockHeader): Promise<void>
+  save(head: StoredHead): Promise<void>
 }
 
 export interface FollowerPorts {

@@ -32,6 +32,8 @@ export type Decision = 'APPROVED' | 'REFUSED' | 'UNKNOWN'
 export interface CertifiedHeaderBytes {
   readonly header: Uint8Array
   readonly certificate: Uint8Array
+  /** The set behind nextValidatorsHash where it is another than the header's own; else empty. */
+  readonly nextValidators: Uint8Array
 }
 
 export interface RowKey {

@@ -1,5 +1,10 @@
 /** The async part: sending, and answering members' queries from the committed chain. */
-import { blockHash, encodeCertificate, encodeHeader } from '../../core/block/index.ts'
+import {
+  blockHash,
+  encodeCertificate,
+  encodeHeader,
+  encodeValidators,
+} from '../../core/block/index.ts'
 import {
   encodeLedgerProof,
   encodeRow,
@@ -72,7 +77,7 @@ export async function answerQuery(
       return {
         kind: 'certifiedHeaders',
         fromHeight: query.fromHeight,
-        headers: blocks.map(encodeCertified),
+        headers: encodeRange(blocks),
       }
     }
     case 'ledgerProofRequest': {
@@ -100,8 +105,26 @@ function newHead(head: CertifiedBlock): NodeBody {
   return { kind: 'newHead', height: head.header.height, head: encodeCertified(head) }
 }
 
-function encodeCertified({ header, certificate }: CertifiedBlock) {
-  return { header: encodeHeader(header), certificate: encodeCertificate(certificate) }
+function encodeCertified({ header, certificate, nextValidators = [] }: CertifiedBlock) {
+  return {
+    header: encodeHeader(header),
+    certificate: encodeCertificate(certificate),
+    nextValidators: encodeValidators(nextValidators),
+  }
+}
+
+/** As many as one answer holds, at least one: the member asks again for the rest. */
+function encodeRange(blocks: readonly CertifiedBlock[]) {
+  const headers: ReturnType<typeof encodeCertified>[] = []
+  let sizeBytes = 0
+  for (const block of blocks) {
+    const encoded = encodeCertified(block)
+    const { header, certificate, nextValidators } = encoded
+    sizeBytes += header.length + certificate.length + nextValidators.length
+    if (headers.length > 0 && sizeBytes > MAX_ANSWER_BYTES) break
+    headers.push(encoded)
+  }
+  return headers
 }
 
 interface WantedRow {

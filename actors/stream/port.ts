@@ -1,6 +1,7 @@
 /** What the StreamActor needs from outside: the members' streams, and the committed chain to read from. */
 import type { BlockHeader, QuorumCertificate } from '../../core/block/index.ts'
 import type { Ledger } from '../../core/ledger/index.ts'
+import type { Validator } from '../../core/params/index.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { MetricSink } from '../../supervisor/index.ts'
 
@@ -45,6 +46,8 @@ export interface StreamPort {
 export interface CertifiedBlock {
   readonly header: BlockHeader
   readonly certificate: QuorumCertificate
+  /** Of the height after it, where the header announces another set than its own. */
+  readonly nextValidators?: readonly Validator[]
 }
 
 export interface CommittedHead extends CertifiedBlock {

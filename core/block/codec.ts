@@ -3,7 +3,7 @@
  * `Malformed` error, and a size limit is checked before anything is read.
  */
 import type { ByteViews, Type } from '@chainsafe/ssz'
-import { err, ok, type Result } from '../params/index.ts'
+import { err, ok, type Result, type Validator } from '../params/index.ts'
 import {
   type Block,
   type BlockHeader,
@@ -11,10 +11,14 @@ import {
   BlockType,
   type CommittedBlock,
   CommittedBlockType,
+  type Evidence,
+  EvidenceType,
+  MAX_VALIDATORS,
   type PrePrepare,
   PrePrepareType,
   type QuorumCertificate,
   QuorumCertificateType,
+  ValidatorSetType,
   type ViewChange,
   ViewChangeType,
   type Vote,
@@ -60,6 +64,26 @@ export const decodeCertificate = decoder<QuorumCertificate>(
   'certificate',
   1024,
 )
+
+/** A piece of evidence has one size. */
+export const EVIDENCE_BYTES = EvidenceType.fixedSize as number
+export const decodeEvidence = decoder<Evidence>(EvidenceType, 'evidence', EVIDENCE_BYTES)
+
+export function encodeEvidence(evidence: Evidence): Uint8Array {
+  return EvidenceType.serialize(evidence)
+}
+
+const MAX_VALIDATORS_BYTES = MAX_VALIDATORS * 76
+
+export const decodeValidators = decoder<Validator[]>(
+  ValidatorSetType as unknown as Type<Validator[]>,
+  'validators',
+  MAX_VALIDATORS_BYTES,
+)
+
+export function encodeValidators(validators: readonly Validator[]): Uint8Array {
+  return ValidatorSetType.serialize([...validators])
+}
 
 export function encodeBlock(block: Block): Uint8Array {
   return BlockType.serialize(block)

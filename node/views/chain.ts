@@ -1,16 +1,21 @@
 /** The committed chain for the API and for the members' streams, read from the store's snapshots. */
 
+import type { PublishedHead } from '../../actors/chain/index.ts'
 import type { ChainStore } from '../../actors/storage/index.ts'
 import type { CertifiedBlock, ChainReader } from '../../actors/stream/index.ts'
 import {
+  type BlockHeader,
   type CommittedBlock,
   decodeCommittedBlock,
   emptyCertificate,
+  type QuorumCertificate,
 } from '../../core/block/index.ts'
 import { genesisHead } from '../../core/chain/index.ts'
+import type { Ledger } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { slotAt, viewLength, viewStart } from '../../core/pbft/index.ts'
-import { toHex } from '../../crypto/index.ts'
+import { validatorsAt } from '../../core/validators/index.ts'
+import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { Clock } from '../../supervisor/index.ts'
 import type { ChainView, ConsensusSnapshot, ValidatorRow } from '../api/index.ts'
 import type { LiveViews } from './live.ts'
@@ -101,7 +106,8 @@ export function createChainReader(options: ChainViewOptions): ChainReader {
       const published = live.head
       if (published === undefined) return undefined
       const { header, ledger } = published.head
-      return { header, ledger, certificate: published.certificate ?? emptyCertificate() }
+      const certificate = published.certificate ?? emptyCertificate()
+      return { ...certifiedBlock(header, certificate, ledger), ledger }
     },
     async headers(fromHeight, count) {
       const last = Math.min(fromHeight + count - 1, live.head?.head.header.height ?? 0)
@@ -111,12 +117,26 @@ export function createChainReader(options: ChainViewOptions): ChainReader {
         if (height === 0) {
           found.push({ header: genesisHead(genesis).header, certificate: emptyCertificate() })
         } else if (committed === undefined) break
-        else found.push({ header: committed.block.header, certificate: committed.certificate })
+        else {
+          const ledger = (live.head as PublishedHead).head.ledger
+          found.push(certifiedBlock(committed.block.header, committed.certificate, ledger))
+        }
       }
       return found
     },
     subscribe: (listener) => live.onHead(listener),
   }
+}
+
+/** With the set that the header announces, if it does: the ledger knows all that ever were. */
+export function certifiedBlock(
+  header: BlockHeader,
+  certificate: QuorumCertificate,
+  ledger: Ledger,
+): CertifiedBlock {
+  const announces = !equalBytes(header.validatorsHash, header.nextValidatorsHash)
+  const nextValidators = announces ? validatorsAt(ledger, header.height + 1) : undefined
+  return { header, certificate, ...(nextValidators && { nextValidators }) }
 }
 
 function createBlockReader(options: Pick<ChainViewOptions, 'store'>) {

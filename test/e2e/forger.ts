@@ -130,7 +130,11 @@ export class Forger {
   }
 
   announce(header: CommittedBlock['block']['header'], certificate: QuorumCertificate): NodeBody {
-    const head = { header: encodeHeader(header), certificate: encodeCertificate(certificate) }
+    const head = {
+      header: encodeHeader(header),
+      certificate: encodeCertificate(certificate),
+      nextValidators: new Uint8Array(0),
+    }
     return { kind: 'newHead', height: header.height, head }
   }
 

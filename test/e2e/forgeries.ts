@@ -209,14 +209,14 @@ class ForgeryRun {
   /** Answers that nobody asked for, garbage where structures are expected, messages that are none. */
   async talkNonsense({ forger, sources, batch }: Stage): Promise<void> {
     const garbage = new Uint8Array(2_000).map((_, index) => (index * 31) % 251)
-    const head = { header: garbage, certificate: garbage }
+    const head = { header: garbage, certificate: garbage, nextValidators: garbage }
     const row = { set: 'batches', key: garbage, present: true, row: garbage, proof: garbage }
     const nonsense: readonly NodeBody[] = [
       { kind: 'unrecognized' },
       { kind: 'registrationAck', memberIndex: 2, heartbeatMs: 1 },
       { kind: 'heartbeatAck', sequence: 99, sentAtMs: 0 },
       { kind: 'newHead', height: 1_000_000, head },
-      { kind: 'newHead', height: 0, head: { header: new Uint8Array(0), certificate: garbage } },
+      { kind: 'newHead', height: 0, head: { ...head, header: new Uint8Array(0) } },
       { kind: 'certifiedHeaders', fromHeight: 1, headers: Array.from({ length: 512 }, () => head) },
       { kind: 'certifiedHeaders', fromHeight: 1_000_000_000, headers: [] },
       { kind: 'ledgerProof', height: 5, rows: Array.from({ length: 512 }, () => row) },

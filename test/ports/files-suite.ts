@@ -121,8 +121,9 @@ export function filesSuite(name: string, open: () => Promise<FilesUnderTest>): v
       expect(await under.heads.load()).toBeUndefined()
       const genesis = testGenesis()
       const first = genesisHeader(genesis, ledgerRoot(genesisLedger(genesis)))
-      const second = { ...first, height: 7 }
-      await under.heads.save(first)
+      const nextValidators = [...genesis.validators]
+      const second = { header: { ...first, height: 7 }, nextValidators }
+      await under.heads.save({ header: first, nextValidators })
       await under.heads.save(second)
       under = await under.kill()
       expect(await under.heads.load()).toEqual(second)

@@ -465,7 +465,11 @@ describe('the queue of a slow peer (GV-11)', () => {
     body: {
       kind: 'newHead',
       height,
-      head: { header: new Uint8Array(0), certificate: new Uint8Array(0) },
+      head: {
+        header: new Uint8Array(0),
+        certificate: new Uint8Array(0),
+        nextValidators: new Uint8Array(0),
+      },
     },
   })
   const ask = (attempt: number): NodeMessage => ({

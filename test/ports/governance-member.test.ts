@@ -211,7 +211,11 @@ describe('a member as a program', () => {
       const member = await running()
       expect(member.memberIndex).toBe(0)
       await until(() => connected.has(0), 'the stream')
-      const head = { header: new Uint8Array(0), certificate: new Uint8Array(0) }
+      const head = {
+        header: new Uint8Array(0),
+        certificate: new Uint8Array(0),
+        nextValidators: new Uint8Array(0),
+      }
       stream.send(0, {
         requestId: '',
         correlationId: '',

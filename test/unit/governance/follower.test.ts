@@ -5,7 +5,11 @@ import type { FollowerInbox } from '../../../governance/messages.ts'
 import type { About } from '../../../supervisor/index.ts'
 import { testGenesis } from '../core/peg/world.ts'
 
-const NOTHING = { header: new Uint8Array(0), certificate: new Uint8Array(0) }
+const NOTHING = {
+  header: new Uint8Array(0),
+  certificate: new Uint8Array(0),
+  nextValidators: new Uint8Array(0),
+}
 const LIAR = 0
 const HONEST = 1
 

@@ -114,18 +114,19 @@ describe('the daily limit', () => {
 describe('the state file of the light client', () => {
   const genesis = testGenesis()
   const header = { ...genesisHeader(genesis, ledgerRoot(genesisLedger(genesis))), height: 41 }
+  const { validators: nextValidators } = genesis
   const file = () => join(directory, 'head.json')
 
   it('gives back the header that was saved last', async () => {
     const store = fileHeadStore(file(), genesis)
     expect(await store.load()).toBeUndefined()
-    await store.save({ ...header, height: 40 })
-    await store.save(header)
-    expect(await fileHeadStore(file(), genesis).load()).toEqual(header)
+    await store.save({ header: { ...header, height: 40 }, nextValidators })
+    await store.save({ header, nextValidators })
+    expect(await fileHeadStore(file(), genesis).load()).toEqual({ header, nextValidators })
   })
 
   it('refuses the file of another chain and one that is damaged', async () => {
-    await fileHeadStore(file(), genesis).save(header)
+    await fileHeadStore(file(), genesis).save({ header, nextValidators })
     const other = testGenesis({ slotMs: 2000 })
     await expect(fileHeadStore(file(), other).load()).rejects.toThrow('of another chain')
     appendFileSync(file(), 'x')

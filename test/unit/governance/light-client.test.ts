@@ -1,11 +1,15 @@
 import { blockHash } from '../../../core/block/index.ts'
+import type { BlsKeyPair } from '../../../crypto/index.ts'
 import {
   contradicts,
   followHeaders,
   resumeLightClient,
   startLightClient,
 } from '../../../governance/light-client.ts'
+import { certifiedBlock } from '../../../node/views/chain.ts'
+import { joiningKeys, Town } from '../core/chain/town.ts'
 import { seeded, testGenesis } from '../core/peg/world.ts'
+import { adding, approved } from '../core/validators/changes.ts'
 import { HeaderChain } from './world.ts'
 
 const genesis = testGenesis()
@@ -30,7 +34,10 @@ describe('the light client (5.6)', () => {
     const chain = chainOf(4)
     const stored = chain.blocks[2]?.header
     if (stored === undefined) throw new Error('no header')
-    const followed = followHeaders(resumeLightClient(genesis, stored), chain.blocks.slice(3))
+    const followed = followHeaders(
+      resumeLightClient(genesis, { header: stored, nextValidators: genesis.validators }),
+      chain.blocks.slice(3),
+    )
     expect(followed.ok).toBe(true)
   })
 
@@ -71,7 +78,7 @@ describe('the light client (5.6)', () => {
     chain.commit(chain.ledger, { nextValidatorsHash: seeded('next') })
     chain.commit(chain.ledger, { validatorsHash: seeded('next') })
     const refused = followHeaders(startLightClient(genesis), chain.blocks.slice(1))
-    expect(refused).toMatchObject({ ok: false, error: { code: 'ValidatorSetUnknown', height: 2 } })
+    expect(refused).toMatchObject({ ok: false, error: { code: 'ValidatorSetUnknown', height: 1 } })
   })
 
   it('a header in the middle that nobody certified cannot hide under a good last one', () => {
@@ -93,5 +100,36 @@ describe('the light client (5.6)', () => {
     expect(contradicts(followed.value, chain.head)).toBe(false)
     const uncertified = { ...twin, certificate: chain.head.certificate }
     expect(contradicts(followed.value, uncertified)).toBe(false)
+  })
+})
+
+describe('BF-13: members follow changes of the validators', () => {
+  it('by the set that travels with the header that announces it, over a restart as well', async () => {
+    const town = await Town.open()
+    const change = adding(town.head.ledger, joiningKeys[0] as BlsKeyPair)
+    await town.grow({ validatorChanges: [approved(town.genesis, change)] })
+    for (let count = 0; count < 4; count++) await town.grow()
+    const items = town.chain.map(({ block, certificate }) =>
+      certifiedBlock(block.header, certificate, town.head.ledger),
+    )
+    expect(items.map(({ nextValidators }) => nextValidators?.length)).toEqual([
+      undefined,
+      5,
+      undefined,
+      undefined,
+      undefined,
+    ])
+    const all = followHeaders(startLightClient(town.genesis), items)
+    if (!all.ok) throw new Error(all.error.code)
+    expect(all.value.nextValidators).toHaveLength(5)
+    const some = followHeaders(startLightClient(town.genesis), items.slice(0, 2))
+    if (!some.ok) throw new Error(some.error.code)
+    const { head: header, nextValidators } = some.value
+    const resumed = resumeLightClient(town.genesis, { header, nextValidators })
+    expect(followHeaders(resumed, items.slice(2)).ok).toBe(true)
+    const hidden = items.map(({ nextValidators: _, ...item }) => item)
+    expect(followHeaders(startLightClient(town.genesis), hidden)).toMatchObject({
+      error: { code: 'ValidatorSetUnknown', height: 2 },
+    })
   })
 })

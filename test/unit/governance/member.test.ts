@@ -393,7 +393,7 @@ describe('the streams of a member', () => {
     })
     await member.start()
     await member.advance(30_000)
-    expect(member.header?.height).toBe(5)
+    expect(member.header?.header.height).toBe(5)
     await member.stop()
   })
 })

@@ -21,6 +21,7 @@ import type { Genesis } from '../../../core/params/index.ts'
 import { buildCertificate } from '../../../core/pbft/index.ts'
 import { blsKeyPair, blsSign, blsSigner, blsSuite, toDisplayHash } from '../../../crypto/index.ts'
 import { createJournal, type Journal } from '../../../governance/journal.ts'
+import type { StoredHead } from '../../../governance/light-client.ts'
 import type { LinkListener, LinksPorts, OwnBitcoin } from '../../../governance/port.ts'
 import { createMemberTree } from '../../../governance/tree.ts'
 import type { MemberBody, MemberMessage, NodeBody } from '../../../proto/index.ts'
@@ -122,7 +123,11 @@ export class TestNode {
 
   announce(block = this.chain.head): void {
     const { header, certificate } = block
-    const head = { header: encodeHeader(header), certificate: encodeCertificate(certificate) }
+    const head = {
+      header: encodeHeader(header),
+      certificate: encodeCertificate(certificate),
+      nextValidators: new Uint8Array(0),
+    }
     this.say('', { kind: 'newHead', height: header.height, head })
   }
 
@@ -220,7 +225,7 @@ export class MemberWorld {
   readonly ports: TestPorts = createTestPorts()
   /** The journal's lines on disk. */
   readonly lines: string[] = []
-  header: BlockHeader | undefined
+  header: StoredHead | undefined
   system: System | undefined
   /** Called when a line is about to become durable. */
   onAppend: (line: string) => void = () => {}
@@ -263,8 +268,8 @@ export class MemberWorld {
         genesis,
         store: {
           load: async () => this.header,
-          save: async (header) => {
-            this.header = header
+          save: async (head) => {
+            this.header = head
           },
         },
       },
