@@ -3,6 +3,7 @@ import type {
   Block,
   CommittedBlock,
   ConsensusMessage,
+  Evidence,
   MemberApproval,
   PegInClaim,
   TransactionProof,
@@ -123,8 +124,19 @@ export type BatchStored = Message<
 /** Whether the record of a halt is durable. From: Chain's effect. To: Chain. */
 export type HaltStored = Message<'chain.HaltStored', { readonly stored: boolean }>
 
+/** Evidence that a peer passed on, unchecked. From: Network. To: Chain. Answered by EvidenceJudged under its id. */
+export type EvidenceReceived = Message<
+  'chain.EvidenceReceived',
+  { readonly id: number; readonly peer: string; readonly evidence: Evidence }
+>
+
+/** Whether the pool's changes are durable. From: Chain's effect. To: Chain. */
+export type EvidenceStored = Message<'chain.EvidenceStored', { readonly stored: boolean }>
+
 export type ChainInbox =
   | HaltStored
+  | EvidenceReceived
+  | EvidenceStored
   | BlockProduced
   | BlockValidated
   | MessageSigned

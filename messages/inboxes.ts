@@ -10,6 +10,7 @@ import type {
   PersistBlock,
   PersistBlockBatch,
   ReadBlocks,
+  RecordEvidence,
   RecordHalt,
 } from './storage.ts'
 import type {
@@ -25,7 +26,13 @@ declare module '../supervisor/message.ts' {
     readonly chain: ChainInbox
     readonly engine: EngineInbox
     readonly network: NetworkInbox
-    readonly storage: LoadChain | PersistBlock | PersistBlockBatch | ReadBlocks | RecordHalt
+    readonly storage:
+      | LoadChain
+      | PersistBlock
+      | PersistBlockBatch
+      | ReadBlocks
+      | RecordEvidence
+      | RecordHalt
     readonly stream: GetConnectedMembers | GovernanceApprovalRequest | RequestFederationSignatures
     readonly sync: SyncInbox
   }

@@ -2,6 +2,7 @@
 import type {
   CommittedBlock,
   ConsensusMessage,
+  Evidence,
   MemberApproval,
   PegInClaim,
 } from '../core/block/index.ts'
@@ -26,6 +27,15 @@ export type GossipTransaction = Message<'network.GossipTransaction', { readonly 
 export type GossipApproval = Message<
   'network.GossipApproval',
   { readonly claim: PegInClaim; readonly approval: MemberApproval }
+>
+
+/** That a validator signed twice, found here first. From: Chain. To: Network. Once per offence. */
+export type GossipEvidence = Message<'network.GossipEvidence', { readonly evidence: Evidence }>
+
+/** What Chain's pool thinks of gossiped evidence. From: Chain. To: Network, which relays it, or not. */
+export type EvidenceJudged = Message<
+  'network.EvidenceJudged',
+  { readonly id: number; readonly verdict: 'accept' | 'ignore' | 'reject' }
 >
 
 /** From: Sync. To: Network. Reply: PeerList. */
@@ -173,6 +183,8 @@ export type NetworkInbox =
   | SendToPeer
   | GossipTransaction
   | GossipApproval
+  | GossipEvidence
+  | EvidenceJudged
   | GetConnectedPeers
   | RequestBlocks
   | FetchBlock

@@ -51,6 +51,8 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.BlockStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   row('chain.BatchStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   row('chain.HaltStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.EvidenceStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.EvidenceReceived', 'network', 'chain', 'gossip', 'dropNewest'),
   // Engine
   row('engine.BuildBlockRequest', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.BlockTemplate',
@@ -138,6 +140,8 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('network.NetworkStopping', 'kernel', 'network', 'control', 'blockProducer'),
   row('network.GossipTransaction', 'engine', 'network', 'gossip', 'dropNewest'),
   row('network.GossipApproval', 'bridge', 'network', 'gossip', 'dropNewest'),
+  row('network.GossipEvidence', 'chain', 'network', 'gossip', 'dropNewest'),
+  row('network.EvidenceJudged', 'chain', 'network', 'gossip', 'dropNewest'),
   // Stream
   row('stream.GovernanceApprovalRequest', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
   row('stream.RequestFederationSignatures', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
@@ -168,6 +172,11 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
     reply: 'storage.HaltRecorded',
   }),
   row('storage.HaltRecorded', 'storage', 'chain', 'consensus', 'blockProducer'),
+  row('storage.RecordEvidence', 'chain', 'storage', 'consensus', 'blockProducer', {
+    ...KEEP,
+    reply: 'storage.EvidenceRecorded',
+  }),
+  row('storage.EvidenceRecorded', 'storage', 'chain', 'consensus', 'blockProducer'),
   row('storage.WriteMeasured', 'effects', 'storage', 'consensus', 'blockProducer', LATEST),
   // System
   row('system.DeferredReply', 'effects', 'their actor', 'control', 'blockProducer', KEEP),

@@ -21,6 +21,12 @@ export type PersistBlockBatch = Request<
 
 export type BlockPersisted = Message<'storage.BlockPersisted', { readonly height: number }>
 
+/** Evidence that waits for a block: its `evidenceKey` in hex, and its SSZ. */
+export interface EvidenceRecord {
+  readonly key: string
+  readonly bytes: Uint8Array
+}
+
 /** Everything that Chain starts from. From: Chain. To: Storage. Reply: ChainLoaded. */
 export type LoadChain = Request<'storage.LoadChain', Record<string, never>, ChainLoaded>
 
@@ -32,6 +38,8 @@ export type ChainLoaded = Message<
     readonly ledgerRows: readonly LedgerChange[]
     /** The record of a halt (2.7) that no operator has looked at. */
     readonly halt?: string
+    /** What was recorded and not dropped. */
+    readonly evidence?: readonly EvidenceRecord[]
   }
 >
 
@@ -55,6 +63,21 @@ export type RecordHalt = Request<
 >
 
 export type HaltRecorded = Message<'storage.HaltRecorded', Record<string, never>>
+
+/**
+ * Changes of what waits for a block as evidence, in one fsynced transaction; `drop` names keys. From: Chain. To: Storage.
+ * Reply: EvidenceRecorded.
+ */
+export type RecordEvidence = Request<
+  'storage.RecordEvidence',
+  {
+    readonly put: readonly EvidenceRecord[]
+    readonly drop: readonly string[]
+  },
+  EvidenceRecorded
+>
+
+export type EvidenceRecorded = Message<'storage.EvidenceRecorded', Record<string, never>>
 
 /** How long a write of blocks took. From: Storage's effect. To: Storage. */
 export type WriteMeasured = Message<'storage.WriteMeasured', { readonly tookMs: number }>

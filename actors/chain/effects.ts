@@ -2,7 +2,15 @@
  * What the ChainActor does outside itself. Each function reads as one of the flows: `produce` is flow 1 of the seeds,
  * `validate` its other side, `commit` the order of protocol §2.11.
  */
-import { type Block, type CommittedBlock, hashKey, randaoMessage } from '../../core/block/index.ts'
+import {
+  type Block,
+  type CommittedBlock,
+  EVIDENCE_PHASES,
+  type Evidence,
+  encodeEvidence,
+  hashKey,
+  randaoMessage,
+} from '../../core/block/index.ts'
 import {
   type BegunBlock,
   type BlockPlan,
@@ -17,8 +25,9 @@ import {
 import { signRecord } from '../../core/guard/index.ts'
 import { ledgerChanges } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
+import { evidenceKey } from '../../core/pbft/index.ts'
 import type { PegQueue, Refused } from '../../core/peg/index.ts'
-import { equalBytes } from '../../crypto/index.ts'
+import { equalBytes, toHex } from '../../crypto/index.ts'
 import type {
   BatchStored,
   BlockProduced,
@@ -31,6 +40,7 @@ import type {
   CommitPayload,
   EngineFailed,
   EngineHead,
+  EvidenceStored,
   ExecutePayload,
   ExecutionOutcome,
   HaltStored,
@@ -38,6 +48,7 @@ import type {
   PersistBlock,
   PersistBlockBatch,
   ReadBlocks,
+  RecordEvidence,
   RecordHalt,
   ValidatePegOperations,
 } from '../../messages/index.ts'
@@ -85,6 +96,10 @@ export async function perform(
       return answerCommitted(effect, run)
     case 'halt':
       return recordHalt(effect, run)
+    case 'recordEvidence':
+      return recordEvidence(effect, run)
+    case 'tellEvidence':
+      return tellEvidence(effect, run)
     case 'note':
       return note(effect, run)
   }
@@ -92,7 +107,7 @@ export async function perform(
 
 /** Flow 1, 6.5: plan the block, let the engine build it, let the bridge look at the template, seal it. */
 async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<BlockProduced> {
-  const { parent, view, slot } = effect
+  const { evidence, parent, view, slot } = effect
   const { genesis, validator } = run.ports
   const height = parent.header.height + 1
   const failed = (code: string): BlockProduced => ({
@@ -106,7 +121,7 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
   const deadlineMs = slot * genesis.params.slotMs + BUILD_BUDGET_MS
   const reveal = validator.sign(randaoMessage(genesis.hash, slot))
   const planned = (queue: PegQueue | undefined) =>
-    planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal)
+    planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal, { evidence })
   const built = (plan: BlockPlan, leastMs: number) => {
     const timeoutMs = Math.max(leastMs, deadlineMs - run.clock.nowMs())
     return buildTemplate(run, parent, plan, author.address, deadlineMs, timeoutMs)
@@ -363,6 +378,10 @@ async function settleBlock(
   views.publishHead({ head, certificate: committed.certificate, committedAtMs })
   await guard.compact(height)
   metrics.count(CHAIN_METRICS.blocksCommitted, {})
+  for (const evidence of committed.block.body.evidence) {
+    run.log('warn', 'a block convicts a validator', { ...describeEvidence(evidence), by: height })
+    countEvidence(run, evidence, 'block')
+  }
   run.log('info', 'block committed', {
     height,
     slot,
@@ -501,6 +520,53 @@ function announceHalt({ record, snapshot }: EffectOf<'halt'>, run: ChainRun): vo
   run.log('error', 'halted: an operator must act', { id, reason, atMs, certificates })
   run.ports.metrics.count(CHAIN_METRICS.halts, { reason })
   run.ports.views.publishSnapshot(snapshot)
+}
+
+/** 2.9: still there after a restart. */
+async function recordEvidence(
+  { drop, put }: EffectOf<'recordEvidence'>,
+  run: ChainRun,
+): Promise<EvidenceStored> {
+  const rows = put.map((evidence) => ({
+    key: toHex(evidenceKey(evidence)),
+    bytes: encodeEvidence(evidence),
+  }))
+  const recorded = await run.ask<RecordEvidence>(
+    'storage',
+    { type: 'storage.RecordEvidence', payload: { put: rows, drop } },
+    { timeoutMs: PERSIST_TIMEOUT_MS },
+  )
+  if (!recorded.ok) run.log('warn', 'evidence is not recorded', { code: recorded.error.code })
+  return { type: 'chain.EvidenceStored', payload: { stored: recorded.ok } }
+}
+
+async function tellEvidence(
+  { found, pool }: EffectOf<'tellEvidence'>,
+  run: ChainRun,
+): Promise<undefined> {
+  run.ports.views.publishEvidence([...pool.values()])
+  if (found === undefined) return undefined
+  const { evidence, source } = found
+  run.log('warn', 'a validator signed twice', { ...describeEvidence(evidence), source })
+  countEvidence(run, evidence, source)
+  return undefined
+}
+
+function countEvidence(run: ChainRun, { phase }: Evidence, source: string): void {
+  const labels = { phase: EVIDENCE_PHASES[phase] ?? 'none', source }
+  run.ports.metrics.count(CHAIN_METRICS.evidence, labels)
+}
+
+/** Evidence as people read it. */
+function describeEvidence({ first, phase, round, second, validator }: Evidence) {
+  const name = EVIDENCE_PHASES[phase]
+  return {
+    validator: toHex(validator),
+    phase: name,
+    height: first.height,
+    ...(name === 'block' ? { slot: round, otherHeight: second.height } : { view: round }),
+    hashes: [first, second].map(({ hash }) => hashKey(hash).slice(0, 16)),
+  }
 }
 
 async function note(effect: EffectOf<'note'>, run: ChainRun): Promise<undefined> {

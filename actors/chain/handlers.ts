@@ -6,6 +6,7 @@ import {
   type Block,
   blockHash,
   type CommittedBlock,
+  type Evidence,
   hashKey,
   type QuorumCertificate,
   type TransactionProof,
@@ -25,7 +26,7 @@ import {
 import type { PegQueue } from '../../core/peg/index.ts'
 import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
-import type { BlockProduced, ChainInbox, SlotTick } from '../../messages/index.ts'
+import type { BlockProduced, ChainInbox, EvidenceReceived, SlotTick } from '../../messages/index.ts'
 import {
   type About,
   after,
@@ -37,6 +38,14 @@ import {
   tell,
 } from '../../supervisor/index.ts'
 import { CHAIN_FAULTS } from './errors.ts'
+import {
+  type EvidenceEffect,
+  type EvidenceHolding,
+  type Held,
+  holdEvidence,
+  settleHolding,
+  storeAgain,
+} from './evidence.ts'
 import { type HaltRecord, haltRecord } from './halt.ts'
 import { MAX_CANDIDATES, MAX_QUEUED_OPERATIONS, SYNC_PATIENCE_MS } from './limits.ts'
 
@@ -81,6 +90,7 @@ export interface ChainContext {
   /** Executed children of the head, by hash. */
   readonly candidates: ReadonlyMap<string, Candidate>
   readonly queue: OperationQueue
+  readonly evidence: EvidenceHolding
   readonly feeRateSatPerKvb: number
   /** Work under way, which decides the mode. */
   readonly producing: boolean
@@ -115,6 +125,7 @@ export type ChainEffect =
       readonly view: number
       readonly slot: number
       readonly queue: PegQueue
+      readonly evidence: readonly Evidence[]
       readonly feeRateSatPerKvb: number
     }
   | {
@@ -125,6 +136,7 @@ export type ChainEffect =
       readonly fresh: boolean
     }
   | { readonly kind: 'sign'; readonly record: GuardRecord }
+  | EvidenceEffect
   | CommitEffect
   | {
       readonly kind: 'importBatch'
@@ -141,7 +153,7 @@ export type ChainEffect =
       readonly fields: Readonly<Record<string, unknown>>
       /** A counter of this room that the event adds to. */
       readonly count?: {
-        readonly metric: 'slotsSkipped' | 'evidence'
+        readonly metric: 'slotsSkipped'
         readonly labels: Readonly<Record<string, string>>
       }
       readonly consensus?: {
@@ -177,8 +189,9 @@ export function handle(
       }
       const caughtUp = { ...context, syncing: false }
       const again = executeAgain(caughtUp)
-      const effects = [next, ...again.effects]
-      return withMode(drive(again.context, { kind: 'clock', nowMs }, nowMs, effects), about)
+      const kept = withHolding(again.context, storeAgain(again.context.evidence))
+      const effects = [next, ...again.effects, ...kept.effects]
+      return withMode(drive(kept.context, { kind: 'clock', nowMs }, nowMs, effects), about)
     }
     case 'chain.ConsensusWake':
       if (isSyncing(context, nowMs)) return { context }
@@ -267,6 +280,12 @@ export function handle(
     }
     case 'chain.HaltStored':
       return { context: { ...context, isHaltStored: message.payload.stored } }
+    case 'chain.EvidenceReceived':
+      return judgeEvidence(context, message.payload)
+    case 'chain.EvidenceStored': {
+      const isStored = message.payload.stored && context.evidence.isStored
+      return { context: { ...context, evidence: { ...context.evidence, isStored } } }
+    }
     case 'chain.BlockStored': {
       const { committed, head, guard } = message.payload
       return withMode(advance(context, committed, head, guard, nowMs), about)
@@ -303,9 +322,12 @@ export function lane(effect: ChainEffect): string | undefined {
       return 'sign'
     case 'halt':
       return 'halt'
+    case 'recordEvidence':
+      return 'evidence'
     case 'produce':
     case 'validate':
     case 'answerCommitted':
+    case 'tellEvidence':
     case 'note':
       return undefined
   }
@@ -378,6 +400,7 @@ function perform(
             view: effect.view,
             slot: effect.slot,
             queue: pegQueue(context.queue),
+            evidence: [...context.evidence.pool.values()],
             feeRateSatPerKvb: context.feeRateSatPerKvb,
           },
         ],
@@ -451,16 +474,15 @@ function perform(
         ],
       }
     }
-    case 'evidence':
-      return {
-        context,
-        effects: [
-          {
-            ...note(context, 'equivocation', { ...effect.evidence }),
-            count: { metric: 'evidence', labels: {} },
-          },
-        ],
-      }
+    case 'evidence': {
+      const { evidence } = effect
+      const { genesis } = context
+      const held = holdEvidence(genesis, head.ledger, context.evidence, evidence, 'own')
+      const kept = withHolding(context, held)
+      if (held.outcome !== 'taken') return kept
+      const gossiped = tell('network', { type: 'network.GossipEvidence', payload: { evidence } })
+      return { context: kept.context, effects: [...kept.effects, gossiped] }
+    }
     case 'punish': {
       const { blame, peer, code } = effect
       // What a liar signed and an honest peer passed on costs the peer nothing.
@@ -501,6 +523,24 @@ function perform(
 interface Performed {
   readonly context: ChainContext
   readonly effects: readonly AnyEffect[]
+}
+
+function withHolding(context: ChainContext, { effects, holding }: Held): Performed {
+  return { context: { ...context, evidence: holding }, effects }
+}
+
+/** Only what this node keeps is relayed; what is late, early or known already is nobody's fault. */
+function judgeEvidence(
+  context: ChainContext,
+  { evidence, id }: EvidenceReceived['payload'],
+): ChainStep {
+  const { genesis, head } = context
+  const held = holdEvidence(genesis, head.ledger, context.evidence, evidence, 'gossip')
+  const kept = withHolding(context, held)
+  const verdict =
+    held.outcome === 'taken' ? 'accept' : held.outcome === 'forged' ? 'reject' : 'ignore'
+  const judged = tell('network', { type: 'network.EvidenceJudged', payload: { id, verdict } })
+  return { context: kept.context, effects: [...kept.effects, judged] }
 }
 
 /** One durable write at a time: while a batch is stored the commit waits for its end. */
@@ -578,16 +618,22 @@ function advance(
     throw new Error(`the head would go from ${context.head.header.height} to ${header.height}`)
   }
   const queue = withoutCommitted(context.queue, committed.block)
+  const settled = settleHolding(context.genesis, head.ledger, context.evidence)
   const next: ChainContext = {
     ...context,
     head,
     certificate: committed.certificate,
     candidates: new Map(),
     queue,
+    evidence: settled.holding,
     storing: false,
     unexecuted: undefined,
   }
-  const told = [...announceHead(head), ...completed(context.queue, committed.block)]
+  const told = [
+    ...announceHead(head),
+    ...completed(context.queue, committed.block),
+    ...settled.effects,
+  ]
   const begun = startHeight(head, committed.certificate, guard, nowMs)
   return drive(next, begun, nowMs, told)
 }

@@ -7,6 +7,7 @@ import { createDriver } from '../../core/pbft/index.ts'
 import type { ChainInbox } from '../../messages/index.ts'
 import type { ActorDefinition } from '../../supervisor/index.ts'
 import { type ChainResources, perform } from './effects.ts'
+import { restoreEvidence } from './evidence.ts'
 import {
   announceHead,
   type ChainContext,
@@ -46,7 +47,7 @@ export function chainActor(): ChainActor {
     mailbox: { capacity: MAILBOX_CAPACITY },
     async init(run) {
       const { genesis, validator, views } = run.ports
-      const { head, committed, halt } = await loadHead(run)
+      const { head, committed, evidence, halt } = await loadHead(run)
       await replayEngine(run, head)
       const guard = await run.ports.openGuard(head.header.height)
       resources = { guard }
@@ -63,6 +64,7 @@ export function chainActor(): ChainActor {
         ...(validator && { self: validator.blsKey }),
       }
       const driver = createDriver(config, halt?.reason)
+      const restored = restoreEvidence(genesis, head.ledger, evidence)
       const context: ChainContext = {
         genesis,
         driver,
@@ -70,6 +72,7 @@ export function chainActor(): ChainActor {
         certificate: committed?.certificate,
         candidates: new Map(),
         queue: EMPTY_QUEUE,
+        evidence: restored.holding,
         feeRateSatPerKvb: genesis.params.minFeeRateSatPerKvb,
         producing: false,
         importing: 0,
@@ -85,6 +88,7 @@ export function chainActor(): ChainActor {
       const started = drive(context, input, nowMs, [
         nextSlotTick(genesis, nowMs),
         ...announceHead(head),
+        ...restored.effects,
       ])
       run.log('info', 'chain loaded', { height: head.header.height })
       const { effects = [] } = started

@@ -7,6 +7,7 @@ export const CHAIN_METRICS = {
   /** Blocks built anew without peg operations, by what was wrong with them. */
   pegPlansFailed: 'millrace_peg_plans_failed_total',
   halts: 'millrace_halts_total',
+  /** Convictions, by phase and source: found here, told by a peer, carried by a block. */
   evidence: 'millrace_evidence_total',
   commitSeconds: 'millrace_commit_seconds',
 } as const

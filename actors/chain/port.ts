@@ -1,5 +1,5 @@
 /** What the ChainActor needs from outside. */
-import type { QuorumCertificate } from '../../core/block/index.ts'
+import type { Evidence, QuorumCertificate } from '../../core/block/index.ts'
 import type { ChainHead } from '../../core/chain/index.ts'
 import type { GuardDecision, GuardRecord, GuardView } from '../../core/guard/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
@@ -44,6 +44,8 @@ export interface ChainViewSink {
   publishConsensus(status: ConsensusStatus): void
   /** The driver's state as plain data. */
   publishSnapshot(snapshot: unknown): void
+  /** Evidence that waits for a block. */
+  publishEvidence(waiting: readonly Evidence[]): void
 }
 
 export interface ChainPorts {

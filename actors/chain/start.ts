@@ -8,6 +8,7 @@ import type {
   CommitPayload,
   EngineHead,
   EngineStatus,
+  EvidenceRecord,
   ExecutePayload,
   LoadChain,
   ReadBlocks,
@@ -23,6 +24,7 @@ export interface StartingPoint {
   readonly head: ChainHead
   readonly committed: CommittedBlock | undefined
   readonly halt: HaltRecord | undefined
+  readonly evidence: readonly EvidenceRecord[]
 }
 
 /** The durable head with its ledger, checked against the roots that it commits to. */
@@ -35,9 +37,9 @@ export async function loadHead(run: ChainRun): Promise<StartingPoint> {
     { timeoutMs: PERSIST_TIMEOUT_MS },
   )
   if (!loaded.ok) throw fault('DependencyTimeout', `storage: ${loaded.error.code}`)
-  const { halt: halted, head: committed, ledgerRows } = loaded.value.payload
+  const { evidence = [], halt: halted, head: committed, ledgerRows } = loaded.value.payload
   const halt = halted === undefined ? undefined : await standingHalt(run, halted)
-  if (committed === undefined) return { head: origin, committed: undefined, halt }
+  if (committed === undefined) return { head: origin, committed: undefined, evidence, halt }
   const { header } = committed.block
   if (!equalBytes(header.paramsHash, genesis.paramsHash)) {
     throw fault('ForeignChain', 'the store belongs to another genesis file')
@@ -53,7 +55,7 @@ export async function loadHead(run: ChainRun): Promise<StartingPoint> {
   const blocks = await readBlocks(run, first, header.height - first + 1)
   const rates = blocks.map(({ block }) => block.header.feeRateSatPerKvb)
   const feeRates = [...origin.feeRates, ...rates].slice(-kept)
-  return { head: headFromStored(committed, ledger, feeRates), committed, halt }
+  return { head: headFromStored(committed, ledger, feeRates), committed, evidence, halt }
 }
 
 /**

@@ -56,7 +56,7 @@ export interface NetworkContext {
   readonly proposals: Proposals
   /** What is left to each validator, by its key in hex; only genuine messages take from it. */
   readonly signers: ReadonlyMap<string, Allowance>
-  /** Transactions that the pool looks at: who passed each on, and when it counts as ignored. By the name of its judgement. */
+  /** Transactions and evidence that a pool looks at: who passed each on, and when it counts as ignored. By the name of its judgement. */
   readonly weighed: ReadonlyMap<number, { readonly peer: string; readonly untilMs: number }>
   /** Requests that are being answered. */
   readonly serving: number

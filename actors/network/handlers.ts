@@ -1,6 +1,13 @@
-import { blockHash, type ConsensusMessage, encodeConsensusMessage } from '../../core/block/index.ts'
+import {
+  blockHash,
+  type ConsensusMessage,
+  decodeEvidence,
+  encodeConsensusMessage,
+  encodeEvidence,
+} from '../../core/block/index.ts'
 import { equalBytes, sha256, toHex } from '../../crypto/index.ts'
 import type {
+  EvidenceJudged,
   FetchBlock,
   FrameReceived,
   GossipReceived,
@@ -105,6 +112,14 @@ function decide(
         bytes: encodeApprovedClaim(message.payload),
       })
     }
+    case 'network.GossipEvidence': {
+      const topic = context.settings.names.evidence
+      return outcome(context, {
+        kind: 'publish',
+        topic,
+        bytes: encodeEvidence(message.payload.evidence),
+      })
+    }
     case 'network.GetConnectedPeers':
       return outcome(context, reply(envelope, peerList(context, nowMs)))
     case 'network.RequestBlocks':
@@ -136,7 +151,8 @@ function decide(
     case 'network.GossipReceived':
       return gossipReceived(context, message.payload, nowMs)
     case 'network.TransactionJudged':
-      return transactionJudged(context, message.payload, nowMs)
+    case 'network.EvidenceJudged':
+      return weighedJudged(context, message.payload, nowMs)
     case 'network.RequestReceived':
       return requestReceived(context, message.payload, nowMs)
     case 'network.RequestServed':
@@ -356,6 +372,24 @@ function gossipReceived(
       tell('engine', { type: 'engine.TransactionReceived', payload }, { onRefused }),
     )
   }
+  if (topic === names.evidence) {
+    // Chain looks first at what it knows already; what is left over is bounded here, before a signature is verified.
+    const bounded = spend(spent, peer, nowMs, ['evidence', 1])
+    if (bounded === undefined) return outcome(spent, judge('ignore'))
+    const evidence = decodeEvidence(bytes)
+    if (!evidence.ok) return refuse(bounded, 'Malformed')
+    if (bounded.weighed.size >= MAX_WEIGHED) return outcome(bounded, judge('ignore'))
+    const onRefused = (): EvidenceJudged => ({
+      type: 'network.EvidenceJudged',
+      payload: { id, verdict: 'ignore' },
+    })
+    const weighed = new Map(bounded.weighed).set(id, { peer, untilMs: nowMs + WEIGH_TIMEOUT_MS })
+    const payload = { id, peer, evidence: evidence.value }
+    return outcome(
+      { ...bounded, weighed },
+      tell('chain', { type: 'chain.EvidenceReceived', payload }, { onRefused }),
+    )
+  }
   if (topic !== names.approvals) return outcome(spent, judge('ignore'))
   const approved = decodeApprovedClaim(bytes)
   if (approved === undefined) return refuse(spent, 'Malformed')
@@ -369,10 +403,10 @@ function gossipReceived(
   )
 }
 
-/** The pool's word on a transaction: only what it keeps is relayed, so what nobody pays for travels one hop. */
-function transactionJudged(
+/** A pool's word on a transaction or evidence: only what it keeps is relayed, so what nobody pays for travels one hop. */
+function weighedJudged(
   context: NetworkContext,
-  { id, verdict }: TransactionJudged['payload'],
+  { id, verdict }: (TransactionJudged | EvidenceJudged)['payload'],
   nowMs: number,
 ): Outcome {
   const entry = context.weighed.get(id)

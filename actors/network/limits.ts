@@ -48,7 +48,7 @@ export const STALE_HEIGHTS = 2
 /** A peer this far ahead means that something is missing here. */
 export const BEHIND_HEIGHTS = 2
 
-/** Gossiped transactions that the pool looks at, and how long one may take: it is ignored then, at the next tending. */
+/** Gossiped transactions and evidence that a pool looks at, and how long one may take: it is ignored then, at the next tending. */
 export const MAX_WEIGHED = 1_024
 export const WEIGH_TIMEOUT_MS = 2_000
 
@@ -70,6 +70,7 @@ export type RateClass =
   | 'stale'
   | 'gossip'
   | 'gossipBytes'
+  | 'evidence'
   | 'request'
 
 export interface NetworkLimits {
@@ -98,6 +99,8 @@ export const DEFAULT_LIMITS: NetworkLimits = {
     stale: { perSecond: 4, burst: 16 },
     gossip: { perSecond: 1_000, burst: 4_000 },
     gossipBytes: { perSecond: 2 * 1024 * 1024, burst: 16 * 1024 * 1024 },
+    // Two signatures are verified for each that is news: an offence is rare, and one peer tells of it once.
+    evidence: { perSecond: 2, burst: 32 },
     request: { perSecond: 20, burst: 60 },
   },
   banPoints: 100,

@@ -8,6 +8,7 @@ import {
   type ConsensusMessage,
   decodeCommittedBlock,
   decodeConsensusMessage,
+  EVIDENCE_BYTES,
   encodeCommittedBlock,
   type MemberApproval,
   MemberApprovalType,
@@ -28,6 +29,7 @@ export interface WireNames {
   readonly transactions: string
   readonly consensus: string
   readonly approvals: string
+  readonly evidence: string
   readonly direct: string
   readonly status: string
   readonly blocks: string
@@ -42,6 +44,7 @@ export function wireNames(genesisHash: Uint8Array): WireNames {
     transactions: own('tx'),
     consensus: own('consensus'),
     approvals: own('approval'),
+    evidence: own('evidence'),
     direct: own('consensus/1'),
     status: '/millrace/status/1',
     blocks: own('blocks/1'),
@@ -54,6 +57,7 @@ export function topicsOf(names: WireNames): Topic[] {
     { name: names.transactions, maxBytes: MAX_TRANSACTION_BYTES },
     { name: names.consensus, maxBytes: MAX_CONSENSUS_BYTES },
     { name: names.approvals, maxBytes: MAX_APPROVAL_BYTES },
+    { name: names.evidence, maxBytes: EVIDENCE_BYTES },
   ]
 }
 

@@ -3,8 +3,14 @@ import {
   decodeCommittedBlock,
   encodeCommittedBlock,
 } from '../../core/block/index.ts'
-import { equalBytes } from '../../crypto/index.ts'
-import { type BlockWrite, type DeferredReply, deferredReply } from '../../messages/index.ts'
+import { equalBytes, fromHex, toHex } from '../../crypto/index.ts'
+import {
+  type BlockWrite,
+  type DeferredReply,
+  deferredReply,
+  type EvidenceRecord,
+  type RecordEvidence,
+} from '../../messages/index.ts'
 import { type ActorRun, faultError } from '../../supervisor/index.ts'
 import { STORAGE_FAULTS, writeFault } from './errors.ts'
 import type { StorageEffect, StorageInbox } from './handlers.ts'
@@ -34,10 +40,12 @@ export async function perform(
     case 'loadChain': {
       const stored = store.readHead()
       const halt = store.readHalt()
+      const evidence = readEvidence(store)
       const payload = {
         ...(stored && { head: decodeStored(stored) }),
         ledgerRows: [...store.readLedgerRows()],
         ...(halt !== undefined && { halt }),
+        ...(evidence.length > 0 && { evidence }),
       }
       return deferredReply(replyTo, { type: 'storage.ChainLoaded', payload })
     }
@@ -48,7 +56,35 @@ export async function perform(
     case 'recordHalt':
       await store.writeHalt(effect.record)
       return deferredReply(replyTo, { type: 'storage.HaltRecorded', payload: {} })
+    case 'recordEvidence':
+      await writeEvidence(store, effect.change)
+      return deferredReply(replyTo, { type: 'storage.EvidenceRecorded', payload: {} })
   }
+}
+
+/** Evidence stands in the journal, under this and its key. */
+const EVIDENCE_PREFIX = 'evidence/'
+
+async function writeEvidence(
+  store: ChainStore,
+  { put, drop }: RecordEvidence['payload'],
+): Promise<void> {
+  const kept = put.map(({ key, bytes }) => ({ key: EVIDENCE_PREFIX + key, value: toHex(bytes) }))
+  const gone = drop.map((key) => ({ key: EVIDENCE_PREFIX + key, value: null }))
+  try {
+    await store.writeJournal([...kept, ...gone])
+  } catch (cause) {
+    throw writeFault(cause)
+  }
+}
+
+function readEvidence(store: ChainStore): EvidenceRecord[] {
+  return [...store.readJournal()]
+    .filter(({ key }) => key.startsWith(EVIDENCE_PREFIX))
+    .map(({ key, value }) => ({
+      key: key.slice(EVIDENCE_PREFIX.length),
+      bytes: fromHex(value) ?? new Uint8Array(0),
+    }))
 }
 
 async function writeBlocks(store: ChainStore, blocks: readonly BlockWrite[]): Promise<number> {

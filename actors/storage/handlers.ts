@@ -5,6 +5,7 @@ import type {
   PersistBlock,
   PersistBlockBatch,
   ReadBlocks,
+  RecordEvidence,
   RecordHalt,
   WriteMeasured,
 } from '../../messages/index.ts'
@@ -17,6 +18,7 @@ export type StorageInbox =
   | PersistBlockBatch
   | LoadChain
   | ReadBlocks
+  | RecordEvidence
   | RecordHalt
   | WriteMeasured
   | DeferredReply
@@ -45,6 +47,12 @@ export type StorageEffect =
       readonly record: string | null
       readonly replyTo: Envelope
     }
+  | {
+      readonly kind: 'recordEvidence'
+      readonly store: ChainStore
+      readonly change: RecordEvidence['payload']
+      readonly replyTo: Envelope
+    }
 
 export function handle(
   context: StorageContext,
@@ -64,6 +72,8 @@ export function handle(
       return step({ kind: 'readBlocks', store, range: message.payload, replyTo })
     case 'storage.RecordHalt':
       return step({ kind: 'recordHalt', store, record: message.payload.record, replyTo })
+    case 'storage.RecordEvidence':
+      return step({ kind: 'recordEvidence', store, change: message.payload, replyTo })
     case 'storage.WriteMeasured':
       return measured(context, message.payload.tookMs, about.state)
     case 'system.DeferredReply':
@@ -86,7 +96,11 @@ function measured(
   return { context }
 }
 
-const WRITES: ReadonlySet<StorageEffect['kind']> = new Set(['writeBlocks', 'recordHalt'])
+const WRITES: ReadonlySet<StorageEffect['kind']> = new Set([
+  'writeBlocks',
+  'recordHalt',
+  'recordEvidence',
+])
 
 /** Writes keep their order; reads go past them. */
 export function lane(effect: StorageEffect): string | undefined {

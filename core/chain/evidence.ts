@@ -134,6 +134,9 @@ export function poolEvidence(
   const fault = evidenceFault(genesis, ledger, evidence, latest)
   if (fault === 'EvidenceKnown') return unchanged('known')
   if (fault === 'EvidenceTooOld' || fault === 'EvidenceTooEarly') return unchanged('notNow')
+  // Who joins there this node cannot know yet.
+  const isAhead = Math.max(evidence.first.height, evidence.second.height) >= latest
+  if (fault === 'EvidenceOfStranger' && isAhead) return unchanged('notNow')
   if (fault !== undefined) return unchanged('forged')
   const fullest = fullestOf(pool)
   const own = countOf(pool, toHex(evidence.validator))

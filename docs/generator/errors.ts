@@ -4,7 +4,11 @@ import { ENGINE_FAULTS } from '../../actors/engine/errors.ts'
 import { NETWORK_FAULTS, PENALTIES } from '../../actors/network/errors.ts'
 import { STORAGE_FAULTS } from '../../actors/storage/errors.ts'
 import { STREAM_FAULTS } from '../../actors/stream/errors.ts'
-import { INVALID_BLOCK_CODES, type InvalidBlockCode } from '../../core/chain/index.ts'
+import {
+  EVIDENCE_CODES,
+  INVALID_BLOCK_CODES,
+  type InvalidBlockCode,
+} from '../../core/chain/index.ts'
 import { MESSAGE_FAULTS } from '../../core/pbft/index.ts'
 import { isTransient, PEG_CODES, type PegCode } from '../../core/peg/index.ts'
 import { API_ERRORS } from '../../node/api/index.ts'
@@ -23,7 +27,6 @@ const BLOCK_RULES: Readonly<Record<InvalidBlockCode, string>> = {
   BadParentCertificate: '2.6: a commit certificate of the parent; none for block 1',
   WrongBodyRoot: '2.1: the header commits to the body',
   WrongEvidenceRoot: '4.10: the header commits to the evidence',
-  EvidenceNotAccepted: 'blocks carry no evidence yet',
   WrongParamsHash: '4.10: the parameters of the genesis file',
   WrongValidatorsHash: '1.4: the sets of this height and of the next',
   WrongMembersHash: '4.10: the members of this height',
@@ -114,6 +117,11 @@ no row is a bug: \`Internal\` with an incident id, whose details are in the node
     table(
       ['code', 'the rule that is broken'],
       INVALID_BLOCK_CODES.map((name) => [code(name), BLOCK_RULES[name]]),
+    ),
+    'Why evidence cannot stand in it (`core/chain/evidence.ts`).',
+    table(
+      ['code', 'the rule that is broken'],
+      Object.entries(EVIDENCE_CODES).map(([name, rule]) => [code(name), rule]),
     ),
     '## The peg in blocks',
     `Why the peg's part of a block is invalid, or why a proposer leaves an entry of its queue out (\`core/peg/errors.ts\`). Time or another

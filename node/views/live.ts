@@ -5,6 +5,7 @@
  */
 import type { PegOperationView } from '../../actors/bridge/index.ts'
 import type { ConsensusStatus, HaltRecord, PublishedHead } from '../../actors/chain/index.ts'
+import type { Evidence } from '../../core/block/index.ts'
 import type { Mempool } from '../../core/mempool/index.ts'
 import type { ConsensusSnapshot } from '../../core/pbft/index.ts'
 
@@ -22,6 +23,7 @@ export class LiveViews {
   #head: PublishedHead | undefined
   #consensus: ConsensusStatus | undefined
   #snapshot: PublishedConsensus | undefined
+  #evidence: readonly Evidence[] = []
   #operations: readonly PegOperationView[] = []
   #bitcoin: BitcoinStatus = { reachable: false }
   #pool: Mempool | undefined
@@ -48,6 +50,11 @@ export class LiveViews {
 
   get snapshot(): PublishedConsensus | undefined {
     return this.#snapshot
+  }
+
+  /** Waits for a block. */
+  get evidence(): readonly Evidence[] {
+    return this.#evidence
   }
 
   get operations(): readonly PegOperationView[] {
@@ -79,6 +86,11 @@ export class LiveViews {
 
   publishSnapshot(snapshot: unknown): void {
     this.#snapshot = snapshot as PublishedConsensus | undefined
+    this.changed()
+  }
+
+  publishEvidence(waiting: readonly Evidence[]): void {
+    this.#evidence = waiting
     this.changed()
   }
 

@@ -4,7 +4,6 @@
  */
 import type { SignGuard } from '../../actors/chain/index.ts'
 import type { ChainStore, JournalRow, LedgerRow, StoredBlock } from '../../actors/storage/index.ts'
-import type { BlockHeader } from '../../core/block/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import type { HeadStore } from '../../governance/port.ts'
 import { openGuardOn, type SignGuardFile } from '../../node/adapters/sign-guard/index.ts'
@@ -302,7 +301,7 @@ export class Disk {
 
 /** A member's header: what was saved last, or the one before it. */
 export class HeaderDisk {
-  #head: BlockHeader | undefined
+  #head: Awaited<ReturnType<HeadStore['load']>>
   readonly #chance: Chance
 
   constructor(chance: Chance) {

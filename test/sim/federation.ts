@@ -125,6 +125,7 @@ export function createFederation(
     maxFeeRateSatPerKvb: 1_000_000,
     gasLimit: 60_000_000,
     trustWindowSeconds: 1_209_600,
+    evidenceMaxAgeBlocks: 10_800,
   } as const
   const slot = START_MS / SLOT_MS
   const prevRandao = seeded('randao')

@@ -67,6 +67,7 @@ function runIn(town: Town, setting: Setting = {}, calls: string[] = []) {
       publishHead: () => calls.push('publishHead'),
       publishConsensus() {},
       publishSnapshot() {},
+      publishEvidence() {},
     },
   } as unknown as ChainPorts
   const answer = async (message: Message): Promise<Answer> => {
@@ -120,6 +121,7 @@ function produceIn(town: Town, queue: PegQueue = EMPTY_QUEUE): Effect<'produce'>
     view: 0,
     slot: town.head.header.slot + 1,
     queue,
+    evidence: [],
     feeRateSatPerKvb: 2000,
   }
 }

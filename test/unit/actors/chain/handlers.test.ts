@@ -54,7 +54,12 @@ class Desk {
       genesis: here.genesis,
       validator,
       openGuard: async () => ({ view: () => EMPTY_GUARD }),
-      views: { publishHead() {}, publishConsensus() {}, publishSnapshot() {} },
+      views: {
+        publishHead() {},
+        publishConsensus() {},
+        publishSnapshot() {},
+        publishEvidence() {},
+      },
       metrics: { count() {}, observe() {} },
     } as unknown as ChainPorts
     const blocks = stored === undefined ? [] : [committedOf(here, stored)]

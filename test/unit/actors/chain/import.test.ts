@@ -38,7 +38,12 @@ class Importer {
     }
     const ports = {
       genesis: town.genesis,
-      views: { publishHead() {}, publishConsensus() {}, publishSnapshot() {} },
+      views: {
+        publishHead() {},
+        publishConsensus() {},
+        publishSnapshot() {},
+        publishEvidence() {},
+      },
       metrics: { count() {}, gauge() {}, observe() {} },
     } as unknown as ChainPorts
     const run = {

@@ -109,7 +109,12 @@ export class ChainStage {
             genesis,
             validator: keyAt(genesis, (proposerIndex(0, 0, 4) + place) % 4),
             openGuard: async () => memoryGuard(),
-            views: { publishHead() {}, publishConsensus() {}, publishSnapshot() {} },
+            views: {
+              publishHead() {},
+              publishConsensus() {},
+              publishSnapshot() {},
+              publishEvidence() {},
+            },
             metrics: this.ports.metrics,
           },
           { dependsOn: ['storage', 'engine'], critical: true },

@@ -9,13 +9,13 @@ describe('golden encodings', () => {
 
   it('the root of the genesis ledger', () => {
     expect(toHex(ledgerRoot(genesisLedger(genesis)))).toMatchInlineSnapshot(
-      `"5d970461df84ca846d28854af28e5ebe5bddf017649385dd9a2e2f307c2ae756"`,
+      `"5530e77250e59502b981857e26424621111c2e66136100a65995550826f41d98"`,
     )
   })
 
   it('the id of a request', () => {
     expect(toHex(requestId(genesis, new Uint8Array(32).fill(1), 5))).toMatchInlineSnapshot(
-      `"4ca4b5dc57d6d35ea170c2b3bf3dd0cde537582b5063638504740c41ea2091f4"`,
+      `"7cf11ffa61586e5c3b66d397ebfe8e6fbac50f522341760667540e63431dfd0b"`,
     )
   })
 
@@ -25,7 +25,7 @@ describe('golden encodings', () => {
     world.bitcoin.mine([transaction])
     const claim = claimOf(world.bitcoin, transaction)
     expect(toHex(approvalMessage(genesis, 'pegIn', 0, claim))).toMatchInlineSnapshot(
-      `"6486c25066b98cf2c68b98e2f2a9d8e0d4a4962bc092256d4546a48d2d8fd003"`,
+      `"336f164a826674f0eff36a3762c3d7f270e99322611b8d5b878cb0367826c574"`,
     )
   })
 
@@ -37,10 +37,10 @@ describe('golden encodings', () => {
     const plan = buildPayout(world.ledger, world.context(), 2000)
     if (plan === undefined) throw new Error('not due')
     expect(toHex(plan.record.batchId)).toMatchInlineSnapshot(
-      `"85115314ef6b1ffd3becf0786a4303c4bdf51811152d61dc8c1f730f614293d4"`,
+      `"ab54faac7c3db1ef3a50a98ac8416cf3b9c95a88a91c2ed325d7b5c00d5fc362"`,
     )
     expect(toHex(sha256(plan.record.transaction))).toMatchInlineSnapshot(
-      `"c7e06b5275c08cae3051f8382e74c640afc3a3c0ab70f57d80d846ccd260aeaa"`,
+      `"b491560a1315ebdf3f21bd49e824bbe2fede742f42939d5295c030c470ae0e17"`,
     )
   })
 })

@@ -93,7 +93,7 @@ describe('5.2, 5.3: federation outputs', () => {
 
   it('golden: key, change, two deposits of one address', () => {
     expect(toHex(federationKey(genesis, 0))).toBe(
-      'df6dc643660a5d75664c05b373776ab4916448ff620bbdbf93db3875f4e5945e',
+      '2b84b8dc545b5e9ead5567aedf1a21551479a74a1e8656691dabb1b451e0c6d2',
     )
     const addresses = [
       changeOutput(genesis, 0),
@@ -101,9 +101,9 @@ describe('5.2, 5.3: federation outputs', () => {
       federationOutput(genesis, deposit('alice', new Uint8Array(0))),
     ].map(({ scriptPubKey }) => addressFromScript(scriptPubKey, 'regtest'))
     expect(addresses).toEqual([
-      'bcrt1pw2gsrjtmd0n7u6lxdkjt8ywyptrx0dth4r09vnvxk6lltkrzmvzqucvu4k',
-      'bcrt1pk35s59s2cyh5q7zv5tpqk4zjcavt0yu308hstt5n90phx5wtntmq3ztafj',
-      'bcrt1p93u23pn9cgyu9jxevc7red4eat6nyv7tj59ptt4l39rz4jrq57ushwxgqp',
+      'bcrt1pvys85y59g9fc54vgrcgczvarjhv3s03h940rknetsz7erja8p2zqmll9pn',
+      'bcrt1p29sv28qkz4ljxaelpjt64hmmz45v3vu7t5d9sggx0fr09clwt66q4tgm2g',
+      'bcrt1pzx56fzltam0n8af0cuj890ujvffjw0fvgh6zdg35tm28e8gnjmys6q9e5d',
     ])
   })
 
