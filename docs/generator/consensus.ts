@@ -3,7 +3,8 @@
  * model gives without its lock rule, and the pacemaker's table. Each stands between two markers.
  */
 import type { Block, ConsensusMessage } from '../../core/block/index.ts'
-import { type Effect, type GuardRecord, viewLength, viewStart } from '../../core/pbft/index.ts'
+import type { GuardRecord } from '../../core/guard/index.ts'
+import { type Effect, viewLength, viewStart } from '../../core/pbft/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import { parseTraces, type Trace } from '../../test/spec/pbft/trace.ts'
 import { Desk, freshBlock, PARENT_SLOT, proposerAt } from '../../test/unit/core/pbft/desk.ts'

@@ -9,6 +9,8 @@ import type { World } from './world.ts'
 export interface Fuse {
   calls: number
   readonly side: 'before' | 'after'
+  /** Told of every call that it burns by. */
+  readonly passed?: (label: string) => void
 }
 
 export interface Skew {
@@ -140,6 +142,7 @@ export class Life {
     const { fuse } = this
     if (fuse === undefined || fuse.side !== side) return false
     fuse.calls -= 1
+    fuse.passed?.(label)
     if (fuse.calls > 0) return false
     this.fuse = undefined
     this.world.log(`${this.name} dies ${side} ${label}`)
