@@ -3,6 +3,7 @@ import type { StoredBlock } from '../../actors/storage/index.ts'
 import {
   blockHash,
   type CommittedBlock,
+  type ConsensusMessage,
   decodeCommittedBlock,
   decodeConsensusMessage,
 } from '../../core/block/index.ts'
@@ -11,8 +12,9 @@ import type { Genesis } from '../../core/params/index.ts'
 import { proposerIndex } from '../../core/pbft/index.ts'
 import { checkIdentity } from '../../core/peg/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
-import { ConsensusWatch } from './consensus-watch.ts'
+import { ConsensusWatch, type Sender } from './consensus-watch.ts'
 import type { Invariant } from './coverage.ts'
+import { HaltWatch } from './halt-watch.ts'
 import { KernelWatch } from './kernel-watch.ts'
 import { NODE_NAMES, type SimulatedNode, type Surroundings } from './node.ts'
 import { PegWatch } from './peg-watch.ts'
@@ -43,11 +45,15 @@ export class Auditor {
 
   readonly #kernel: KernelWatch
   #consensus: ConsensusWatch | undefined
+  #halts: HaltWatch | undefined
   #peg: PegWatch | undefined
 
   /** Nodes that break the rules: their books and their words do not count. */
   readonly #traitors = new Set<string>()
   #genesis: Genesis | undefined
+  readonly #nodes = new Map<string, SimulatedNode>()
+  /** Up to which height a node must not sign, since its guard is older than its chain. */
+  readonly #staysOut = new Map<string, number>()
 
   constructor(world: World) {
     this.world = world
@@ -55,8 +61,10 @@ export class Auditor {
   }
 
   /** From the beginning: the rules that need more than the nodes to be judged. */
-  watch({ bitcoin, federation }: Surroundings): void {
+  watch({ bitcoin, federation, network }: Surroundings, nodes: readonly SimulatedNode[]): void {
     this.#genesis = federation.genesis
+    for (const node of nodes) this.#nodes.set(node.name, node)
+    this.#halts = new HaltWatch(this.world, federation.genesis, network)
     this.#consensus = new ConsensusWatch(this.world, federation.genesis, () => this.#traitors.size)
     this.#peg = new PegWatch(this.world, federation.genesis, bitcoin)
   }
@@ -64,6 +72,17 @@ export class Auditor {
   /** At the end, when the peg has nothing under way. */
   atRest(ledger: Ledger): void {
     this.#peg?.atRest(ledger)
+  }
+
+  get halts(): HaltWatch {
+    if (this.#halts === undefined) throw new Error('the watch has not begun')
+    return this.#halts
+  }
+
+  /** The guard of a node that is down is from before its head: what it has forgotten is of the next height at most. */
+  guardIsOld(node: SimulatedNode): void {
+    node.hasForgotten = true
+    this.#staysOut.set(node.name, node.disk.headHeight + 1)
   }
 
   get height(): number {
@@ -103,6 +122,7 @@ export class Auditor {
       return `block ${height} of ${node.name} is stored under another hash`
     })
     this.#consensus?.decided(decoded.value)
+    this.#halts?.decided(decoded.value)
     this.#peg?.decided(decoded.value)
     for (const { address, amountGwei, validatorIndex } of decoded.value.block.body.payload
       .withdrawals) {
@@ -125,13 +145,14 @@ export class Auditor {
     if (this.#looked.has(bytes) || ((bytes[0] as number) & NO_CONSENSUS) !== 0) return
     this.#looked.add(bytes)
     const decoded = decodeConsensusMessage(bytes)
-    if (!this.#traitors.has(from))
-      if (!this.#traitors.has(from)) {
-        this.world.check('WellFormed', decoded.ok, () => `${from} sends what does not decode`)
-      }
+    if (!this.#traitors.has(from)) {
+      this.world.check('WellFormed', decoded.ok, () => `${from} sends what does not decode`)
+    }
     if (!decoded.ok) return
     const { kind, value } = decoded.value
-    this.#consensus?.sent(decoded.value, (key) => this.#isCorrectKey(key))
+    const isCorrect = (key: Uint8Array) => this.#isCorrectKey(key)
+    this.#consensus?.sent(decoded.value, this.#senderOf(from), isCorrect)
+    this.#checkStaysOut(from, decoded.value)
     switch (kind) {
       case 'vote': {
         if (!this.#isCorrectKey(value.validator)) return
@@ -154,6 +175,25 @@ export class Auditor {
       case 'committedBlock':
         break
     }
+  }
+
+  /** The node, when it is one whose words count. */
+  #senderOf(from: string): Sender | undefined {
+    const node = this.#nodes.get(from)
+    const key = node && this.#genesis?.validators[node.index]?.blsKey
+    return node === undefined || key === undefined || !node.isCorrect ? undefined : { node, key }
+  }
+
+  #checkStaysOut(from: string, message: ConsensusMessage): void {
+    const until = this.#staysOut.get(from)
+    const sender = this.#senderOf(from)
+    if (until === undefined || sender === undefined) return
+    if (message.kind !== 'vote' && message.kind !== 'viewChange') return
+    const { height, validator } = message.value
+    if (!equalBytes(validator, sender.key)) return
+    this.world.check('RestoredStaysOut', height > until, () => {
+      return `${from} signs at ${height}, its guard has forgotten what it signed up to ${until}`
+    })
   }
 
   #once(invariant: Invariant, place: string, content: string): void {
@@ -206,6 +246,7 @@ export class Auditor {
     const nodes = all.filter(({ isCorrect }) => isCorrect)
     for (const node of nodes) this.#checkHead(node)
     this.#kernel.afterEvent(nodes)
+    this.#halts?.afterEvent()
     if (world.events % EVENTS_PER_MAILBOX_CHECK !== 0) return
     const node = nodes[(world.events / EVENTS_PER_MAILBOX_CHECK) % nodes.length]
     if (node !== undefined) this.#kernel.look(node)

@@ -26,6 +26,8 @@ export class SimulatedBitcoin {
   /** Faults that make it answer nobody. */
   #outages = 0
   readonly #feeRates: number[] = []
+  #onReorg: (() => void) | undefined
+  readonly #deepChance: Chance
   /** Nodes whose Bitcoin stands still at a height, and by how many faults. */
   readonly #stale = new Map<number, { readonly height: number; faults: number }>()
 
@@ -33,6 +35,7 @@ export class SimulatedBitcoin {
     this.#checkpoint = genesis.bitcoin.checkpoint.height
     this.#world = world
     this.#chance = world.chance('bitcoin')
+    this.#deepChance = world.chance('bitcoin deep')
     this.regtest = new Regtest({ now: () => world.nowMs, log: () => {} })
     this.regtest.replay(bitcoinBlocks.map((body) => ({ kind: 'block', body })))
   }
@@ -58,6 +61,31 @@ export class SimulatedBitcoin {
     this.regtest.invalidate(target)
     for (let count = 0; count <= depth; count++) this.mine()
     return true
+  }
+
+  /** The next blocks of which the chain books payouts are replaced soon after; returns what ends that. */
+  reorgBookings(count: () => void): () => void {
+    this.#onReorg = count
+    return () => {
+      this.#onReorg = undefined
+    }
+  }
+
+  /** The chain booked a transaction of this block. */
+  booked(block: Uint8Array): void {
+    const count = this.#onReorg
+    if (count === undefined) return
+    this.#onReorg = undefined
+    this.#world.at(
+      this.#deepChance.between(50, 1_500),
+      'a booked payout is reorganised away',
+      () => {
+        const { chain } = this.regtest
+        const found = chain.node(displayHash(block))
+        if (found === undefined || !chain.isActive(found)) return
+        if (this.reorg(chain.tip.height - found.height + 1)) count()
+      },
+    )
   }
 
   outage(): () => void {

@@ -21,9 +21,10 @@ import {
   voteMessage,
 } from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
+import { concatBytes, equalBytes, type Signer, toHex } from '../../crypto/index.ts'
 import type { Chance } from './chance.ts'
 import type { TreasonKind } from './coverage.ts'
+import type { Hoarder } from './hoarder.ts'
 import type { World } from './world.ts'
 
 type OwnMessage = Extract<ConsensusMessage, { readonly kind: 'vote' | 'prePrepare' }>
@@ -35,12 +36,18 @@ const NO_CONSENSUS = 0x80
 const MAX_REMEMBERED = 64
 const VIEWS_AHEAD = 12
 const APPROVAL_BYTES = 96
+/** Proposals that come late in their view, or after it. */
+const MIN_DELAY_MS = 200
+const MAX_DELAY_MS = 1_600
+const LENGTH_BYTES = 4
 
 export interface TraitorOptions {
   readonly world: World
   readonly chance: Chance
   readonly genesis: Genesis
   readonly signer: Signer
+  /** Outlives the process. */
+  readonly hoarder: Hoarder | undefined
   readonly acts: ReadonlySet<TreasonKind>
 }
 
@@ -48,6 +55,15 @@ export function byzantinePort(inner: NetworkPort, options: TraitorOptions): Netw
   const traitor = new Traitor(options)
   let peers: readonly string[] = []
   const connected = new Set<string>()
+  const tellAll = (messages: readonly Uint8Array[]) => {
+    for (const bytes of messages) for (const peer of peers) inner.send(peer, bytes)
+  }
+  /** A proposal leaves later than it is made. */
+  const whenDue = (bytes: Uint8Array, send: () => void): boolean => {
+    const delayMs = traitor.delayOf(bytes)
+    if (delayMs > 0) options.world.at(delayMs, 'a late proposal', send)
+    return delayMs > 0
+  }
   const noteFrames = (start: NetworkStart): NetworkStart => ({
     ...start,
     events: {
@@ -62,11 +78,15 @@ export function byzantinePort(inner: NetworkPort, options: TraitorOptions): Netw
         start.events.peerDisconnected(peer)
       },
       frame: (frame) => {
-        traitor.hear(frame.bytes)
-        start.events.frame(frame)
+        tellAll(traitor.hear(frame.bytes))
+        if (traitor.isDeafTo(frame.bytes)) inner.takeFrame(frame.peer)
+        else start.events.frame(frame)
       },
       gossip: (message) => {
-        if (isConsensus(message.topic)) traitor.hear(message.bytes)
+        if (isConsensus(message.topic)) {
+          tellAll(traitor.hear(message.bytes))
+          if (traitor.isDeafTo(message.bytes)) return inner.judge(message.id, 'ignore')
+        }
         start.events.gossip(message)
       },
       request: (request) => start.events.request(request),
@@ -80,19 +100,25 @@ export function byzantinePort(inner: NetworkPort, options: TraitorOptions): Netw
     ban: (peer, forMs) => inner.ban(peer, forMs),
     async publish(topic, bytes) {
       if (!isConsensus(topic)) return inner.publish(topic, bytes)
+      if (whenDue(bytes, () => void inner.publish(topic, bytes))) return
       const said = traitor.say(bytes, undefined)
       for (const one of said) await inner.publish(topic, one)
       for (const peer of peers) for (const extra of traitor.plot(bytes)) inner.send(peer, extra)
     },
     judge: (id, verdict) => inner.judge(id, verdict),
     send(peer, bytes) {
-      const side = peers.indexOf(peer) % 2 === 0
-      return traitor.say(bytes, side).reduce((sent, one) => inner.send(peer, one) && sent, true)
+      if (whenDue(bytes, () => void inner.send(peer, bytes))) return true
+      return traitor
+        .say(bytes, peers.indexOf(peer))
+        .reduce((sent, one) => inner.send(peer, one) && sent, true)
     },
     takeFrame: (peer) => inner.takeFrame(peer),
     pauseReading: (paused) => inner.pauseReading(paused),
     request: (peer, protocol, bytes, limits) => inner.request(peer, protocol, bytes, limits),
-    respond: (id, bytes) => inner.respond(id, traitor.answer(bytes)),
+    respond: (id, bytes) => {
+      const answer = traitor.answer(bytes)
+      if (answer !== 'never') inner.respond(id, answer)
+    },
   }
 }
 
@@ -100,26 +126,83 @@ function isConsensus(topic: string): boolean {
   return topic.endsWith('/consensus')
 }
 
+/** The blocks of an answer, encoded: a count, then each behind its length. None of what is no such answer. */
+function rangeParts(bytes: Uint8Array): Uint8Array[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const parts: Uint8Array[] = []
+  let offset = LENGTH_BYTES
+  while (offset + LENGTH_BYTES <= bytes.length) {
+    const end = offset + LENGTH_BYTES + view.getUint32(offset, true)
+    if (end > bytes.length) return []
+    parts.push(bytes.subarray(offset, end))
+    offset = end
+  }
+  return offset === bytes.length && view.getUint32(0, true) === parts.length ? parts : []
+}
+
+function rangeOf(parts: readonly Uint8Array[]): Uint8Array {
+  const count = new Uint8Array(LENGTH_BYTES)
+  new DataView(count.buffer).setUint32(0, parts.length, true)
+  return concatBytes(count, ...parts)
+}
+
 class Traitor {
   readonly #options: TraitorOptions
   readonly #heard: Uint8Array[] = []
   /** By message: its other version, made once. */
   readonly #twins = new Map<string, Uint8Array | undefined>()
+  readonly #hoarder: Hoarder | undefined
 
   constructor(options: TraitorOptions) {
     this.#options = options
+    this.#hoarder = options.hoarder
   }
 
-  hear(bytes: Uint8Array): void {
-    if (!this.#does('replays')) return
-    this.#heard.push(bytes)
-    if (this.#heard.length > MAX_REMEMBERED) this.#heard.shift()
+  /** Gives what it tells everybody because of it. */
+  hear(bytes: Uint8Array): readonly Uint8Array[] {
+    if (this.#does('replays')) {
+      this.#heard.push(bytes)
+      if (this.#heard.length > MAX_REMEMBERED) this.#heard.shift()
+    }
+    if (this.#hoarder === undefined || ((bytes[0] as number) & NO_CONSENSUS) !== 0) return []
+    const decoded = decodeConsensusMessage(bytes)
+    return decoded.ok ? this.#hoarder.hear(decoded.value) : []
   }
 
-  /** What leaves in place of a message: to one side of the peers, or to all by gossip. */
-  say(bytes: Uint8Array, side: boolean | undefined): readonly Uint8Array[] {
+  isDeafTo(bytes: Uint8Array): boolean {
+    if (this.#hoarder === undefined || ((bytes[0] as number) & NO_CONSENSUS) !== 0) return false
+    const decoded = decodeConsensusMessage(bytes)
+    return decoded.ok && this.#hoarder.isDeafTo(decoded.value)
+  }
+
+  /** How long a proposal is kept back. */
+  delayOf(bytes: Uint8Array): number {
+    if (!this.#does('delaysProposals') || ((bytes[0] as number) & NO_CONSENSUS) !== 0) return 0
+    const decoded = decodeConsensusMessage(bytes)
+    if (!decoded.ok || decoded.value.kind !== 'prePrepare') return 0
+    this.#count('delaysProposals')
+    return this.#options.chance.between(MIN_DELAY_MS, MAX_DELAY_MS)
+  }
+
+  /** What leaves in place of a message: to the peer of a place among them, or to all by gossip. */
+  say(bytes: Uint8Array, place: number | undefined): readonly Uint8Array[] {
     if (((bytes[0] as number) & NO_CONSENSUS) !== 0) return [bytes]
+    const side = place === undefined ? undefined : place % 2 === 0
     const { chance } = this.#options
+    if (this.#does('silent')) {
+      this.#count('silent')
+      return []
+    }
+    if (this.#does('silentProposer') || this.#hoarder !== undefined) {
+      const decoded = decodeConsensusMessage(bytes)
+      if (decoded.ok && decoded.value.kind === 'prePrepare' && this.#does('silentProposer')) {
+        this.#count('silentProposer')
+        return []
+      }
+      if (decoded.ok && this.#hoarder !== undefined) {
+        return this.#hoarder.say(decoded.value, bytes, place)
+      }
+    }
     if (this.#does('withholds') && chance.happens(0.5)) {
       this.#count('withholds')
       return []
@@ -158,8 +241,22 @@ class Traitor {
   }
 
   /** What it answers to those who ask for blocks. */
-  answer(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  answer(bytes: Uint8Array | undefined): Uint8Array | undefined | 'never' {
     const { chance } = this.#options
+    if (bytes !== undefined && this.#does('shortAnswers') && chance.happens(0.7)) {
+      const parts = rangeParts(bytes)
+      if (parts.length === 0) return bytes
+      this.#count('shortAnswers')
+      const at = chance.between(0, parts.length - 1)
+      switch (chance.between(0, 3)) {
+        case 0:
+          return 'never'
+        case 1:
+          return rangeOf(parts.filter((_, index) => index !== at))
+        default:
+          return rangeOf(parts.slice(0, at + 1))
+      }
+    }
     if (bytes === undefined || !this.#does('badAnswers') || !chance.happens(0.5)) return bytes
     this.#count('badAnswers')
     if (chance.happens(0.3)) return undefined
@@ -227,19 +324,19 @@ class Traitor {
     if (act === undefined) return undefined
     this.#count(act)
     const { header, body } = proposal.block
-    switch (act) {
-      case 'equivocatesProposals':
-        // As valid as the first one: only the estimate of Bitcoin's fee rate is another.
-        return this.#propose(
-          proposal,
-          { ...header, feeRateSatPerKvb: header.feeRateSatPerKvb + 1 },
-          body,
-        )
-      case 'badBlocks':
-        return this.#badBlock(proposal)
-      case 'forgesPegIns':
-        return this.#forged(proposal)
+    if (act !== 'equivocatesProposals') return this.#forge(act, proposal)
+    // As valid as the first one: only the estimate of Bitcoin's fee rate is another.
+    const other = { ...header, feeRateSatPerKvb: header.feeRateSatPerKvb + 1 }
+    return this.#propose(proposal, other, body)
+  }
+
+  #forge(act: 'badBlocks' | 'forgesPegIns', proposal: PrePrepare): Uint8Array {
+    const bytes = act === 'badBlocks' ? this.#badBlock(proposal) : this.#forged(proposal)
+    const decoded = decodeConsensusMessage(bytes)
+    if (decoded.ok && decoded.value.kind === 'prePrepare') {
+      this.#options.world.forged.add(toHex(blockHash(decoded.value.value.block.header)))
     }
+    return bytes
   }
 
   #badBlock(proposal: PrePrepare): Uint8Array {

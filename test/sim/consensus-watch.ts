@@ -7,17 +7,37 @@ import {
   blockHash,
   type CommittedBlock,
   type ConsensusMessage,
+  type PrePrepare,
   VOTE_PHASES,
   type Vote,
 } from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
+import { viewAtSlot, viewLength, viewStart } from '../../core/pbft/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
+import type { SimulatedNode } from './node.ts'
 import type { World } from './world.ts'
 
 interface Place {
   readonly view: number
   readonly hash: string
 }
+
+/** A correct node, and the key that it signs with. */
+export interface Sender {
+  readonly node: SimulatedNode
+  readonly key: Uint8Array
+}
+
+type Own = Extract<ConsensusMessage, { readonly kind: 'vote' | 'viewChange' | 'prePrepare' }>
+
+/** As it came with a proposal of a view. */
+interface Proposed {
+  readonly slot: number
+  readonly certificate: Place | undefined
+}
+
+/** A clock that jumped ahead, or one of a far node, is so much faster at most. */
+const CLOCK_AHEAD_MS = 6_000
 
 export class ConsensusWatch {
   readonly #world: World
@@ -29,6 +49,15 @@ export class ConsensusWatch {
   readonly #proofs = new Map<string, number>()
   /** What each validator committed to, by `validator height`. */
   readonly #commits = new Map<string, Place[]>()
+  /** Proposals by `height view hash`. */
+  readonly #proposed = new Map<string, Proposed[]>()
+  /** What was sent before, and is now sent again. */
+  readonly #said = new Set<string>()
+  /** The highest view of what each validator sent, by height. */
+  readonly #views = new Map<number, Map<string, number>>()
+  /** Who sent a ViewChange, by `height view`. */
+  readonly #changes = new Map<string, Set<string>>()
+  readonly #slots = new Map<number, number>()
   #last: { readonly height: number; readonly slot: number }
 
   /** Validators that may have signed anything and told only those whom they wanted to know. */
@@ -40,15 +69,22 @@ export class ConsensusWatch {
     this.#genesis = genesis
     this.#quorum = Math.floor((2 * genesis.validators.length) / 3) + 1
     this.#last = { height: 0, slot: genesis.slot }
+    this.#slots.set(0, genesis.slot)
   }
 
   /** A message leaves a validator; the vote of one that lies is neither judged nor counted. */
-  sent(message: ConsensusMessage, isHonest: (validator: Uint8Array) => boolean): void {
-    if (message.kind === 'prePrepare') {
-      const { height, view, block, certificate } = message.value
-      const key = `${height} ${view} ${toHex(blockHash(block.header))}`
-      this.#proofs.set(key, Math.max(this.#proofs.get(key) ?? -1, certificate[0]?.view ?? -1))
+  sent(
+    message: ConsensusMessage,
+    sender: Sender | undefined,
+    isHonest: (validator: Uint8Array) => boolean,
+  ): void {
+    if (message.kind === 'prePrepare') this.#noteProposal(message.value)
+    if (message.kind === 'viewChange') {
+      const { height, view, validator } = message.value
+      const place = `${height} ${view}`
+      this.#changes.set(place, (this.#changes.get(place) ?? new Set()).add(toHex(validator)))
     }
+    if (sender !== undefined) this.#judgeOwn(message, sender)
     if (message.kind !== 'vote') return
     const { value: vote } = message
     if (!isHonest(vote.validator)) return
@@ -57,6 +93,101 @@ export class ConsensusWatch {
     // What was sent once is sent again and again; it was judged when the validator made it.
     if (!voters.has(toHex(vote.validator))) this.#judge(vote)
     this.#votes.set(key, voters.add(toHex(vote.validator)))
+  }
+
+  #noteProposal({ height, view, block, certificate: [certificate] }: PrePrepare): void {
+    const key = `${height} ${view} ${toHex(blockHash(block.header))}`
+    this.#proofs.set(key, Math.max(this.#proofs.get(key) ?? -1, certificate?.view ?? -1))
+    const place = certificate && { view: certificate.view, hash: toHex(certificate.blockHash) }
+    const known = this.#proposed.get(key) ?? []
+    this.#proposed.set(key, [...known, { slot: block.header.slot, certificate: place }])
+    if (place !== undefined) this.#countOlder(height, place)
+  }
+
+  /** Somebody is locked on another block in a later view: the lock is asked for (2.3). */
+  #countOlder(height: number, { view, hash }: Place): void {
+    const isOlder = [...this.#commits].some(
+      ([key, places]) =>
+        key.endsWith(` ${height}`) && places.some((one) => one.view > view && one.hash !== hash),
+    )
+    if (isOlder) this.#world.fault('olderCertificate')
+  }
+
+  /** What a correct node says with its own key, when it says it first. */
+  #judgeOwn(message: ConsensusMessage, { node, key }: Sender): void {
+    if (message.kind === 'prepareCertificate' || message.kind === 'committedBlock') return
+    if (message.kind !== 'prePrepare' && !equalBytes(message.value.validator, key)) return
+    const { height, view } = message.value
+    const name = toHex(key)
+    const content = message.kind === 'vote' ? `${message.value.phase}` : ''
+    const said = `${message.kind} ${content} ${height} ${view} ${name}`
+    if (this.#said.has(said)) return
+    this.#said.add(said)
+    const views = this.#views.get(height) ?? new Map<string, number>()
+    const before = views.get(name) ?? -1
+    this.#world.check('ViewNeverFalls', view >= before, () => {
+      return `${node.name} signs for view ${view} of ${height} after view ${before}`
+    })
+    this.#checkLeap(node, height, view, before, views)
+    this.#views.set(height, views.set(name, Math.max(view, before)))
+    this.#judgeLock(message, node, name)
+    if (message.kind === 'prePrepare') {
+      if (message.value.certificate.length > 0) this.#world.fault('reproposal')
+      this.#checkWait(message.value, node)
+    }
+  }
+
+  /** 1.3: liars alone do not lead anybody into a view before its time. */
+  #checkLeap(
+    node: SimulatedNode,
+    height: number,
+    view: number,
+    before: number,
+    views: ReadonlyMap<string, number>,
+  ): void {
+    const parentSlot = this.#slots.get(height - 1)
+    if (parentSlot === undefined) return
+    const { params, validators } = this.#genesis
+    const slot = Math.floor((this.#world.nowMs + CLOCK_AHEAD_MS) / params.slotMs)
+    const byClock = viewAtSlot(parentSlot, slot, validators.length) ?? -1
+    const isLed = view <= before || [...views.values()].some((one) => one >= view)
+    this.#world.check('NoLeap', view <= byClock || isLed, () => {
+      return `${node.name} is the first correct node in view ${view} of ${height}, by the clock it is ${byClock}`
+    })
+  }
+
+  /** 2.5: what it is locked on it tells, and proposes at least that. */
+  #judgeLock(message: Own, node: SimulatedNode, name: string): void {
+    if (message.kind === 'vote') return
+    const { height, view, certificate } = message.value
+    const lock = this.#commits
+      .get(`${name} ${height}`)
+      ?.filter((one) => one.view < view)
+      .at(-1)
+    if (lock === undefined) return
+    const told = certificate[0]?.view ?? -1
+    const invariant = message.kind === 'viewChange' ? 'TellsLock' : 'ProposesLock'
+    this.#world.check(invariant, told >= lock.view, () => {
+      return `${node.name} is locked in view ${lock.view} of ${height}; its ${message.kind} of view ${view} names view ${told}`
+    })
+  }
+
+  /** 2.5: all have changed the view, or the one before was prepared, or an eighth of the view has passed. */
+  #checkWait({ height, view, certificate }: PrePrepare, node: SimulatedNode): void {
+    const live = node.tree?.live.consensus
+    if (view === 0 || live?.height !== height || live.view !== view) return
+    const { params, validators } = this.#genesis
+    const lengthMs = viewLength(view, validators.length) * params.slotMs
+    const { offsetMs, changedAtMs = 0 } = node.skew
+    // Whose clock was moved may have waited by another clock.
+    if (this.#world.nowMs - changedAtMs <= lengthMs) return
+    const waitedMs = this.#world.nowMs + offsetMs - live.atMs
+    const isInformed =
+      certificate[0]?.view === view - 1 ||
+      this.#changes.get(`${height} ${view}`)?.size === validators.length
+    this.#world.check('WaitsForOthers', isInformed || waitedMs >= lengthMs / 8, () => {
+      return `${node.name} proposes in view ${view} of ${height} after ${waitedMs} ms`
+    })
   }
 
   /** The first node stores a height. */
@@ -72,6 +203,7 @@ export class ConsensusWatch {
     })
     this.#checkAuthor(block)
     this.#last = block.header
+    this.#slots.set(height, block.header.slot)
   }
 
   #checkAuthor({ header }: Block): void {
@@ -92,6 +224,9 @@ export class ConsensusWatch {
     const voter = toHex(vote.validator)
     const name = voter.slice(0, 8)
     const hash = toHex(vote.blockHash)
+    this.#world.check('NothingBad', !this.#world.forged.has(hash), () => {
+      return `${name} votes for ${hash.slice(0, 16)} at ${height} ${view}, which breaks a rule`
+    })
     const commits = this.#commits.get(`${voter} ${height}`) ?? []
     if (VOTE_PHASES[vote.phase] === 'commit') {
       const prepares = new Set(this.#votes.get(`prepare ${height} ${view} ${hash}`))
@@ -102,11 +237,29 @@ export class ConsensusWatch {
       this.#commits.set(`${voter} ${height}`, [...commits, { view, hash }])
       return
     }
+    this.#checkProposal(name, vote, hash)
     const lock = commits.filter((one) => one.view <= view).at(-1)
     if (lock === undefined) return
     const proof = this.#proofs.get(`${height} ${view} ${hash}`) ?? -1
     this.#world.check('LockHeld', lock.hash === hash || proof > lock.view, () => {
       return `${name} is locked in view ${lock.view} of ${height} and prepares another block in view ${view}`
+    })
+  }
+
+  /** 2.2: it is of the view's own slot, or of an earlier one and shown to be prepared in an earlier view. */
+  #checkProposal(name: string, { height, view }: Vote, hash: string): void {
+    const proposals = this.#proposed.get(`${height} ${view} ${hash}`)
+    const parentSlot = this.#slots.get(height - 1)
+    if (proposals === undefined || parentSlot === undefined) return
+    const start = viewStart(parentSlot, view, this.#genesis.validators.length)
+    const isProper = proposals.some(({ slot, certificate }) => {
+      if (certificate === undefined) return slot === start
+      const prepares = this.#votes.get(`prepare ${height} ${certificate.view} ${hash}`)?.size ?? 0
+      const isProven = prepares >= this.#quorum - 1 - this.#liars()
+      return slot < start && certificate.view < view && certificate.hash === hash && isProven
+    })
+    this.#world.check('ProperProposal', isProper, () => {
+      return `${name} prepares ${hash.slice(0, 16)} in view ${view} of ${height}, which nobody proposed by the rules`
     })
   }
 }

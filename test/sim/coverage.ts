@@ -12,7 +12,18 @@ export const TREASONS = [
   'replays',
   'badAnswers',
 ] as const
-export type TreasonKind = (typeof TREASONS)[number]
+
+/** Those of profiles that name them: a proposer that says nothing or too late, a hoarder of prepared blocks, a file of old votes. */
+export const STAGED_TREASONS = [
+  'silent',
+  'silentProposer',
+  'delaysProposals',
+  'hoards',
+  'shortAnswers',
+  'directoryRestored',
+  'guardDamaged',
+] as const
+export type TreasonKind = (typeof TREASONS)[number] | (typeof STAGED_TREASONS)[number]
 
 /** Bounds of a node that are drawn small. */
 export const KNOBS = ['smallMailboxes', 'shortDeadlines', 'smallBatches', 'smallFanOut'] as const
@@ -50,7 +61,17 @@ export const PLANNED = [
   'staleTip',
   'bitcoinOutage',
 ] as const
-export type PlannedKind = (typeof PLANNED)[number]
+
+/** Faults of profiles that name them; `everything` draws none. */
+export const STAGED = [
+  ...STAGED_TREASONS,
+  'halves',
+  'steadyLoss',
+  'clockFar',
+  'guardRestored',
+  'deepReorg',
+] as const
+export type PlannedKind = (typeof PLANNED)[number] | (typeof STAGED)[number]
 
 /** What planned faults do, each counted where it happens. */
 export const EFFECTS = [
@@ -73,8 +94,23 @@ export const EFFECTS = [
 ] as const
 export type EffectKind = (typeof EFFECTS)[number]
 
+/** What consensus lived through, each counted where it is seen. */
+export const TURNS = [
+  'lock',
+  'reproposal',
+  /** A block was proposed with a certificate that is older than somebody's lock on another. */
+  'olderCertificate',
+  'equivocationSeen',
+  /** A split in halves ended, and a block came of the view that it was then, or of the next one. */
+  'resumedInView',
+  'resumedInNextView',
+  /** A guard that is older than the chain, or damaged, did not sign. */
+  'guardRefused',
+] as const
+export type TurnKind = (typeof TURNS)[number]
+
 /** What may come of others, and need not. */
-export type FaultKind = PlannedKind | EffectKind | 'ban'
+export type FaultKind = PlannedKind | EffectKind | TurnKind | 'ban' | 'resumedLater'
 
 export const INVARIANTS = [
   'Agreement',
@@ -121,26 +157,18 @@ export const INVARIANTS = [
   'Together',
   'PegEnds',
   // consensus-watch.ts
-  'Decided',
-  'RightAuthor',
-  'Prepared',
-  'LockHeld',
-  // kernel-watch.ts
-  'Woken',
-  'InOrder',
-  'MailKept',
-  'StopsInOrder',
-  'NoBug',
-  'AsksEnd',
-  'NeverDropped',
-  // peg-watch.ts
-  'Approved',
-  'WithdrawalsInOrder',
-  'Buried',
-  'RowsOnBestChain',
-  'ReserveIsReal',
+  'ProperProposal',
+  'ProposesLock',
+  'TellsLock',
+  'NothingBad',
+  'ViewNeverFalls',
+  'NoLeap',
+  'WaitsForOthers',
 ] as const
-export type Invariant = (typeof INVARIANTS)[number]
+
+/** Those of what only some profiles do. */
+export const STAGED_INVARIANTS = ['HaltsSplit', 'ResumesSoon', 'RestoredStaysOut'] as const
+export type Invariant = (typeof INVARIANTS)[number] | (typeof STAGED_INVARIANTS)[number]
 
 /** Those that are about what comes to pass after healing: a world that breaks one is stuck. */
 export const LIVENESS: ReadonlySet<string> = new Set(['Progress', 'Together', 'PegEnds'])
@@ -157,7 +185,9 @@ export interface Coverage {
   invariantChecks: Record<string, number>
 }
 
-const COUNTS = ['commits', 'viewChanges', 'pegInsDone', 'pegOutsDone', 'restarts'] as const
+export type Count = 'commits' | 'viewChanges' | 'pegInsDone' | 'pegOutsDone' | 'restarts'
+
+const COUNTS: readonly Count[] = ['commits', 'viewChanges', 'pegInsDone', 'pegOutsDone', 'restarts']
 
 /** Below so many worlds a zero is chance. */
 export const WORLDS_FOR_COVERAGE = 50
@@ -189,8 +219,10 @@ export function addCoverage(sum: Coverage, one: Coverage): void {
 }
 
 /** Names of all that never happened. */
-export function zeros(coverage: Coverage): string[] {
-  const counts = COUNTS.map((name) => [name, coverage[name]] as const)
+export function zeros(coverage: Coverage, without: readonly Count[] = []): string[] {
+  const counts = COUNTS.filter((name) => !without.includes(name)).map(
+    (name) => [name, coverage[name]] as const,
+  )
   const all = [
     ...counts,
     ...Object.entries(coverage.faults),

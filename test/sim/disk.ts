@@ -113,6 +113,9 @@ interface DurableFile {
   next: Uint8Array | undefined
 }
 
+/** Old guards that are kept, one for each height. */
+const MAX_BACKUPS = 8
+
 export class Disk {
   readonly blocks = new Map<number, StoredBlock>()
   readonly #heights = new Map<string, number>()
@@ -126,6 +129,8 @@ export class Disk {
   readonly #onBlock: (block: StoredBlock) => void
   readonly troubles = new Troubles()
   readonly #world: World
+  /** The guard's file at the time of each of the last heights: none of them knows of a later one. */
+  readonly #guardBackups: { readonly height: number; readonly bytes: Uint8Array }[] = []
   headHeight = 0
   halt: string | undefined
 
@@ -157,6 +162,8 @@ export class Disk {
             this.#onBlock(block)
           }
           for (const row of kept) this.#ledger.set(`${row.set}:${toHex(row.key)}`, row)
+          this.#guardBackups.push({ height: this.headHeight, bytes: this.#guard.synced })
+          if (this.#guardBackups.length > MAX_BACKUPS) this.#guardBackups.shift()
         })
       },
       readHead: () => this.blocks.get(this.headHeight),
@@ -292,10 +299,78 @@ export class Disk {
     file.next = undefined
   }
 
+  /** Whether there is a guard from before the head; `lost`: the file is to be gone, which only a chain can tell. */
+  hasGuardBackup(lost: boolean): boolean {
+    return lost ? this.headHeight > 0 : this.#oldGuards().length > 0
+  }
+
+  #oldGuards() {
+    return this.#guardBackups.filter(({ height }) => height < this.headHeight)
+  }
+
+  /** While nobody runs on this disk. */
+  restoreGuard(lost: boolean): boolean {
+    const old = lost ? { bytes: NO_BYTES } : this.#chance.pick(this.#oldGuards())
+    if (old === undefined || !this.hasGuardBackup(lost)) return false
+    this.#guard.synced = old.bytes
+    return true
+  }
+
+  /** The end of what was durable is gone, or a bit of it is another. False where there is nothing. */
+  damageGuard(): boolean {
+    const { synced } = this.#guard
+    if (synced.length === 0) return false
+    const at = this.#chance.between(0, synced.length - 1)
+    const damaged = synced.slice(0, this.#chance.happens(0.5) ? at : synced.length)
+    if (damaged.length === synced.length) {
+      damaged[at] = (damaged[at] as number) ^ (1 << this.#chance.between(0, 7))
+    }
+    this.#guard.synced = damaged
+    return true
+  }
+
+  /** While nobody runs on this disk: all of it as it is now. Returns what puts it back. */
+  backup(): () => void {
+    const held = [this.blocks, this.#heights, this.#ledger, this.#journal] as const
+    const copies = held.map((map) => [...map])
+    const { synced } = this.#guard
+    const { headHeight, halt } = this
+    const engine = copyOfEngine(this.engine)
+    return () => {
+      for (const [at, map] of held.entries()) {
+        map.clear()
+        for (const [key, value] of copies[at] ?? []) {
+          ;(map as Map<unknown, unknown>).set(key, value)
+        }
+      }
+      this.#guard.synced = synced
+      this.headHeight = headHeight
+      this.halt = halt
+      engine()
+    }
+  }
+
   /** The store's block of a height is the one that was acknowledged. */
   holds(height: number, hash: Uint8Array): boolean {
     const block = this.blocks.get(height)
     return block !== undefined && equalBytes(block.hash, hash)
+  }
+}
+
+/** Returns what makes the store again what it is now. */
+function copyOfEngine(engine: MemoryStore): () => void {
+  const { accounts, codes, hashes, nodes, values } = engine.state
+  const held = [accounts, codes, hashes, nodes] as const
+  const copies = held.map((map) => [...map])
+  const slots = [...values].map(([address, map]) => [address, new Map(map)] as const)
+  const blocks = [...engine.blocks]
+  return () => {
+    engine.clear()
+    for (const [at, map] of held.entries()) {
+      for (const [key, value] of copies[at] ?? []) (map as Map<unknown, unknown>).set(key, value)
+    }
+    for (const [address, map] of slots) values.set(address, new Map(map))
+    engine.blocks.push(...blocks)
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Auditor } from './auditor.ts'
 import type { FaultKind, TreasonKind } from './coverage.ts'
 import type { Trouble } from './disk.ts'
+import type { Skew } from './life.ts'
 import type { SimulatedMember } from './member.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
 import type { Fault } from './plan.ts'
@@ -42,7 +43,7 @@ export class Faults {
     this.#around.world.log('healed')
     for (const end of [...this.#ends]) end()
     for (const node of this.#nodes) {
-      node.skew.offsetMs = 0
+      this.#turnClock(node.skew, -node.skew.offsetMs)
       node.start()
     }
     for (const member of this.#members) {
@@ -81,6 +82,11 @@ export class Faults {
       case 'votesUnknown':
       case 'replays':
       case 'badAnswers':
+      case 'silent':
+      case 'silentProposer':
+      case 'delaysProposals':
+      case 'shortAnswers':
+      case 'hoards':
         // Counted whenever it is done.
         return this.#betray(this.#nodes[fault.node] as SimulatedNode, kind)
       case 'smallMailboxes':
@@ -122,6 +128,25 @@ export class Faults {
       case 'partitionOneWay':
         this.#count(kind)
         return network.cutAll(this.#across(fault.side, kind === 'partition'))
+      case 'halves':
+        return this.#halve(fault)
+      case 'steadyLoss':
+        this.#count(kind)
+        return network.spell({ loss: fault.share })
+      case 'clockFar': {
+        const { skew } = this.#nodes[fault.node] as SimulatedNode
+        this.#count(kind)
+        this.#turnClock(skew, fault.byMs)
+        return () => this.#turnClock(skew, -fault.byMs)
+      }
+      case 'guardRestored':
+        return this.#restoreGuard(fault)
+      case 'guardDamaged':
+        return this.#damageGuard(fault)
+      case 'directoryRestored':
+        return this.#restoreDirectory(fault)
+      case 'deepReorg':
+        return bitcoin.reorgBookings(() => this.#count(kind))
       case 'linkFlaps':
         this.#count(kind)
         return this.#flap(fault.from, fault.to, fault.periodMs)
@@ -142,12 +167,10 @@ export class Faults {
         return network.spell({ slowMs: fault.delayMs })
       case 'clockSkew':
       case 'clockJump': {
-        const node = this.#nodes[fault.node] as SimulatedNode
+        const { skew } = this.#nodes[fault.node] as SimulatedNode
         this.#count(kind)
-        node.skew.offsetMs += fault.byMs
-        return () => {
-          node.skew.offsetMs -= fault.byMs
-        }
+        this.#turnClock(skew, fault.byMs)
+        return () => this.#turnClock(skew, -fault.byMs)
       }
       case 'reorg':
         if (bitcoin.reorg(fault.depth)) this.#count(kind)
@@ -161,6 +184,68 @@ export class Faults {
       case 'bitcoinOutage':
         this.#count(kind)
         return bitcoin.outage()
+    }
+  }
+
+  #turnClock(skew: Skew, byMs: number): void {
+    skew.offsetMs += byMs
+    skew.changedAtMs = this.#around.world.nowMs
+  }
+
+  /** Two sides without a quorum: a halt, and no fork; then it is measured how soon the chain goes on. */
+  #halve({ side, held }: Extract<Fault, { kind: 'halves' }>): () => void {
+    const { network } = this.#around
+    const links = this.#across(side, true)
+    this.#count('halves')
+    const mend = held ? network.holdAll(links) : network.cutAll(links)
+    this.#auditor.halts.split(this.#nodes)
+    return () => {
+      mend()
+      if (!this.#healed) this.#auditor.halts.mended(this.#nodes, held)
+      else this.#auditor.halts.forget()
+    }
+  }
+
+  /** Its guard is older than its chain: it must leave out the height that the guard does not know of. */
+  #restoreGuard({ node: at, lost }: Extract<Fault, { kind: 'guardRestored' }>) {
+    const node = this.#nodes[at] as SimulatedNode
+    if (!node.alive || !node.disk.hasGuardBackup(lost)) return undefined
+    this.#count('guardRestored')
+    node.crash()
+    return () => {
+      if (!node.alive && node.disk.restoreGuard(lost)) {
+        this.#auditor.guardIsOld(node)
+        this.#count('guardRefused')
+      }
+      node.start()
+    }
+  }
+
+  /** What was durable is not any more. Where the end is hit nobody can know: such a node is one of the f. */
+  #damageGuard({ node: at }: Extract<Fault, { kind: 'guardDamaged' }>) {
+    const node = this.#nodes[at] as SimulatedNode
+    if (!node.alive) return undefined
+    node.crash()
+    if (node.disk.damageGuard()) {
+      this.#count('guardDamaged')
+      this.#betray(node, 'guardDamaged')
+    }
+    return () => node.start()
+  }
+
+  #restoreDirectory({ node: at }: Extract<Fault, { kind: 'directoryRestored' }>) {
+    const { world } = this.#around
+    const node = this.#nodes[at] as SimulatedNode
+    if (!node.alive) return undefined
+    node.crash()
+    const restore = node.disk.backup()
+    world.at(100, `${node.name} comes back`, () => node.start())
+    return () => {
+      node.crash()
+      restore()
+      this.#count('directoryRestored')
+      this.#betray(node, 'directoryRestored')
+      node.start()
     }
   }
 

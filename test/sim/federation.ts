@@ -50,6 +50,8 @@ export interface Federation {
   /** One handle per validator; a process is given its own alone. */
   readonly validators: readonly Signer[]
   readonly members: readonly MemberKeys[]
+  /** A key that is nobody's. */
+  readonly stranger: Signer
   /** Bitcoin's blocks up to the checkpoint. */
   readonly bitcoinBlocks: readonly Uint8Array[]
   readonly coins: readonly Coin[]
@@ -188,6 +190,7 @@ export function createFederation(
     signatures,
     validators,
     members: memberKeys,
+    stranger: issue('stranger'),
     bitcoinBlocks,
     coins,
   }

@@ -3,6 +3,7 @@
  * anything or answers, and what it had under way is never resumed.
  */
 import type { Clock, KernelPorts, TimerHandle } from '../../supervisor/index.ts'
+import type { TurnKind } from './coverage.ts'
 import type { World } from './world.ts'
 
 /** The process dies at the port call that the fuse burns down to, before or after its effect. */
@@ -15,6 +16,15 @@ export interface Fuse {
 
 export interface Skew {
   offsetMs: number
+  /** Virtual time at which it last changed. */
+  changedAtMs?: number
+}
+
+/** What of the chain's own words is counted. */
+const COUNTED: Readonly<Record<string, TurnKind>> = {
+  locked: 'lock',
+  equivocation: 'equivocationSeen',
+  'the sign guard refuses': 'guardRefused',
 }
 
 export class Life {
@@ -130,6 +140,8 @@ export class Life {
       },
       log: {
         write: ({ level, actor, event, fields }) => {
+          const turn = actor === 'chain' ? COUNTED[event] : undefined
+          if (turn !== undefined) this.world.fault(turn)
           if (!this.alive || level === 'trace' || level === 'debug') return
           this.world.log(`${this.name} ${level} ${actor}: ${event} ${describe(fields)}`)
         },

@@ -10,8 +10,9 @@ import {
   runHunt,
   runPlanted,
 } from './mutants/command.ts'
+import { MOST_NODES } from './node.ts'
 import type { Fault } from './plan.ts'
-import { PROFILES, type ProfileName, profileNamed } from './profiles.ts'
+import { membersOf, PROFILES, type Profile, type ProfileName, profileNamed } from './profiles.ts'
 import { shrink } from './shrink.ts'
 import type { WorldReport } from './simulate.ts'
 import { runAll, type Setting, type Task, Worlds } from './worlds.ts'
@@ -22,6 +23,7 @@ const USAGE = `usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--
 
   --seeds    worlds of these seeds [1..20]; with --minutes alone, from 1 until the time is over
   --profile  which faults and load: ${Object.keys(PROFILES).join(', ')} [everything]
+  --nodes    validators, at most ${MOST_NODES} [4]; --members: of the federation [4; consensus: 1]
   --jobs     worker processes; the result does not depend on their number [1]
   --log      writes every event and log line of the last world
   --faults   plays this list of faults (JSON) instead of those of the seed
@@ -30,7 +32,7 @@ const USAGE = `usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--
   --shrink   how many worlds may be spent on finding the shortest list of faults [40]
 
 exit code: 0 nothing found, 1 a violation, 2 usage, 3 something that the profile covers never happened (in a run of at
-least ${WORLDS_FOR_COVERAGE} worlds)
+least ${WORLDS_FOR_COVERAGE} worlds, of the profile consensus ${PROFILES.consensus.enoughWorlds})
 `
 
 interface Options {
@@ -73,12 +75,12 @@ function readOptions(): Options | HuntOptions | undefined {
   const [first = 1, last = first] = range.split('..').map(Number)
   const minutes = Number(values.minutes ?? Number.POSITIVE_INFINITY)
   const nodes = Number(values.nodes ?? 4)
-  const members = Number(values.members ?? 4)
   const jobs = Number(values.jobs ?? 1)
   const shrinkBudget = Number(values.shrink ?? 40)
   const profile = values.profile ?? 'everything'
+  const members = Number(values.members ?? membersOf(profileNamed(profile) ?? PROFILES.everything))
   const whole = [first, last, nodes, members, jobs, shrinkBudget].every(Number.isInteger)
-  const inBounds = [nodes, members].every((count) => count >= 1 && count <= 10)
+  const inBounds = [nodes, members].every((count) => count >= 1 && count <= MOST_NODES)
   if (values.mutants === true && jobs >= 1) {
     const bound = Number(values.worlds ?? MOST_WORLDS)
     return { kind: 'hunt', only: values.only, bound, jobs, json: values.json === true }
@@ -157,7 +159,8 @@ async function main(): Promise<number> {
   }
   const startedAtMs = performance.now()
   const elapsedSeconds = () => (performance.now() - startedAtMs) / 1_000
-  const { covers, invariants } = PROFILES[setting.profile]
+  const profile: Profile = PROFILES[setting.profile]
+  const { covers, invariants, without = [], enoughWorlds = WORLDS_FOR_COVERAGE } = profile
   const coverage = noCoverage(covers, invariants)
   const totals = { worlds: 0, stuck: 0, events: 0, virtualSeconds: 0 }
   const failed: WorldReport[] = []
@@ -191,7 +194,7 @@ async function main(): Promise<number> {
   })
   const seconds = Number(elapsedSeconds().toFixed(1))
   for (const report of failed) await explain(report, setting, options.shrinkBudget)
-  const missing = totals.worlds < WORLDS_FOR_COVERAGE ? [] : zeros(coverage)
+  const missing = totals.worlds < enoughWorlds ? [] : zeros(coverage, without)
   if (missing.length > 0) print(`never happened in ${totals.worlds} worlds: ${missing.join(', ')}`)
   const violations = failed.flatMap(({ seed: of, violations: all }) =>
     all.map(({ invariant, event }) => ({ seed: of, invariant, event })),

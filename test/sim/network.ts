@@ -54,6 +54,8 @@ export class Network {
   /** How many faults cut a link. */
   readonly #cuts = new Map<string, number>()
   readonly #clogs = new Map<string, number>()
+  /** Links that deliver nothing for a while, and then everything that streams carry, in its order. */
+  readonly #held = new Map<string, (() => void)[]>()
   readonly #lastAtMs = new Map<string, number>()
   /** Every message that leaves a node. */
   readonly onSent: (from: string, bytes: Uint8Array, topic: string | undefined) => void
@@ -128,6 +130,35 @@ export class Network {
     return (this.#cuts.get(`${from}>${to}`) ?? 0) > 0
   }
 
+  /** Nothing that is no stream yet gets through. */
+  isShut(from: string, to: string): boolean {
+    return this.isCut(from, to) || this.#held.has(`${from}>${to}`)
+  }
+
+  /** As a cut that no stream notices: what was sent meanwhile is sent again below it. Returns what lets go. */
+  holdAll(links: readonly (readonly [from: string, to: string])[]): () => void {
+    const keys = links.map(([from, to]) => `${from}>${to}`)
+    for (const key of keys) this.#held.set(key, [])
+    return () => {
+      for (const key of keys) {
+        const waiting = this.#held.get(key) ?? []
+        this.#held.delete(key)
+        for (const send of waiting) send()
+      }
+    }
+  }
+
+  /** Whether it waits for the link to be let go of. */
+  #holds(from: string, to: string, send: () => void): boolean {
+    const waiting = this.#held.get(`${from}>${to}`)
+    waiting?.push(send)
+    return waiting !== undefined
+  }
+
+  isLinked(one: string, other: string): boolean {
+    return this.port(one)?.links.has(other) === true && this.port(other)?.links.has(one) === true
+  }
+
   /** Everything over this link takes so much longer; returns what ends it. */
   clog(from: string, to: string, delayMs: number): () => void {
     const key = `${from}>${to}`
@@ -156,6 +187,10 @@ export class Network {
 
   /** Unordered. */
   datagram(from: string, to: string, label: string, run: () => void): void {
+    if (this.#held.has(`${from}>${to}`)) {
+      this.world.fault('messageCut')
+      return
+    }
     const doubled = this.chance.happens(this.weather.doubled)
     if (doubled) this.world.fault('messageDoubled')
     for (let copy = 0; copy < (doubled ? 2 : 1); copy++) {
@@ -166,11 +201,18 @@ export class Network {
 
   /** In the order of sending. */
   frame(from: string, to: string, run: () => void): void {
+    if (this.#holds(from, to, () => this.frame(from, to, run))) return
     const key = `${from}>${to}`
     const { nowMs } = this.world
     const atMs = Math.max(this.#lastAtMs.get(key) ?? 0, nowMs + this.delay(from, to))
     this.#lastAtMs.set(key, atMs)
     this.world.at(atMs - nowMs, `${key} frame`, () => this.awake(to, run))
+  }
+
+  /** A question or an answer. */
+  word(from: string, to: string, label: string, run: () => void): void {
+    if (this.#holds(from, to, () => this.word(from, to, label, run))) return
+    this.world.at(this.delay(from, to), `${from}>${to} ${label}`, run)
   }
 
   /** What arrives at a process that stands still waits. */
@@ -236,14 +278,14 @@ class Port implements NetworkPort {
     const peer = address.split('/').at(-1) as string
     const network = this.#network
     if (this.links.has(peer)) return Promise.resolve({ ok: true, value: peer })
-    const cut = network.isCut(this.#name, peer) || network.isCut(peer, this.#name)
+    const cut = network.isShut(this.#name, peer) || network.isShut(peer, this.#name)
     const delayMs = cut
       ? timeoutMs
       : network.delay(this.#name, peer) + network.delay(peer, this.#name)
     return this.life.io(delayMs, `dial ${peer}`, (): PortResult<string> => {
       if (this.links.has(peer)) return { ok: true, value: peer }
       const other = network.port(peer)
-      const isCut = network.isCut(this.#name, peer) || network.isCut(peer, this.#name)
+      const isCut = network.isShut(this.#name, peer) || network.isShut(peer, this.#name)
       const refused = isCut || other === undefined || !other.listensTo(this.#name)
       if (refused || this.#isBanned(peer)) return { ok: false, code: 'DialFailed' }
       // An old connection of the same peer, whose end was not noticed, gives way.
@@ -345,7 +387,7 @@ class Port implements NetworkPort {
       const network = this.#network
       const answered = (answer: Uint8Array | undefined) => {
         if (network.loses(peer, this.#name)) return network.reset(peer, this.#name)
-        network.world.at(network.delay(peer, this.#name), `${peer}>${this.#name} answer`, () => {
+        network.word(peer, this.#name, 'answer', () => {
           if (!this.life.alive) return
           if (answer === undefined) return fail('Refused')
           settle(
@@ -356,7 +398,7 @@ class Port implements NetworkPort {
         })
       }
       if (network.loses(this.#name, peer)) return network.reset(this.#name, peer)
-      network.world.at(network.delay(this.#name, peer), `${this.#name}>${peer} request`, () =>
+      network.word(this.#name, peer, 'request', () =>
         network.awake(peer, () => {
           const other = network.port(peer)
           if (other === undefined) return

@@ -20,13 +20,32 @@ import type { Chance } from './chance.ts'
 import type { KnobKind, TreasonKind } from './coverage.ts'
 import { Disk } from './disk.ts'
 import type { Federation } from './federation.ts'
+import { Hoarder } from './hoarder.ts'
 import { type Fuse, Life, type Skew } from './life.ts'
 import { addressOf, type Network } from './network.ts'
 import type { Streams } from './streams.ts'
 import type { World } from './world.ts'
 
 /** Base58 letters. */
-export const NODE_NAMES = ['Aa', 'Bb', 'Cc', 'Dd', 'Ee', 'Ff', 'Gg', 'Hh', 'Jj', 'Kk'] as const
+export const NODE_NAMES = [
+  'Aa',
+  'Bb',
+  'Cc',
+  'Dd',
+  'Ee',
+  'Ff',
+  'Gg',
+  'Hh',
+  'Jj',
+  'Kk',
+  'Mm',
+  'Nn',
+  'Pp',
+  'Qq',
+  'Rr',
+] as const
+
+export const MOST_NODES = NODE_NAMES.length
 
 /** To so many peers gossip goes where the fan-out is small. */
 const SMALL_FAN_OUT = 1
@@ -57,7 +76,10 @@ export class SimulatedNode {
   readonly #chance: Chance
   #life: Life | undefined
   #tree: NodeTree | undefined
+  #hoards: Hoarder | undefined
   incarnations = 0
+  /** Its guard was older than its chain at some time. */
+  hasForgotten = false
 
   constructor(index: number, around: Surroundings, observer: NodeObserver) {
     this.index = index
@@ -136,7 +158,27 @@ export class SimulatedNode {
     if (this.isCorrect) return port
     const chance = world.chance(`treason ${this.index} ${this.incarnations}`)
     const { genesis } = federation
-    return byzantinePort(port, { world, chance, genesis, signer, acts: this.treason })
+    return byzantinePort(port, {
+      world,
+      chance,
+      genesis,
+      signer,
+      hoarder: this.#hoarder(signer),
+      acts: this.treason,
+    })
+  }
+
+  #hoarder(signer: Signer): Hoarder | undefined {
+    const { world, federation } = this.#around
+    if (!this.treason.has('hoards')) return undefined
+    this.#hoards ??= new Hoarder({
+      world,
+      chance: world.chance(`hoarder ${this.index}`),
+      genesis: federation.genesis,
+      signer,
+      stranger: federation.stranger,
+    })
+    return this.#hoards
   }
 
   crash(): void {
@@ -178,6 +220,14 @@ export class SimulatedNode {
     world.log(`${this.name} terminated: ${reason}`)
     // What only a person can repair must not come of crashes alone.
     const isFinal = /LedgerDamaged|EngineDiverged|GuardDamaged|GuardUnreadable|Foreign/.test(reason)
+    if (isFinal && this.treason.has('guardDamaged')) {
+      // Its operator takes the file away.
+      world.fault('guardRefused')
+      life.end()
+      this.disk.restoreGuard(true)
+      world.at(1_000, `${this.name} is started again`, () => this.start())
+      return
+    }
     world.check('StartsAgain', !isFinal, () => `${this.name}: ${reason}`)
     life.end()
     world.at(1_000, `${this.name} is started again`, () => this.start())

@@ -42,7 +42,9 @@ export class PegWatch {
       })
     }
     for (const { proofIndex } of body.bookings) {
-      this.#checkDepth(header.height, body.proofs[proofIndex], params.payoutConfirmations)
+      const proof = body.proofs[proofIndex]
+      this.#checkDepth(header.height, proof, params.payoutConfirmations)
+      if (proof !== undefined) this.#bitcoin.booked(proof.blockHash)
     }
     for (const { index } of body.payload.withdrawals) {
       this.#world.check('WithdrawalsInOrder', index === this.#withdrawals, () => {

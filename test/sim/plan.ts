@@ -8,7 +8,11 @@ import type { FaultRate, Profile } from './profiles.ts'
 
 /** `atMs` is counted from the world's start; what lasts ends `forMs` later, or with the healing. */
 export type Fault = { readonly atMs: number } /** For the whole world, beyond the healing. */ & (
-  | { readonly kind: TreasonKind | KnobKind; readonly node: number }
+  | {
+      readonly kind: Exclude<TreasonKind, 'directoryRestored' | 'guardDamaged'>
+      readonly node: number
+    }
+  | { readonly kind: KnobKind; readonly node: number }
   | { readonly kind: 'crash' | 'stop'; readonly node: number; readonly forMs: number }
   | {
       readonly kind: 'crashBeforeCall' | 'crashAfterCall'
@@ -56,6 +60,34 @@ export type Fault = { readonly atMs: number } /** For the whole world, beyond th
       readonly byMs: number
       readonly forMs: number
     }
+  /** No side has a quorum. `held`: the streams outlive it, and deliver what they held; else they are reset. */
+  | {
+      readonly kind: 'halves'
+      readonly side: readonly number[]
+      readonly held: boolean
+      readonly forMs: number
+    }
+  | { readonly kind: 'steadyLoss'; readonly share: number; readonly forMs: number }
+  /** A clock that is as good as a silent node. */
+  | {
+      readonly kind: 'clockFar'
+      readonly node: number
+      readonly byMs: number
+      readonly forMs: number
+    }
+  /** The guard's file of some blocks ago, or none at all: its node leaves a height out, which takes one of the f seats. */
+  | {
+      readonly kind: 'guardRestored'
+      readonly node: number
+      readonly lost: boolean
+      readonly forMs: number
+    }
+  /** Everything that was on the disk when it began is there again when it ends. */
+  | { readonly kind: 'directoryRestored'; readonly node: number; readonly forMs: number }
+  /** A bit of what was durable is another. */
+  | { readonly kind: 'guardDamaged'; readonly node: number; readonly forMs: number }
+  /** Takes away the block that booked a payout, as soon as there is one. */
+  | { readonly kind: 'deepReorg'; readonly forMs: number }
   | { readonly kind: 'reorg'; readonly depth: number }
   | { readonly kind: 'feeSpike'; readonly satPerKvb: number; readonly forMs: number }
   | { readonly kind: 'staleTip'; readonly node: number; readonly forMs: number }
@@ -63,6 +95,10 @@ export type Fault = { readonly atMs: number } /** For the whole world, beyond th
 )
 
 const DOWN_MS = 4_000
+/** Who breaks the rules in one way sometimes does it in another as well. */
+const SECOND_ROLE = 0.25
+/** Until the healing. */
+const FOR_EVER_MS = 3_600_000
 
 export interface Places {
   readonly nodes: number
@@ -77,15 +113,94 @@ export function faultyMembers(members: number): number {
 export function drawPlan(seed: number, profile: Profile, places: Places): Fault[] {
   const plan: Fault[] = []
   const seats = drawSeats(new Chance(seed, 'seats'), places)
-  for (const [name, rate] of Object.entries(profile.faults)) {
-    const kind = name as PlannedKind
-    const chance = new Chance(seed, `plan ${kind}`)
+  const draw = (kind: PlannedKind, rate: FaultRate, chance: Chance, of: Seats) => {
     for (const atMs of drawTimes(chance, rate, profile.faultsMs)) {
-      const fault = drawFault(chance, kind, atMs, places, seats, profile.downMs ?? DOWN_MS)
+      const fault = drawFault(chance, kind, atMs, places, of, profile.downMs ?? DOWN_MS)
       if (fault !== undefined) plan.push(fault)
     }
   }
-  return plan.sort((left, right) => left.atMs - right.atMs)
+  for (const [name, rate] of Object.entries(profile.faults)) {
+    const kind = name as PlannedKind
+    draw(kind, rate, new Chance(seed, `plan ${kind}`), seats)
+  }
+  const { roles = [] } = profile
+  const absent: Lasting[] = []
+  const chance = new Chance(seed, 'plan roles')
+  for (const node of roles.length === 0 ? [] : seats.nodes) {
+    for (let count = chance.happens(SECOND_ROLE) ? 2 : 1; count > 0; count--) {
+      const role = chance.pick(roles)
+      if (role === undefined || role === 'none') continue
+      draw(role, profile.roleRates?.[role] ?? { inWorlds: 1 }, chance, { ...seats, nodes: [node] })
+      if (role === 'hoards') absent.push(...drawAbsence(chance, profile.faultsMs, places, seats))
+    }
+  }
+  return withLulls(plan, absent).sort((left, right) => left.atMs - right.atMs)
+}
+
+/**
+ * Who hoards prepared blocks needs a height that is not decided before its next turn: so many others are away for as long that
+ * there is no quorum without it.
+ */
+function drawAbsence(
+  chance: Chance,
+  endMs: number,
+  { nodes }: Places,
+  seats: Seats,
+): readonly Lasting[] {
+  const quorum = Math.floor((2 * nodes) / 3) + 1
+  const honest = Array.from({ length: nodes }, (_, at) => at).filter(
+    (at) => !seats.nodes.includes(at),
+  )
+  const atMs = chance.between(500, Math.max(500, endMs / 4))
+  const forMs = Math.min(endMs - atMs, 2_000 * nodes + chance.between(1_000, 4_000))
+  const absent = Math.max(0, honest.length - quorum + 1)
+  const first = chance.between(0, honest.length - 1)
+  return Array.from({ length: absent }, (_, index) => {
+    const node = honest[(first + index) % honest.length] as number
+    return { atMs, kind: 'crash' as const, node, forMs }
+  })
+}
+
+interface Lasting {
+  readonly kind: 'crash'
+  readonly atMs: number
+  readonly node: number
+  readonly forMs: number
+}
+
+/** What may come while a hoarder is at work. */
+const WEATHER: ReadonlySet<string> = new Set(['loss', 'doubling', 'delay', 'reordering'])
+
+/** How long before and after a split nothing else may go wrong, so that its end can be measured. */
+const LULL_BEFORE_MS = 2_500
+export const LULL_AFTER_MS = 7_000
+
+/**
+ * Around a split in halves there is nothing but the split; of two that would meet the second is left out. While nodes are `absent`
+ * for a hoarder there is nothing but weather.
+ */
+function withLulls(plan: readonly Fault[], absent: readonly Lasting[]): Fault[] {
+  const works = absent.map(({ atMs, forMs }) => ({ from: atMs, to: atMs + forMs }))
+  const lulls = [...works]
+  const inOrder = [...plan].sort((left, right) => left.atMs - right.atMs)
+  const splits = inOrder.filter((fault) => {
+    if (fault.kind !== 'halves') return false
+    const from = fault.atMs - LULL_BEFORE_MS
+    const to = fault.atMs + fault.forMs + LULL_AFTER_MS
+    if (lulls.some((lull) => from < lull.to && to > lull.from)) return false
+    lulls.push({ from, to })
+    return true
+  })
+  const others = plan.filter((fault) => {
+    if (fault.kind === 'halves') return false
+    // What holds for the whole world stays.
+    if (!('forMs' in fault) || fault.kind === 'steadyLoss' || fault.kind === 'clockFar') return true
+    const endMs = fault.atMs + fault.forMs
+    const isIn = ({ from, to }: { readonly from: number; readonly to: number }) =>
+      fault.atMs < to && endMs > from
+    return !lulls.some((lull) => isIn(lull) && !(works.includes(lull) && WEATHER.has(fault.kind)))
+  })
+  return [...others, ...splits, ...absent]
 }
 
 /** Validators that may break the rules. */
@@ -143,7 +258,12 @@ function drawFault(
     case 'forgesPegIns':
     case 'votesUnknown':
     case 'replays':
-    case 'badAnswers': {
+    case 'badAnswers':
+    case 'silent':
+    case 'silentProposer':
+    case 'delaysProposals':
+    case 'shortAnswers':
+    case 'hoards': {
       const traitor = chance.pick(seats.nodes)
       return traitor === undefined ? undefined : { atMs, kind, node: traitor }
     }
@@ -208,6 +328,33 @@ function drawFault(
       const forMs = chance.between(500, 10_000)
       return { atMs, kind, node: node(), byMs: chance.between(-mostMs, mostMs), forMs }
     }
+    case 'halves': {
+      const first = chance.between(0, nodes - 1)
+      const side = Array.from({ length: Math.floor(nodes / 2) }, (_, at) => (first + at) % nodes)
+      const forMs = chance.between(1_500, 6_000)
+      return { atMs, kind, side, held: chance.happens(0.7), forMs }
+    }
+    case 'steadyLoss':
+      return { atMs, kind, share: 0.2, forMs: FOR_EVER_MS }
+    case 'clockFar': {
+      const far = chance.pick(seats.nodes)
+      const byMs = one(-5_000, 5_000)
+      return far === undefined ? undefined : { atMs, kind, node: far, byMs, forMs: FOR_EVER_MS }
+    }
+    case 'guardRestored': {
+      const seat = chance.pick(seats.nodes)
+      const lost = chance.happens(0.3)
+      const forMs = chance.between(20, 1_500)
+      return seat === undefined ? undefined : { atMs, kind, node: seat, lost, forMs }
+    }
+    case 'directoryRestored':
+    case 'guardDamaged': {
+      const seat = chance.pick(seats.nodes)
+      const forMs = chance.between(1_000, 6_000)
+      return seat === undefined ? undefined : { atMs, kind, node: seat, forMs }
+    }
+    case 'deepReorg':
+      return { atMs, kind, forMs: chance.between(2_000, 6_000) }
     case 'reorg':
       return { atMs, kind, depth: chance.between(1, 2) }
     case 'feeSpike':

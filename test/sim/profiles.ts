@@ -1,11 +1,15 @@
 /** What a world is made of, as data: how often what goes wrong, what users do, how long. */
 import {
+  type Count,
   EFFECTS,
   type FaultKind,
   INVARIANTS,
   type Invariant,
   PLANNED,
   type PlannedKind,
+  STAGED_INVARIANTS,
+  type TreasonKind,
+  TURNS,
 } from './coverage.ts'
 
 export interface LoadRates {
@@ -19,7 +23,17 @@ export interface LoadRates {
 export interface Profile {
   /** Mean time between two faults of a kind, or the chance of those that hold for the whole world. */
   readonly faults: Readonly<Partial<Record<PlannedKind, FaultRate>>>
+  /** Instead of rates for them: one of these for each of the f validators, or rarely two; as often as it stands here. */
+  readonly roles?: readonly Role[]
+  /** When a role is played, where it is not from the beginning. */
+  readonly roleRates?: Readonly<Partial<Record<Role, FaultRate>>>
   readonly load: LoadRates
+  /** Members of the federation, where nobody says how many [4]. */
+  readonly members?: number
+  /** Below so many worlds a zero in the coverage is chance [50]. */
+  readonly enoughWorlds?: number
+  /** What it does not count [nothing]. */
+  readonly without?: readonly Count[]
   /** The longest time that a node is away [4 s]. */
   readonly downMs?: number
   /** Faults and load come in this time; then all heals. */
@@ -31,12 +45,18 @@ export interface Profile {
   readonly invariants: readonly Invariant[]
 }
 
+/** What one of the f is, for a whole world. */
+export type Role = TreasonKind | 'clockFar' | 'guardRestored' | 'none'
+
 export type FaultRate = { readonly everyMs: number } | { readonly inWorlds: number }
+
+/** Later than any world ends. */
+const NEVER_MS = 1e9
 
 const every = (everyMs: number): FaultRate => ({ everyMs })
 const inWorlds = (share: number): FaultRate => ({ inWorlds: share })
 
-const FAULTS: Readonly<Record<PlannedKind, FaultRate>> = {
+const FAULTS: Readonly<Record<(typeof PLANNED)[number], FaultRate>> = {
   equivocatesVotes: inWorlds(0.15),
   equivocatesProposals: inWorlds(0.15),
   withholds: inWorlds(0.15),
@@ -96,6 +116,107 @@ const everything = {
   invariants: INVARIANTS,
 } satisfies Profile
 
+/** What a seat of a faulty validator is taken by, each as often as it stands here. */
+const ROLES = [
+  'none',
+  'none',
+  'equivocatesVotes',
+  'equivocatesProposals',
+  'equivocatesProposals',
+  'withholds',
+  'staleViews',
+  'badBlocks',
+  'badBlocks',
+  'votesUnknown',
+  'replays',
+  'silent',
+  'silentProposer',
+  'delaysProposals',
+  'hoards',
+  'hoards',
+  'hoards',
+  'hoards',
+  'directoryRestored',
+  'guardDamaged',
+  'guardRestored',
+  'guardRestored',
+  'clockFar',
+] as const satisfies readonly Role[]
+
+const ROLE_RATES = {
+  directoryRestored: every(5_000),
+  guardDamaged: every(5_000),
+  guardRestored: every(4_000),
+} satisfies Profile['roleRates']
+
+const CONSENSUS_FAULTS = {
+  crash: every(7_000),
+  crashBeforeCall: every(9_000),
+  crashAfterCall: every(9_000),
+  stop: every(25_000),
+  freeze: every(15_000),
+  writesFail: every(20_000),
+  syncsFail: every(20_000),
+  halves: every(9_000),
+  partition: every(10_000),
+  partitionOneWay: every(12_000),
+  linkClogs: every(20_000),
+  loss: every(10_000),
+  steadyLoss: inWorlds(0.1),
+  doubling: every(20_000),
+  delay: every(10_000),
+  reordering: every(12_000),
+  clockSkew: inWorlds(0.3),
+  clockJump: every(10_000),
+} satisfies Partial<Record<PlannedKind, FaultRate>>
+
+/** Invariants of what users do, or of members. */
+const OF_THE_PEG: ReadonlySet<Invariant> = new Set<Invariant>([
+  'MintedOnce',
+  'MintedByDeposit',
+  'PaidOnce',
+  'PaidIfBurned',
+  'Buried',
+  'Approved',
+  'WithdrawalsInOrder',
+  'RowsOnBestChain',
+  'JournalFirst',
+])
+
+const CONSENSUS: Profile = {
+  faults: CONSENSUS_FAULTS,
+  roles: ROLES,
+  roleRates: ROLE_RATES,
+  load: {
+    deposits: 0,
+    transferMs: NEVER_MS,
+    callMs: NEVER_MS,
+    burnMs: NEVER_MS,
+    bitcoinBlockMs: NEVER_MS,
+  },
+  members: 1,
+  faultsMs: 14_000,
+  worldMs: 14_500,
+  covers: [
+    ...(Object.keys(CONSENSUS_FAULTS) as PlannedKind[]),
+    ...new Set(ROLES.filter((role) => role !== 'none')),
+    ...TURNS,
+    'messageLost',
+    'messageCut',
+    'messageDoubled',
+    'messageSlow',
+    'writeFailed',
+    'syncFailed',
+    'transactionLost',
+    'tailTorn',
+    'tailFlipped',
+    'actorGaveUp',
+  ],
+  invariants: [...INVARIANTS.filter((name) => !OF_THE_PEG.has(name)), ...STAGED_INVARIANTS],
+  enoughWorlds: 300,
+  without: ['pegInsDone', 'pegOutsDone'],
+}
+
 export const PROFILES = {
   everything,
   /** The first that a new capability is tried in: no fault, all load. */
@@ -135,6 +256,11 @@ export const PROFILES = {
     worldMs: 19_000,
     covers: [],
   },
+  /**
+   * Blocks without content under everything that verification.md and BF-12 name: each validator that may lie does it in its own
+   * way, the network is split, loses and delays, clocks are wrong, disks come back from backups.
+   */
+  consensus: CONSENSUS,
   /** Nodes are away for long, and fetch what they missed in small pieces from others, who may serve badly. */
   behind: {
     ...everything,
@@ -144,6 +270,7 @@ export const PROFILES = {
       freeze: every(8_000),
       smallBatches: every(2_000),
       badAnswers: inWorlds(0.3),
+      shortAnswers: inWorlds(0.5),
       delay: every(6_000),
       loss: every(8_000),
     },
@@ -156,13 +283,24 @@ export const PROFILES = {
   /** Bitcoin's branches change under deposits and payouts, and nothing else goes wrong. */
   reorgs: {
     ...everything,
-    faults: { reorg: every(2_500), feeSpike: every(8_000), staleTip: every(10_000) },
+    faults: {
+      reorg: every(2_500),
+      deepReorg: every(5_000),
+      feeSpike: every(8_000),
+      staleTip: every(10_000),
+    },
     load: { deposits: 3, transferMs: 2_000, callMs: 3_000, burnMs: 1_200, bitcoinBlockMs: 700 },
     faultsMs: 20_000,
     worldMs: 21_000,
     covers: [],
   },
 } satisfies Readonly<Record<string, Profile>>
+
+const MEMBERS = 4
+
+export function membersOf({ members = MEMBERS }: Profile): number {
+  return members
+}
 
 export type ProfileName = keyof typeof PROFILES
 

@@ -74,8 +74,8 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     streams: new Streams(world),
     ...(options.wrap && { wrap: options.wrap }),
   }
-  auditor.watch(around)
   const nodes = federation.validators.map((_, index) => new SimulatedNode(index, around, auditor))
+  auditor.watch(around, nodes)
   const members = federation.members.map((_, index) => new SimulatedMember(index, around))
   const load = new Load(around, auditor, nodes)
   const faults = new Faults(around, auditor, nodes, members)

@@ -38,6 +38,8 @@ export class World {
   readonly faults = new Map<FaultKind, number>()
   readonly checks = new Map<Invariant, number>()
   readonly lines: string[] = []
+  /** Hashes, in hex, of blocks that break a rule of their own: no correct node votes for one. */
+  readonly forged = new Set<string>()
   nowMs = START_MS
   events = 0
   /** Called after every event that did something. */

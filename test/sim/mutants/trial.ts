@@ -2,7 +2,7 @@
  * `node --import hook.ts trial.ts PROFILE FIRST LAST`: worlds of one build until the first violation; prints a Trial. What nobody caught is a
  * violation too.
  */
-import type { ProfileName } from '../profiles.ts'
+import { membersOf, PROFILES, type ProfileName, profileNamed } from '../profiles.ts'
 import { Worlds } from '../worlds.ts'
 
 /** What became of the worlds of one build. */
@@ -18,7 +18,8 @@ export interface Trial {
 
 async function trial(profile: ProfileName, first: number, last: number): Promise<Trial> {
   const worlds = new Worlds()
-  const setting = { nodes: 4, members: 4, profile }
+  const members = membersOf(profileNamed(profile) ?? PROFILES.everything)
+  const setting = { nodes: 4, members, profile }
   const uncaught: unknown[] = []
   process.on('uncaughtException', (error) => uncaught.push(error))
   process.on('unhandledRejection', (error) => uncaught.push(error))
