@@ -32,6 +32,8 @@ export interface ApiLimits {
   readonly eventMaxMs: number
   readonly statusBlocks: number
   readonly statusOperations: number
+  /** Rows of each list in a page of `millrace_evidence`. */
+  readonly evidenceRows: number
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
   /** When the node stops: how long requests that are under way may take. */
@@ -73,6 +75,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   eventMaxMs: 1_000,
   statusBlocks: 24,
   statusOperations: 40,
+  evidenceRows: 100,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   closeMs: 3_000,

@@ -66,6 +66,9 @@ function chainMetrics({ chain, pool }: ApiPorts, gauge: Register, counter: Regis
     set(chain.consensus().height),
   )
   gauge('millrace_consensus_view', 'View of that height', [], (set) => set(chain.consensus().view))
+  gauge('millrace_evidence_waiting', 'Convictions of validators that wait for a block', [], (set) =>
+    set(chain.evidence(0, 0).waitingTotal),
+  )
   gauge('millrace_mempool_transactions', 'Transactions that wait', ['state'], (set) => {
     const { pending, queued } = pool.status()
     set(pending, { state: 'pending' })

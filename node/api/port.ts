@@ -2,7 +2,7 @@
  * All that the API needs from the node. Reads are views on committed state and never enter a mailbox; the one
  * command is `submitTransaction`. Every read may answer at once or later.
  */
-import type { CommittedBlock, QuorumCertificate } from '../../core/block/index.ts'
+import type { CommittedBlock, Evidence, QuorumCertificate } from '../../core/block/index.ts'
 import type { ActorStatus } from '../../supervisor/index.ts'
 import type {
   AccessListResult,
@@ -30,6 +30,28 @@ export interface ChainView {
   /** The sets that the head's state commits to. */
   validators(): readonly ValidatorRow[]
   consensus(): ConsensusSnapshot
+  /** Who signed twice: a page of what waits for a block, oldest first, and of what blocks carried, newest first. */
+  evidence(from: number, count: number): EvidencePage
+}
+
+export interface EvidencePage {
+  readonly waitingTotal: number
+  readonly waiting: readonly Evidence[]
+  readonly carriedTotal: number
+  readonly carried: readonly Conviction[]
+}
+
+/** A row of the ledger's set `evidence` with its key. */
+export interface Conviction {
+  readonly key: Uint8Array
+  /** Index into EVIDENCE_PHASES. */
+  readonly phase: number
+  readonly validator: Uint8Array
+  readonly offenceHeight: number
+  /** The view of votes, the slot of blocks. */
+  readonly round: number
+  /** Of the block that carried it. */
+  readonly height: number
 }
 
 export interface ValidatorRow {

@@ -18,6 +18,7 @@ import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { Clock } from '../../supervisor/index.ts'
 import type { ChainView, ConsensusSnapshot, ValidatorRow } from '../api/index.ts'
+import { createEvidenceView } from './evidence.ts'
 import type { LiveViews } from './live.ts'
 
 /** Decoded blocks that are remembered; a committed block never changes. */
@@ -58,6 +59,7 @@ export function createChainView(options: ChainViewOptions): ChainView {
     },
     certificate: (height) => read(height)?.certificate,
     validators: () => rows,
+    evidence: createEvidenceView(live),
     consensus(): ConsensusSnapshot {
       // A snapshot of a height that is decided tells nothing of the next one.
       const isOver =

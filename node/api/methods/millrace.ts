@@ -5,6 +5,7 @@ import { toHex } from '../../../crypto/index.ts'
 import { ApiFailure } from '../errors.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
 import { bareHashParam } from '../params.ts'
+import { evidencePageToJson } from '../shapes/evidence.ts'
 import { actorRowToJson, actorToJson } from '../shapes/inspect.ts'
 import {
   certificateToJson,
@@ -157,6 +158,14 @@ export const MILLRACE_METHODS: MethodTable = {
     z.tuple([heightParam.optional()]),
     (context, [height]) => commit(context, height),
     { bare: true },
+  ),
+  millrace_evidence: method(
+    'state',
+    z.tuple([heightParam.optional(), z.number().int().min(1).optional()]),
+    ({ limits, ports }, [from = 0, count = limits.evidenceRows]) =>
+      count > limits.evidenceRows
+        ? new ApiFailure('LimitExceeded', `a page has at most ${limits.evidenceRows} rows`)
+        : evidencePageToJson(ports.chain.evidence(from, count), from),
   ),
   millrace_inspect: method('light', z.tuple([actorPath.optional()]), (context, [path]) =>
     inspect(context, path),

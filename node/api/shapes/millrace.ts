@@ -15,6 +15,7 @@ import type {
   ReserveSnapshot,
   ValidatorRow,
 } from '../port.ts'
+import { evidenceToJson } from './evidence.ts'
 
 type Json = Record<string, unknown>
 
@@ -81,7 +82,7 @@ export function committedToJson(committed: CommittedBlock): Json {
       feeRateSatPerKvb: record.feeRateSatPerKvb,
       transaction: toHex(record.transaction),
     })),
-    evidence: body.evidence.length,
+    evidence: body.evidence.map(evidenceToJson),
     evm: {
       number: body.payload.blockNumber,
       hash: toHex(body.payload.blockHash),

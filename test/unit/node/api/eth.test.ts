@@ -332,6 +332,27 @@ describe("Alys's names and ours", () => {
     expect(await api.result('millrace_commit')).toMatchObject({ height: 3 })
   })
 
+  it('OP-1, BP-17: millrace_evidence tells who signed twice, page by page', async () => {
+    const first = await api.result('millrace_evidence', 0, 2)
+    expect(first).toMatchObject({ from: 0, waitingTotal: 1, carriedTotal: 3, next: 2 })
+    const { waiting, carried } = first as { waiting: object[]; carried: object[] }
+    expect(waiting).toEqual([
+      expect.objectContaining({
+        phase: 'block',
+        slot: 900,
+        signed: [expect.objectContaining({ height: 4 }), expect.objectContaining({ height: 5 })],
+      }),
+    ])
+    expect(carried).toMatchObject([
+      { phase: 'commit', view: 2, offenceHeight: 3, height: 6 },
+      { phase: 'commit', view: 1, offenceHeight: 3, height: 5 },
+    ])
+    const last = await api.result('millrace_evidence', 2)
+    expect(last).toMatchObject({ waiting: [], carried: [{ view: 0 }] })
+    expect(last).not.toHaveProperty('next')
+    expect((await api.rpc('millrace_evidence', [0, 101])).error?.code).toBe(-32005)
+  })
+
   it('millrace_transactionStatus: unknown, pending, committed', async () => {
     const raw = signedTransaction({ type: 2, nonce: 2 })
     const hash = hex(decoded(raw).hash)

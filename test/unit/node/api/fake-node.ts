@@ -8,6 +8,7 @@ import {
   BlockType,
   blockHash,
   type CommittedBlock,
+  type Evidence,
   type ExecutionPayload,
   ExecutionPayloadType,
   QuorumCertificateType,
@@ -17,6 +18,7 @@ import {
   type ApiPorts,
   type BitcoinSnapshot,
   type ConsensusSnapshot,
+  type Conviction,
   createEvmView,
   type PeerRow,
   type PegOperation,
@@ -302,6 +304,23 @@ export function createFakeNode(clock: Clock): FakeNode {
   return node
 }
 
+const SIGNATURE = new Uint8Array(96)
+const EVIDENCE: Evidence = {
+  phase: 3,
+  validator: VALIDATOR_KEYS[1] as Uint8Array,
+  round: 900,
+  first: { height: 4, hash: sha256(Uint8Array.of(1)), signature: SIGNATURE },
+  second: { height: 5, hash: sha256(Uint8Array.of(2)), signature: SIGNATURE },
+}
+const CONVICTIONS: readonly Conviction[] = [2, 1, 0].map((round) => ({
+  key: sha256(Uint8Array.of(3, round)),
+  phase: 2,
+  validator: VALIDATOR_KEYS[2] as Uint8Array,
+  offenceHeight: 3,
+  round,
+  height: 4 + round,
+}))
+
 function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiPorts {
   const { chain, pooled } = node
   const find = (hash: Uint8Array) =>
@@ -329,6 +348,12 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
           self: index === 0,
         })),
       consensus: () => node.consensus,
+      evidence: (from, count) => ({
+        waitingTotal: 1,
+        waiting: [EVIDENCE].slice(from, from + count),
+        carriedTotal: CONVICTIONS.length,
+        carried: CONVICTIONS.slice(from, from + count),
+      }),
     },
     evm: createEvmView(
       CHAIN_ID,
