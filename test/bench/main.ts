@@ -28,6 +28,11 @@ const BENCHES: Readonly<Record<string, Listed>> = {
       'a federation on loopback: first block, peg-in, commit latency, memory, idle CPU, messages',
     load: async () => (await import('./skeleton.ts')).skeleton,
   },
+  consensus: {
+    summary:
+      'proposal to quorum-th durable commit beside its floor; processor time, certificates, messages',
+    load: async () => (await import('./consensus.ts')).consensusBench,
+  },
   kernel: {
     summary: 'the actor kernel: tells, asks, restart, memory; beside nact and raw xstate',
     load: async () => (await import('./kernel.ts')).kernel,

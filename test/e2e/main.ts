@@ -15,6 +15,11 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     summary: 'kill -9 of each process in turn, then at random, under load',
     load: async () => (await import('./kills.ts')).kills,
   },
+  consensus: {
+    summary:
+      'nodes killed, stopped, cut off, with wrong clocks: no fork, and on within three views',
+    load: async () => (await import('./consensus.ts')).consensus,
+  },
   forgeries: {
     summary: 'a federation node that asks the members to sign what is not so',
     load: async () => (await import('./forgeries.ts')).forgeries,
@@ -32,7 +37,7 @@ ${Object.entries(SCENARIOS)
   --members M        governance nodes [4]
   --bitcoin WHICH    embedded, bitcoind (BITCOIND or PATH) or a URL [embedded]
   --seed S           of what is random in a scenario [a new one, printed]
-  --random N         kills at random [20]
+  --random N         kills, or faults, at random [20]
 `
 
 const text = { type: 'string' } as const
