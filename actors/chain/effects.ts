@@ -100,6 +100,8 @@ export async function perform(
       return recordEvidence(effect, run)
     case 'tellEvidence':
       return tellEvidence(effect, run)
+    case 'viewFailed':
+      return viewFailed(effect, run)
     case 'note':
       return note(effect, run)
   }
@@ -567,6 +569,35 @@ function describeEvidence({ first, phase, round, second, validator }: Evidence) 
     ...(name === 'block' ? { slot: round, otherHeight: second.height } : { view: round }),
     hashes: [first, second].map(({ hash }) => hashKey(hash).slice(0, 16)),
   }
+}
+
+/** The one line that tells why: who proposed, what was missing, how late. */
+async function viewFailed(effect: EffectOf<'viewFailed'>, run: ChainRun): Promise<undefined> {
+  const { failure, snapshot } = effect
+  const { reason, quorum, proposalMs, preparedMs, lastedMs } = failure
+  run.log('info', 'view failed', {
+    height: failure.height,
+    view: failure.view,
+    reason,
+    code: failure.code,
+    proposer: failure.proposer.slice(0, 16),
+    prepares: `${failure.prepares} of ${quorum}`,
+    commits: `${failure.commits} of ${quorum}`,
+    missing: failure.missing.map((key) => key.slice(0, 16)).join(' '),
+    proposalMs,
+    preparedMs,
+    lastedMs,
+  })
+  const { metrics, views } = run.ports
+  metrics.count(CHAIN_METRICS.viewFailures, { reason })
+  const times = { proposal: proposalMs, prepared: preparedMs, left: lastedMs }
+  for (const [step, ms] of Object.entries(times)) {
+    if (ms !== undefined) {
+      metrics.observe(CHAIN_METRICS.viewLateness, { step }, Math.max(0, ms) / 1_000)
+    }
+  }
+  views.publishSnapshot(snapshot)
+  return undefined
 }
 
 async function note(effect: EffectOf<'note'>, run: ChainRun): Promise<undefined> {

@@ -22,6 +22,7 @@ import {
   slotAt,
   snapshot,
   step,
+  type ViewFailure,
 } from '../../core/pbft/index.ts'
 import type { PegQueue } from '../../core/peg/index.ts'
 import { validatorsAt } from '../../core/validators/index.ts'
@@ -145,6 +146,8 @@ export type ChainEffect =
       readonly replyTo: Envelope
     }
   | { readonly kind: 'answerCommitted'; readonly height: number; readonly peer: string }
+  /** The operator is told why. */
+  | { readonly kind: 'viewFailed'; readonly failure: ViewFailure; readonly snapshot: unknown }
   /** The record becomes durable; the operator is told. */
   | { readonly kind: 'halt'; readonly record: HaltRecord; readonly snapshot: unknown }
   | {
@@ -328,6 +331,7 @@ export function lane(effect: ChainEffect): string | undefined {
     case 'validate':
     case 'answerCommitted':
     case 'tellEvidence':
+    case 'viewFailed':
     case 'note':
       return undefined
   }
@@ -511,6 +515,11 @@ function perform(
           },
         ],
       }
+    }
+    case 'viewFailed': {
+      const { failure } = effect
+      const shown = snapshotOf(context)
+      return { context, effects: [{ kind: 'viewFailed', failure, snapshot: shown }] }
     }
     case 'locked':
       return {

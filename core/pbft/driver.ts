@@ -95,7 +95,9 @@ function takeForHeight(draft: HeightDraft, input: HeightInput): void {
       if (isAskedBuild(draft, input)) takeBuilt(draft, input.view, input.block)
       break
     case 'buildFailed':
-      if (isAskedBuild(draft, input)) draft.height.build = { view: input.view, state: 'failed' }
+      if (isAskedBuild(draft, input)) {
+        draft.height.build = { view: input.view, state: 'failed', code: input.code }
+      }
       break
     case 'validated':
       takeVerdict(draft, input)
@@ -226,8 +228,7 @@ function takeBuilt({ height }: HeightDraft, view: number, block: Block): void {
     equalBytes(header.parentHash, context.parentHash) &&
     own !== undefined &&
     equalBytes(header.author, own.blsKey)
-  height.build = { view, state: fits ? block : 'failed' }
-  if (!fits) height.abstention = 'BuildMismatch'
+  height.build = fits ? { view, state: block } : { view, state: 'failed', code: 'BuildMismatch' }
 }
 
 function takeVerdict(
@@ -259,7 +260,7 @@ function takeSigned(draft: HeightDraft, message: ConsensusMessage): void {
   effects.push({ kind: 'broadcast', message })
   if (value.view === height.view) height.own = [...height.own, message]
   if (message.kind === 'prePrepare') {
-    holdOwnProposal(height, message.value)
+    holdOwnProposal(draft, message.value)
     const { block } = message.value
     noteBlock(draft, height, block, blockHash(block.header))
     return
@@ -280,11 +281,12 @@ function takeSigned(draft: HeightDraft, message: ConsensusMessage): void {
   }
 }
 
-function holdOwnProposal(height: HeightState, value: PrePrepare): void {
+function holdOwnProposal({ state, height }: HeightDraft, value: PrePrepare): void {
   const { view, block, certificate, signature } = value
   const hash = blockHash(block.header)
   const { slot } = block.header
-  const proposal = { view, slot, hash, signature, certificate: certificate[0] }
+  const receivedAtMs = state.nowMs
+  const proposal = { view, slot, hash, signature, receivedAtMs, certificate: certificate[0] }
   height.proposals = new Map(height.proposals).set(view, proposal)
   const signed = { height: value.height, hash, signature }
   height.proposed = new Map(height.proposed).set(view, signed)

@@ -76,6 +76,45 @@ export type Input =
   | { readonly kind: 'signed'; readonly message: ConsensusMessage }
   | { readonly kind: 'signRefused'; readonly record: GuardRecord; readonly code: string }
 
+export type ViewFailureReason =
+  /** The proposer sent nothing that came here, or nothing that it may propose. */
+  | 'NoProposal'
+  /** We were the proposer and had no block; `code`: why. */
+  | 'NotBuilt'
+  /** A quorum prepared a block that is not here. */
+  | 'BodyMissing'
+  /** Execution did not end, or could not decide; `code`: why. */
+  | 'NotExecuted'
+  /** `code`: the broken rule. */
+  | 'Invalid'
+  /** This node abstained: the local view (4.6), the lock (2.3), the clock (BP-3), or the sign guard (`code`). */
+  | 'Objection'
+  | 'Locked'
+  | 'FutureSlot'
+  | 'NotSigned'
+  /** Nothing was wrong here; the votes of others did not come. */
+  | 'TooFewPrepares'
+  | 'TooFewCommits'
+
+/** A view that was left without a decision, as this node saw it. Plain data; keys in hex. */
+export interface ViewFailure {
+  readonly height: number
+  readonly view: number
+  readonly proposer: string
+  readonly reason: ViewFailureReason
+  readonly code?: string
+  /** Voting power: what a decision takes, and what voted. */
+  readonly quorum: number
+  readonly prepares: number
+  readonly commits: number
+  /** Whose part did not come: the proposer's, or the votes of the phase that fell short. */
+  readonly missing: readonly string[]
+  /** From the view's start: until its proposal and its prepare quorum were here, and until it was left. */
+  readonly proposalMs?: number
+  readonly preparedMs?: number
+  readonly lastedMs: number
+}
+
 export type ViewReason = 'clock' | 'votes' | 'guard'
 
 export type Effect =
@@ -129,6 +168,8 @@ export type Effect =
       readonly proposer: Uint8Array
       readonly reason: ViewReason
     }
+  /** The view before was left without a decision. */
+  | { readonly kind: 'viewFailed'; readonly failure: ViewFailure }
   | {
       readonly kind: 'locked'
       readonly height: number

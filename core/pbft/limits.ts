@@ -12,3 +12,5 @@ export const MAX_ANSWERS_PER_SLOT = 4
 export const MAX_ANSWERED_PEERS = 256
 /** Peers named with a fetch. */
 export const MAX_FETCH_PEERS = 8
+/** Failed views that are kept to be shown. */
+export const MAX_FAILURES_KEPT = 8

@@ -80,6 +80,7 @@ function takeProposal(
     slot,
     hash,
     signature: value.signature,
+    receivedAtMs: state.nowMs,
     certificate: value.certificate[0],
   }
   if (value.view >= height.view - 1) {

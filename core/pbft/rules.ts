@@ -13,8 +13,9 @@ import {
 } from '../block/index.ts'
 import type { ProposeRecord } from '../guard/index.ts'
 import { signersOf } from './certificate.ts'
+import { describeFailure } from './failure.ts'
 import type { ViewReason } from './io.ts'
-import { MAX_FETCH_PEERS, MAX_VIEWS_BEHIND } from './limits.ts'
+import { MAX_FAILURES_KEPT, MAX_FETCH_PEERS, MAX_VIEWS_BEHIND } from './limits.ts'
 import {
   checkSlotWindow,
   proposer,
@@ -49,6 +50,7 @@ export function settle(draft: Draft): void {
   enterViews(height)
   collectPrepares(height)
   enterViews(height)
+  notePrepared(height)
   collectCommits(height)
   commitDecided(height)
   if (height.height.decided || draft.state.halted !== undefined) return
@@ -80,10 +82,12 @@ function enterViews(draft: HeightDraft): void {
 function enterView(draft: HeightDraft, view: number, reason: ViewReason): void {
   const { state, height, effects } = draft
   const { context } = height
+  if (height.view >= 0) failView(draft)
   height.view = view
   height.enteredAtMs = state.nowMs
   height.own = []
   height.sentInSlot = nowSlot(state)
+  height.preparedAtMs = undefined
   height.abstention = undefined
   height.votes = pruneKeeper(height.votes, view - MAX_VIEWS_BEHIND)
   forgetBlocks(height)
@@ -93,6 +97,18 @@ function enterView(draft: HeightDraft, view: number, reason: ViewReason): void {
     const certificate = height.highest
     askToSign(draft, { kind: 'viewChange', height: context.height, view, certificate })
   }
+}
+
+/** Tells why the view that is left came to nothing. */
+function failView(draft: HeightDraft): void {
+  const { state, effects } = draft
+  const failure = describeFailure(draft)
+  state.failures = [...state.failures, failure].slice(-MAX_FAILURES_KEPT)
+  effects.push({ kind: 'viewFailed', failure })
+}
+
+function notePrepared({ state, height }: HeightDraft): void {
+  if (height.highest?.view === height.view) height.preparedAtMs ??= state.nowMs
 }
 
 /** Keeps the proposals from the last view on, and the blocks that they, a certificate or the guard name. */

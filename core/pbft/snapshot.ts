@@ -1,6 +1,7 @@
 import { toHex } from '../../crypto/index.ts'
 import type { QuorumCertificate } from '../block/index.ts'
 import { signersOf } from './certificate.ts'
+import type { ViewFailure } from './io.ts'
 import { proposer } from './pacemaker.ts'
 import { positionOf } from './power.ts'
 import type { DriverState, HeightState } from './state.ts'
@@ -35,6 +36,8 @@ export interface ConsensusSnapshot {
     readonly commit: readonly string[]
   }[]
   readonly heldForLater: number
+  /** Views that were left without a decision, the last ones, oldest first. */
+  readonly failures: readonly ViewFailure[]
 }
 
 /** The state as plain data, for `millrace_consensusState` and the status page. */
@@ -66,6 +69,7 @@ export function snapshot(state: DriverState): ConsensusSnapshot | undefined {
       commit: keysAt(height, commit.keys()),
     })),
     heldForLater: state.future.held.size,
+    failures: state.failures,
   }
 }
 

@@ -16,6 +16,7 @@ import {
   type HeightContext,
   MESSAGE_FAULTS,
   type PeerFault,
+  type ViewFailure,
 } from './io.ts'
 import { slotAt } from './pacemaker.ts'
 import { createValidatorSet, type ValidatorSet } from './power.ts'
@@ -32,6 +33,8 @@ export interface Candidate {
 export interface Build {
   readonly view: number
   readonly state: 'asked' | 'failed' | Block
+  /** Why it failed. */
+  readonly code?: string
 }
 
 /** What one place of a validator holds: the first hash that it signed there, or that it was convicted. */
@@ -69,6 +72,8 @@ export interface HeightState {
   tellers: ReadonlyMap<string, readonly string[]>
   /** The first hash that the proposer of each view signed, or that it signed two. */
   proposed: ReadonlyMap<number, SignedPlace>
+  /** When the current view's prepare quorum was here. */
+  preparedAtMs: number | undefined
   /** Why the current view's proposal is not prepared, for the operator. */
   abstention: string | undefined
   decided: boolean
@@ -103,6 +108,8 @@ export interface DriverState {
   behindHeight: number
   wakeAtMs: number | undefined
   halted: HaltReason | undefined
+  /** The last ones, oldest first. */
+  failures: readonly ViewFailure[]
 }
 
 /** Stands for a peer id where a message is our own. */
@@ -124,6 +131,7 @@ export function createDriver(config: DriverConfig, halted?: HaltReason): DriverS
     behindHeight: -1,
     wakeAtMs: undefined,
     halted,
+    failures: [],
   }
 }
 
@@ -154,6 +162,7 @@ export function createHeight(
     fetches: new Map(),
     tellers: new Map(),
     proposed: new Map(),
+    preparedAtMs: undefined,
     abstention: undefined,
     decided: false,
   }

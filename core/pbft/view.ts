@@ -10,6 +10,7 @@ export interface Proposal {
   readonly slot: number
   readonly hash: Uint8Array
   readonly signature: Uint8Array
+  readonly receivedAtMs: number
   /** Of an earlier view, for this block; undefined: the block is fresh. */
   readonly certificate: QuorumCertificate | undefined
 }

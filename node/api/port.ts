@@ -3,6 +3,7 @@
  * command is `submitTransaction`. Every read may answer at once or later.
  */
 import type { CommittedBlock, Evidence, QuorumCertificate } from '../../core/block/index.ts'
+import type { ViewFailure } from '../../core/pbft/index.ts'
 import type { ActorStatus } from '../../supervisor/index.ts'
 import type {
   AccessListResult,
@@ -85,6 +86,8 @@ export interface ConsensusSnapshot {
   readonly viewChangesTotal: number
   /** Blocks of this node's own that were committed since the start. */
   readonly producedTotal: number
+  /** Views that were left without a decision, the last ones, oldest first. */
+  readonly failures: readonly ViewFailure[]
   /** Agreement is broken: nothing is signed or committed until an operator acts (`--resume-halt ID`). */
   readonly halt?: Halt
 }

@@ -85,6 +85,7 @@ export function createChainView(options: ChainViewOptions): ChainView {
         viewChanges: [],
         viewChangesTotal: live.viewChanges,
         producedTotal: live.produced,
+        failures: live.snapshot?.failures ?? [],
         ...(snapshot?.halt && { halt: snapshot.halt }),
       }
     },

@@ -201,7 +201,8 @@ describe('stateless checks', () => {
 describe('one view', () => {
   const valid = { kind: 'valid', objects: false } as const
   const certificate = (view: number) => certificateBy([0, 1, 2], 4, 'prepare', 5, view, B)
-  const proposal = { view: 5, slot: 50, hash: B, signature: A, certificate: undefined }
+  const fields = { view: 5, slot: 50, hash: B, signature: A, receivedAtMs: 0 }
+  const proposal = { ...fields, certificate: undefined }
   const lock = { view: 3, hash: A, certificate: certificate(3) }
 
   it('prepares only what was executed and found valid (T1, BF-4)', () => {

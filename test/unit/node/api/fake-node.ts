@@ -236,6 +236,7 @@ export function createFakeNode(clock: Clock): FakeNode {
       viewChanges: [],
       viewChangesTotal: 2,
       producedTotal: 1,
+      failures: [],
     },
     operations: [
       {
