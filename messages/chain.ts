@@ -7,6 +7,7 @@ import type {
   MemberApproval,
   PegInClaim,
   TransactionProof,
+  ValidatorChangeItem,
 } from '../core/block/index.ts'
 import type { ChainHead } from '../core/chain/index.ts'
 import type { GuardRecord, GuardView } from '../core/guard/index.ts'
@@ -133,7 +134,37 @@ export type EvidenceReceived = Message<
 /** Whether the pool's changes are durable. From: Chain's effect. To: Chain. */
 export type EvidenceStored = Message<'chain.EvidenceStored', { readonly stored: boolean }>
 
+/**
+ * An approved change of the validators for the next block that has room. From: api, CLI. To: Chain.
+ * Reply: ValidatorChangeAccepted | ValidatorChangeRefused.
+ */
+export type SubmitValidatorChange = Request<
+  'chain.SubmitValidatorChange',
+  { readonly change: ValidatorChangeItem },
+  ValidatorChangeAccepted | ValidatorChangeRefused
+>
+
+/** It waits for a block, here and at the peers. From: Chain. To: api. */
+export type ValidatorChangeAccepted = Message<
+  'chain.ValidatorChangeAccepted',
+  { readonly id: string; readonly sequence: number }
+>
+
+/** It can stand in no block now. From: Chain. To: api. */
+export type ValidatorChangeRefused = Message<
+  'chain.ValidatorChangeRefused',
+  { readonly code: string; readonly detail?: string }
+>
+
+/** A change that a peer passed on, unchecked. From: Network. To: Chain. Answered by ValidatorChangeJudged under its id. */
+export type ValidatorChangeReceived = Message<
+  'chain.ValidatorChangeReceived',
+  { readonly id: number; readonly peer: string; readonly change: ValidatorChangeItem }
+>
+
 export type ChainInbox =
+  | SubmitValidatorChange
+  | ValidatorChangeReceived
   | HaltStored
   | EvidenceReceived
   | EvidenceStored

@@ -5,6 +5,7 @@ import type {
   Evidence,
   MemberApproval,
   PegInClaim,
+  ValidatorChangeItem,
 } from '../core/block/index.ts'
 import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
@@ -35,6 +36,18 @@ export type GossipEvidence = Message<'network.GossipEvidence', { readonly eviden
 /** What Chain's pool thinks of gossiped evidence. From: Chain. To: Network, which relays it, or not. */
 export type EvidenceJudged = Message<
   'network.EvidenceJudged',
+  { readonly id: number; readonly verdict: 'accept' | 'ignore' | 'reject' }
+>
+
+/** An approved change of the validators that Chain took from a user. From: Chain. To: Network. */
+export type GossipValidatorChange = Message<
+  'network.GossipValidatorChange',
+  { readonly change: ValidatorChangeItem }
+>
+
+/** What Chain thinks of a gossiped change. From: Chain. To: Network, which relays it, or not. */
+export type ValidatorChangeJudged = Message<
+  'network.ValidatorChangeJudged',
   { readonly id: number; readonly verdict: 'accept' | 'ignore' | 'reject' }
 >
 
@@ -185,6 +198,8 @@ export type NetworkInbox =
   | GossipApproval
   | GossipEvidence
   | EvidenceJudged
+  | GossipValidatorChange
+  | ValidatorChangeJudged
   | GetConnectedPeers
   | RequestBlocks
   | FetchBlock

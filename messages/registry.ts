@@ -53,6 +53,12 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.HaltStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   row('chain.EvidenceStored', 'effects', 'chain', 'consensus', 'blockProducer', KEEP),
   row('chain.EvidenceReceived', 'network', 'chain', 'gossip', 'dropNewest'),
+  row('chain.SubmitValidatorChange', 'api', 'chain', 'api', 'returnError', {
+    reply: 'chain.ValidatorChangeAccepted',
+  }),
+  row('chain.ValidatorChangeAccepted', 'chain', 'api', 'api', 'blockProducer'),
+  row('chain.ValidatorChangeRefused', 'chain', 'api', 'api', 'blockProducer'),
+  row('chain.ValidatorChangeReceived', 'network', 'chain', 'gossip', 'dropNewest'),
   // Engine
   row('engine.BuildBlockRequest', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.BlockTemplate',
@@ -142,6 +148,8 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('network.GossipApproval', 'bridge', 'network', 'gossip', 'dropNewest'),
   row('network.GossipEvidence', 'chain', 'network', 'gossip', 'dropNewest'),
   row('network.EvidenceJudged', 'chain', 'network', 'gossip', 'dropNewest'),
+  row('network.GossipValidatorChange', 'chain', 'network', 'gossip', 'dropNewest'),
+  row('network.ValidatorChangeJudged', 'chain', 'network', 'gossip', 'dropNewest'),
   // Stream
   row('stream.GovernanceApprovalRequest', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
   row('stream.RequestFederationSignatures', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),

@@ -10,6 +10,7 @@ import type {
   MemberList,
   PeerSummary,
   SubmitTransaction,
+  SubmitValidatorChange,
 } from '../messages/index.ts'
 import type { Clock } from '../supervisor/index.ts'
 import { bridgeLogs, decodeTransaction, isTransaction } from '../vm/evm/index.ts'
@@ -175,6 +176,17 @@ export function apiPorts(
         feeRateSatPerKvb: live.bitcoin.feeRateSatPerKvb,
       }),
     }),
+    async submitValidatorChange(change) {
+      const result = await system.ask<SubmitValidatorChange>(
+        'chain',
+        { type: 'chain.SubmitValidatorChange', payload: { change } },
+        { timeoutMs: 10_000, sender: 'api' },
+      )
+      if (!result.ok) return { ok: false, error: { code: result.error.code } }
+      return result.value.type === 'chain.ValidatorChangeAccepted'
+        ? { ok: true, ...result.value.payload }
+        : { ok: false, error: result.value.payload }
+    },
     async submitTransaction(raw) {
       const result = await system.ask<SubmitTransaction>(
         'engine',

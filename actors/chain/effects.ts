@@ -109,7 +109,7 @@ export async function perform(
 
 /** Flow 1, 6.5: plan the block, let the engine build it, let the bridge look at the template, seal it. */
 async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<BlockProduced> {
-  const { evidence, parent, view, slot } = effect
+  const { evidence, parent, slot, validatorChanges, view } = effect
   const { genesis, validator } = run.ports
   const height = parent.header.height + 1
   const failed = (code: string): BlockProduced => ({
@@ -123,7 +123,10 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
   const deadlineMs = slot * genesis.params.slotMs + BUILD_BUDGET_MS
   const reveal = validator.sign(randaoMessage(genesis.hash, slot))
   const planned = (queue: PegQueue | undefined) =>
-    planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal, { evidence })
+    planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal, {
+      evidence,
+      validatorChanges,
+    })
   const built = (plan: BlockPlan, leastMs: number) => {
     const timeoutMs = Math.max(leastMs, deadlineMs - run.clock.nowMs())
     return buildTemplate(run, parent, plan, author.address, deadlineMs, timeoutMs)

@@ -10,6 +10,7 @@ import {
   hashKey,
   type QuorumCertificate,
   type TransactionProof,
+  type ValidatorChangeItem,
 } from '../../core/block/index.ts'
 import { type ChainHead, validatorsAfter } from '../../core/chain/index.ts'
 import type { GuardRecord, GuardView } from '../../core/guard/index.ts'
@@ -27,7 +28,13 @@ import {
 import type { PegQueue } from '../../core/peg/index.ts'
 import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
-import type { BlockProduced, ChainInbox, EvidenceReceived, SlotTick } from '../../messages/index.ts'
+import type {
+  BlockProduced,
+  ChainInbox,
+  EvidenceReceived,
+  SlotTick,
+  ValidatorChangeReceived,
+} from '../../messages/index.ts'
 import {
   type About,
   after,
@@ -38,6 +45,7 @@ import {
   type Step,
   tell,
 } from '../../supervisor/index.ts'
+import { standingChanges, takeChange, type WaitingChanges } from './changes.ts'
 import { CHAIN_FAULTS } from './errors.ts'
 import {
   type EvidenceEffect,
@@ -92,6 +100,7 @@ export interface ChainContext {
   readonly candidates: ReadonlyMap<string, Candidate>
   readonly queue: OperationQueue
   readonly evidence: EvidenceHolding
+  readonly changes: WaitingChanges
   readonly feeRateSatPerKvb: number
   /** Work under way, which decides the mode. */
   readonly producing: boolean
@@ -127,6 +136,7 @@ export type ChainEffect =
       readonly slot: number
       readonly queue: PegQueue
       readonly evidence: readonly Evidence[]
+      readonly validatorChanges: readonly ValidatorChangeItem[]
       readonly feeRateSatPerKvb: number
     }
   | {
@@ -283,6 +293,10 @@ export function handle(
     }
     case 'chain.HaltStored':
       return { context: { ...context, isHaltStored: message.payload.stored } }
+    case 'chain.SubmitValidatorChange':
+      return submitChange(context, message.payload.change, about.envelope)
+    case 'chain.ValidatorChangeReceived':
+      return judgeChange(context, message.payload)
     case 'chain.EvidenceReceived':
       return judgeEvidence(context, message.payload)
     case 'chain.EvidenceStored': {
@@ -405,6 +419,7 @@ function perform(
             slot: effect.slot,
             queue: pegQueue(context.queue),
             evidence: [...context.evidence.pool.values()],
+            validatorChanges: [...context.changes.values()],
             feeRateSatPerKvb: context.feeRateSatPerKvb,
           },
         ],
@@ -552,6 +567,44 @@ function judgeEvidence(
   return { context: kept.context, effects: [...kept.effects, judged] }
 }
 
+function submitChange(
+  context: ChainContext,
+  change: ValidatorChangeItem,
+  replyTo: Envelope,
+): ChainStep {
+  const { genesis, head } = context
+  const taken = takeChange(genesis, head.ledger, context.changes, change)
+  if (taken.kind === 'refused') {
+    const refused = { type: 'chain.ValidatorChangeRefused', payload: taken.fault } as const
+    return { context, effects: [reply(replyTo, refused)] }
+  }
+  const { id } = taken
+  const payload = { id, sequence: change.sequence }
+  const effects: AnyEffect[] = [reply(replyTo, { type: 'chain.ValidatorChangeAccepted', payload })]
+  // Also one that is known: whoever submits again has seen that it did not come through.
+  effects.push(tell('network', { type: 'network.GossipValidatorChange', payload: { change } }))
+  return taken.kind === 'known'
+    ? { context, effects }
+    : { context: { ...context, changes: taken.waiting }, effects }
+}
+
+/** Only what waits here is relayed. What this node refuses may stand on another head: it is nobody's fault, but not passed on. */
+function judgeChange(
+  context: ChainContext,
+  { change, id }: ValidatorChangeReceived['payload'],
+): ChainStep {
+  const { genesis, head } = context
+  const taken = takeChange(genesis, head.ledger, context.changes, change)
+  const verdict = taken.kind === 'taken' ? 'accept' : 'ignore'
+  const judged = tell('network', {
+    type: 'network.ValidatorChangeJudged',
+    payload: { id, verdict },
+  })
+  return taken.kind === 'taken'
+    ? { context: { ...context, changes: taken.waiting }, effects: [judged] }
+    : { context, effects: [judged] }
+}
+
 /** One durable write at a time: while a batch is stored the commit waits for its end. */
 function beginCommit(context: ChainContext, committed: CommittedBlock, head: ChainHead): Performed {
   const committing: CommitEffect = { kind: 'commit', committed, head }
@@ -635,6 +688,7 @@ function advance(
     candidates: new Map(),
     queue,
     evidence: settled.holding,
+    changes: standingChanges(head.ledger, context.changes),
     storing: false,
     unexecuted: undefined,
   }

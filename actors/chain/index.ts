@@ -73,6 +73,7 @@ export function chainActor(): ChainActor {
         candidates: new Map(),
         queue: EMPTY_QUEUE,
         evidence: restored.holding,
+        changes: new Map(),
         feeRateSatPerKvb: genesis.params.minFeeRateSatPerKvb,
         producing: false,
         importing: 0,

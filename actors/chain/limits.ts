@@ -21,6 +21,9 @@ export const PERSIST_TIMEOUT_MS = 30_000
 /** Approved deposits, and bookings, that wait for a block; more are refused and come again. */
 export const MAX_QUEUED_OPERATIONS = 1_024
 
+/** Approved changes of the validators that wait for a block; one of them can act. */
+export const MAX_WAITING_CHANGES = 4
+
 /** Executed blocks that wait for a decision. */
 export const MAX_CANDIDATES = 64
 

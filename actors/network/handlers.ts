@@ -2,8 +2,10 @@ import {
   blockHash,
   type ConsensusMessage,
   decodeEvidence,
+  decodeValidatorChange,
   encodeConsensusMessage,
   encodeEvidence,
+  encodeValidatorChange,
 } from '../../core/block/index.ts'
 import { equalBytes, sha256, toHex } from '../../crypto/index.ts'
 import type {
@@ -15,6 +17,7 @@ import type {
   RangeFetched,
   RequestReceived,
   TransactionJudged,
+  ValidatorChangeJudged,
 } from '../../messages/index.ts'
 import { type About, reply, type Step, tell } from '../../supervisor/index.ts'
 import { pointsOf, take } from './conduct.ts'
@@ -112,6 +115,11 @@ function decide(
         bytes: encodeApprovedClaim(message.payload),
       })
     }
+    case 'network.GossipValidatorChange': {
+      const topic = context.settings.names.validators
+      const bytes = encodeValidatorChange(message.payload.change)
+      return outcome(context, { kind: 'publish', topic, bytes })
+    }
     case 'network.GossipEvidence': {
       const topic = context.settings.names.evidence
       return outcome(context, {
@@ -152,6 +160,7 @@ function decide(
       return gossipReceived(context, message.payload, nowMs)
     case 'network.TransactionJudged':
     case 'network.EvidenceJudged':
+    case 'network.ValidatorChangeJudged':
       return weighedJudged(context, message.payload, nowMs)
     case 'network.RequestReceived':
       return requestReceived(context, message.payload, nowMs)
@@ -390,6 +399,23 @@ function gossipReceived(
       tell('chain', { type: 'chain.EvidenceReceived', payload }, { onRefused }),
     )
   }
+  if (topic === names.validators) {
+    const bounded = spend(spent, peer, nowMs, ['evidence', 1])
+    if (bounded === undefined) return outcome(spent, judge('ignore'))
+    const change = decodeValidatorChange(bytes)
+    if (!change.ok) return refuse(bounded, 'Malformed')
+    if (bounded.weighed.size >= MAX_WEIGHED) return outcome(bounded, judge('ignore'))
+    const onRefused = (): ValidatorChangeJudged => ({
+      type: 'network.ValidatorChangeJudged',
+      payload: { id, verdict: 'ignore' },
+    })
+    const weighed = new Map(bounded.weighed).set(id, { peer, untilMs: nowMs + WEIGH_TIMEOUT_MS })
+    const payload = { id, peer, change: change.value }
+    return outcome(
+      { ...bounded, weighed },
+      tell('chain', { type: 'chain.ValidatorChangeReceived', payload }, { onRefused }),
+    )
+  }
   if (topic !== names.approvals) return outcome(spent, judge('ignore'))
   const approved = decodeApprovedClaim(bytes)
   if (approved === undefined) return refuse(spent, 'Malformed')
@@ -406,7 +432,7 @@ function gossipReceived(
 /** A pool's word on a transaction or evidence: only what it keeps is relayed, so what nobody pays for travels one hop. */
 function weighedJudged(
   context: NetworkContext,
-  { id, verdict }: (TransactionJudged | EvidenceJudged)['payload'],
+  { id, verdict }: (TransactionJudged | EvidenceJudged | ValidatorChangeJudged)['payload'],
   nowMs: number,
 ): Outcome {
   const entry = context.weighed.get(id)

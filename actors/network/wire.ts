@@ -10,6 +10,7 @@ import {
   decodeConsensusMessage,
   EVIDENCE_BYTES,
   encodeCommittedBlock,
+  MAX_VALIDATOR_CHANGE_BYTES,
   type MemberApproval,
   MemberApprovalType,
   type PegInClaim,
@@ -30,6 +31,7 @@ export interface WireNames {
   readonly consensus: string
   readonly approvals: string
   readonly evidence: string
+  readonly validators: string
   readonly direct: string
   readonly status: string
   readonly blocks: string
@@ -45,6 +47,7 @@ export function wireNames(genesisHash: Uint8Array): WireNames {
     consensus: own('consensus'),
     approvals: own('approval'),
     evidence: own('evidence'),
+    validators: own('validators'),
     direct: own('consensus/1'),
     status: '/millrace/status/1',
     blocks: own('blocks/1'),
@@ -58,6 +61,7 @@ export function topicsOf(names: WireNames): Topic[] {
     { name: names.consensus, maxBytes: MAX_CONSENSUS_BYTES },
     { name: names.approvals, maxBytes: MAX_APPROVAL_BYTES },
     { name: names.evidence, maxBytes: EVIDENCE_BYTES },
+    { name: names.validators, maxBytes: MAX_VALIDATOR_CHANGE_BYTES },
   ]
 }
 

@@ -18,6 +18,8 @@ import {
   PrePrepareType,
   type QuorumCertificate,
   QuorumCertificateType,
+  type ValidatorChangeItem,
+  ValidatorChangeItemType,
   ValidatorSetType,
   type ViewChange,
   ViewChangeType,
@@ -80,6 +82,19 @@ export const decodeValidators = decoder<Validator[]>(
   'validators',
   MAX_VALIDATORS_BYTES,
 )
+
+/** An approved change takes some 350 bytes. */
+export const MAX_VALIDATOR_CHANGE_BYTES = 512
+
+export const decodeValidatorChange = decoder<ValidatorChangeItem>(
+  ValidatorChangeItemType,
+  'validator change',
+  MAX_VALIDATOR_CHANGE_BYTES,
+)
+
+export function encodeValidatorChange(item: ValidatorChangeItem): Uint8Array {
+  return ValidatorChangeItemType.serialize(item)
+}
 
 export function encodeValidators(validators: readonly Validator[]): Uint8Array {
   return ValidatorSetType.serialize([...validators])

@@ -7,8 +7,8 @@ export type HeaderField = keyof BlockHeader
 
 export const HEADER_FIELDS = Object.keys(BlockHeaderType.fields) as readonly HeaderField[]
 
-/** Levels of the tree of a container: its fields, filled up with zeros to a power of two. */
-const DEPTH = Math.ceil(Math.log2(HEADER_FIELDS.length))
+/** Levels of the tree of a container: its fields, filled up with zeros to a power of two, 16. */
+const DEPTH = 4
 
 /** Siblings from the field up to the root. */
 export function proveField(header: BlockHeader, field: HeaderField): readonly Uint8Array[] {
@@ -18,7 +18,7 @@ export function proveField(header: BlockHeader, field: HeaderField): readonly Ui
   const branch: Uint8Array[] = []
   while (level.length > 1) {
     branch.push(level[place ^ 1] as Uint8Array)
-    level = Array.from({ length: level.length / 2 }, (_, at) =>
+    level = Array.from({ length: level.length >> 1 }, (_, at) =>
       sha256(level[2 * at] as Uint8Array, level[2 * at + 1] as Uint8Array),
     )
     place >>= 1

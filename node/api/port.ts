@@ -1,8 +1,15 @@
 /**
- * All that the API needs from the node. Reads are views on committed state and never enter a mailbox; the one
- * command is `submitTransaction`. Every read may answer at once or later.
+ * All that the API needs from the node. Reads are views on committed state and never enter a mailbox; the
+ * commands are `submitTransaction` and `submitValidatorChange`. Every read may answer at once or later.
  */
-import type { CommittedBlock, Evidence, QuorumCertificate } from '../../core/block/index.ts'
+import type { CertifiedBlock } from '../../actors/stream/index.ts'
+import type {
+  CommittedBlock,
+  Evidence,
+  QuorumCertificate,
+  ValidatorChangeItem,
+} from '../../core/block/index.ts'
+import type { LedgerSet } from '../../core/ledger/index.ts'
 import type { ViewFailure } from '../../core/pbft/index.ts'
 import type { ActorStatus } from '../../supervisor/index.ts'
 import type {
@@ -33,6 +40,31 @@ export interface ChainView {
   consensus(): ConsensusSnapshot
   /** Who signed twice: a page of what waits for a block, oldest first, and of what blocks carried, newest first. */
   evidence(from: number, count: number): EvidencePage
+  /** validators(h), from block 0 to the head + 2; undefined above. */
+  validatorsAt(height: number): ValidatorSetSnapshot | undefined
+  /** What a light client needs of a committed block; undefined where there is none. */
+  certified(height: number): Later<CertifiedBlock | undefined>
+  /** A row of the head's ledger, or its absence, with the proof. */
+  ledgerProof(set: LedgerSet, key: Uint8Array): LedgerProofSnapshot | undefined
+}
+
+export interface ValidatorSetSnapshot {
+  readonly height: number
+  /** From which height on it acts; the key of its ledger row. */
+  readonly since: number
+  /** Changes that led to it; the next change has the latest set's + 1. */
+  readonly sequence: number
+  /** What headers commit to. */
+  readonly hash: Uint8Array
+  readonly validators: readonly ValidatorRow[]
+}
+
+export interface LedgerProofSnapshot {
+  readonly height: number
+  /** Undefined: the key has no row. */
+  readonly row?: Uint8Array
+  /** SSZ. */
+  readonly proof: Uint8Array
 }
 
 export interface EvidencePage {
@@ -329,6 +361,10 @@ export type SubmitResult =
   | { readonly ok: true; readonly hash: Uint8Array }
   | { readonly ok: false; readonly error: { readonly code: string; readonly reason: string } }
 
+export type SubmitChangeResult =
+  | { readonly ok: true; readonly id: string; readonly sequence: number }
+  | { readonly ok: false; readonly error: { readonly code: string; readonly detail?: string } }
+
 /** What the API says about the node itself; constant while it runs. */
 export interface NodeIdentity {
   readonly name: string
@@ -363,6 +399,8 @@ export interface ApiPorts {
   peers(): readonly PeerRow[]
   sync(): SyncSnapshot
   bitcoin(): BitcoinSnapshot
+  /** Enters the chain's mailbox. */
+  submitValidatorChange(change: ValidatorChangeItem): Promise<SubmitChangeResult>
   /** Enters the engine's mailbox. */
   submitTransaction(raw: Uint8Array): Promise<SubmitResult>
   /** Calls back when something that a view shows may have changed. Returns how to end that. */

@@ -11,10 +11,21 @@ import {
   type QuorumCertificate,
 } from '../../core/block/index.ts'
 import { genesisHead } from '../../core/chain/index.ts'
-import type { Ledger } from '../../core/ledger/index.ts'
-import type { Genesis } from '../../core/params/index.ts'
+import {
+  encodeLedgerProof,
+  encodeRow,
+  type Ledger,
+  proveRow,
+  rowOf,
+} from '../../core/ledger/index.ts'
+import type { Genesis, Validator } from '../../core/params/index.ts'
 import { slotAt, viewLength, viewStart } from '../../core/pbft/index.ts'
-import { validatorsAt } from '../../core/validators/index.ts'
+import {
+  CHANGE_DELAY,
+  validatorsAt,
+  validatorsHash,
+  validatorsRowAt,
+} from '../../core/validators/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { Clock } from '../../supervisor/index.ts'
 import type { ChainView, ConsensusSnapshot, ValidatorRow } from '../api/index.ts'
@@ -36,19 +47,22 @@ export interface ChainViewOptions {
 export function createChainView(options: ChainViewOptions): ChainView {
   const { genesis, live, clock } = options
   const read = createBlockReader(options)
-  const positions = new Map(
-    genesis.validators.map(({ blsKey }, position) => [toHex(blsKey), position]),
-  )
+  const origin = genesisHead(genesis)
   const self = options.self === undefined ? undefined : toHex(options.self)
-  const rows: ValidatorRow[] = genesis.validators.map(({ blsKey, power, address }) => ({
+  const rowOfValidator = ({ blsKey, power, address }: Validator): ValidatorRow => ({
     key: blsKey,
     power,
     address,
     self: toHex(blsKey) === self,
-  }))
+  })
+  const ledger = () => live.head?.head.ledger ?? origin.ledger
   const headHeight = () => live.head?.head.header.height ?? 0
-  const positionsOf = (keys: readonly string[]) =>
-    keys.flatMap((key) => positions.get(key) ?? []).sort((left, right) => left - right)
+  /** Of the height that is being decided. */
+  const present = () => validatorsAt(ledger(), headHeight() + 1)
+  const positionsOf = (keys: readonly string[]) => {
+    const wanted = new Set(keys)
+    return present().flatMap(({ blsKey }, at) => (wanted.has(toHex(blsKey)) ? [at] : []))
+  }
 
   return {
     head: () => read(headHeight()),
@@ -58,14 +72,39 @@ export function createChainView(options: ChainViewOptions): ChainView {
       return height === undefined ? undefined : read(height)
     },
     certificate: (height) => read(height)?.certificate,
-    validators: () => rows,
+    validators: () => present().map(rowOfValidator),
+    validatorsAt(height) {
+      if (height > headHeight() + CHANGE_DELAY) return undefined
+      const { activation, row } = validatorsRowAt(ledger(), height)
+      const { sequence, validators } = row
+      const hash = validatorsHash(genesis, validators)
+      return {
+        height,
+        since: activation,
+        sequence,
+        hash,
+        validators: validators.map(rowOfValidator),
+      }
+    },
+    certified(height) {
+      if (height === 0) return { header: origin.header, certificate: emptyCertificate() }
+      const committed = height <= headHeight() ? read(height) : undefined
+      const { block, certificate } = committed ?? {}
+      return block && certificate && certifiedBlock(block.header, certificate, ledger())
+    },
+    ledgerProof(set, key) {
+      const { height } = ledger().state
+      const row = rowOf(ledger(), set, key)
+      const proof = encodeLedgerProof(proveRow(ledger(), set, key))
+      return { height, proof, ...(row && { row: encodeRow(set, row) }) }
+    },
     evidence: createEvidenceView(live),
     consensus(): ConsensusSnapshot {
       // A snapshot of a height that is decided tells nothing of the next one.
       const isOver =
         live.snapshot?.halted === undefined && (live.snapshot?.height ?? 1) <= headHeight()
       const snapshot = isOver ? undefined : live.snapshot
-      const n = genesis.validators.length
+      const n = present().length
       const { slotMs } = genesis.params
       const parentSlot = live.head?.head.header.slot ?? genesis.slot
       const view = Math.max(0, snapshot?.view ?? 0)

@@ -1,6 +1,19 @@
 /** Alys's bare names, and ours. */
 import { z } from 'zod'
-import { blockHash, type CommittedBlock } from '../../../core/block/index.ts'
+import {
+  blockHash,
+  type CommittedBlock,
+  decodeValidatorChange,
+  MAX_VALIDATOR_CHANGE_BYTES,
+  type ValidatorChangeItem,
+} from '../../../core/block/index.ts'
+import { LEDGER_SETS, type LedgerSet } from '../../../core/ledger/index.ts'
+import {
+  encodeField,
+  HEADER_FIELDS,
+  type HeaderField,
+  proveField,
+} from '../../../core/light/index.ts'
 import { toHex } from '../../../crypto/index.ts'
 import { ApiFailure } from '../errors.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
@@ -9,12 +22,13 @@ import { evidencePageToJson } from '../shapes/evidence.ts'
 import { actorRowToJson, actorToJson } from '../shapes/inspect.ts'
 import {
   certificateToJson,
+  certifiedToJson,
   committedToJson,
   consensusToJson,
   federationToJson,
   operationToJson,
   reserveToJson,
-  validatorToJson,
+  validatorSetToJson,
 } from '../shapes/millrace.ts'
 
 const none = z.tuple([])
@@ -29,6 +43,25 @@ const bareScript = z
   .max(256)
   .regex(/^(?:[0-9a-f]{2})*$/i, 'expected a script in hex')
   .transform((text) => new Uint8Array(Buffer.from(text, 'hex')))
+
+const headerField = z.enum(HEADER_FIELDS)
+const ledgerSet = z.enum(LEDGER_SETS)
+const ledgerKey = z
+  .string()
+  .max(256)
+  .regex(/^(?:[0-9a-f]{2})*$/i, 'expected a key in hex')
+  .transform((text) => new Uint8Array(Buffer.from(text, 'hex')))
+/** SSZ of the change with its approval, in hex, as `millrace validators` writes it. */
+const changeParam = z
+  .string()
+  .max(2 * MAX_VALIDATOR_CHANGE_BYTES)
+  .regex(/^(?:[0-9a-f]{2})+$/i, 'expected a change in hex')
+  .transform((text, context) => {
+    const decoded = decodeValidatorChange(new Uint8Array(Buffer.from(text, 'hex')))
+    if (decoded.ok) return decoded.value
+    context.addIssue({ code: 'custom', message: 'no approved change of the validators' })
+    return z.NEVER
+  })
 
 function blockAnswer(committed: CommittedBlock | undefined): unknown {
   return committed === undefined ? new ApiFailure('BlockNotFound') : committedToJson(committed)
@@ -105,7 +138,61 @@ async function commit(context: CallContext, height: number | undefined): Promise
   const at = committed?.block.header.height
   const certificate = at === undefined ? undefined : await chain.certificate(at)
   if (committed === undefined || certificate === undefined) return new ApiFailure('BlockNotFound')
-  return { hash: toHex(blockHash(committed.block.header)), ...certificateToJson(certificate) }
+  const certified = await chain.certified(committed.block.header.height)
+  return {
+    hash: toHex(blockHash(committed.block.header)),
+    ...certificateToJson(certificate),
+    ...(certified && certifiedToJson(certified)),
+  }
+}
+
+function validators({ ports }: CallContext, height: number | undefined): unknown {
+  const { chain } = ports
+  const at = height ?? chain.consensus().height
+  const set = chain.validatorsAt(at)
+  return set === undefined
+    ? new ApiFailure('BlockNotFound', `the validators of height ${at} are not decided yet`)
+    : validatorSetToJson(set)
+}
+
+async function headerProof(
+  { ports }: CallContext,
+  height: number,
+  field: HeaderField,
+): Promise<unknown> {
+  const certified = await ports.chain.certified(height)
+  if (certified === undefined) return new ApiFailure('BlockNotFound')
+  const { header } = certified
+  return {
+    height,
+    hash: toHex(blockHash(header)),
+    field,
+    value: toHex(encodeField(header, field)),
+    branch: proveField(header, field).map(toHex),
+  }
+}
+
+function ledgerProof({ ports }: CallContext, set: LedgerSet, key: Uint8Array): unknown {
+  const found = ports.chain.ledgerProof(set, key)
+  if (found === undefined) return new ApiFailure('BlockNotFound')
+  const { height, proof, row } = found
+  return {
+    height,
+    set,
+    key: toHex(key),
+    row: row === undefined ? null : toHex(row),
+    proof: toHex(proof),
+  }
+}
+
+async function submitValidatorChange(
+  { ports }: CallContext,
+  change: ValidatorChangeItem,
+): Promise<unknown> {
+  const result = await ports.submitValidatorChange(change)
+  if (result.ok) return { id: result.id, sequence: result.sequence }
+  const { code, detail } = result.error
+  return new ApiFailure('InvalidParams', detail === undefined ? code : `${code}: ${detail}`, code)
 }
 
 export const MILLRACE_METHODS: MethodTable = {
@@ -150,8 +237,25 @@ export const MILLRACE_METHODS: MethodTable = {
   millrace_consensusState: method('light', none, ({ ports }) =>
     consensusToJson(ports.chain.consensus()),
   ),
-  millrace_validators: method('light', none, ({ ports }) =>
-    ports.chain.validators().map(validatorToJson),
+  millrace_validators: method(
+    'state',
+    z.tuple([heightParam.optional()]),
+    (context, [height]) => validators(context, height),
+    { bare: true },
+  ),
+  millrace_headerProof: method(
+    'state',
+    z.tuple([heightParam, headerField]),
+    (context, [height, field]) => headerProof(context, height, field),
+  ),
+  millrace_ledgerProof: method('state', z.tuple([ledgerSet, ledgerKey]), (context, [set, key]) =>
+    ledgerProof(context, set, key),
+  ),
+  millrace_submitValidatorChange: method(
+    'send',
+    z.tuple([changeParam]),
+    (context, [change]) => submitValidatorChange(context, change),
+    { bare: true },
   ),
   millrace_commit: method(
     'state',

@@ -1,12 +1,17 @@
 /** Our own objects as JSON: hex without prefix, Bitcoin hashes in display form, money as decimal strings. */
+import type { CertifiedBlock } from '../../../actors/stream/index.ts'
 import {
   blockHash,
   type CommittedBlock,
+  encodeCertificate,
+  encodeHeader,
+  encodeValidators,
   PEG_IN_KINDS,
   type QuorumCertificate,
   RECORD_KINDS,
   REFUND_REASONS,
 } from '../../../core/block/index.ts'
+import { quorum, totalPower } from '../../../core/pbft/index.ts'
 import { sha256, toDisplayHash, toHex } from '../../../crypto/index.ts'
 import type {
   ConsensusSnapshot,
@@ -14,6 +19,7 @@ import type {
   PegOperation,
   ReserveSnapshot,
   ValidatorRow,
+  ValidatorSetSnapshot,
 } from '../port.ts'
 import { evidenceToJson } from './evidence.ts'
 
@@ -141,6 +147,28 @@ export function validatorToJson(row: ValidatorRow, index: number): Json {
     power: row.power,
     address: toHex(row.address),
     self: row.self,
+  }
+}
+
+/** What a light client verifies: SSZ in hex; the set only where the header announces another than its own. */
+export function certifiedToJson({ certificate, header, nextValidators }: CertifiedBlock): Json {
+  return {
+    header: toHex(encodeHeader(header)),
+    certificate: toHex(encodeCertificate(certificate)),
+    ...(nextValidators && { nextValidators: toHex(encodeValidators(nextValidators)) }),
+  }
+}
+
+export function validatorSetToJson(set: ValidatorSetSnapshot): Json {
+  const { hash, height, sequence, since, validators } = set
+  return {
+    height,
+    since,
+    sequence,
+    hash: toHex(hash),
+    totalPower: totalPower(validators),
+    quorum: quorum(validators),
+    validators: validators.map(validatorToJson),
   }
 }
 

@@ -122,6 +122,7 @@ function produceIn(town: Town, queue: PegQueue = EMPTY_QUEUE): Effect<'produce'>
     slot: town.head.header.slot + 1,
     queue,
     evidence: [],
+    validatorChanges: [],
     feeRateSatPerKvb: 2000,
   }
 }

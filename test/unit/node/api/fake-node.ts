@@ -349,6 +349,26 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
           self: index === 0,
         })),
       consensus: () => node.consensus,
+      validatorsAt: (height) =>
+        height > chain.committed.length + 1
+          ? undefined
+          : {
+              height,
+              since: 0,
+              sequence: 0,
+              hash: new Uint8Array(32),
+              validators: VALIDATOR_KEYS.map((key) => ({
+                key,
+                power: 1,
+                address: SENDER,
+                self: false,
+              })),
+            },
+      certified: (height) => {
+        const committed = height === 0 ? undefined : chain.committed[height]
+        return committed && { header: committed.block.header, certificate: committed.certificate }
+      },
+      ledgerProof: () => undefined,
       evidence: (from, count) => ({
         waitingTotal: 1,
         waiting: [EVIDENCE].slice(from, from + count),
@@ -409,6 +429,7 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
     peers: () => node.peers,
     sync: () => node.sync,
     bitcoin: () => node.bitcoin,
+    submitValidatorChange: async () => ({ ok: false, error: { code: 'ValidatorKeyUnknown' } }),
     submitTransaction: (raw) => node.onSubmit(raw),
     onChange: (listener) => {
       listeners.add(listener)
