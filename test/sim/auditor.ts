@@ -14,6 +14,7 @@ import { checkIdentity } from '../../core/peg/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import { ConsensusWatch, type Sender } from './consensus-watch.ts'
 import type { Invariant } from './coverage.ts'
+import { EvidenceWatch } from './evidence-watch.ts'
 import { HaltWatch } from './halt-watch.ts'
 import { KernelWatch } from './kernel-watch.ts'
 import { NODE_NAMES, type SimulatedNode, type Surroundings } from './node.ts'
@@ -46,6 +47,7 @@ export class Auditor {
   readonly #kernel: KernelWatch
   #consensus: ConsensusWatch | undefined
   #halts: HaltWatch | undefined
+  #evidence: EvidenceWatch | undefined
   #peg: PegWatch | undefined
 
   /** Nodes that break the rules: their books and their words do not count. */
@@ -66,12 +68,18 @@ export class Auditor {
     for (const node of nodes) this.#nodes.set(node.name, node)
     this.#halts = new HaltWatch(this.world, federation.genesis, network)
     this.#consensus = new ConsensusWatch(this.world, federation.genesis, () => this.#traitors.size)
+    this.#evidence = new EvidenceWatch(this.world, (key) => this.#isCorrectKey(key))
     this.#peg = new PegWatch(this.world, federation.genesis, bitcoin)
   }
 
   /** At the end, when the peg has nothing under way. */
   atRest(ledger: Ledger): void {
     this.#peg?.atRest(ledger)
+  }
+
+  get evidence(): EvidenceWatch {
+    if (this.#evidence === undefined) throw new Error('the watch has not begun')
+    return this.#evidence
   }
 
   get halts(): HaltWatch {
@@ -123,6 +131,7 @@ export class Auditor {
     })
     this.#consensus?.decided(decoded.value)
     this.#halts?.decided(decoded.value)
+    this.#evidence?.decided(decoded.value)
     this.#peg?.decided(decoded.value)
     for (const { address, amountGwei, validatorIndex } of decoded.value.block.body.payload
       .withdrawals) {
@@ -247,6 +256,7 @@ export class Auditor {
     for (const node of nodes) this.#checkHead(node)
     this.#kernel.afterEvent(nodes)
     this.#halts?.afterEvent()
+    this.#evidence?.afterEvent(nodes)
     if (world.events % EVENTS_PER_MAILBOX_CHECK !== 0) return
     const node = nodes[(world.events / EVENTS_PER_MAILBOX_CHECK) % nodes.length]
     if (node !== undefined) this.#kernel.look(node)

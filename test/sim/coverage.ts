@@ -101,6 +101,8 @@ export const TURNS = [
   /** A block was proposed with a certificate that is older than somebody's lock on another. */
   'olderCertificate',
   'equivocationSeen',
+  /** A block carried evidence. */
+  'evidence',
   /** A split in halves ended, and a block came of the view that it was then, or of the next one. */
   'resumedInView',
   'resumedInNextView',
@@ -164,6 +166,10 @@ export const INVARIANTS = [
   'ViewNeverFalls',
   'NoLeap',
   'WaitsForOthers',
+  // evidence-watch.ts
+  'NoCorrectConvicted',
+  'ConvictedOnce',
+  'EvidenceCarried',
 ] as const
 
 /** Those of what only some profiles do. */
@@ -171,7 +177,12 @@ export const STAGED_INVARIANTS = ['HaltsSplit', 'ResumesSoon', 'RestoredStaysOut
 export type Invariant = (typeof INVARIANTS)[number] | (typeof STAGED_INVARIANTS)[number]
 
 /** Those that are about what comes to pass after healing: a world that breaks one is stuck. */
-export const LIVENESS: ReadonlySet<string> = new Set(['Progress', 'Together', 'PegEnds'])
+export const LIVENESS: ReadonlySet<string> = new Set([
+  'Progress',
+  'Together',
+  'PegEnds',
+  'EvidenceCarried',
+])
 
 export interface Coverage {
   commits: number

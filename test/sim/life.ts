@@ -23,7 +23,8 @@ export interface Skew {
 /** What of the chain's own words is counted. */
 const COUNTED: Readonly<Record<string, TurnKind>> = {
   locked: 'lock',
-  equivocation: 'equivocationSeen',
+  'a validator signed twice': 'equivocationSeen',
+  'a block convicts a validator': 'evidence',
   'the sign guard refuses': 'guardRefused',
 }
 

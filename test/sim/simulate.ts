@@ -47,6 +47,8 @@ const BREAKER_SLOTS = 60
 export const PROGRESS_SLOTS = BREAKER_SLOTS + 30
 export const TOGETHER_SLOTS = BREAKER_SLOTS + 40
 export const PEG_SLOTS = BREAKER_SLOTS + 100
+/** Once all are together: slots until the evidence that waits is in blocks. */
+export const EVIDENCE_SLOTS = 30
 
 export async function simulate(options: SimulationOptions): Promise<WorldReport> {
   const { seed, federation, profile = PROFILES.everything, keepLog = false } = options
@@ -104,6 +106,10 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     }
     await expect('Progress', PROGRESS_SLOTS, () => auditor.height > heightAtHeal)
     await expect('Together', TOGETHER_SLOTS, isTogether)
+    auditor.evidence.healed(nodes.filter(({ isCorrect }) => isCorrect))
+    await expect('EvidenceCarried', TOGETHER_SLOTS + EVIDENCE_SLOTS, () =>
+      auditor.evidence.isCarried(),
+    )
     await expect('PegEnds', PEG_SLOTS, () => isAtRest(nodes, auditor, load))
     await world.run(worldMs)
     pegOutsDone = load.checkPayouts()
