@@ -185,6 +185,9 @@ export type DialEnded = Message<
   { readonly address: string; readonly connected: boolean; readonly chance: number }
 >
 
+/** Gossip that waited may be due. From: Network's timer. To: Network. */
+export type GossipDue = Message<'network.GossipDue', Record<string, never>>
+
 /** Time to look after peers. From: Network's timer. To: Network. */
 export type TendPeers = Message<'network.TendPeers', Record<string, never>>
 
@@ -216,5 +219,6 @@ export type NetworkInbox =
   | RangeFetched
   | DialPeer
   | DialEnded
+  | GossipDue
   | TendPeers
   | NetworkStopping

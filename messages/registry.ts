@@ -142,6 +142,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('network.RangeFetched', 'network', 'network', 'sync', 'blockProducer'),
   row('network.DialPeer', 'network, timer', 'network', 'sync', 'blockProducer'),
   row('network.DialEnded', 'network', 'network', 'sync', 'blockProducer'),
+  row('network.GossipDue', 'timer', 'network', 'consensus', 'dropNewest', LATEST),
   row('network.TendPeers', 'timer', 'network', 'sync', 'dropNewest', LATEST),
   row('network.NetworkStopping', 'kernel', 'network', 'control', 'blockProducer'),
   row('network.GossipTransaction', 'engine', 'network', 'gossip', 'dropNewest'),

@@ -3,6 +3,7 @@ import type { ConsensusMessage, MemberApproval, PegInClaim } from '../../core/bl
 import type { Verdict } from '../../core/params/index.ts'
 import type { Envelope, KernelEffect } from '../../supervisor/index.ts'
 import type { Allowance, Penalties } from './conduct.ts'
+import type { Later } from './later.ts'
 import type { NetworkLimits } from './limits.ts'
 import type { GossipVerdict, PeerCode } from './port.ts'
 import type { Proposals } from './proposals.ts'
@@ -54,6 +55,9 @@ export interface NetworkContext {
   readonly dialFailures: ReadonlyMap<string, number>
   readonly recent: Recent
   readonly proposals: Proposals
+  readonly later: Later
+  /** When a prepare certificate of a height, view and hash was verified here or was our own, the oldest first. */
+  readonly prepared: ReadonlyMap<string, number>
   /** What is left to each validator, by its key in hex; only genuine messages take from it. */
   readonly signers: ReadonlyMap<string, Allowance>
   /** Transactions and evidence that a pool looks at: who passed each on, and when it counts as ignored. By the name of its judgement. */

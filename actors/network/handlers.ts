@@ -6,6 +6,7 @@ import {
   encodeConsensusMessage,
   encodeEvidence,
   encodeValidatorChange,
+  type QuorumCertificate,
 } from '../../core/block/index.ts'
 import { equalBytes, sha256, toHex } from '../../crypto/index.ts'
 import type {
@@ -19,14 +20,23 @@ import type {
   TransactionJudged,
   ValidatorChangeJudged,
 } from '../../messages/index.ts'
-import { type About, reply, type Step, tell } from '../../supervisor/index.ts'
+import {
+  type About,
+  after,
+  type KernelEffect,
+  reply,
+  type Step,
+  tell,
+} from '../../supervisor/index.ts'
 import { pointsOf, take } from './conduct.ts'
 import { type NetworkContext, type NetworkEffect, type Outcome, outcome, then } from './context.ts'
 import { peerOfAddress } from './dialing.ts'
 import type { PenaltyCode } from './errors.ts'
+import { dueLate, type Later, withLate } from './later.ts'
 import {
   DIRECT_COPY_BYTES,
   MAX_FETCH_PEERS,
+  MAX_PREPARED,
   MAX_SERVING,
   MAX_WEIGHED,
   type RateClass,
@@ -182,6 +192,8 @@ function decide(
       const { address, connected, chance } = message.payload
       return connected ? outcome(context) : retryLater(context, address, chance)
     }
+    case 'network.GossipDue':
+      return gossipDue(context, nowMs)
     case 'network.TendPeers':
       return tended(context, nowMs)
     case 'network.NetworkStopping':
@@ -189,7 +201,10 @@ function decide(
   }
 }
 
-/** To everybody: small messages directly and by gossip; a large one directly only when it is repeated. */
+/**
+ * To everybody. While all static peers are there, directly, and by gossip a moment later if its height is still open then. Otherwise, and
+ * when it is repeated, by both at once; a large one by gossip alone the first time.
+ */
 function propagate(
   context: NetworkContext,
   bytes: Uint8Array,
@@ -198,13 +213,42 @@ function propagate(
 ): Outcome {
   const hash = sha256(bytes)
   const repeated = toldAt(context.recent, hash) !== undefined
-  const kept = remember(context, payload.message, bytes)
+  const kept = withPrepared(remember(context, payload.message, bytes), payload.message, nowMs)
   // Our own message that comes back by another path is nothing new.
   const next = { ...kept, recent: noted(context.recent, hash, nowMs) }
-  const publish = { kind: 'publish', topic: context.settings.names.consensus, bytes } as const
-  if (bytes.length > DIRECT_COPY_BYTES && !repeated) return outcome(next, publish)
   const peers = readyPeers(context).map(({ peer }) => peer)
-  return outcome(next, { kind: 'send', peers, bytes }, publish)
+  const send = { kind: 'send', peers, bytes } as const
+  if (!repeated && reachesFederation(context)) {
+    const height = heightOfMessage(payload.message)
+    const { later, due } = withLate(next.later, height, bytes, nowMs)
+    const timer = next.later.length === 0 ? lateTimer(later, nowMs) : []
+    return outcome({ ...next, later }, send, ...due.map(publishIn(context)), ...timer)
+  }
+  const publish = publishIn(context)(bytes)
+  if (bytes.length > DIRECT_COPY_BYTES && !repeated) return outcome(next, publish)
+  return outcome(next, send, publish)
+}
+
+function publishIn({ settings }: NetworkContext) {
+  const topic = settings.names.consensus
+  return (bytes: Uint8Array) => ({ kind: 'publish', topic, bytes }) as const
+}
+
+function lateTimer([next]: Later, nowMs: number): KernelEffect[] {
+  if (next === undefined) return []
+  const due = { type: 'network.GossipDue', payload: {} } as const
+  return [after(Math.max(0, next.dueMs - nowMs), 'late gossip', due)]
+}
+
+/** Whether everybody whom the operator named is there. */
+function reachesFederation({ settings: { staticPeers }, peers }: NetworkContext): boolean {
+  return staticPeers.size > 0 && staticPeers.keys().every((peer) => peers.get(peer)?.ready === true)
+}
+
+function gossipDue(context: NetworkContext, nowMs: number): Outcome {
+  const { later, due } = dueLate(context.later, context.head.height, nowMs)
+  const effects = [...due.map(publishIn(context)), ...lateTimer(later, nowMs)]
+  return outcome({ ...context, later }, ...effects)
 }
 
 function remember(
@@ -214,6 +258,32 @@ function remember(
 ): NetworkContext {
   const proposals = withProposal(context.proposals, message, bytes)
   return proposals === context.proposals ? context : { ...context, proposals }
+}
+
+/** What a certificate proves, whoever signed it: there are as many for one statement as there are quorums. */
+function statementOf({ height, view, blockHash: hash }: QuorumCertificate): string {
+  return `${height} ${view} ${toHex(hash)}`
+}
+
+/** Our own certificate, or one that was verified: another of the same statement says nothing new for a while. */
+function withPrepared(
+  context: NetworkContext,
+  message: ConsensusMessage,
+  nowMs: number,
+): NetworkContext {
+  if (message.kind !== 'prepareCertificate') return context
+  const statement = statementOf(message.value)
+  const prepared = new Map(context.prepared)
+  prepared.delete(statement)
+  prepared.set(statement, nowMs)
+  if (prepared.size > MAX_PREPARED) prepared.delete(prepared.keys().next().value as string)
+  return { ...context, prepared }
+}
+
+function isPrepared({ prepared }: NetworkContext, message: ConsensusMessage, nowMs: number) {
+  if (message.kind !== 'prepareCertificate') return false
+  const atMs = prepared.get(statementOf(message.value))
+  return atMs !== undefined && Math.abs(nowMs - atMs) < REPEAT_MS
 }
 
 function peerList(context: NetworkContext, nowMs: number) {
@@ -268,6 +338,7 @@ function frameReceived(
   const stale = heightOfMessage(message) + STALE_HEIGHTS <= spent.head.height
   // A committed block goes to those who ask: one block has as many valid certificates as there are quorums.
   if (relayed && (stale || message.kind === 'committedBlock')) return ignore(spent)
+  if (isPrepared(spent, message, nowMs)) return ignore(spent)
   // Old votes are genuine for ever: without a bound of their own, sending them again would keep this node verifying.
   const bounded = stale ? spend(spent, peer, nowMs, ['stale', 1]) : spent
   const heard = bounded && spendOfSigner(bounded, message, nowMs)
@@ -285,7 +356,7 @@ function frameReceived(
   const recent = stale ? charged.recent : noted(charged.recent, hash, nowMs)
   const known = frame.origin === 'stream' ? namedPeer(charged, peer, message) : charged
   return outcome(
-    { ...remember(known, message, bytes), recent },
+    { ...withPrepared(remember(known, message, bytes), message, nowMs), recent },
     ...settle(frame, 'accept'),
     tell('chain', { type: 'chain.ConsensusMessageReceived', payload: { message, peer } }),
   )

@@ -62,6 +62,8 @@ export function networkActor(options: NetworkOptions): NetworkActor {
         dialFailures: new Map(),
         recent: NOTHING_RECENT,
         proposals: new Map(),
+        later: [],
+        prepared: new Map(),
         signers: new Map(),
         weighed: new Map(),
         serving: 0,

@@ -34,8 +34,13 @@ export const REPEAT_MS = 500
 export const RECENT_BUCKETS = 256
 export const RECENT_PER_BUCKET = 16
 
-/** Above this size a first copy travels by gossip alone, a repeated one also directly. */
+/** Above this size a copy that gossip carries does not go directly as well, unless it is repeated. */
 export const DIRECT_COPY_BYTES = 64 * 1024
+/** A message that went to all static peers directly is gossiped so much later, if its height is still open; so many wait. */
+export const LATE_GOSSIP_MS = 250
+export const MAX_LATE_GOSSIP = 64
+/** Prepare certificates of so many statements are known; another one of the same says nothing new. */
+export const MAX_PREPARED = 64
 
 /** Proposals that are kept for peers that know only their certificate. */
 export const MAX_PROPOSALS = 8

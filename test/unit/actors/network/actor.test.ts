@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS } from '../../../../actors/network/limits.ts'
+import { DEFAULT_LIMITS, LATE_GOSSIP_MS } from '../../../../actors/network/limits.ts'
 import { networkMachine } from '../../../../actors/network/machine.ts'
 import { wireNames } from '../../../../actors/network/wire.ts'
 import type { ConsensusMessage } from '../../../../core/block/index.ts'
@@ -155,9 +155,35 @@ describe('consensus messages', () => {
     const nodes = await line('a', 'b', 'c', 'd')
     const message = voteOf(1, 0)
     await nodes[0]?.tell({ type: 'network.PropagateBlock', payload: { message } })
-    await network.advance(100)
+    await network.advance(LATE_GOSSIP_MS + 100)
     for (const node of nodes.slice(1)) expect(consensusTold(node)).toHaveLength(1)
     expect(consensusTold(nodes[0] as TestNode)).toEqual([])
+  })
+
+  it('go round by gossip only where that is of use: a height that was decided meanwhile needs it no more', async () => {
+    const [a, b, c] = (await line('a', 'b', 'c')) as [TestNode, TestNode, TestNode]
+    const propagate = (height: number) =>
+      a.tell({ type: 'network.PropagateBlock', payload: { message: voteOf(height, 0) } })
+    await propagate(1)
+    await propagate(2)
+    await network.advance(LATE_GOSSIP_MS / 2)
+    // Directly, at once; c has no connection with a.
+    expect(consensusTold(b)).toEqual([voteOf(1, 0), voteOf(2, 0)])
+    expect(consensusTold(c)).toEqual([])
+    const hash = new Uint8Array(32).fill(1)
+    await a.tell({ type: 'network.HeadAnnounced', payload: { height: 1, hash } })
+    await network.advance(LATE_GOSSIP_MS)
+    expect(consensusTold(c)).toEqual([voteOf(2, 0)])
+  })
+
+  it('go by gossip at once while a static peer is missing', async () => {
+    const a = await network.node('a', { staticPeers: [addressOf('b'), addressOf('away')] })
+    await network.node('b', { staticPeers: [addressOf('c')] })
+    const c = await network.node('c')
+    await network.advance(5_000)
+    await a.tell({ type: 'network.PropagateBlock', payload: { message: voteOf(1, 0) } })
+    await network.advance(LATE_GOSSIP_MS / 2)
+    expect(consensusTold(c)).toEqual([voteOf(1, 0)])
   })
 
   it('are told again when they are sent again later: Chain repeats itself per slot on purpose', async () => {
@@ -191,7 +217,7 @@ describe('consensus messages', () => {
     await send(voteOf(1, 0, false))
     await network.advance(50)
     await send(voteOf(1, 0, true))
-    await network.advance(50)
+    await network.advance(LATE_GOSSIP_MS + 50)
     expect(consensusTold(b)).toEqual([voteOf(1, 0, true)])
     expect(consensusTold(c)).toEqual([voteOf(1, 0, true)])
   })

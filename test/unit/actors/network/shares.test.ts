@@ -1,10 +1,19 @@
 /** Who pays for what: no peer for what it relays, every validator for its own words (protocol §2.10, BF-8; incident 27). */
 import type { NetworkContext } from '../../../../actors/network/context.ts'
 import { handle } from '../../../../actors/network/handlers.ts'
-import { DEFAULT_LIMITS, MAX_WEIGHED } from '../../../../actors/network/limits.ts'
+import {
+  DEFAULT_LIMITS,
+  MAX_PREPARED,
+  MAX_WEIGHED,
+  REPEAT_MS,
+} from '../../../../actors/network/limits.ts'
 import { NOTHING_RECENT } from '../../../../actors/network/recent.ts'
 import { wireNames } from '../../../../actors/network/wire.ts'
-import { type ConsensusMessage, encodeConsensusMessage } from '../../../../core/block/index.ts'
+import {
+  type ConsensusMessage,
+  encodeConsensusMessage,
+  QuorumCertificateType,
+} from '../../../../core/block/index.ts'
 import { invalid, VALID } from '../../../../core/params/index.ts'
 import type { NetworkInbox } from '../../../../messages/index.ts'
 import type { About } from '../../../../supervisor/index.ts'
@@ -59,6 +68,8 @@ class Gate {
     dialFailures: new Map(),
     recent: NOTHING_RECENT,
     proposals: new Map(),
+    later: [],
+    prepared: new Map(),
     signers: new Map(),
     weighed: new Map(),
     serving: 0,
@@ -171,6 +182,45 @@ describe('a validator that signs more than an honest one', () => {
     const genuine = voteOf(HEAD + 1, 0, true, 1)
     gate.hear(genuine)
     expect(gate.told).toEqual([genuine])
+  })
+})
+
+describe('a prepare certificate', () => {
+  /** Of another quorum for each `quorum`. */
+  const certificate = (quorum: number, view = 0): ConsensusMessage => {
+    const value = QuorumCertificateType.defaultValue()
+    const blockHash = new Uint8Array(32).fill(7)
+    const signature = new Uint8Array(96).fill(quorum)
+    return {
+      kind: 'prepareCertificate',
+      value: { ...value, height: 11, view, blockHash, signature },
+    }
+  }
+
+  it('is checked and told once for its statement, by whichever quorum, until it may be said again', () => {
+    const gate = new Gate()
+    for (const quorum of [1, 2, 3, 4]) gate.hear(certificate(quorum))
+    expect([gate.checked, gate.told.length]).toEqual([1, 1])
+    gate.hear(certificate(2, 1))
+    expect([gate.checked, gate.told.length]).toEqual([2, 2])
+    gate.pass(REPEAT_MS)
+    gate.hear(certificate(3))
+    expect([gate.checked, gate.told.length]).toEqual([3, 3])
+    expect(gate.points).toBe(0)
+  })
+
+  it('of our own is not learnt from others', () => {
+    const gate = new Gate()
+    gate.tell({ type: 'network.PropagateBlock', payload: { message: certificate(1) } })
+    gate.hear(certificate(2))
+    expect([gate.checked, gate.told.length]).toEqual([0, 0])
+  })
+
+  it('is looked at again when many others came in between: what is remembered has a bound', () => {
+    const gate = new Gate()
+    for (let view = 0; view <= MAX_PREPARED; view++) gate.hear(certificate(1, view))
+    gate.hear(certificate(2, 0))
+    expect(gate.told).toHaveLength(MAX_PREPARED + 2)
   })
 })
 
