@@ -155,6 +155,23 @@ function proposal(town: Town, block: Block, signer: number, view = 0): Consensus
 
 const hashOf = (block: Block) => blockHash(block.header)
 
+/** A Commit of the validator at `position`. */
+function voteOf(
+  town: Town,
+  position: number,
+  height: number,
+  view: number,
+  hash: Uint8Array,
+): ConsensusMessage {
+  const keys = validatorKeys[position] as BlsKeyPair
+  const signature = blsSign(
+    keys.secretKey,
+    voteMessage(town.genesis.hash, 'commit', height, view, hash),
+  )
+  const value = { phase: 2, height, view, blockHash: hash, validator: keys.publicKey, signature }
+  return { kind: 'vote', value }
+}
+
 const committedOf = (town: Town, { block, head }: Made): CommittedBlock => ({
   block,
   certificate: certify(town.genesis, block.header.height, head.hash),
@@ -476,6 +493,65 @@ describe('commits', () => {
     desk.hear({ type: 'chain.HaltStored', payload: { stored: false } })
     expect(own(desk.tick(desk.slot), 'halt')).toHaveLength(1)
     expect(own(desk.tick(desk.slot + 1), 'halt')).toHaveLength(0)
+  })
+
+  it('BP-17, BF-11: who votes twice is convicted once: kept, told to peers, and in the next block', async () => {
+    const town = await Town.open()
+    const desk = await Desk.open(0, town)
+    const { height } = town.head.header
+    const liar = (desk.index + 1) % 4
+    const hear = (name: string) => desk.receive(voteOf(town, liar, height + 1, 3, seeded(name)))
+    hear('one')
+    const second = hear('two')
+    expect(own(second, 'recordEvidence')).toMatchObject([{ put: [{ round: 3 }], drop: [] }])
+    expect(own(second, 'tellEvidence')).toMatchObject([{ found: { source: 'own' } }])
+    expect(told(second).map(({ type }) => type)).toContain('network.GossipEvidence')
+    expect(told(hear('three')).map(({ type }) => type)).not.toContain('network.GossipEvidence')
+    const [evidence] = own(second, 'recordEvidence')[0]?.put ?? []
+    if (evidence === undefined) throw new Error('nobody was convicted')
+    const again = desk.hear({
+      type: 'chain.EvidenceReceived',
+      payload: { id: 4, peer: 'peer', evidence },
+    })
+    expect(told(again)).toMatchObject([
+      { to: 'network', type: 'network.EvidenceJudged', payload: { id: 4, verdict: 'ignore' } },
+    ])
+    expect(own(desk.tick(desk.slot), 'produce')).toMatchObject([{ evidence: [evidence] }])
+  })
+
+  it('BP-17: evidence of a peer is relayed when it is news, and refused when it convicts nobody', async () => {
+    const town = await Town.open()
+    const finder = await Desk.open(1, town)
+    const liar = (finder.index + 1) % 4
+    finder.receive(voteOf(town, liar, 1, 3, seeded('one')))
+    const found = finder.receive(voteOf(town, liar, 1, 3, seeded('two')))
+    const [evidence] = own(found, 'recordEvidence')[0]?.put ?? []
+    if (evidence === undefined) throw new Error('nobody was convicted')
+    const desk = await Desk.open(1, town)
+    const judge = (id: number, one: typeof evidence) => {
+      const step = desk.hear({
+        type: 'chain.EvidenceReceived',
+        payload: { id, peer: 'peer', evidence: one },
+      })
+      return told(step).map(({ payload }) => (payload as { verdict: string }).verdict)
+    }
+    expect(judge(1, { ...evidence, round: 4 })).toEqual(['reject'])
+    expect(judge(2, evidence)).toEqual(['accept'])
+    expect(judge(3, evidence)).toEqual(['ignore'])
+  })
+
+  it('BP-17: evidence that could not be written is written again with the next slot', async () => {
+    const town = await Town.open()
+    const desk = await Desk.open(1, town)
+    const liar = (desk.index + 1) % 4
+    desk.receive(voteOf(town, liar, 1, 3, seeded('one')))
+    desk.receive(voteOf(town, liar, 1, 3, seeded('two')))
+    expect(own(desk.tick(desk.slot), 'recordEvidence')).toEqual([])
+    desk.hear({ type: 'chain.EvidenceStored', payload: { stored: false } })
+    expect(own(desk.tick(desk.slot + 1), 'recordEvidence')).toMatchObject([
+      { put: [{ round: 3 }], drop: [] },
+    ])
+    expect(own(desk.tick(desk.slot + 2), 'recordEvidence')).toEqual([])
   })
 
   it('2.6: a decided block whose execution was let go of is executed again and committed', async () => {

@@ -76,6 +76,24 @@ describe('the StorageActor', () => {
     expect(answer).toEqual({ type: 'storage.ChainLoaded', payload: { ledgerRows: [] } })
   })
 
+  it('BP-17: evidence is recorded, loaded by another process, and dropped', async () => {
+    const disk = new MemoryDisk()
+    const record = (key: string) => ({ key, bytes: Uint8Array.of(key.length, 7) })
+    const put = [record('aa'), record('bbbb')]
+    const recorded = await ask(openMemoryChainStore(disk), {
+      type: 'storage.RecordEvidence',
+      payload: { put, drop: [] },
+    })
+    expect(recorded).toEqual({ type: 'storage.EvidenceRecorded', payload: {} })
+    const load = () => ask(openMemoryChainStore(disk), { type: 'storage.LoadChain', payload: {} })
+    expect((await load()).payload).toEqual({ ledgerRows: [], evidence: put })
+    await ask(openMemoryChainStore(disk), {
+      type: 'storage.RecordEvidence',
+      payload: { put: [], drop: ['aa', 'unknown'] },
+    })
+    expect((await load()).payload).toEqual({ ledgerRows: [], evidence: [record('bbbb')] })
+  })
+
   it('SY-2: a batch is one write; an empty one is a bug', async () => {
     const disk = new MemoryDisk()
     const store = openMemoryChainStore(disk)
