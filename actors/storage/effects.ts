@@ -74,7 +74,7 @@ async function writeEvidence(
   try {
     await store.writeJournal([...kept, ...gone])
   } catch (cause) {
-    throw writeFault(cause)
+    throw writeFault(cause, 'JournalWriteFailed')
   }
 }
 

@@ -6,6 +6,8 @@ export const STORAGE_FAULTS = {
   StoreDamaged: 'corruption',
   /** A write failed: the actor restarts and the writer's ask fails. */
   WriteFailed: 'service',
+  /** A write beside the chain failed: the actor restarts, and its writer, who goes on, writes it again. */
+  JournalWriteFailed: 'service',
   /** The disk is full, broken or read-only: no restart helps, so the node stops cleanly and says why. */
   DiskUnusable: 'configuration',
 } as const satisfies Record<string, FaultClass>
@@ -14,9 +16,12 @@ export const STORAGE_FAULTS = {
 const UNUSABLE =
   /\b(?:ENOSPC|EDQUOT|EIO|EROFS)\b|no space left|quota exceeded|i\/o error|read-only file system/i
 
-export function writeFault(cause: unknown): Error {
+export function writeFault(
+  cause: unknown,
+  failed: 'WriteFailed' | 'JournalWriteFailed' = 'WriteFailed',
+): Error {
   const { code = '' } = (cause ?? {}) as { readonly code?: unknown }
   const reason = String(cause)
-  const name = UNUSABLE.test(`${code} ${reason}`) ? 'DiskUnusable' : 'WriteFailed'
+  const name = UNUSABLE.test(`${code} ${reason}`) ? 'DiskUnusable' : failed
   return faultError(name, STORAGE_FAULTS[name], reason)
 }

@@ -94,6 +94,19 @@ describe('the StorageActor', () => {
     expect((await load()).payload).toEqual({ ledgerRows: [], evidence: [record('bbbb')] })
   })
 
+  it('BP-17: evidence that does not reach the disk is a fault of its own', async () => {
+    const store: ChainStore = {
+      ...openMemoryChainStore(),
+      writeJournal: async () => {
+        throw new Error('the write did not reach the disk')
+      },
+    }
+    const payload = { put: [], drop: ['aa'] }
+    await expect(ask(store, { type: 'storage.RecordEvidence', payload })).rejects.toMatchObject({
+      code: 'JournalWriteFailed',
+    })
+  })
+
   it('SY-2: a batch is one write; an empty one is a bug', async () => {
     const disk = new MemoryDisk()
     const store = openMemoryChainStore(disk)
