@@ -8,6 +8,7 @@ usage: millrace COMMAND [options]
   node         a federation node
   governance   a governance node, which holds one key of the federation
   bitcoin      the development Bitcoin (regtest) alone
+  validators   who decides blocks; changes of that: propose, approve, submit
   keys         what this machine's keys have signed: the sign guard of a validator
   inspect      the live supervision tree of a running node
   faucet       more coins for an address of the running development federation
@@ -28,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   node: async () => (await import('../node/cli.ts')).main,
   governance: async () => (await import('../governance/index.ts')).main,
   keys: async () => (await import('../node/keys/index.ts')).main,
+  validators: async () => (await import('../node/validators/index.ts')).main,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
 }
