@@ -9,8 +9,10 @@ import {
   INVALID_BLOCK_CODES,
   type InvalidBlockCode,
 } from '../../core/chain/index.ts'
+import { LIGHT_CODES } from '../../core/light/index.ts'
 import { MESSAGE_FAULTS } from '../../core/pbft/index.ts'
 import { isTransient, PEG_CODES, type PegCode } from '../../core/peg/index.ts'
+import { VALIDATOR_CHANGE_CODES } from '../../core/validators/index.ts'
 import { API_ERRORS } from '../../node/api/index.ts'
 import type { FaultClass } from '../../supervisor/index.ts'
 import { code, page, table } from './markdown.ts'
@@ -123,6 +125,11 @@ no row is a bug: \`Internal\` with an incident id, whose details are in the node
       ['code', 'the rule that is broken'],
       Object.entries(EVIDENCE_CODES).map(([name, rule]) => [code(name), rule]),
     ),
+    'Why a change of the validators cannot (`core/validators/codes.ts`), in a block or submitted.',
+    table(
+      ['code', 'the rule that is broken'],
+      Object.entries(VALIDATOR_CHANGE_CODES).map(([name, rule]) => [code(name), rule]),
+    ),
     '## The peg in blocks',
     `Why the peg's part of a block is invalid, or why a proposer leaves an entry of its queue out (\`core/peg/errors.ts\`). Time or another
 block can mend those that are marked "later".`,
@@ -143,7 +150,7 @@ block can mend those that are marked "later".`,
     `- A deposit is not approved: ${codes('bridge/approval-policy.ts', 'ApprovalRefusal')}.
 - A batch is not signed: ${codes('bridge/signature-policy.ts', 'SignatureRefusal')}.
 - A member's signatures are not counted: ${codes('bridge/arrival.ts', 'SignatureFault')}.
-- The headers of a node are refused: ${codes('governance/light-client.ts', 'FollowCode')}.`,
+- The headers of a node are refused: ${['HeightGap', ...LIGHT_CODES].map(code).join(', ')}.`,
     '## Faults of actors',
     'The class decides what the supervisor does (`supervisor/README.md`, "Faults").',
     table(['actor', 'code', 'class', 'when'], faultRows()),
