@@ -215,13 +215,15 @@ describe('members', () => {
     expect(town.ledger.state.mintedSat).toBe(COIN_SAT - 1000n)
   })
 
-  it('PO-12: fewer than t signatures end the round; the next one pays, once', async () => {
+  it('PO-12, D11: fewer than t signatures end the round, blocks are final meanwhile; the next round pays, once', async () => {
     const town = await village()
     await fund(town)
     town.mood.signsNot.add(0).add(1)
     await burn(town)
     await town.until(() => stepsOf(town).includes('CollectingSignatures'))
+    const before = town.height
     await town.slots(18)
+    expect(town.height).toBeGreaterThanOrEqual(before + 17)
     expect(town.mempool.size).toBe(0)
     const [payout] = town.tree.live.operations.filter(({ direction }) => direction === 'out')
     expect(payout).toMatchObject({ attempt: 1 })
