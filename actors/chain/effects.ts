@@ -558,8 +558,8 @@ async function tellEvidence(
 }
 
 function countEvidence(run: ChainRun, { phase }: Evidence, source: string): void {
-  const labels = { phase: EVIDENCE_PHASES[phase] ?? 'none', source }
-  run.ports.metrics.count(CHAIN_METRICS.evidence, labels)
+  const name = EVIDENCE_PHASES[phase] ?? 'none'
+  run.ports.metrics.count(CHAIN_METRICS.evidence, { phase: name, source })
 }
 
 /** Evidence as people read it. */
