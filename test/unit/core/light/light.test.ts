@@ -132,6 +132,7 @@ describe('proofs under a header', () => {
     for (let height = 0; height <= header.height + 1; height++) {
       const { activation, row } = validatorsRowAt(ledger, height)
       expect(activation <= height && (row.next === 0 || row.next > height)).toBe(true)
+      expect([activation, row.next]).toEqual(height < 4 ? [0, 4] : height < 7 ? [4, 7] : [7, 0])
       const key = heightKey(activation)
       const proof = decodeLedgerProof(encodeLedgerProof(proveRow(ledger, 'validators', key)))
       if (proof === undefined) throw new Error('no proof')
