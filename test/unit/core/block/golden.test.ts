@@ -46,10 +46,10 @@ const uint64 = (value: number) => hexBytes(value.toString(16).padStart(16, '0'))
 describe('golden bytes', () => {
   it('the identity of a genesis file, and of its parameters', () => {
     expect(toHex(genesis.hash)).toBe(
-      '351d47e4bfb0325f458dc2aa7f8f3076ba1b9a9b0ac72c494c73b3fec091f0af',
+      'ed3a28724886d4ee428f0d772e6d51ad62ca6789be10e37337e3fa511cfdee4b',
     )
     expect(toHex(genesis.paramsHash)).toBe(
-      '677398b8b183214fda43bcc54b487094925caa0bf1354f84231aae02cd1f9959',
+      'd07567acd39a75678dd1dd6b0e5b50693eeaf464d1d906a5fbf6eabfd3a947c4',
     )
   })
 
@@ -57,7 +57,7 @@ describe('golden bytes', () => {
     const head = genesisHead(genesis)
     expect(head.header).toEqual(genesisHeader(genesis, ledgerRoot(genesisLedger(genesis))))
     expect(toHex(head.hash)).toBe(
-      'bae56b7fd164d757d60d71906cdece3537f5e42625b241fac4bc99de2ce0fd0e',
+      '83721ba6a137628a172a3a36d70dedd31a6efce6ea4d243355bce4356e75628a',
     )
     const slot = 1_700_000_001
     const { secretKey } = keyOfValidator(validator.blsKey)
@@ -70,7 +70,7 @@ describe('golden bytes', () => {
       randaoReveal: blsSign(secretKey, randaoMessage(genesis.hash, slot)),
     }
     expect(toHex(blockHash(header))).toBe(
-      '05473ba65898ff66f548e3c4028f9a471b64f1f70a9ccbe4f3fa14c732ad2875',
+      '8d0d0b13aaea978e61ce213560bcc5fbb4d0dddb3939c3e2e37a7260a2835bda',
     )
     expect(toHex(bodyRoot(BlockBodyType.defaultValue()))).toBe(
       'e96516d1fcf1fbe3bdb868bd1b7682d744260812d672e7aa0935406350147e52',
@@ -106,9 +106,9 @@ describe('golden bytes', () => {
 
   it('BF-3: what is voted: genesis, phase, height, view, hash', () => {
     const golden = {
-      proposal: '2eac133f9cb6a0f25991622fc75bfc52ed37c77d4968ed28b4fdc520735b122d',
-      prepare: 'cead7b381cceea68a93a52297be59fff7191d0cd9a58771e874eb29856a566da',
-      commit: 'f25ed471e5139ab61022492a4d9fc3b999d3eec9c440b9b95ad30e9f327571ec',
+      proposal: 'b7c62df084eb151a42171bbe4fed013723e077cc2f5993e44b7062e7152e8cd1',
+      prepare: 'cb646f4aa8e83e337718636909ca8fb20a24246389f7aa0ead924cb53d5d3185',
+      commit: '5d7c406e2548c05cca739ce7a4cbfebfed87ddd203058a728444bc22e194d3e5',
     }
     for (const [index, phase] of (['proposal', 'prepare', 'commit'] as const).entries()) {
       const message = toHex(voteMessage(genesis.hash, phase, 7, 3, HASH))
@@ -124,7 +124,7 @@ describe('golden bytes', () => {
     )
     const certificate = certify(genesis, 7, HASH, [0, 1, 2], { view: 2, phase: 'prepare' })
     expect(toHex(viewChangeMessage(genesis.hash, 7, 3, [certificate]))).toBe(
-      '79062ecb1056b7e791dcd1c76a5f37645d86c7b800666790507c05aa24f691c3',
+      'fd85cf10993c0f9cf6d3764a3c0340d6d075d5484c6210fe8fd367e96d04ac6f',
     )
     expect(toHex(authorMessage(genesis.hash, { height: 7, slot: 9 }, HASH))).toBe(
       tagged('millrace/block', genesis.hash, uint64(7), uint64(9), HASH),
@@ -163,9 +163,9 @@ describe('golden bytes', () => {
         '0000000000000000',
         'ab'.repeat(32),
         '94000000',
-        '96a3dada3d696007adb657a89f00f39feaf8728b5079e7aac43325367c800de54c1e265e57ad80ebe720a26d',
-        'fb26b4d20b3f83cc169063ec5c0fb8a7053d4fd0661b96e43691fe74508f766f35407702f332f7d162ae6828',
-        '3cd8e9689a4750de',
+        'a97b593ac1e66426cb0d78d503f6b158d09899e3fc0d5487db9491031a5ae07137a5b604e69c5be77615d4b9',
+        '98676f33150c46cff93ab4dec14807befe6059f33ade3fee1c7f6f347320b61d0b19b6789c91c2932d2843f4',
+        'a24f88219c5a1e88',
         // 0, 1 and 2 of four, and the bit that ends the list.
         '17',
       ].join(''),
