@@ -30,7 +30,7 @@ const CPU_SHARE = 0.5
 const DEAD_SHARE = 0.25
 const FIRST_PORT = 20_000
 const PORT_SPREAD = 9_000
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 300_000
 
 type Durable = Extract<NodeTold, { kind: 'durable' }>
 
@@ -222,7 +222,7 @@ function workPerBlock(before: readonly Counted[], after: readonly Counted[]): Fi
       'frame_bytes_per_block',
       'bytes',
       ({ frameBytes }) => frameBytes,
-      'half of them of 1 MiB',
+      'every second block is of 1 MiB',
     ),
     figure(
       'publications_per_block',
