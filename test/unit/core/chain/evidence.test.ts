@@ -95,6 +95,9 @@ describe('evidence in a block (2.9, §7, BP-17)', () => {
     expect(await codeOf(evidence)).toBeUndefined()
     const { genesis } = town
     expect(verifyEvidence(genesis.signatures, genesis.hash, evidence).kind).toBe('valid')
+    const sameSlot = signTwice(genesis, liar, 'block', [4, 4], 900, [B, C])
+    const swapped = signTwice(genesis, liar, 'block', [4, 5], 900)
+    expect([sameSlot, swapped].map(evidenceKey)).toEqual(Array(2).fill(evidenceKey(evidence)))
     const elsewhere = { ...evidence, round: 901 }
     expect(await codeOf(elsewhere)).toBe('EvidenceBadSignature')
   })

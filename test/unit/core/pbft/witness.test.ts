@@ -139,6 +139,11 @@ describe('who signs twice is convicted, once (2.9, BP-17, BF-11)', () => {
     const certificate = certificateBy([1, 2, 3], 4, 'prepare', HEIGHT, 0, hashOf(B))
     desk.hear(proposalBy(2, 1, B, certificate))
     expect(found(desk)).toEqual([`block ${HEIGHT} ${A.header.slot} by 1`])
+    const third = freshBlock(0, 8)
+    const later = certificateBy([1, 2, 3], 4, 'prepare', HEIGHT, 1, hashOf(third))
+    desk.clock(desk.startOf(2))
+    desk.hear(proposalBy(3, 2, third, later))
+    expect(found(desk)).toHaveLength(1)
   })
 
   it('for two blocks of a slot at two heights', () => {
