@@ -10,9 +10,10 @@ import {
   type PrePrepare,
   VOTE_PHASES,
   type Vote,
+  voteMessage,
 } from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { viewAtSlot, viewLength, viewStart } from '../../core/pbft/index.ts'
+import { proposer, viewAtSlot, viewLength, viewStart } from '../../core/pbft/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { SimulatedNode } from './node.ts'
 import type { World } from './world.ts'
@@ -34,6 +35,8 @@ type Own = Extract<ConsensusMessage, { readonly kind: 'vote' | 'viewChange' | 'p
 interface Proposed {
   readonly slot: number
   readonly certificate: Place | undefined
+  /** It is signed by whose turn it was. */
+  readonly isByProposer: boolean
 }
 
 /** A clock that jumped ahead, or one of a far node, is so much faster at most. */
@@ -52,7 +55,7 @@ export class ConsensusWatch {
   /** Proposals by `height view hash`. */
   readonly #proposed = new Map<string, Proposed[]>()
   /** What was sent before, and is now sent again. */
-  readonly #said = new Set<string>()
+  readonly #said = new Map<string, number>()
   /** The highest view of what each validator sent, by height. */
   readonly #views = new Map<number, Map<string, number>>()
   /** Who sent a ViewChange, by `height view`. */
@@ -95,12 +98,22 @@ export class ConsensusWatch {
     this.#votes.set(key, voters.add(toHex(vote.validator)))
   }
 
-  #noteProposal({ height, view, block, certificate: [certificate] }: PrePrepare): void {
-    const key = `${height} ${view} ${toHex(blockHash(block.header))}`
+  #noteProposal({ height, view, block, certificate: [certificate], signature }: PrePrepare): void {
+    const hash = blockHash(block.header)
+    const key = `${height} ${view} ${toHex(hash)}`
+    const parentSlot = this.#slots.get(height - 1)
+    if (parentSlot === undefined) return
+    const { hash: genesisHash, signatures, validators } = this.#genesis
+    const { blsKey } = proposer(validators, parentSlot, view)
+    const signed = voteMessage(genesisHash, 'proposal', height, view, hash)
+    const isByProposer = signatures.verify(blsKey, signed, signature)
     this.#proofs.set(key, Math.max(this.#proofs.get(key) ?? -1, certificate?.view ?? -1))
     const place = certificate && { view: certificate.view, hash: toHex(certificate.blockHash) }
     const known = this.#proposed.get(key) ?? []
-    this.#proposed.set(key, [...known, { slot: block.header.slot, certificate: place }])
+    this.#proposed.set(key, [
+      ...known,
+      { slot: block.header.slot, certificate: place, isByProposer },
+    ])
     if (place !== undefined) this.#countOlder(height, place)
   }
 
@@ -122,7 +135,7 @@ export class ConsensusWatch {
     const content = message.kind === 'vote' ? `${message.value.phase}` : ''
     const said = `${message.kind} ${content} ${height} ${view} ${name}`
     if (this.#said.has(said)) return
-    this.#said.add(said)
+    this.#said.set(said, this.#world.nowMs)
     const views = this.#views.get(height) ?? new Map<string, number>()
     const before = views.get(name) ?? -1
     this.#world.check('ViewNeverFalls', view >= before, () => {
@@ -133,7 +146,8 @@ export class ConsensusWatch {
     this.#judgeLock(message, node, name)
     if (message.kind === 'prePrepare') {
       if (message.value.certificate.length > 0) this.#world.fault('reproposal')
-      this.#checkWait(message.value, node)
+      const changedAtMs = this.#said.get(`viewChange  ${height} ${view} ${name}`)
+      this.#checkWait(message.value, node, changedAtMs)
     }
   }
 
@@ -173,15 +187,21 @@ export class ConsensusWatch {
   }
 
   /** 2.5: all have changed the view, or the one before was prepared, or an eighth of the view has passed. */
-  #checkWait({ height, view, certificate }: PrePrepare, node: SimulatedNode): void {
+  #checkWait(
+    { height, view, certificate }: PrePrepare,
+    node: SimulatedNode,
+    changedAtMs: number | undefined,
+  ): void {
     const live = node.tree?.live.consensus
     if (view === 0 || live?.height !== height || live.view !== view) return
     const { params, validators } = this.#genesis
     const lengthMs = viewLength(view, validators.length) * params.slotMs
-    const { offsetMs, changedAtMs = 0 } = node.skew
+    const { nowMs } = this.#world
+    const { offsetMs, changedAtMs: turnedAtMs = 0 } = node.skew
     // Whose clock was moved may have waited by another clock.
-    if (this.#world.nowMs - changedAtMs <= lengthMs) return
-    const waitedMs = this.#world.nowMs + offsetMs - live.atMs
+    if (nowMs - turnedAtMs <= lengthMs) return
+    // What was signed before a restart is sent after it: the wait began with the ViewChange.
+    const waitedMs = Math.max(nowMs + offsetMs - live.atMs, nowMs - (changedAtMs ?? nowMs))
     const isInformed =
       certificate[0]?.view === view - 1 ||
       this.#changes.get(`${height} ${view}`)?.size === validators.length
@@ -252,7 +272,8 @@ export class ConsensusWatch {
     const parentSlot = this.#slots.get(height - 1)
     if (proposals === undefined || parentSlot === undefined) return
     const start = viewStart(parentSlot, view, this.#genesis.validators.length)
-    const isProper = proposals.some(({ slot, certificate }) => {
+    const isProper = proposals.some(({ slot, certificate, isByProposer }) => {
+      if (!isByProposer) return false
       if (certificate === undefined) return slot === start
       const prepares = this.#votes.get(`prepare ${height} ${certificate.view} ${hash}`)?.size ?? 0
       const isProven = prepares >= this.#quorum - 1 - this.#liars()

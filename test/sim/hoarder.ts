@@ -23,7 +23,9 @@ import type { World } from './world.ts'
 
 type PrePrepare = Extract<ConsensusMessage, { readonly kind: 'prePrepare' }>['value']
 
-const PLOTS = ['older', 'twin', 'few', 'stale', 'stranger'] as const
+const PLOTS = ['older', 'twin', 'few', 'stale', 'stranger', 'usurper'] as const
+/** Those that need its block to be prepared by as few as possible. */
+const SHOWN: ReadonlySet<string> = new Set(['older', 'twin', 'usurper'])
 
 /** What it holds back at a height. */
 interface Hoard {
@@ -108,6 +110,7 @@ export class Hoarder {
       if (position >= 0) hoard.prepares.set(position, vote.signature)
       return []
     }
+    if (message.kind === 'viewChange') return this.#usurp(hoard, message.value)
     if (message.kind !== 'prePrepare') return []
     const proposal = message.value
     if (proposal.height !== height || proposal.view <= view) return []
@@ -127,6 +130,16 @@ export class Hoarder {
     ]
   }
 
+  /** As soon as others are in the next view it proposes there, though it is somebody else's. */
+  #usurp(hoard: Hoard, change: { readonly height: number; readonly view: number }): Uint8Array[] {
+    const certificate = this.#certificate(hoard)
+    const { height, view, block } = hoard.own
+    const isNext = change.height === height && change.view === view + 1
+    if (hoard.plot !== 'usurper' || !isNext || certificate === undefined) return []
+    this.#options.world.log(`hoarder proposes in view ${change.view}, which is not its own`)
+    return [this.#again(change.view, block, hoard.hash, certificate)]
+  }
+
   #turn(height: number): void {
     if (height <= this.#height) return
     this.#height = height
@@ -144,7 +157,7 @@ export class Hoarder {
     // The first turn: nobody gets it, or as many as it takes to prepare it together with its own vote.
     const isOne = place !== undefined && place < this.#quorum - 1
     if (hoard.plot === 'stranger') return [made]
-    return isOne && (hoard.plot === 'older' || hoard.plot === 'twin') ? [made] : []
+    return isOne && SHOWN.has(hoard.plot) ? [made] : []
   }
 
   #make(value: PrePrepare): Uint8Array {
@@ -166,6 +179,7 @@ export class Hoarder {
     world.log(`hoarder comes back to its block of ${own.height} ${own.view} in view ${view}`)
     switch (plot) {
       case 'older':
+      case 'usurper':
         return certificate ? this.#again(view, own.block, hash, certificate) : encoded(value)
       case 'twin': {
         if (certificate === undefined) return encoded(value)

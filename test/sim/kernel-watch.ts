@@ -41,6 +41,8 @@ class Tree {
   #fullUntilMs = Number.NEGATIVE_INFINITY
   /** When Storage failed at a write, until Chain heard of it. */
   #failedWriteAtMs: number | undefined
+  /** Blocks are on their way to the disk: Chain cannot go on without an answer, as it can where evidence is not recorded. */
+  #isPersisting = false
 
   constructor(world: World, node: SimulatedNode, system: System) {
     this.#world = world
@@ -118,6 +120,8 @@ class Tree {
 
   #handled({ messageType, path, sender, sequence, waitedMs }: EventOf<'handled'>): void {
     if (waitedMs > 0) this.#checkWait(path, messageType, waitedMs)
+    if (messageType.startsWith('storage.PersistBlock')) this.#isPersisting = true
+    if (messageType === 'storage.WriteMeasured') this.#isPersisting = false
     const row = rows.get(messageType)
     // What an actor sends itself may pass others, and a newer one takes the place of one that coalesces.
     if (row === undefined || sender === path || row.coalesce !== undefined) return
@@ -175,7 +179,10 @@ class Tree {
     const { code, faultClass, reason } = fault
     const isBug = faultClass === 'logic' || code === 'HandlerThrew'
     this.#world.check('NoBug', !isBug, () => `${this.#node.name} ${path}: ${code}, ${reason}`)
-    if (path === 'storage' && code === 'WriteFailed') this.#failedWriteAtMs = this.#world.nowMs
+    if (path === 'storage' && code === 'WriteFailed' && this.#isPersisting) {
+      this.#failedWriteAtMs = this.#world.nowMs
+    }
+    if (path === 'storage') this.#isPersisting = false
     if (path === 'chain') this.#failedWriteAtMs = undefined
   }
 

@@ -261,6 +261,23 @@ export const PROFILES = {
    * way, the network is split, loses and delays, clocks are wrong, disks come back from backups.
    */
   consensus: CONSENSUS,
+  /** A hoarder at work, and nothing else: every plot of hoarder.ts in a few worlds. */
+  hoarder: { ...CONSENSUS, faults: {}, roles: ['hoards'], covers: ['hoards'] },
+  /** Short lives within a view, clocks that jump, old guards: what a node knows after a restart. */
+  restarts: {
+    ...CONSENSUS,
+    faults: {
+      crash: every(1_500),
+      crashBeforeCall: every(2_500),
+      crashAfterCall: every(2_500),
+      clockJump: every(3_000),
+      delay: every(6_000),
+      partition: every(6_000),
+    },
+    roles: ['none', 'equivocatesProposals', 'equivocatesProposals', 'staleViews', 'guardRestored'],
+    downMs: 500,
+    covers: [],
+  },
   /** Nodes are away for long, and fetch what they missed in small pieces from others, who may serve badly. */
   behind: {
     ...everything,

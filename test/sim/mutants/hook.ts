@@ -4,27 +4,28 @@
  */
 import { registerHooks } from 'node:module'
 import { MUTANT_VARIABLE, mutantNamed } from './index.ts'
-import { planted } from './mutant.ts'
+import { placesOf, planted } from './mutant.ts'
 
 const ROOT = new URL('../../../', import.meta.url)
 
 const name = process.env[MUTANT_VARIABLE] ?? ''
 const mutant = mutantNamed(name)
 if (mutant === undefined) throw new Error(`no mutant is called '${name}'`)
-const target = new URL(mutant.file, ROOT).href
-let isPlanted = false
+const targets = new Map(placesOf(mutant).map(({ file }) => [new URL(file, ROOT).href, file]))
+const toPlant = new Set(targets.keys())
 
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context)
-    if (url !== target) return loaded
-    isPlanted = true
-    return { ...loaded, source: planted(mutant, String(loaded.source)) }
+    const file = targets.get(url)
+    if (file === undefined) return loaded
+    toPlant.delete(url)
+    return { ...loaded, source: planted(mutant, file, String(loaded.source)) }
   },
 })
 
 process.on('exit', (code) => {
-  if (isPlanted || code !== 0) return
-  process.stderr.write(`mutant ${name}: ${mutant.file} was never loaded\n`)
+  if (toPlant.size === 0 || code !== 0) return
+  process.stderr.write(`mutant ${name}: ${[...toPlant].join(', ')} never loaded\n`)
   process.exitCode = 3
 })

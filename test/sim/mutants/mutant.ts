@@ -1,30 +1,45 @@
-/** A planted bug: one exact piece of a file's source that is replaced while the module is loaded. No product code knows of it. */
+/** A planted bug: exact pieces of source that are replaced while their modules are loaded. No product code knows of it. */
 
 import type { ProfileName } from '../profiles.ts'
 
 export type Room = 'kernel' | 'consensus' | 'storage' | 'peg' | 'sync'
 
-export interface Mutant {
-  readonly name: string
-  readonly room: Room
-  /** Of the worlds that it is looked for in [everything]. */
-  readonly profile?: ProfileName
+/** One exact piece of a file's source and what stands there instead. */
+export interface Place {
   /** From the root of the repository. */
   readonly file: string
   /** Stands exactly once in the file. */
   readonly find: string
   readonly replace: string
+}
+
+export interface Mutant extends Place {
+  readonly name: string
+  readonly room: Room
+  /** Of the worlds that it is looked for in [everything]. */
+  readonly profile?: ProfileName
+  /** Where the same rule is looked at once more. */
+  readonly also?: readonly Place[]
   /** The requirement, or the section of the protocol, that no longer holds. */
   readonly breaks: string
   /** What the bug is, in a sentence. */
   readonly says: string
 }
 
-/** The source with the bug in it; throws when the place is not there exactly once. */
-export function planted({ name, file, find, replace }: Mutant, source: string): string {
-  const pieces = source.split(find)
-  if (pieces.length !== 2) {
-    throw new Error(`mutant ${name}: its place stands ${pieces.length - 1} times in ${file}`)
+export function placesOf(mutant: Mutant): readonly Place[] {
+  return [mutant, ...(mutant.also ?? [])]
+}
+
+/** The source of one of its files with the bug in it; throws when a place is not there exactly once. */
+export function planted(mutant: Mutant, file: string, source: string): string {
+  let changed = source
+  for (const place of placesOf(mutant)) {
+    if (place.file !== file) continue
+    const pieces = changed.split(place.find)
+    if (pieces.length !== 2) {
+      throw new Error(`mutant ${mutant.name}: a place stands ${pieces.length - 1} times in ${file}`)
+    }
+    changed = pieces.join(place.replace)
   }
-  return pieces.join(replace)
+  return changed
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { MUTANTS, planted, type Room } from '../../sim/mutants/index.ts'
+import { MUTANTS, placesOf, planted, type Room } from '../../sim/mutants/index.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const ROOMS: readonly Room[] = ['kernel', 'consensus', 'storage', 'peg', 'sync']
@@ -20,15 +20,17 @@ describe('planted bugs', () => {
     expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
   })
 
-  it.each(MUTANTS)('$name has one place in $file, and the file still parses with it', (mutant) => {
-    const source = readFileSync(`${ROOT}${mutant.file}`, 'utf8')
-    const changed = planted(mutant, source)
-    expect(changed).not.toBe(source)
-    expect(stripTypeScriptTypes(changed).length).toBeGreaterThan(0)
+  it.each(MUTANTS)('$name has its places, each once, and their files still parse', (mutant) => {
+    for (const { file } of placesOf(mutant)) {
+      const source = readFileSync(`${ROOT}${file}`, 'utf8')
+      const changed = planted(mutant, file, source)
+      expect(changed).not.toBe(source)
+      expect(stripTypeScriptTypes(changed).length).toBeGreaterThan(0)
+    }
   })
 
   it('are never in product code: nothing but the simulator and its tests names one', () => {
-    const others = MUTANTS.filter(({ file }) => file.startsWith('test/'))
+    const others = MUTANTS.flatMap(placesOf).filter(({ file }) => file.startsWith('test/'))
     expect(others).toEqual([])
   })
 
