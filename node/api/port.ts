@@ -111,6 +111,8 @@ export interface ConsensusSnapshot {
   readonly step: string
   readonly proposer: number
   readonly lockedView?: number
+  /** Why this node has not prepared the present proposal. */
+  readonly abstention?: string
   readonly prepares: readonly number[]
   readonly commits: readonly number[]
   readonly viewChanges: readonly number[]

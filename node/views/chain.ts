@@ -119,6 +119,7 @@ export function createChainView(options: ChainViewOptions): ChainView {
         step: isOver ? 'waiting for its slot' : stepOf(snapshot),
         proposer: (parentSlot + 1 + view) % n,
         ...(snapshot?.lock && { lockedView: snapshot.lock.view }),
+        ...(snapshot?.abstention && { abstention: snapshot.abstention }),
         prepares: positionsOf(votes?.prepare ?? []),
         commits: positionsOf(votes?.commit ?? []),
         viewChanges: [],
