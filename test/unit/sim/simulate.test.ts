@@ -61,6 +61,16 @@ describe('worlds', () => {
   )
 
   it(
+    'hold all rules of voting while f validators lie and the network is split (BF-12)',
+    async () => {
+      const { result } = await worlds('--seeds', '1..16', '--profile', 'consensus', '--jobs', '2')
+      expect(result.violations).toEqual([])
+      expect(result.worlds).toBe(16)
+    },
+    WORLDS_MS,
+  )
+
+  it(
     'are the same, to the byte of their logs, whatever ran before and in however many processes',
     async () => {
       const { lines } = await worlds('--seeds', '7..9', '--profile', 'short')
