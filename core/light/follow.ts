@@ -11,9 +11,10 @@ import {
   MAX_VALIDATORS,
   type QuorumCertificate,
 } from '../block/index.ts'
-import { genesisLedger, ledgerRoot } from '../ledger/index.ts'
+import { genesisLedger, type Ledger, ledgerRoot } from '../ledger/index.ts'
 import { err, type Genesis, ok, type Result, type Validator } from '../params/index.ts'
 import { verifyCertificate } from '../pbft/index.ts'
+import { validatorsAt } from '../validators/index.ts'
 
 /** What is believed: a header, and the set that decides the height after it. */
 export interface Trusted {
@@ -28,6 +29,17 @@ export interface CertifiedHeader {
   readonly certificate: QuorumCertificate
   /** The set behind nextValidatorsHash, in a header that announces another one; what others carry is not looked at. */
   readonly nextValidators?: readonly Validator[]
+}
+
+/** What a node hands over: with the set that the header announces, if it does. The ledger, not older than it, knows all there were. */
+export function certifiedHeader(
+  header: BlockHeader,
+  certificate: QuorumCertificate,
+  ledger: Ledger,
+): CertifiedHeader {
+  const announces = !equalBytes(header.validatorsHash, header.nextValidatorsHash)
+  const nextValidators = announces ? validatorsAt(ledger, header.height + 1) : undefined
+  return { header, certificate, ...(nextValidators && { nextValidators }) }
 }
 
 export const LIGHT_CODES = [

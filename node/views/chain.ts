@@ -4,20 +4,13 @@ import type { PublishedHead } from '../../actors/chain/index.ts'
 import type { ChainStore } from '../../actors/storage/index.ts'
 import type { CertifiedBlock, ChainReader } from '../../actors/stream/index.ts'
 import {
-  type BlockHeader,
   type CommittedBlock,
   decodeCommittedBlock,
   emptyCertificate,
-  type QuorumCertificate,
 } from '../../core/block/index.ts'
 import { genesisHead } from '../../core/chain/index.ts'
-import {
-  encodeLedgerProof,
-  encodeRow,
-  type Ledger,
-  proveRow,
-  rowOf,
-} from '../../core/ledger/index.ts'
+import { encodeLedgerProof, encodeRow, proveRow, rowOf } from '../../core/ledger/index.ts'
+import { certifiedHeader } from '../../core/light/index.ts'
 import type { Genesis, Validator } from '../../core/params/index.ts'
 import { slotAt, viewLength, viewStart } from '../../core/pbft/index.ts'
 import {
@@ -26,7 +19,7 @@ import {
   validatorsHash,
   validatorsRowAt,
 } from '../../core/validators/index.ts'
-import { equalBytes, toHex } from '../../crypto/index.ts'
+import { toHex } from '../../crypto/index.ts'
 import type { Clock } from '../../supervisor/index.ts'
 import type { ChainView, ConsensusSnapshot, ValidatorRow } from '../api/index.ts'
 import { createEvidenceView } from './evidence.ts'
@@ -90,7 +83,7 @@ export function createChainView(options: ChainViewOptions): ChainView {
       if (height === 0) return { header: origin.header, certificate: emptyCertificate() }
       const committed = height <= headHeight() ? read(height) : undefined
       const { block, certificate } = committed ?? {}
-      return block && certificate && certifiedBlock(block.header, certificate, ledger())
+      return block && certificate && certifiedHeader(block.header, certificate, ledger())
     },
     ledgerProof(set, key) {
       const { height } = ledger().state
@@ -150,7 +143,7 @@ export function createChainReader(options: ChainViewOptions): ChainReader {
       if (published === undefined) return undefined
       const { header, ledger } = published.head
       const certificate = published.certificate ?? emptyCertificate()
-      return { ...certifiedBlock(header, certificate, ledger), ledger }
+      return { ...certifiedHeader(header, certificate, ledger), ledger }
     },
     async headers(fromHeight, count) {
       const last = Math.min(fromHeight + count - 1, live.head?.head.header.height ?? 0)
@@ -162,24 +155,13 @@ export function createChainReader(options: ChainViewOptions): ChainReader {
         } else if (committed === undefined) break
         else {
           const ledger = (live.head as PublishedHead).head.ledger
-          found.push(certifiedBlock(committed.block.header, committed.certificate, ledger))
+          found.push(certifiedHeader(committed.block.header, committed.certificate, ledger))
         }
       }
       return found
     },
     subscribe: (listener) => live.onHead(listener),
   }
-}
-
-/** With the set that the header announces, if it does: the ledger knows all that ever were. */
-export function certifiedBlock(
-  header: BlockHeader,
-  certificate: QuorumCertificate,
-  ledger: Ledger,
-): CertifiedBlock {
-  const announces = !equalBytes(header.validatorsHash, header.nextValidatorsHash)
-  const nextValidators = announces ? validatorsAt(ledger, header.height + 1) : undefined
-  return { header, certificate, ...(nextValidators && { nextValidators }) }
 }
 
 function createBlockReader(options: Pick<ChainViewOptions, 'store'>) {

@@ -21,7 +21,7 @@ import {
   voteMessage,
 } from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { concatBytes, equalBytes, type Signer, toHex } from '../../crypto/index.ts'
+import { concatBytes, equalBytes, type Signer, sha256, toHex } from '../../crypto/index.ts'
 import type { Chance } from './chance.ts'
 import type { TreasonKind } from './coverage.ts'
 import type { Hoarder } from './hoarder.ts'
@@ -58,11 +58,19 @@ export function byzantinePort(inner: NetworkPort, options: TraitorOptions): Netw
   const tellAll = (messages: readonly Uint8Array[]) => {
     for (const bytes of messages) for (const peer of peers) inner.send(peer, bytes)
   }
+  let plotted = ''
   /** A proposal leaves later than it is made. */
   const whenDue = (bytes: Uint8Array, send: () => void): boolean => {
     const delayMs = traitor.delayOf(bytes)
     if (delayMs > 0) options.world.at(delayMs, 'a late proposal', send)
     return delayMs > 0
+  }
+  /** The same message leaves by several ways: what comes of it, comes once. */
+  const plotOnce = (bytes: Uint8Array): void => {
+    const name = toHex(sha256(bytes))
+    if (name === plotted) return
+    plotted = name
+    for (const peer of peers) for (const extra of traitor.plot(bytes)) inner.send(peer, extra)
   }
   const noteFrames = (start: NetworkStart): NetworkStart => ({
     ...start,
@@ -101,13 +109,13 @@ export function byzantinePort(inner: NetworkPort, options: TraitorOptions): Netw
     async publish(topic, bytes) {
       if (!isConsensus(topic)) return inner.publish(topic, bytes)
       if (whenDue(bytes, () => void inner.publish(topic, bytes))) return
-      const said = traitor.say(bytes, undefined)
-      for (const one of said) await inner.publish(topic, one)
-      for (const peer of peers) for (const extra of traitor.plot(bytes)) inner.send(peer, extra)
+      plotOnce(bytes)
+      for (const one of traitor.say(bytes, undefined)) await inner.publish(topic, one)
     },
     judge: (id, verdict) => inner.judge(id, verdict),
     send(peer, bytes) {
       if (whenDue(bytes, () => void inner.send(peer, bytes))) return true
+      plotOnce(bytes)
       return traitor
         .say(bytes, peers.indexOf(peer))
         .reduce((sent, one) => inner.send(peer, one) && sent, true)

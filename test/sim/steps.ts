@@ -73,7 +73,7 @@ export async function crashAtEachStep(options: StepsOptions): Promise<StepsRepor
   const torn: Step = { during: 'blocks', call: tear, label: 'sync guard', side: 'before' }
   const inRestart = await listCalls(options, torn)
   const all = [...stepsOf('blocks', inBlocks), ...stepsOf('restart', inRestart)]
-  const steps = options.short === true ? firstOfEachKind(all) : all
+  const steps = options.short === true ? lastOfEachKind(all) : all
   const violations: (Violation & { step: Step })[] = []
   const byLabel: Record<string, number> = {}
   let [crashes, resent] = [0, 0]
@@ -107,8 +107,8 @@ function kindOf({ during, label, side }: Step): string {
   return `${during}: ${side} ${label}`
 }
 
-function firstOfEachKind(steps: readonly Step[]): Step[] {
-  const kinds = new Map(steps.toReversed().map((step) => [`${step.side} ${step.label}`, step]))
+function lastOfEachKind(steps: readonly Step[]): Step[] {
+  const kinds = new Map(steps.map((step) => [`${step.side} ${step.label}`, step]))
   return [...kinds.values()]
 }
 

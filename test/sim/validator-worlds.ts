@@ -9,7 +9,7 @@ import {
   type ValidatorChange,
 } from '../../core/block/index.ts'
 import type { Ledger } from '../../core/ledger/index.ts'
-import { followHeader, trustGenesis } from '../../core/light/index.ts'
+import { certifiedHeader, followHeader, trustGenesis } from '../../core/light/index.ts'
 import { verifyCertificate } from '../../core/pbft/index.ts'
 import {
   latestValidators,
@@ -20,7 +20,6 @@ import {
 } from '../../core/validators/index.ts'
 import { equalBytes, provePossession } from '../../crypto/index.ts'
 import type { SubmitValidatorChange } from '../../messages/index.ts'
-import { certifiedBlock } from '../../node/views/index.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
 import type { Chance } from './chance.ts'
 import { createFederation, type Federation } from './federation.ts'
@@ -209,7 +208,7 @@ export class ValidatorWorld {
       const followed = followHeader(
         genesis,
         trusted,
-        certifiedBlock(block.header, certificate, first),
+        certifiedHeader(block.header, certificate, first),
       )
       if (followed.ok) trusted = followed.value
       else found.push(`a light client stops at ${height}: ${followed.error.code}`)

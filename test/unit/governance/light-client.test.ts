@@ -1,4 +1,5 @@
 import { blockHash } from '../../../core/block/index.ts'
+import { certifiedHeader } from '../../../core/light/index.ts'
 import type { BlsKeyPair } from '../../../crypto/index.ts'
 import {
   contradicts,
@@ -6,7 +7,6 @@ import {
   resumeLightClient,
   startLightClient,
 } from '../../../governance/light-client.ts'
-import { certifiedBlock } from '../../../node/views/chain.ts'
 import { joiningKeys, Town } from '../core/chain/town.ts'
 import { seeded, testGenesis } from '../core/peg/world.ts'
 import { adding, approved } from '../core/validators/changes.ts'
@@ -110,7 +110,7 @@ describe('BF-13: members follow changes of the validators', () => {
     await town.grow({ validatorChanges: [approved(town.genesis, change)] })
     for (let count = 0; count < 4; count++) await town.grow()
     const items = town.chain.map(({ block, certificate }) =>
-      certifiedBlock(block.header, certificate, town.head.ledger),
+      certifiedHeader(block.header, certificate, town.head.ledger),
     )
     expect(items.map(({ nextValidators }) => nextValidators?.length)).toEqual([
       undefined,

@@ -13,7 +13,6 @@ const LABELS = [
   'execute',
   'write guard',
   'sync guard',
-  'publish',
   'send',
   'writeBlocks',
   'writeBlocks told',

@@ -63,7 +63,9 @@ export function p2wpkh(name: string): Uint8Array {
   return Uint8Array.of(0, 20, ...seeded(`script ${name}`).subarray(0, 20))
 }
 
-export const memberKeys = Array.from({ length: 4 }, (_, index) => blsKeyPair(seeded(`member ${index}`)))
+export const memberKeys = Array.from({ length: 4 }, (_, index) =>
+  blsKeyPair(seeded(`member ${index}`)),
+)
 
 function mine(previousHash: Uint8Array, merkleRoot: Uint8Array, time: number): Uint8Array {
   for (let nonce = 0; ; nonce++) {
