@@ -61,6 +61,8 @@ class Tree {
       })
       this.#failedWriteAtMs = undefined
     }
+    // A letter that is taken back meanwhile (a timer that was set anew) is none that anybody sleeps on.
+    if (this.#sleepers.size > 0) this.#lookForSleepers((path) => this.#sleepers.has(path))
     if (this.#risen.size === 0) return
     this.#lookForSleepers((path) => this.#risen.has(path))
     for (const path of this.#risen) if (!this.#sleepers.has(path)) this.#risen.delete(path)
