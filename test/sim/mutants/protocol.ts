@@ -6,16 +6,6 @@ const profile = 'consensus'
 
 export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   {
-    name: 'proposer-not-checked',
-    room,
-    profile,
-    file: 'core/pbft/present.ts',
-    find: "  if (signed === 'forged') return 'NotTheProposer'\n",
-    replace: '',
-    breaks: 'protocol 2.2, 2.3',
-    says: 'A proposal may be signed by anybody.',
-  },
-  {
     name: 'certificate-of-few',
     room,
     profile: 'hoarder',
