@@ -17,6 +17,12 @@ import { shrink } from './shrink.ts'
 import type { WorldReport } from './simulate.ts'
 import { runAll, type Setting, type Task, Worlds } from './worlds.ts'
 
+/** How often a run with --json says how far it is. */
+const PROGRESS_MS = 30_000
+const PROGRESS_WORLDS = 100
+/** Of more seeds than this nobody wants to know how many. */
+const MOST_TOLD = 1e9
+
 const USAGE = `usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--nodes N] [--members N]
        [--profile NAME] [--jobs N] [--json] [--log FILE] [--faults FILE] [--shrink WORLDS] [--mutant NAME]
        npm run sim -- --mutants [--only NAME,...] [--worlds N] [--jobs N] [--json]
@@ -29,7 +35,10 @@ const USAGE = `usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--
   --faults   plays this list of faults (JSON) instead of those of the seed
   --mutant   plants this bug first; with --mutants each of them in turn, in worlds from seed 1
              on until one is violated, at most --worlds [${MOST_WORLDS}]
-  --shrink   how many worlds may be spent on finding the shortest list of faults [40]
+  --shrink   how many worlds may be spent in all, after the result, on finding shorter lists of faults [40]
+
+A violation is told when it is found, with --json on stderr, where also a line says how far the run is, every ${PROGRESS_MS / 1_000} s
+or ${PROGRESS_WORLDS} worlds. SIGTERM ends the run with the worlds that are under way; their sum is the last line all the same.
 
 exit code: 0 nothing found, 1 a violation, 2 usage, 3 something that the profile covers never happened (in a run of at
 least ${WORLDS_FOR_COVERAGE} worlds, of the profile consensus ${PROFILES.consensus.enoughWorlds})
@@ -114,6 +123,10 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
+function warn(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
 function printWorld({ seed, events, virtualSeconds, coverage, logHash }: WorldReport): void {
   const { commits, viewChanges, restarts, pegInsDone, pegOutsDone } = coverage
   print(
@@ -123,27 +136,63 @@ function printWorld({ seed, events, virtualSeconds, coverage, logHash }: WorldRe
   )
 }
 
-/** Few faults that break the same invariant, and how to see it again. */
-async function explain(failed: WorldReport, setting: Setting, budget: number): Promise<void> {
-  const { seed, plan, violations } = failed
-  const [first] = violations
-  if (first === undefined) return
+function describe({ seed, violations: [first] }: WorldReport): string {
+  if (first === undefined) return `seed ${seed}: nothing`
   const { invariant, event, atMs, detail } = first
-  print(`seed ${seed}: ${invariant} at event ${event}, ${atMs} ms: ${detail}`)
-  print(`  commit ${commitName()}`)
+  return `seed ${seed}: ${invariant} at event ${event}, ${atMs} ms: ${detail}`
+}
+
+/** The first world that broke each invariant: few faults that do it again, and how to see it, within a budget for all. */
+async function explain(
+  failed: readonly WorldReport[],
+  setting: Setting,
+  budget: number,
+): Promise<void> {
   const worlds = new Worlds()
-  const few = await shrink(plan, budget, async (part) => {
-    const again = await worlds.run({ setting, seed, plan: part })
-    return again.violations.some((violation) => violation.invariant === invariant)
-  })
-  print(`  ${few.length} of ${plan.length} faults are enough: ${JSON.stringify(few)}`)
-  const { nodes, members, profile } = setting
-  const mutant = plantedHere()
-  const planted = mutant === undefined ? '' : `--mutant ${mutant} `
-  print(
-    `  again: npm run sim -- --seed ${seed} --nodes ${nodes} --members ${members} ` +
-      `--profile ${profile} ${planted}--log sim.log  (with the list above in a file: --faults FILE)`,
+  const invariantOf = ({ violations: [first] }: WorldReport) => first?.invariant
+  const firsts = failed.filter(
+    (report, at) => failed.findIndex((one) => invariantOf(one) === invariantOf(report)) === at,
   )
+  let left = budget
+  for (const [at, report] of firsts.entries()) {
+    const { seed, plan } = report
+    const share = Math.ceil(left / (firsts.length - at))
+    left -= share
+    const few = await shrink(plan, share, async (part) => {
+      const again = await worlds.run({ setting, seed, plan: part })
+      return again.violations.some(({ invariant }) => invariant === invariantOf(report))
+    })
+    const { nodes, members, profile } = setting
+    const mutant = plantedHere()
+    const planted = mutant === undefined ? '' : `--mutant ${mutant} `
+    warn(describe(report))
+    warn(`  commit ${commitName()}`)
+    warn(`  ${few.length} of ${plan.length} faults are enough: ${JSON.stringify(few)}`)
+    warn(
+      `  again: npm run sim -- --seed ${seed} --nodes ${nodes} --members ${members} ` +
+        `--profile ${profile} ${planted}--log sim.log  (with the list above in a file: --faults FILE)`,
+    )
+  }
+}
+
+/** Says now and then how far a run is. */
+class Progress {
+  readonly #total: number
+  readonly #startedAtMs = performance.now()
+  #toldAtMs = performance.now()
+
+  constructor({ first, last }: Options) {
+    this.#total = last - first + 1
+  }
+
+  note({ worlds }: { readonly worlds: number }, violations: number): void {
+    const nowMs = performance.now()
+    if (worlds % PROGRESS_WORLDS !== 0 && nowMs - this.#toldAtMs < PROGRESS_MS) return
+    this.#toldAtMs = nowMs
+    const of = this.#total > MOST_TOLD ? '' : ` of ${this.#total}`
+    const seconds = Math.round((nowMs - this.#startedAtMs) / 1_000)
+    warn(`${worlds}${of} worlds in ${seconds} s, ${violations} violated`)
+  }
 }
 
 async function main(): Promise<number> {
@@ -167,6 +216,7 @@ async function main(): Promise<number> {
   /** Reports that came before their turn: seeds are told in their order. */
   const early = new Map<number, WorldReport>()
   let told = options.first
+  const progress = new Progress(options)
 
   const tell = (report: WorldReport) => {
     totals.worlds += 1
@@ -174,13 +224,22 @@ async function main(): Promise<number> {
     totals.virtualSeconds += report.virtualSeconds
     addCoverage(coverage, report.coverage)
     if (report.violations.some(({ invariant }) => LIVENESS.has(invariant))) totals.stuck += 1
-    if (report.violations.length > 0) failed.push(report)
+    if (report.violations.length > 0) {
+      failed.push(report)
+      if (options.json) warn(describe(report))
+      else print(describe(report))
+    }
+    if (options.json) progress.note(totals, failed.length)
     if (log !== undefined) writeFileSync(log, `${report.lines.join('\n')}\n`)
     if (!options.json) printWorld(report)
   }
   let seed = options.first
+  let isEnded = false
+  process.once('SIGTERM', () => {
+    isEnded = true
+  })
   const next = (): Task | undefined => {
-    if (seed > options.last || elapsedSeconds() > options.minutes * 60) return undefined
+    if (isEnded || seed > options.last || elapsedSeconds() > options.minutes * 60) return undefined
     seed += 1
     return { setting, seed: seed - 1, keepLog: log !== undefined, ...(plan && { plan }) }
   }
@@ -193,7 +252,6 @@ async function main(): Promise<number> {
     }
   })
   const seconds = Number(elapsedSeconds().toFixed(1))
-  for (const report of failed) await explain(report, setting, options.shrinkBudget)
   const missing = totals.worlds < enoughWorlds ? [] : zeros(coverage, without)
   if (missing.length > 0) print(`never happened in ${totals.worlds} worlds: ${missing.join(', ')}`)
   const violations = failed.flatMap(({ seed: of, violations: all }) =>
@@ -210,6 +268,7 @@ async function main(): Promise<number> {
     coverage,
   }
   print(JSON.stringify(result))
+  if (options.shrinkBudget > 0) await explain(failed, setting, options.shrinkBudget)
   if (violations.length > 0) return 1
   return missing.length > 0 ? 3 : 0
 }
