@@ -16,7 +16,7 @@ export default {
     {
       ...common,
       displayName: 'fast',
-      testMatch: ['<rootDir>/test/{unit,arch,ports,docs}/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/{unit,arch,ports,docs,conformance}/**/*.test.ts'],
     },
     { ...common, displayName: 'spec', testMatch: ['<rootDir>/test/spec/**/*.test.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },

@@ -14,7 +14,6 @@ import {
   MAX_BLOCK_RLP_BYTES,
   MAX_EXTRA_DATA_BYTES,
   MAX_TRANSACTION_BYTES,
-  MAX_TRANSACTION_GAS,
   MAX_TRANSACTIONS,
 } from './limits.ts'
 import { bloomOf, encodeReceipt, joinBlooms, type Receipt } from './receipt.ts'
@@ -29,6 +28,7 @@ import {
 } from './run-transaction.ts'
 import { recoverSender } from './sender.ts'
 import { type StateDelta, type StateView, sealState } from './state.ts'
+import type { StateJournal } from './state-journal.ts'
 import {
   BEACON_ROOTS_ADDRESS,
   CONSOLIDATION_REQUESTS_ADDRESS,
@@ -146,7 +146,7 @@ async function tryInclude(
   try {
     const rejected = await include(chain, progress, transaction, sender)
     if (rejected !== 'GasLimitTooHigh') return rejected
-    const most = smaller(BigInt(progress.environment.gasLimit), MAX_TRANSACTION_GAS)
+    const most = smaller(BigInt(progress.environment.gasLimit), chain.fork.maxTransactionGas)
     return transaction.gasLimit > most ? rejected : 'BlockFull'
   } catch {
     return 'ExecutionFault'
@@ -278,17 +278,26 @@ function begin(
     feeRecipient: attributes.feeRecipient,
     prevRandao: attributes.prevRandao,
   }
+  const { state, fork } = chain
   const index = attributes.timestamp % HISTORY_BUFFER_LENGTH
   const beaconRoots = toHex(BEACON_ROOTS_ADDRESS)
-  const { state } = chain
-  state.setStorage(beaconRoots, slotOf(index), bigintToBytes(BigInt(attributes.timestamp), 32))
-  const rootSlot = slotOf(index + HISTORY_BUFFER_LENGTH)
-  state.setStorage(beaconRoots, rootSlot, attributes.parentBeaconBlockRoot)
-  const hashSlot = slotOf(parent.blockNumber % HISTORY_BUFFER_LENGTH)
-  state.setStorage(toHex(HISTORY_ADDRESS), hashSlot, parent.blockHash)
+  if (hasCode(state, beaconRoots)) {
+    state.setStorage(beaconRoots, slotOf(index), bigintToBytes(BigInt(attributes.timestamp), 32))
+    const rootSlot = slotOf(index + HISTORY_BUFFER_LENGTH)
+    state.setStorage(beaconRoots, rootSlot, attributes.parentBeaconBlockRoot)
+  }
+  const history = toHex(HISTORY_ADDRESS)
+  if (fork.hasBlockHashes && hasCode(state, history)) {
+    state.setStorage(history, slotOf(parent.blockNumber % HISTORY_BUFFER_LENGTH), parent.blockHash)
+  }
   state.endTransaction()
   const lists = { receipts: [], blooms: [], transactions: [], senders: [] }
   return { environment, block: evmBlock(environment), gasUsed: 0n, ...lists }
+}
+
+/** Both EIPs: without code at the address nothing is written. */
+function hasCode(state: StateJournal, addressHex: string): boolean {
+  return state.code(state.account(addressHex)).length > 0
 }
 
 function slotOf(index: number): string {
@@ -306,7 +315,9 @@ async function finish(
   for (const { address, amountGwei } of attributes.withdrawals) {
     credit(chain, toHex(address), amountGwei * WEI_PER_GWEI)
   }
-  const executionRequests = await collectRequests(chain, progress.block)
+  const executionRequests = chain.fork.hasRequests
+    ? await collectRequests(chain, progress.block)
+    : []
   const { root, delta } = sealState(view, chain.state.changes())
   const { environment, receipts, blooms, transactions } = progress
   const encoded = receipts.map((receipt, index) =>
@@ -333,7 +344,7 @@ async function finish(
     executionRequests,
   }
   return {
-    payload: { ...unsealed, blockHash: hashPayload(unsealed) },
+    payload: { ...unsealed, blockHash: hashPayload(unsealed, chain.fork) },
     outcome: {
       ...bridgeLogs(receipts),
       gasUsed: unsealed.gasUsed,

@@ -1,4 +1,5 @@
 /** Gas and fee arithmetic that is the same for the pool, the proposer and the validator (C-4). Integers only. */
+import { type Fork, OSAKA } from './fork.ts'
 import { MIN_GAS_LIMIT } from './limits.ts'
 import type { EvmTransaction } from './transaction.ts'
 
@@ -32,6 +33,7 @@ export function smaller(left: bigint, right: bigint): bigint {
 
 export function intrinsicGas(
   transaction: Pick<EvmTransaction, 'data' | 'to' | 'accessList' | 'authorizations'>,
+  fork: Fork = OSAKA,
 ): IntrinsicGas {
   const { data, to, accessList, authorizations } = transaction
   const tokens = dataTokens(data)
@@ -43,7 +45,8 @@ export function intrinsicGas(
     intrinsic += ACCESS_LIST_ADDRESS_GAS + ACCESS_LIST_SLOT_GAS * BigInt(item.storageKeys.length)
   }
   intrinsic += EMPTY_ACCOUNT_GAS * BigInt(authorizations.length)
-  return { intrinsic, floor: TRANSACTION_GAS + FLOOR_TOKEN_GAS * tokens }
+  const floor = fork.hasDataFloor ? TRANSACTION_GAS + FLOOR_TOKEN_GAS * tokens : 0n
+  return { intrinsic, floor }
 }
 
 function dataTokens(data: Uint8Array): bigint {
@@ -53,8 +56,8 @@ function dataTokens(data: Uint8Array): bigint {
 }
 
 /** Gas that a transaction's limit must reach. */
-export function leastGasLimit(transaction: EvmTransaction): bigint {
-  const { intrinsic, floor } = intrinsicGas(transaction)
+export function leastGasLimit(transaction: EvmTransaction, fork: Fork = OSAKA): bigint {
+  const { intrinsic, floor } = intrinsicGas(transaction, fork)
   return larger(intrinsic, floor)
 }
 

@@ -1,5 +1,6 @@
 import type { ExecutionPayload, Withdrawal } from '../../core/block/index.ts'
 import { concatBytes, equalBytes, hexBytes, sha256 } from '../../crypto/index.ts'
+import { type Fork, OSAKA } from './fork.ts'
 import { keccak256 } from './keccak.ts'
 import { encodeRlp, integerBytes } from './rlp.ts'
 import { orderedRoot } from './trie.ts'
@@ -46,8 +47,12 @@ export type HeaderFields = Omit<
   'blockHash' | 'transactions' | 'withdrawals' | 'executionRequests'
 >
 
-/** RLP of an execution header of Prague and later. */
-export function encodeHeader(header: HeaderFields, roots: BodyRoots): Uint8Array {
+/** RLP of an execution header. */
+export function encodeHeader(
+  header: HeaderFields,
+  roots: BodyRoots,
+  fork: Fork = OSAKA,
+): Uint8Array {
   return encodeRlp([
     header.parentHash,
     OMMERS_HASH,
@@ -69,12 +74,15 @@ export function encodeHeader(header: HeaderFields, roots: BodyRoots): Uint8Array
     integerBytes(header.blobGasUsed),
     integerBytes(header.excessBlobGas),
     header.parentBeaconBlockRoot,
-    roots.requestsHash,
+    ...(fork.hasRequests ? [roots.requestsHash] : []),
   ])
 }
 
-export function hashPayload(payload: Omit<ExecutionPayload, 'blockHash'>): Uint8Array {
-  return keccak256(encodeHeader(payload, bodyRoots(payload)))
+export function hashPayload(
+  payload: Omit<ExecutionPayload, 'blockHash'>,
+  fork: Fork = OSAKA,
+): Uint8Array {
+  return keccak256(encodeHeader(payload, bodyRoots(payload), fork))
 }
 
 /** Do two payloads say the same in every field? A payload may name the hash of another one. */

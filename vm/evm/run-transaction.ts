@@ -13,7 +13,6 @@ import {
   MAX_INITCODE_BYTES,
   smaller,
 } from './gas.ts'
-import { MAX_TRANSACTION_GAS } from './limits.ts'
 import type { Log } from './receipt.ts'
 import type { Rejection } from './rejection.ts'
 import { recoverAuthority } from './sender.ts'
@@ -75,13 +74,13 @@ export function checkTransaction(
   sender: Uint8Array,
   gasAvailable: bigint,
 ): Rejection | undefined {
-  const { state } = chain
+  const { state, fork } = chain
   const { gasLimit, value, maxFeePerGas } = transaction
-  const { intrinsic, floor } = intrinsicGas(transaction)
+  const { intrinsic, floor } = intrinsicGas(transaction, fork)
   if (transaction.chainId !== undefined && transaction.chainId !== BigInt(chain.chainId)) {
     return 'WrongChain'
   }
-  if (gasLimit > gasAvailable || gasLimit > MAX_TRANSACTION_GAS) return 'GasLimitTooHigh'
+  if (gasLimit > gasAvailable || gasLimit > fork.maxTransactionGas) return 'GasLimitTooHigh'
   if (gasLimit < intrinsic || gasLimit < floor) return 'IntrinsicGasTooLow'
   if (transaction.to === undefined && transaction.data.length > MAX_INITCODE_BYTES) {
     return 'InitcodeTooLarge'
@@ -89,7 +88,7 @@ export function checkTransaction(
   if (maxFeePerGas < environment.baseFeeWei) return 'FeeCapBelowBaseFee'
   const account = state.account(toHex(sender)) ?? emptyAccount()
   const code = state.code(account)
-  if (code.length > 0 && !isDelegation(code)) return 'SenderNotEoa'
+  if (code.length > 0 && !(fork.hasDelegation && isDelegation(code))) return 'SenderNotEoa'
   if (transaction.nonce < account.nonce) return 'NonceTooLow'
   if (transaction.nonce > account.nonce) return 'NonceTooHigh'
   if (account.balance < gasLimit * maxFeePerGas + value) return 'InsufficientFunds'
@@ -139,7 +138,7 @@ function transfer(
   sender: Uint8Array,
 ): TransactionResult {
   const { state } = chain
-  const gasUsed = leastGasLimit(transaction)
+  const gasUsed = leastGasLimit(transaction, chain.fork)
   const { priceWei, tipWei } = effectiveFees(transaction, environment.baseFeeWei)
   const senderHex = toHex(sender)
   const account = state.account(senderHex) ?? emptyAccount()
@@ -171,9 +170,9 @@ async function execute(
   transaction: EvmTransaction,
   sender: Uint8Array,
 ): Promise<TransactionResult> {
-  const { state, evm } = chain
+  const { state, evm, fork } = chain
   const { gasLimit, to, value, data } = transaction
-  const { intrinsic, floor } = intrinsicGas(transaction)
+  const { intrinsic, floor } = intrinsicGas(transaction, fork)
   const { priceWei, tipWei } = effectiveFees(transaction, environment.baseFeeWei)
   const senderHex = toHex(sender)
   warmUp(chain, environment, transaction, sender)
