@@ -1,6 +1,6 @@
 /** A seeded sample of what `npm run conformance` runs in full; SEED chooses another one. */
 import { filesOf, locatedIn, runAll, SUITES } from './run.ts'
-import { hasVectors, VECTORS } from './suite.ts'
+import { hasVectors, type Suite, VECTORS } from './suite.ts'
 
 const SEED = Number(process.env['SEED'] ?? 1)
 const FILES = 40
@@ -22,22 +22,26 @@ function sample<T>(items: readonly T[], count: number): T[] {
   })
 }
 
-const suites = SUITES['evm'] ?? []
-const places = suites.flatMap((suite) => filesOf(suite).map((file) => ({ suite, file })))
+interface Place {
+  readonly suite: Suite | undefined
+  readonly file: string
+}
+
+const places = (SUITES['evm'] ?? []).flatMap((suite) => {
+  return filesOf(suite).map((file): Place => ({ suite, file }))
+})
 const chosen = sample(
   places.filter(({ file }) => !SLOW.test(file)),
   FILES,
 )
+const none: Place = { suite: undefined, file: 'none' }
 
 const describeVectors = hasVectors('ethereum-tests') ? describe : describe.skip
 
 describeVectors(`public vectors of ${VECTORS}, sample ${SEED}`, () => {
-  it.each(chosen.length === 0 ? [{ suite: undefined, file: 'none' }] : chosen)(
-    '$file',
-    async ({ suite, file }) => {
-      if (suite === undefined) return
-      const { failures } = await runAll(locatedIn(suite, file))
-      expect(failures).toEqual([])
-    },
-  )
+  it.each(chosen.length === 0 ? [none] : chosen)('$file', async ({ suite, file }) => {
+    if (suite === undefined) return
+    const { failures } = await runAll(locatedIn(suite, file))
+    expect(failures).toEqual([])
+  })
 })
