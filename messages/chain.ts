@@ -23,10 +23,10 @@ export type SlotTick = Message<
 /** A moment within a slot that consensus asked for. From: Chain's timer. To: Chain. */
 export type ConsensusWake = Message<'chain.ConsensusWake', { readonly atMs: Millis }>
 
-/** A verified message of a validator. From: Network. To: Chain. */
+/** A message of a validator. `verified`: its signatures are checked; if not, it is a vote. From: Network. To: Chain. */
 export type ConsensusMessageReceived = Message<
   'chain.ConsensusMessageReceived',
-  { readonly message: ConsensusMessage; readonly peer: string }
+  { readonly message: ConsensusMessage; readonly peer: string; readonly verified: boolean }
 >
 
 /** A peer came. From: Network. To: Chain, which sends it what it may lack. */

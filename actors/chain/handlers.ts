@@ -210,15 +210,8 @@ export function handle(
       if (isSyncing(context, nowMs)) return { context }
       return withMode(drive(context, { kind: 'clock', nowMs }, nowMs), about)
     case 'chain.ConsensusMessageReceived': {
-      const { message: received, peer } = message.payload
-      // Network checked its signature before it told (design §3).
-      const input: DriverInput = {
-        kind: 'message',
-        message: received,
-        from: peer,
-        nowMs,
-        verified: true,
-      }
+      const { message: received, peer, verified } = message.payload
+      const input: DriverInput = { kind: 'message', message: received, from: peer, nowMs, verified }
       return withMode(drive(context, input, nowMs), about)
     }
     case 'chain.PeerConnected':

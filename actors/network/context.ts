@@ -39,7 +39,7 @@ export interface Peer {
   readonly foreign: boolean
   /** What it claims to have committed; only certificates count (SY-6). */
   readonly height: number
-  /** Key of the validator that voted over this peer's own stream. */
+  /** Key of the validator whose genuine vote was the first over this peer's own stream; it may have been another's. */
   readonly validator?: Uint8Array
   readonly allowance: Allowance
 }

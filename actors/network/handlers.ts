@@ -339,6 +339,9 @@ function frameReceived(
   // A committed block goes to those who ask: one block has as many valid certificates as there are quorums.
   if (relayed && (stale || message.kind === 'committedBlock')) return ignore(spent)
   if (isPrepared(spent, message, nowMs)) return ignore(spent)
+  if (frame.origin === 'stream' && isOwnVote(spent, peer, message)) {
+    return outcome(spent, ...settle(frame, 'accept'), tellChain(message, peer, false))
+  }
   // Old votes are genuine for ever: without a bound of their own, sending them again would keep this node verifying.
   const bounded = stale ? spend(spent, peer, nowMs, ['stale', 1]) : spent
   const heard = bounded && spendOfSigner(bounded, message, nowMs)
@@ -358,8 +361,23 @@ function frameReceived(
   return outcome(
     { ...withPrepared(remember(known, message, bytes), message, nowMs), recent },
     ...settle(frame, 'accept'),
-    tell('chain', { type: 'chain.ConsensusMessageReceived', payload: { message, peer } }),
+    tellChain(message, peer, true),
   )
+}
+
+function tellChain(message: ConsensusMessage, peer: string, verified: boolean): KernelEffect {
+  const payload = { message, peer, verified }
+  return tell('chain', { type: 'chain.ConsensusMessageReceived', payload })
+}
+
+/**
+ * A vote for an open height that comes over the stream of the peer whose genuine votes came there before. Chain checks it together
+ * with others when they are a quorum (2.10); nothing is relayed or remembered of it, and it costs the peer's allowance alone.
+ */
+function isOwnVote({ head, peers }: NetworkContext, peer: string, message: ConsensusMessage) {
+  if (message.kind !== 'vote' || message.value.height <= head.height) return false
+  const validator = peers.get(peer)?.validator
+  return validator !== undefined && equalBytes(validator, message.value.validator)
 }
 
 function frameCosts(relayed: boolean, bytes: number): readonly (readonly [RateClass, number])[] {
@@ -412,7 +430,7 @@ function signerOf(message: ConsensusMessage): Uint8Array | undefined {
   }
 }
 
-/** A validator sends its own votes over its direct stream: so a peer shows who it is. For people only. */
+/** A validator sends its own votes over its direct stream: so a peer shows who it most likely is. */
 function namedPeer(
   context: NetworkContext,
   name: string,

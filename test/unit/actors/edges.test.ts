@@ -103,7 +103,7 @@ async function propose(stage: ChainStage): Promise<void> {
   await stage.toSlot(value.block.header.slot)
   await stage.tell({
     type: 'chain.ConsensusMessageReceived',
-    payload: { message: { kind: 'prePrepare', value }, peer: 'peer' },
+    payload: { message: { kind: 'prePrepare', value }, peer: 'peer', verified: true },
   })
 }
 

@@ -105,7 +105,7 @@ class Desk {
   receive(message: ConsensusMessage): ChainStep {
     return this.hear({
       type: 'chain.ConsensusMessageReceived',
-      payload: { message, peer: 'peer' },
+      payload: { message, peer: 'peer', verified: true },
     })
   }
 

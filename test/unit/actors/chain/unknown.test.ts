@@ -25,7 +25,7 @@ async function proposal(): Promise<PrePrepare> {
 const receive = (value: PrePrepare) =>
   stage.tell({
     type: 'chain.ConsensusMessageReceived',
-    payload: { message: { kind: 'prePrepare', value }, peer: 'peer' },
+    payload: { message: { kind: 'prePrepare', value }, peer: 'peer', verified: true },
   })
 
 /** What was told to others, by type. */

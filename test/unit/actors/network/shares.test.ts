@@ -15,7 +15,7 @@ import {
   QuorumCertificateType,
 } from '../../../../core/block/index.ts'
 import { invalid, VALID } from '../../../../core/params/index.ts'
-import type { NetworkInbox } from '../../../../messages/index.ts'
+import type { ConsensusMessageReceived, NetworkInbox } from '../../../../messages/index.ts'
 import type { About } from '../../../../supervisor/index.ts'
 import { chainOfBlocks, proposalOf, voteOf } from '../chain-of-blocks.ts'
 
@@ -27,6 +27,8 @@ const HEAD = 10
 class Gate {
   checked = 0
   readonly told: ConsensusMessage[] = []
+  /** Of those, what Chain has to verify. */
+  readonly trusted: ConsensusMessage[] = []
   readonly verdicts: string[] = []
   #nowMs = 0
   #context: NetworkContext = {
@@ -91,7 +93,9 @@ class Gate {
       if ('kernel' in effect) {
         const told = (effect as { message?: { type: string; payload: never } }).message
         if (told?.type === 'chain.ConsensusMessageReceived') {
-          this.told.push((told.payload as { message: ConsensusMessage }).message)
+          const { message, verified } = told.payload as ConsensusMessageReceived['payload']
+          this.told.push(message)
+          if (!verified) this.trusted.push(message)
         }
       } else if (effect.kind === 'judge') this.verdicts.push(effect.verdict)
     }
@@ -182,6 +186,47 @@ describe('a validator that signs more than an honest one', () => {
     const genuine = voteOf(HEAD + 1, 0, true, 1)
     gate.hear(genuine)
     expect(gate.told).toEqual([genuine])
+  })
+})
+
+describe('2.10: a vote over the stream of the peer that voted there before', () => {
+  const first = voteOf(HEAD + 1, 0, true, 1)
+  const knownAsFirst = (): Gate => {
+    const gate = new Gate()
+    gate.hear(first)
+    return gate
+  }
+
+  it('is left to Chain, which verifies a quorum at once; the peer’s first vote is verified here', () => {
+    const gate = knownAsFirst()
+    expect([gate.checked, gate.trusted.length]).toEqual([1, 0])
+    const next = voteOf(HEAD + 1, 1, true, 1)
+    gate.hear(next)
+    expect(gate.checked).toBe(1)
+    expect(gate.trusted).toEqual([next])
+  })
+
+  it.each([
+    ['in another validator’s name', voteOf(HEAD + 1, 1, true, 2), 'stream'],
+    ['that the peer relays', voteOf(HEAD + 1, 1, true, 1), 7],
+    ['for a decided height', voteOf(HEAD, 1, true, 1), 'stream'],
+  ] as const)('is verified here all the same when it is one %s', (_, vote, origin) => {
+    const gate = knownAsFirst()
+    gate.hear(vote, origin)
+    expect([gate.checked, gate.told.length, gate.trusted.length]).toEqual([2, 2, 0])
+  })
+
+  it('is neither remembered nor paid for by the validator: a forged one shuts out nothing genuine (T3)', () => {
+    const gate = knownAsFirst()
+    for (let view = 1; view <= rates.signer.burst; view++) {
+      gate.hear(voteOf(HEAD + 1, view, false, 1))
+      gate.pass(20)
+    }
+    const genuine = voteOf(HEAD + 1, 1, true, 1)
+    gate.hear(genuine, 1)
+    expect(gate.told.at(-1)).toEqual(genuine)
+    expect(gate.trusted).not.toContain(genuine)
+    expect(gate.verdicts).toEqual(['accept'])
   })
 })
 
