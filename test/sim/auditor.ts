@@ -9,7 +9,7 @@ import {
 } from '../../core/block/index.ts'
 import { type Ledger, ledgerRoot } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { proposerIndex } from '../../core/pbft/index.ts'
+import { proposer } from '../../core/pbft/index.ts'
 import { checkIdentity } from '../../core/peg/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import { ConsensusWatch, type Sender } from './consensus-watch.ts'
@@ -19,6 +19,7 @@ import { HaltWatch } from './halt-watch.ts'
 import { KernelWatch } from './kernel-watch.ts'
 import { NODE_NAMES, type SimulatedNode, type Surroundings } from './node.ts'
 import { PegWatch } from './peg-watch.ts'
+import type { ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
 
 /** A look into all mailboxes of one node costs more than an event. */
@@ -53,6 +54,7 @@ export class Auditor {
   /** Nodes that break the rules: their books and their words do not count. */
   readonly #traitors = new Set<string>()
   #genesis: Genesis | undefined
+  #book: ValidatorBook | undefined
   readonly #nodes = new Map<string, SimulatedNode>()
   /** Up to which height a node must not sign, since its guard is older than its chain. */
   readonly #staysOut = new Map<string, number>()
@@ -63,11 +65,13 @@ export class Auditor {
   }
 
   /** From the beginning: the rules that need more than the nodes to be judged. */
-  watch({ bitcoin, federation, network }: Surroundings, nodes: readonly SimulatedNode[]): void {
+  watch(around: Surroundings, nodes: readonly SimulatedNode[]): void {
+    const { bitcoin, book, federation, network } = around
     this.#genesis = federation.genesis
+    this.#book = book
     for (const node of nodes) this.#nodes.set(node.name, node)
-    this.#halts = new HaltWatch(this.world, federation.genesis, network)
-    this.#consensus = new ConsensusWatch(this.world, federation.genesis, () => this.#traitors.size)
+    this.#halts = new HaltWatch(this.world, federation.genesis, book, network)
+    this.#consensus = new ConsensusWatch(this.world, federation.genesis, book, () => this.#liars())
     this.#evidence = new EvidenceWatch(this.world, (key) => this.#isCorrectKey(key))
     this.#peg = new PegWatch(this.world, federation.genesis, bitcoin)
   }
@@ -129,6 +133,7 @@ export class Auditor {
     world.check('NamedRight', equalBytes(blockHash(decoded.value.block.header), block.hash), () => {
       return `block ${height} of ${node.name} is stored under another hash`
     })
+    this.#book?.decided(decoded.value)
     this.#consensus?.decided(decoded.value)
     this.#halts?.decided(decoded.value)
     this.#evidence?.decided(decoded.value)
@@ -213,6 +218,12 @@ export class Auditor {
     this.#signed.set(place, content)
   }
 
+  /** Keys of those who break the rules, in hex. */
+  #liars(): readonly string[] {
+    const all = this.#genesis?.validators ?? []
+    return all.filter((_, at) => !this.#isCorrectAt(at)).map(({ blsKey }) => toHex(blsKey))
+  }
+
   #isCorrectKey(key: Uint8Array): boolean {
     const at = this.#genesis?.validators.findIndex(({ blsKey }) => equalBytes(blsKey, key)) ?? -1
     return this.#isCorrectAt(at)
@@ -233,8 +244,9 @@ export class Auditor {
     const genesis = this.#genesis
     if (genesis === undefined) return true
     const slot = height === 1 ? genesis.slot : this.chain[height - 2]?.block.header.slot
-    if (slot === undefined) return false
-    return this.#isCorrectAt(proposerIndex(slot, view, genesis.validators.length))
+    const validators = this.#book?.at(height)
+    if (slot === undefined || validators === undefined) return false
+    return this.#isCorrectKey(proposer(validators, slot, view).blsKey)
   }
 
   /** A node that breaks the rules, from before its start. */

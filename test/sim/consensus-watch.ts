@@ -12,10 +12,11 @@ import {
   type Vote,
   voteMessage,
 } from '../../core/block/index.ts'
-import type { Genesis } from '../../core/params/index.ts'
+import type { Genesis, Validator } from '../../core/params/index.ts'
 import { proposer, viewAtSlot, viewLength, viewStart } from '../../core/pbft/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { SimulatedNode } from './node.ts'
+import { powerOfKeys, quorumOf, type ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
 
 interface Place {
@@ -45,7 +46,7 @@ const CLOCK_AHEAD_MS = 6_000
 export class ConsensusWatch {
   readonly #world: World
   readonly #genesis: Genesis
-  readonly #quorum: number
+  readonly #book: ValidatorBook
   /** Voters by `phase height view hash`. */
   readonly #votes = new Map<string, Set<string>>()
   /** The view of the certificate that came with a proposal; −1: none. */
@@ -63,14 +64,14 @@ export class ConsensusWatch {
   readonly #slots = new Map<number, number>()
   #last: { readonly height: number; readonly slot: number }
 
-  /** Validators that may have signed anything and told only those whom they wanted to know. */
-  readonly #liars: () => number
+  /** Keys of validators that may have signed anything and told only those whom they wanted to know. */
+  readonly #liars: () => readonly string[]
 
-  constructor(world: World, genesis: Genesis, liars: () => number) {
+  constructor(world: World, genesis: Genesis, book: ValidatorBook, liars: () => readonly string[]) {
     this.#world = world
     this.#liars = liars
     this.#genesis = genesis
-    this.#quorum = Math.floor((2 * genesis.validators.length) / 3) + 1
+    this.#book = book
     this.#last = { height: 0, slot: genesis.slot }
     this.#slots.set(0, genesis.slot)
   }
@@ -102,8 +103,9 @@ export class ConsensusWatch {
     const hash = blockHash(block.header)
     const key = `${height} ${view} ${toHex(hash)}`
     const parentSlot = this.#slots.get(height - 1)
-    if (parentSlot === undefined) return
-    const { hash: genesisHash, signatures, validators } = this.#genesis
+    const validators = this.#book.at(height)
+    if (parentSlot === undefined || validators === undefined) return
+    const { hash: genesisHash, signatures } = this.#genesis
     const { blsKey } = proposer(validators, parentSlot, view)
     const signed = voteMessage(genesisHash, 'proposal', height, view, hash)
     const isByProposer = signatures.verify(blsKey, signed, signature)
@@ -160,8 +162,9 @@ export class ConsensusWatch {
     views: ReadonlyMap<string, number>,
   ): void {
     const parentSlot = this.#slots.get(height - 1)
-    if (parentSlot === undefined) return
-    const { params, validators } = this.#genesis
+    const validators = this.#book.at(height)
+    if (parentSlot === undefined || validators === undefined) return
+    const { params } = this.#genesis
     const slot = Math.floor((this.#world.nowMs + CLOCK_AHEAD_MS) / params.slotMs)
     const byClock = viewAtSlot(parentSlot, slot, validators.length) ?? -1
     const isLed = view <= before || [...views.values()].some((one) => one >= view)
@@ -194,7 +197,9 @@ export class ConsensusWatch {
   ): void {
     const live = node.tree?.live.consensus
     if (view === 0 || live?.height !== height || live.view !== view) return
-    const { params, validators } = this.#genesis
+    const validators = this.#book.at(height)
+    if (validators === undefined) return
+    const { params } = this.#genesis
     const lengthMs = viewLength(view, validators.length) * params.slotMs
     const { nowMs } = this.#world
     const { offsetMs, changedAtMs: turnedAtMs = 0 } = node.skew
@@ -204,7 +209,7 @@ export class ConsensusWatch {
     const waitedMs = Math.max(nowMs + offsetMs - live.atMs, nowMs - (changedAtMs ?? nowMs))
     const isInformed =
       certificate[0]?.view === view - 1 ||
-      this.#changes.get(`${height} ${view}`)?.size === validators.length
+      validators.every(({ blsKey }) => this.#changes.get(`${height} ${view}`)?.has(toHex(blsKey)))
     this.#world.check('WaitsForOthers', isInformed || waitedMs >= lengthMs / 8, () => {
       return `${node.name} proposes in view ${view} of ${height} after ${waitedMs} ms`
     })
@@ -214,20 +219,29 @@ export class ConsensusWatch {
   decided({ block, certificate }: CommittedBlock): void {
     const { height, view } = certificate
     const hash = toHex(blockHash(block.header))
-    const signers = certificate.bitmap.getTrueBitIndexes().length
-    const sent = this.#votes.get(`commit ${height} ${view} ${hash}`)?.size ?? 0
-    // Its own vote may still be on its way out.
-    const isDecided = signers >= this.#quorum && sent >= this.#quorum - 1 - this.#liars()
+    const validators = this.#book.at(height) ?? []
+    const quorum = quorumOf(validators)
+    const positions = certificate.bitmap.getTrueBitIndexes()
+    const signers = positions.reduce((sum, at) => sum + (validators[at]?.power ?? 0), 0)
+    const sent = this.#powerOf(validators, [
+      ...(this.#votes.get(`commit ${height} ${view} ${hash}`) ?? []),
+    ])
+    // The vote of whoever stores it may still be on its way out.
+    const isDecided = signers >= quorum && sent + most(validators) >= quorum
     this.#world.check('Decided', isDecided, () => {
-      return `block ${height} is stored with ${signers} signers and ${sent} commits of view ${view}`
+      return `block ${height} is stored with a power of ${signers} signers and ${sent} commits of view ${view}, a quorum is ${quorum}`
     })
-    this.#checkAuthor(block)
+    this.#checkAuthor(block, validators)
     this.#last = block.header
     this.#slots.set(height, block.header.slot)
   }
 
-  #checkAuthor({ header }: Block): void {
-    const { validators } = this.#genesis
+  /** Of honest voters, with all who may have told others only. */
+  #powerOf(validators: readonly Validator[], voters: readonly string[]): number {
+    return powerOfKeys(validators, [...voters, ...this.#liars()])
+  }
+
+  #checkAuthor({ header }: Block, validators: readonly Validator[]): void {
     const { height, slot } = header
     const n = validators.length
     // Later views last longer than a slot.
@@ -249,10 +263,11 @@ export class ConsensusWatch {
     })
     const commits = this.#commits.get(`${voter} ${height}`) ?? []
     if (VOTE_PHASES[vote.phase] === 'commit') {
-      const prepares = new Set(this.#votes.get(`prepare ${height} ${view} ${hash}`))
-      prepares.delete(voter)
-      this.#world.check('Prepared', prepares.size >= this.#quorum - 1 - this.#liars(), () => {
-        return `${name} commits at ${height} ${view} after ${prepares.size} prepares of others`
+      const validators = this.#book.at(height) ?? []
+      const prepares = [...(this.#votes.get(`prepare ${height} ${view} ${hash}`) ?? []), voter]
+      const power = this.#powerOf(validators, prepares)
+      this.#world.check('Prepared', power >= quorumOf(validators), () => {
+        return `${name} commits at ${height} ${view} after prepares of power ${power}, its own among them`
       })
       this.#commits.set(`${voter} ${height}`, [...commits, { view, hash }])
       return
@@ -270,19 +285,27 @@ export class ConsensusWatch {
   #checkProposal(name: string, { height, view }: Vote, hash: string): void {
     const proposals = this.#proposed.get(`${height} ${view} ${hash}`)
     const parentSlot = this.#slots.get(height - 1)
-    if (proposals === undefined || parentSlot === undefined) return
-    const start = viewStart(parentSlot, view, this.#genesis.validators.length)
+    const validators = this.#book.at(height)
+    if (proposals === undefined || parentSlot === undefined || validators === undefined) return
+    const start = viewStart(parentSlot, view, validators.length)
     const isProper = proposals.some(({ slot, certificate, isByProposer }) => {
       if (!isByProposer) return false
       if (certificate === undefined) return slot === start
-      const prepares = this.#votes.get(`prepare ${height} ${certificate.view} ${hash}`)?.size ?? 0
-      const isProven = prepares >= this.#quorum - 1 - this.#liars()
+      const prepares = this.#votes.get(`prepare ${height} ${certificate.view} ${hash}`) ?? []
+      // One vote may have died with its voter, who noted the certificate before.
+      const power = this.#powerOf(validators, [...prepares]) + most(validators)
+      const isProven = power >= quorumOf(validators)
       return slot < start && certificate.view < view && certificate.hash === hash && isProven
     })
     this.#world.check('ProperProposal', isProper, () => {
       return `${name} prepares ${hash.slice(0, 16)} in view ${view} of ${height}, which nobody proposed by the rules`
     })
   }
+}
+
+/** The power of the strongest. */
+function most(validators: readonly Validator[]): number {
+  return Math.max(0, ...validators.map(({ power }) => power))
 }
 
 function voteKey({ phase, height, view, blockHash: hash }: Vote): string {

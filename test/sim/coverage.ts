@@ -108,6 +108,11 @@ export const TURNS = [
   'resumedInNextView',
   /** A guard that is older than the chain, or damaged, did not sign. */
   'guardRefused',
+  // validator-book.ts
+  'unevenPowers',
+  'validatorJoins',
+  'validatorLeaves',
+  'powerMoves',
 ] as const
 export type TurnKind = (typeof TURNS)[number]
 
@@ -158,6 +163,7 @@ export const INVARIANTS = [
   'Progress',
   'Together',
   'PegEnds',
+  'RightValidators',
   // consensus-watch.ts
   'ProperProposal',
   'ProposesLock',

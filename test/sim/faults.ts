@@ -198,7 +198,7 @@ export class Faults {
     const links = this.#across(side, true)
     this.#count('halves')
     const mend = held ? network.holdAll(links) : network.cutAll(links)
-    this.#auditor.halts.split(this.#nodes)
+    this.#auditor.halts.split(this.#nodes, side)
     return () => {
       mend()
       if (!this.#healed) this.#auditor.halts.mended(this.#nodes, held)

@@ -90,10 +90,12 @@ function keysOf(signatures: Signatures): Keys {
     : { suite: blsSuite, issue: (name) => blsSigner(blsKeyPair(seeded(name)).secretKey) }
 }
 
+/** `powers`: of the validators, in their order [1 each]. */
 export function createFederation(
   nodes: number,
   members: number,
   signatures: Signatures = 'fake',
+  powers: readonly number[] = [],
 ): Federation {
   const { suite, issue } = keysOf(signatures)
   const validators = Array.from({ length: nodes }, (_, at) => issue(`validator ${at}`))
@@ -155,7 +157,7 @@ export function createFederation(
       validators: validators.map((signer, at) => ({
         blsKey: toHex(signer.publicKey),
         possession: toHex(provePossession(signer)),
-        power: 1,
+        power: powers[at] ?? 1,
         address: toHex(seeded(`proposer ${at}`).subarray(0, 20)),
       })),
       members: memberKeys.map(({ approver, schnorrSecret }) => ({

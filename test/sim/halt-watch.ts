@@ -5,9 +5,11 @@
 import type { CommittedBlock } from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { viewStart } from '../../core/pbft/index.ts'
+import { toHex } from '../../crypto/index.ts'
 import type { Network } from './network.ts'
 import type { SimulatedNode } from './node.ts'
 import { LULL_AFTER_MS } from './plan.ts'
+import { powerOfKeys, quorumOf, type ValidatorBook } from './validator-book.ts'
 import { START_MS, type World } from './world.ts'
 
 /** What was on its way when the split began has arrived, and what it decided is stored. */
@@ -25,6 +27,7 @@ interface Healing {
 export class HaltWatch {
   readonly #world: World
   readonly #genesis: Genesis
+  readonly #book: ValidatorBook
   readonly #network: Network
   #last: { readonly height: number; readonly slot: number }
   #splitAtMs: number | undefined
@@ -32,22 +35,37 @@ export class HaltWatch {
   #isWhole = false
   #healing: Healing | undefined
 
-  constructor(world: World, genesis: Genesis, network: Network) {
+  constructor(world: World, genesis: Genesis, book: ValidatorBook, network: Network) {
     this.#world = world
     this.#genesis = genesis
+    this.#book = book
     this.#network = network
     this.#last = { height: 0, slot: genesis.slot }
   }
 
-  split(nodes: readonly SimulatedNode[]): void {
+  /** `side` against all others, where neither decides the next heights: power may have moved since the plan was drawn. */
+  split(nodes: readonly SimulatedNode[], side: readonly number[]): void {
     this.#healing = undefined
-    this.#splitAtMs = this.#world.nowMs
     this.#isWhole = this.#areTogether(nodes)
+    this.#splitAtMs = this.#isHalved(side) ? this.#world.nowMs : undefined
+  }
+
+  #isHalved(side: readonly number[]): boolean {
+    const keys = this.#genesis.validators.map(({ blsKey }) => toHex(blsKey))
+    const here = keys.filter((_, at) => side.includes(at))
+    const there = keys.filter((_, at) => !side.includes(at))
+    const { height } = this.#last
+    // What was under way may decide one more height, and no change of it acts before the one after next.
+    return [height + 1, height + 2].every((next) => {
+      const set = this.#book.at(next) ?? []
+      return [here, there].every((part) => powerOfKeys(set, part) < quorumOf(set))
+    })
   }
 
   /** `held`: the streams outlived the split. */
   mended(nodes: readonly SimulatedNode[], held: boolean): void {
     const isWhole = this.#isWhole && held && this.#areTogether(nodes)
+    if (this.#splitAtMs === undefined) return
     this.#splitAtMs = undefined
     // Whatever was decided meanwhile was looked at.
     this.#world.check('HaltsSplit', true, () => '')
@@ -61,7 +79,8 @@ export class HaltWatch {
     const faulty = nodes.filter((node) => !counts(node)).length
     const lastView = view + faulty + 1
     const { slotMs } = this.#genesis.params
-    const endSlot = viewStart(this.#last.slot, lastView + 1, nodes.length) + STORE_SLOTS
+    const { length } = this.#book.at(height) ?? nodes
+    const endSlot = viewStart(this.#last.slot, lastView + 1, length) + STORE_SLOTS
     const deadlineMs = endSlot * slotMs
     // Later something else may go wrong.
     if (deadlineMs > this.#world.nowMs + LULL_AFTER_MS) return

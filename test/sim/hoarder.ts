@@ -19,6 +19,7 @@ import {
 import type { Genesis } from '../../core/params/index.ts'
 import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
 import type { Chance } from './chance.ts'
+import { powerOfKeys, quorumOf, type ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
 
 type PrePrepare = Extract<ConsensusMessage, { readonly kind: 'prePrepare' }>['value']
@@ -32,12 +33,13 @@ interface Hoard {
   readonly plot: (typeof PLOTS)[number]
   readonly own: PrePrepare
   readonly hash: Uint8Array
-  /** Prepares for it, by the signer's position. */
-  readonly prepares: Map<number, Uint8Array>
+  /** Prepares for it, by the signer's key. */
+  readonly prepares: Map<string, Uint8Array>
 }
 
 export interface HoarderOptions {
   readonly world: World
+  readonly book: ValidatorBook
   readonly chance: Chance
   readonly genesis: Genesis
   readonly signer: Signer
@@ -51,7 +53,7 @@ export class Hoarder {
   #hoard: Hoard | undefined
   /** What was made of a message stays so: it is sent again and again. */
   readonly #made = new Map<string, Uint8Array>()
-  /** How many votes make a certificate. */
+  /** So many of as many as there were at first are a quorum. */
   readonly #quorum: number
 
   constructor(options: HoarderOptions) {
@@ -104,10 +106,7 @@ export class Hoarder {
       if (vote.height !== height || vote.view !== view) return []
       if (VOTE_PHASES[vote.phase] !== 'prepare' || !equalBytes(vote.blockHash, hoard.hash))
         return []
-      const position = genesis.validators.findIndex(({ blsKey }) =>
-        equalBytes(blsKey, vote.validator),
-      )
-      if (position >= 0) hoard.prepares.set(position, vote.signature)
+      hoard.prepares.set(toHex(vote.validator), vote.signature)
       return []
     }
     if (message.kind === 'viewChange') return this.#usurp(hoard, message.value)
@@ -197,20 +196,28 @@ export class Hoarder {
 
   /** A genuine one, if enough have prepared its block. */
   #certificate(hoard: Hoard): QuorumCertificate | undefined {
-    const enough = hoard.prepares.size + 1 >= this.#quorum
-    return enough ? this.#together(hoard) : undefined
+    const { book, signer } = this.#options
+    const validators = book.at(hoard.own.height) ?? []
+    const power = powerOfKeys(validators, [...hoard.prepares.keys(), toHex(signer.publicKey)])
+    return power >= quorumOf(validators) ? this.#together(hoard) : undefined
   }
 
   /** Of all whose votes there are, its own among them. */
   #together({ own, hash, prepares }: Hoard): QuorumCertificate {
-    const { genesis, signer } = this.#options
+    const { book, genesis, signer } = this.#options
     const { height, view } = own
-    const signatures = new Map(prepares)
-    const self = genesis.validators.findIndex(({ blsKey }) => equalBytes(blsKey, signer.publicKey))
-    signatures.set(self, signer.sign(voteMessage(genesis.hash, 'prepare', height, view, hash)))
-    const bitmap = BitArray.fromBitLen(genesis.validators.length)
-    for (const position of signatures.keys()) bitmap.set(position, true)
-    const signature = genesis.signatures.aggregate([...signatures.values()])
+    const signed = signer.sign(voteMessage(genesis.hash, 'prepare', height, view, hash))
+    const all = new Map(prepares).set(toHex(signer.publicKey), signed)
+    const validators = book.at(height) ?? []
+    const bitmap = BitArray.fromBitLen(validators.length)
+    const signatures: Uint8Array[] = []
+    for (const [position, { blsKey }] of validators.entries()) {
+      const vote = all.get(toHex(blsKey))
+      if (vote === undefined) continue
+      bitmap.set(position, true)
+      signatures.push(vote)
+    }
+    const signature = genesis.signatures.aggregate(signatures)
     return { height, view, blockHash: hash, bitmap, signature: signature ?? new Uint8Array(96) }
   }
 

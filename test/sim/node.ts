@@ -24,6 +24,7 @@ import { Hoarder } from './hoarder.ts'
 import { type Fuse, Life, type Skew } from './life.ts'
 import { addressOf, type Network } from './network.ts'
 import type { Streams } from './streams.ts'
+import type { ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
 
 /** Base58 letters. */
@@ -53,6 +54,7 @@ const SMALL_FAN_OUT = 1
 export interface Surroundings {
   readonly world: World
   readonly federation: Federation
+  readonly book: ValidatorBook
   readonly network: Network
   readonly bitcoin: SimulatedBitcoin
   readonly streams: Streams
@@ -169,10 +171,11 @@ export class SimulatedNode {
   }
 
   #hoarder(signer: Signer): Hoarder | undefined {
-    const { world, federation } = this.#around
+    const { world, book, federation } = this.#around
     if (!this.treason.has('hoards')) return undefined
     this.#hoards ??= new Hoarder({
       world,
+      book,
       chance: world.chance(`hoarder ${this.index}`),
       genesis: federation.genesis,
       signer,

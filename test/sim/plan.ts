@@ -3,7 +3,13 @@
  * played again, which is how a failure is reduced to the faults that it needs.
  */
 import { Chance } from './chance.ts'
-import type { KnobKind, PlannedKind, TreasonKind } from './coverage.ts'
+import {
+  type KnobKind,
+  type PlannedKind,
+  STAGED_TREASONS,
+  TREASONS,
+  type TreasonKind,
+} from './coverage.ts'
 import type { FaultRate, Profile } from './profiles.ts'
 
 /** `atMs` is counted from the world's start; what lasts ends `forMs` later, or with the healing. */
@@ -102,6 +108,8 @@ const FOR_EVER_MS = 3_600_000
 
 export interface Places {
   readonly nodes: number
+  /** Of each node [1]. */
+  readonly powers?: readonly number[]
   readonly members: number
 }
 
@@ -144,19 +152,21 @@ export function drawPlan(seed: number, profile: Profile, places: Places): Fault[
 function drawAbsence(
   chance: Chance,
   endMs: number,
-  { nodes }: Places,
+  { nodes, powers = [] }: Places,
   seats: Seats,
 ): readonly Lasting[] {
-  const quorum = Math.floor((2 * nodes) / 3) + 1
+  const powerOf = (of: readonly number[]) => of.reduce((sum, at) => sum + (powers[at] ?? 1), 0)
+  const all = powerOf(Array.from({ length: nodes }, (_, at) => at))
   const honest = Array.from({ length: nodes }, (_, at) => at).filter(
     (at) => !seats.nodes.includes(at),
   )
   const atMs = chance.between(500, Math.max(500, endMs / 4))
   const forMs = Math.min(endMs - atMs, 2_000 * nodes + chance.between(1_000, 4_000))
-  const absent = Math.max(0, honest.length - quorum + 1)
   const first = chance.between(0, honest.length - 1)
-  return Array.from({ length: absent }, (_, index) => {
-    const node = honest[(first + index) % honest.length] as number
+  const inTurn = honest.map((_, index) => honest[(first + index) % honest.length] as number)
+  // As few as it takes that the others are no quorum.
+  const enough = inTurn.findIndex((_, index) => 3 * powerOf(inTurn.slice(index)) <= 2 * all)
+  return inTurn.slice(0, Math.max(0, enough)).map((node) => {
     return { atMs, kind: 'crash' as const, node, forMs }
   })
 }
@@ -214,17 +224,38 @@ interface Seats {
   readonly members: readonly number[]
 }
 
-function drawSeats(chance: Chance, { nodes, members }: Places): Seats {
-  const draw = (of: number, count: number) =>
+function drawSeats(chance: Chance, { nodes, members, powers = [] }: Places): Seats {
+  const draw = (of: number) =>
     Array.from({ length: of }, (_, at) => ({ at, key: chance.next() }))
       .sort((left, right) => left.key - right.key)
       .map(({ at }) => at)
-      .slice(0, count)
-  return {
-    members: draw(members, faultyMembers(members)),
-    nodes: draw(nodes, faultyNodes(nodes)),
+  const membersInTurn = draw(members)
+  const inTurn = draw(nodes)
+  const powerOf = (at: number) => powers[at] ?? 1
+  const total = inTurn.reduce((sum, at) => sum + powerOf(at), 0)
+  const faulty: number[] = []
+  let power = 0
+  for (const at of inTurn) {
+    if (3 * (power + powerOf(at)) >= total) continue
+    power += powerOf(at)
+    faulty.push(at)
   }
+  return { members: membersInTurn.slice(0, faultyMembers(members)), nodes: faulty }
 }
+
+/** Nodes that break the rules in this plan, or are as good as that. */
+export function seatsTaken(plan: readonly Fault[]): ReadonlySet<number> {
+  const kinds: ReadonlySet<string> = new Set([
+    ...TREASONS,
+    ...STAGED_TREASONS,
+    ...AS_GOOD_AS_FAULTY,
+  ])
+  return new Set(
+    plan.flatMap((fault) => (kinds.has(fault.kind) && 'node' in fault ? fault.node : [])),
+  )
+}
+
+const AS_GOOD_AS_FAULTY = ['clockFar', 'guardRestored'] as const
 
 function drawTimes(chance: Chance, rate: FaultRate, endMs: number): number[] {
   if ('inWorlds' in rate) return chance.happens(rate.inWorlds) ? [0] : []

@@ -1,4 +1,5 @@
 /** What a world is made of, as data: how often what goes wrong, what users do, how long. */
+import { Chance } from './chance.ts'
 import {
   type Count,
   EFFECTS,
@@ -28,6 +29,10 @@ export interface Profile {
   /** When a role is played, where it is not from the beginning. */
   readonly roleRates?: Readonly<Partial<Record<Role, FaultRate>>>
   readonly load: LoadRates
+  /** Mean time between two changes of the validators, and the share of worlds that have any [none]. */
+  readonly changes?: { readonly everyMs: number; readonly inWorlds: number }
+  /** The share of worlds whose validators begin with uneven power [none]. */
+  readonly uneven?: number
   /** Members of the federation, where nobody says how many [4]. */
   readonly members?: number
   /** Below so many worlds a zero in the coverage is chance [50]. */
@@ -195,6 +200,8 @@ const CONSENSUS: Profile = {
     bitcoinBlockMs: NEVER_MS,
   },
   members: 1,
+  changes: { everyMs: 700, inWorlds: 0.5 },
+  uneven: 0.34,
   faultsMs: 14_000,
   worldMs: 14_500,
   covers: [
@@ -312,6 +319,21 @@ export const PROFILES = {
     covers: [],
   },
 } satisfies Readonly<Record<string, Profile>>
+
+/** Of the validators at the start of a world: one each, or from 1 to 4. */
+export function powersOf(seed: number, { uneven = 0 }: Profile, nodes: number): readonly number[] {
+  const chance = new Chance(seed, 'powers')
+  const isUneven = chance.happens(uneven)
+  const [first] = isUneven ? UNEVEN.slice(chance.between(0, UNEVEN.length - 1)) : [[1]]
+  return Array.from({ length: nodes }, (_, at) => first?.[at % first.length] ?? 1)
+}
+
+/** Patterns that repeat: a world shares its federation with others of the same powers. */
+const UNEVEN = [
+  [3, 2, 2, 1],
+  [1, 4, 2],
+  [1, 1, 2, 3, 1],
+]
 
 const MEMBERS = 4
 

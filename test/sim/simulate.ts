@@ -5,6 +5,7 @@
 import type { ChainHead } from '../../core/chain/index.ts'
 import { Auditor } from './auditor.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
+import { Changes } from './changes.ts'
 import type { Coverage, Invariant } from './coverage.ts'
 import { Faults } from './faults.ts'
 import { createFederation, type Federation } from './federation.ts'
@@ -12,9 +13,10 @@ import { Load } from './load.ts'
 import { SimulatedMember } from './member.ts'
 import { Network } from './network.ts'
 import { SimulatedNode, type Surroundings } from './node.ts'
-import { drawPlan, type Fault } from './plan.ts'
+import { drawPlan, type Fault, seatsTaken } from './plan.ts'
 import { PROFILES, type Profile } from './profiles.ts'
 import { Streams } from './streams.ts'
+import { ValidatorBook } from './validator-book.ts'
 import { START_MS, type Violation, World } from './world.ts'
 
 export interface SimulationOptions {
@@ -51,13 +53,15 @@ export const PEG_SLOTS = BREAKER_SLOTS + 100
 export const EVIDENCE_SLOTS = 30
 
 export async function simulate(options: SimulationOptions): Promise<WorldReport> {
-  const { seed, federation, profile = PROFILES.everything, keepLog = false } = options
+  const { seed, federation, keepLog = false } = options
+  const profile: Profile = options.profile ?? PROFILES.everything
   const { faultsMs, worldMs } = profile
   const { slotMs } = federation.genesis.params
   const plan =
     options.plan ??
     drawPlan(seed, profile, {
       nodes: federation.validators.length,
+      powers: federation.genesis.validators.map(({ power }) => power),
       members: federation.members.length,
     })
   const world = new World(seed, { keepLog })
@@ -65,6 +69,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   const around: Surroundings = {
     world,
     federation,
+    book: new ValidatorBook(world, federation.genesis),
     network: new Network(
       world,
       (from, bytes, topic) => {
@@ -88,11 +93,17 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   for (const node of nodes) world.at(start.between(0, 500), 'start', () => node.start())
   for (const member of members) world.at(start.between(0, 800), 'start', () => member.start())
   load.begin(profile.load, faultsMs)
+  const changes = new Changes(around, nodes, seatsTaken(plan))
+  const rate = profile.changes
+  if (rate !== undefined && world.chance('whether validators change').happens(rate.inWorlds)) {
+    changes.begin(rate.everyMs)
+  }
   await world.run(faultsMs)
 
   let pegOutsDone = 0
   if (!world.stopped) {
     load.stop()
+    changes.stop()
     faults.heal()
     const heightAtHeal = auditor.height
     const isTogether = () => {

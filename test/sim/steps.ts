@@ -15,6 +15,7 @@ import type { Fuse } from './life.ts'
 import { Network } from './network.ts'
 import { NODE_NAMES, SimulatedNode, type Surroundings } from './node.ts'
 import { Streams } from './streams.ts'
+import { ValidatorBook } from './validator-book.ts'
 import { type Violation, World } from './world.ts'
 
 const NODES = 4
@@ -129,6 +130,7 @@ class Stage {
     const around: Surroundings = {
       world,
       federation,
+      book: new ValidatorBook(world, federation.genesis),
       network: new Network(
         world,
         (from, bytes, topic) => {

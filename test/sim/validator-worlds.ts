@@ -26,6 +26,7 @@ import { createFederation, type Federation } from './federation.ts'
 import { Network } from './network.ts'
 import { SimulatedNode, type Surroundings } from './node.ts'
 import { Streams } from './streams.ts'
+import { ValidatorBook } from './validator-book.ts'
 import { World } from './world.ts'
 
 const CHANGE_MS = 2_500
@@ -59,6 +60,7 @@ export class ValidatorWorld {
     const around: Surroundings = {
       world,
       federation,
+      book: new ValidatorBook(world, federation.genesis),
       network: new Network(
         world,
         () => {},

@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { createFederation, type Federation, signaturesOf } from './federation.ts'
 import type { Fault } from './plan.ts'
-import { type ProfileName, profileNamed } from './profiles.ts'
+import { type ProfileName, powersOf, profileNamed } from './profiles.ts'
 import { simulate, type WorldReport } from './simulate.ts'
 
 /** What all worlds of a run have in common. */
@@ -31,11 +31,13 @@ export class Worlds {
   run({ setting, seed, plan, keepLog = false }: Task): Promise<WorldReport> {
     const { nodes, members } = setting
     const signatures = signaturesOf(seed)
-    const kind = `${nodes} ${members} ${signatures}`
-    const federation = this.#federations.get(kind) ?? createFederation(nodes, members, signatures)
-    this.#federations.set(kind, federation)
     const profile = profileNamed(setting.profile)
     if (profile === undefined) throw new Error(`no profile ${setting.profile}`)
+    const powers = powersOf(seed, profile, nodes)
+    const kind = `${powers} ${members} ${signatures}`
+    const federation =
+      this.#federations.get(kind) ?? createFederation(nodes, members, signatures, powers)
+    this.#federations.set(kind, federation)
     return simulate({ seed, federation, profile, keepLog, ...(plan && { plan }) })
   }
 }
