@@ -1,6 +1,6 @@
 /** What the EngineActor is told and asked: building, executing, committing, transactions. */
 import type { ExecutionPayload, Withdrawal } from '../core/block/index.ts'
-import type { PoolTransaction, SenderAccount } from '../core/mempool/index.ts'
+import type { SenderAccount } from '../core/mempool/index.ts'
 import type { Millis } from '../core/params/index.ts'
 import type { BridgeBurn, BridgeCancel, BridgeFund } from '../core/peg/index.ts'
 import type { Envelope, Message, Request } from '../supervisor/index.ts'
@@ -120,8 +120,11 @@ export type PayloadExecuted = Message<
   {
     readonly hash: Uint8Array | undefined
     readonly outcome: ExecutionOutcome | undefined
-    /** Hashes of transactions that no block can hold. */
-    readonly dropped: readonly Uint8Array[]
+    /** What the block holds, and who sent it: these leave the pool with its commit. */
+    readonly transactions: readonly Uint8Array[]
+    readonly senders: readonly Uint8Array[]
+    /** Transactions that no block can hold, and why. */
+    readonly dropped: readonly { readonly hash: Uint8Array; readonly reason: string }[]
     readonly to: Envelope
     readonly answer: BlockTemplate | ExecutionResult | EngineFailed
   }
@@ -139,16 +142,16 @@ export type PayloadCommitted = Message<
   }
 >
 
-/** A transaction with its sender and the sender's account, or why it is none. From: Engine's effect. To: Engine. */
-export type TransactionRecovered = Message<
-  'engine.TransactionRecovered',
+/** Senders and accounts of a batch of transactions. From: Engine's effect. To: Engine. */
+export type TransactionsRecovered = Message<
+  'engine.TransactionsRecovered',
   {
-    readonly transaction: PoolTransaction | undefined
-    readonly account: SenderAccount | undefined
-    readonly refusal: { readonly code: string; readonly reason: string } | undefined
-    readonly to: Envelope | undefined
-    /** Of a transaction that was gossiped: whoever asks is told the verdict. */
-    readonly gossipId: number | undefined
+    readonly recovered: readonly {
+      readonly hash: Uint8Array
+      /** Undefined: no key made this signature. */
+      readonly sender: Uint8Array | undefined
+      readonly account: SenderAccount
+    }[]
   }
 >
 
@@ -159,7 +162,7 @@ export type EngineInbox =
   | StorageAway
   | PayloadExecuted
   | PayloadCommitted
-  | TransactionRecovered
+  | TransactionsRecovered
   | BuildBlockRequest
   | ExecutePayload
   | CommitPayload

@@ -87,7 +87,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('engine.StorageAway', 'kernel', 'engine', 'control', 'blockProducer', LATEST),
   row('engine.PayloadExecuted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
   row('engine.PayloadCommitted', 'effects', 'engine', 'consensus', 'blockProducer', KEEP),
-  row('engine.TransactionRecovered', 'effects', 'engine', 'api', 'blockProducer'),
+  row('engine.TransactionsRecovered', 'effects', 'engine', 'api', 'blockProducer'),
   // Bridge
   row('bridge.PollBitcoin', 'timer', 'bridge', 'peg', 'dropNewest', LATEST),
   row('bridge.BitcoinScanned', 'bridge', 'bridge', 'peg', 'blockProducer', LATEST),

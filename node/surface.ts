@@ -205,15 +205,18 @@ export function apiPorts(
 }
 
 function poolView(tree: NodeTree): ApiPorts['pool'] {
-  const pool = () => tree.live.pool
+  const pool = () => tree.live.pool?.pool
   return {
     status() {
       const stats = pool()?.stats()
       return { pending: stats?.pending ?? 0, queued: stats?.queued ?? 0, bytes: stats?.bytes ?? 0 }
     },
     content() {
-      const waiting = [...(pool()?.all() ?? [])].flatMap(pooled)
-      return { pending: waiting, queued: [] }
+      const content = pool()?.content()
+      return {
+        pending: (content?.pending ?? []).flatMap(pooled),
+        queued: (content?.queued ?? []).flatMap(pooled),
+      }
     },
     transaction(hash) {
       const found = pool()?.get(hash)

@@ -1,20 +1,14 @@
-import type { PoolTransaction, SenderAccount } from '../../core/mempool/index.ts'
-import { equalBytes, hexBytes } from '../../crypto/index.ts'
+import type { SenderAccount } from '../../core/mempool/index.ts'
+import { hexBytes } from '../../crypto/index.ts'
 import type {
   EngineFailed,
   EngineHead,
   ExecutionOutcome,
   PayloadCommitted,
   PayloadExecuted,
-  TransactionRecovered,
+  TransactionsRecovered,
 } from '../../messages/index.ts'
-import {
-  type BlockOutcome,
-  decodeTransaction,
-  isLostCause,
-  isTransaction,
-  poolTransaction,
-} from '../../vm/evm/index.ts'
+import { type BlockOutcome, isLostCause, keccak256 } from '../../vm/evm/index.ts'
 import type { EngineEffect } from './handlers.ts'
 import { ENGINE_METRICS } from './metrics.ts'
 import type { EnginePorts } from './port.ts'
@@ -24,7 +18,7 @@ type EffectOf<Kind extends EngineEffect['kind']> = Extract<EngineEffect, { kind:
 export async function perform(
   effect: EngineEffect,
   ports: EnginePorts,
-): Promise<PayloadExecuted | PayloadCommitted | TransactionRecovered | undefined> {
+): Promise<PayloadExecuted | PayloadCommitted | TransactionsRecovered | undefined> {
   switch (effect.kind) {
     case 'build':
       ports.metrics.count(ENGINE_METRICS.builds, {})
@@ -34,11 +28,16 @@ export async function perform(
     case 'commit':
       ports.metrics.count(ENGINE_METRICS.commits, {})
       return commit(effect)
-    case 'admit':
+    case 'recover':
       return recover(effect)
-    case 'poolChanged':
-      ports.views.publishPoolChange()
+    case 'remember':
+      ports.journal?.remember(effect.raw)
       return undefined
+    case 'publish': {
+      const { pool, candidates } = effect.context
+      ports.views.publishPool({ pool, candidates }, effect.added)
+      return undefined
+    }
   }
 }
 
@@ -51,12 +50,14 @@ function outcomeOf(outcome: BlockOutcome, withdrawals: number): ExecutionOutcome
   return { burns, cancels, funds, feesBurnedWei, mint: { success: true, withdrawals } }
 }
 
+const NO_BLOCK = { transactions: [], senders: [], dropped: [] }
+
 async function build(effect: EffectOf<'build'>): Promise<PayloadExecuted> {
   const { port, request, transactions, replyTo } = effect
   const { mint, ...attributes } = request
   const { withdrawals } = mint
   const built = await port.build({ ...attributes, withdrawals, transactions })
-  const done = { hash: undefined, outcome: undefined, dropped: [], to: replyTo }
+  const done = { hash: undefined, outcome: undefined, ...NO_BLOCK, to: replyTo }
   if (built.status !== 'BUILT') {
     return {
       type: 'engine.PayloadExecuted',
@@ -67,12 +68,14 @@ async function build(effect: EffectOf<'build'>): Promise<PayloadExecuted> {
   const outcome = outcomeOf(built.outcome, payload.withdrawals.length)
   const dropped = built.dropped
     .filter(({ reason }) => isLostCause(reason))
-    .map(({ hash }) => hexBytes(hash))
+    .map(({ hash, reason }) => ({ hash: hexBytes(hash), reason }))
   return {
     type: 'engine.PayloadExecuted',
     payload: {
       hash: payload.blockHash,
       outcome,
+      transactions: payload.transactions,
+      senders: transactions.map(({ sender }) => sender),
       dropped,
       to: replyTo,
       answer: { type: 'engine.BlockTemplate', payload: { payload, outcome } },
@@ -84,7 +87,7 @@ async function execute(effect: EffectOf<'execute'>): Promise<PayloadExecuted> {
   const { port, payload, replyTo } = effect
   const senders = await port.recoverSenders(payload.transactions)
   const result = await port.execute({ payload, senders })
-  const done = { dropped: [], to: replyTo }
+  const done = { ...NO_BLOCK, to: replyTo }
   switch (result.status) {
     case 'VALID': {
       const outcome = outcomeOf(result.outcome, payload.withdrawals.length)
@@ -94,6 +97,8 @@ async function execute(effect: EffectOf<'execute'>): Promise<PayloadExecuted> {
           ...done,
           hash: payload.blockHash,
           outcome,
+          transactions: payload.transactions,
+          senders: senders.filter((sender) => sender !== undefined),
           answer: { type: 'engine.ExecutionResult', payload: { status: 'VALID', outcome } },
         },
       }
@@ -129,28 +134,19 @@ async function commit(effect: EffectOf<'commit'>): Promise<PayloadCommitted> {
   }
 }
 
-async function recover(effect: EffectOf<'admit'>): Promise<TransactionRecovered> {
-  const { gossipId, port, raw, replyTo } = effect
-  const answer = (
-    found:
-      | { transaction: PoolTransaction; account: SenderAccount }
-      | { code: string; reason: string },
-  ): TransactionRecovered => ({
-    type: 'engine.TransactionRecovered',
-    payload: {
-      to: replyTo,
-      gossipId,
-      ...('code' in found
-        ? { transaction: undefined, account: undefined, refusal: found }
-        : { ...found, refusal: undefined }),
-    },
+async function recover({ port, raws }: EffectOf<'recover'>): Promise<TransactionsRecovered> {
+  const senders = await port.recoverSenders(raws)
+  const recovered = raws.map((raw, index) => {
+    const found = senders[index]
+    const sender = found === undefined || isZero(found) ? undefined : found
+    const account = sender === undefined ? NOBODY : port.account(sender)
+    return { hash: keccak256(raw), sender, account }
   })
-  const decoded = decodeTransaction(raw)
-  if (!isTransaction(decoded))
-    return answer({ code: 'TransactionMalformed', reason: String(decoded) })
-  const [sender] = await port.recoverSenders([raw])
-  if (sender === undefined || equalBytes(sender, new Uint8Array(20))) {
-    return answer({ code: 'BadSignature', reason: 'no key made this signature' })
-  }
-  return answer({ transaction: poolTransaction(decoded, sender), account: port.account(sender) })
+  return { type: 'engine.TransactionsRecovered', payload: { recovered } }
+}
+
+const NOBODY: SenderAccount = { nonce: 0n, balanceWei: 0n }
+
+function isZero(address: Uint8Array): boolean {
+  return address.every((byte) => byte === 0)
 }

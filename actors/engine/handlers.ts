@@ -1,7 +1,8 @@
 /** What the EngineActor makes of each message: blocks go to the engine, transactions to the pool. */
 import { hashKey } from '../../core/block/index.ts'
 import type { Mempool } from '../../core/mempool/index.ts'
-import type { EngineInbox, ExecutionOutcome, TransactionJudged } from '../../messages/index.ts'
+import { toHex } from '../../crypto/index.ts'
+import type { EngineInbox, ExecutionOutcome } from '../../messages/index.ts'
 import {
   type About,
   type Envelope,
@@ -11,16 +12,33 @@ import {
   type Step,
   tell,
 } from '../../supervisor/index.ts'
+import { type EvmTransaction, poolTransaction } from '../../vm/evm/index.ts'
+import {
+  type Admission,
+  describe,
+  gossipVerdict,
+  type Refusal,
+  type TransactionVerdict,
+  type Waiter,
+} from './admission.ts'
 import { ENGINE_FAULTS } from './errors.ts'
-import { MAX_OUTCOMES, MAX_TEMPLATE_TRANSACTIONS } from './limits.ts'
+import { MAX_CANDIDATES, MAX_TEMPLATE_TRANSACTIONS } from './limits.ts'
 import type { EnginePort } from './port.ts'
+
+/** A block that was executed here and may be committed. */
+export interface Candidate {
+  readonly outcome: ExecutionOutcome
+  readonly transactions: readonly Uint8Array[]
+  readonly senders: readonly Uint8Array[]
+}
 
 export interface EngineContext {
   readonly port: EnginePort
-  /** Changed in place by this actor alone; every call checks before it writes. */
+  /** Both changed in place by this actor alone; every call checks before it writes. */
   readonly pool: Mempool
+  readonly admission: Admission
   /** What executed blocks did, until one of them is committed. By EVM block hash. */
-  readonly outcomes: ReadonlyMap<string, ExecutionOutcome>
+  readonly candidates: ReadonlyMap<string, Candidate>
 }
 
 type PayloadOf<Type extends EngineInbox['type']> = Extract<EngineInbox, { type: Type }>['payload']
@@ -47,14 +65,14 @@ export type EngineEffect =
       readonly senders: readonly Uint8Array[]
       readonly replyTo: Envelope
     }
+  | { readonly kind: 'recover'; readonly port: EnginePort; readonly raws: readonly Uint8Array[] }
+  | { readonly kind: 'remember'; readonly raw: Uint8Array }
   | {
-      readonly kind: 'admit'
-      readonly port: EnginePort
-      readonly raw: Uint8Array
-      readonly replyTo: Envelope | undefined
-      readonly gossipId: number | undefined
+      readonly kind: 'publish'
+      readonly context: EngineContext
+      /** Hashes of transactions that came into the pool. */
+      readonly added: readonly Uint8Array[]
     }
-  | { readonly kind: 'poolChanged' }
 
 type EngineStep = Step<EngineContext, EngineEffect>
 type AnyEffect = EngineEffect | KernelEffect
@@ -69,9 +87,9 @@ export function handle(
   switch (message.type) {
     case 'engine.BuildBlockRequest': {
       const request = message.payload
+      const gasLimit = BigInt(request.gasLimitTarget)
       const transactions = pool
-        .template(port.nextBaseFeeWei(), BigInt(request.gasLimitTarget))
-        .slice(0, MAX_TEMPLATE_TRANSACTIONS)
+        .template(port.nextBaseFeeWei(), gasLimit, MAX_TEMPLATE_TRANSACTIONS)
         .map(({ raw, sender }) => ({ raw, sender }))
       return { context, effects: [{ kind: 'build', port, request, transactions, replyTo }] }
     }
@@ -81,7 +99,7 @@ export function handle(
     }
     case 'engine.CommitPayload': {
       const { hash, height } = message.payload
-      const senders = pool.senders()
+      const senders = sendersToLookAt(context, hash)
       return { context, effects: [{ kind: 'commit', port, hash, height, senders, replyTo }] }
     }
     case 'engine.EngineStatus':
@@ -91,34 +109,32 @@ export function handle(
       }
     case 'engine.RollBack':
       return rollBack(context, message.payload.reason)
-    case 'engine.SubmitTransaction': {
-      const { raw } = message.payload
-      return { context, effects: [{ kind: 'admit', port, raw, replyTo, gossipId: undefined }] }
-    }
+    case 'engine.SubmitTransaction':
+      return offer(context, message.payload.raw, { replyTo, gossipId: undefined }, about.nowMs)
     case 'engine.TransactionReceived': {
       const { raw, id } = message.payload
-      return {
-        context,
-        effects: [{ kind: 'admit', port, raw, replyTo: undefined, gossipId: id }],
-      }
+      return offer(context, raw, { replyTo: undefined, gossipId: id }, about.nowMs)
     }
-    case 'engine.TransactionRecovered':
-      return admit(context, message.payload)
+    case 'engine.TransactionsRecovered':
+      return admit(context, message.payload.recovered, about.nowMs)
     case 'engine.PayloadExecuted': {
-      const { hash, outcome, dropped, answer, to } = message.payload
-      pool.remove(dropped)
-      const outcomes = new Map(context.outcomes)
-      if (outcome !== undefined && hash !== undefined) outcomes.set(hashKey(hash), outcome)
-      const [oldest] = outcomes.keys()
-      if (outcomes.size > MAX_OUTCOMES) outcomes.delete(oldest as string)
-      return withMode(
-        { context: { ...context, outcomes }, effects: [reply(to, answer)] },
-        answer,
-        about,
-      )
+      const { hash, outcome, transactions, senders, dropped, answer, to } = message.payload
+      for (const { hash: lost, reason } of dropped) pool.remove(lost, reason)
+      const candidates = new Map(context.candidates)
+      if (outcome !== undefined && hash !== undefined) {
+        candidates.set(hashKey(hash), { outcome, transactions, senders })
+      }
+      const [oldest] = candidates.keys()
+      if (candidates.size > MAX_CANDIDATES) candidates.delete(oldest as string)
+      const next = { ...context, candidates }
+      return withMode({ context: next, effects: [reply(to, answer), shown(next)] }, answer, about)
     }
     case 'engine.PayloadCommitted':
-      return withMode(committed(context, message.payload), message.payload.answer, about)
+      return withMode(
+        committed(context, message.payload, about.nowMs),
+        message.payload.answer,
+        about,
+      )
     case 'engine.StorageAway':
       return about.state === 'Running' ? { context, event: 'DEGRADED' } : { context }
   }
@@ -147,53 +163,87 @@ function withMode(
 }
 
 /** The engine's calls keep their order; transactions are recovered beside them. */
-export function lane(effect: EngineEffect): string | undefined {
-  return effect.kind === 'admit' || effect.kind === 'poolChanged' ? undefined : 'engine'
+export function lane({ kind }: EngineEffect): string | undefined {
+  return kind === 'build' || kind === 'execute' || kind === 'commit' ? 'engine' : undefined
 }
 
+/** Readers see the pool through the context that is shown. */
+function shown(context: EngineContext, added: readonly Uint8Array[] = []): EngineEffect {
+  return { kind: 'publish', context, added }
+}
+
+function offer(context: EngineContext, raw: Uint8Array, waiter: Waiter, nowMs: number): EngineStep {
+  const { admission } = context
+  const refusal = admission.offer(raw, waiter, nowMs)
+  if (refusal !== undefined) return { context, effects: refused(waiter, refusal) }
+  return { context, effects: recovery(context) }
+}
+
+function recovery({ admission, port }: EngineContext): EngineEffect[] {
+  const raws = admission.nextBatch()
+  return raws.length === 0 ? [] : [{ kind: 'recover', port, raws }]
+}
+
+function refused({ replyTo, gossipId }: Waiter, { code, reason }: Refusal): KernelEffect[] {
+  const payload = { code, reason }
+  return [
+    ...(replyTo ? [reply(replyTo, { type: 'engine.TransactionRejected', payload })] : []),
+    ...judged(gossipId, gossipVerdict(code)),
+  ]
+}
+
+/** A batch is recovered: each goes into the pool or is refused, whoever waits for it is told, and the next batch begins. */
 function admit(
   context: EngineContext,
-  payload: PayloadOf<'engine.TransactionRecovered'>,
+  recovered: PayloadOf<'engine.TransactionsRecovered'>['recovered'],
+  nowMs: number,
 ): EngineStep {
-  const { transaction, account, gossipId, refusal, to } = payload
-  const answer = (message: Parameters<typeof reply>[1]): AnyEffect[] =>
-    to === undefined ? [] : [reply(to, message)]
-  const refuse = (code: string, reason: string): EngineStep => ({
-    context,
-    effects: [
-      ...answer({ type: 'engine.TransactionRejected', payload: { code, reason } }),
-      ...judged(gossipId, gossipVerdict(code)),
-    ],
-  })
-  if (transaction === undefined || account === undefined) {
-    const { code, reason } = refusal ?? { code: 'TransactionMalformed', reason: 'no transaction' }
-    return refuse(code, reason)
-  }
-  const verdict = context.pool.add(transaction, account)
-  const { hash, raw } = transaction
-  if (verdict.kind === 'added') {
-    return {
-      context,
-      effects: [
-        ...answer({ type: 'engine.TransactionAccepted', payload: { hash } }),
-        ...relayed(gossipId, raw),
-        { kind: 'poolChanged' },
-      ],
+  const { admission, pool } = context
+  const effects: AnyEffect[] = []
+  const added: Uint8Array[] = []
+  admission.batchDone()
+  for (const { hash, sender, account } of recovered) {
+    const arrival = admission.take(hash)
+    if (arrival === undefined) continue
+    const { transaction, waiters } = arrival
+    if (sender === undefined) {
+      const refusal = { code: 'BadSignature', reason: 'no key made this signature' }
+      admission.refuse(hash, refusal, nowMs)
+      for (const waiter of waiters) effects.push(...refused(waiter, refusal))
+      continue
     }
+    const verdict = pool.add(poolTransaction(transaction, sender), account, nowMs)
+    if (verdict.kind === 'refused') {
+      const { kind: _, ...refusal } = verdict
+      const described = admission.refuse(hash, describe(refusal), nowMs)
+      for (const waiter of waiters) effects.push(...refused(waiter, described))
+      continue
+    }
+    added.push(hash)
+    effects.push(...accepted(transaction, waiters))
   }
-  const { kind: _, ...refused } = verdict
-  const { code, ...details } = refused
-  const reason = Object.entries(details)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')
-  return refuse(code, reason)
+  effects.push(...recovery(context), shown(context, added))
+  return { context, effects }
 }
 
-/** One of our own users begins its way; one that was gossiped goes on by its verdict. */
-function relayed(gossipId: number | undefined, raw: Uint8Array): KernelEffect[] {
-  return gossipId === undefined
-    ? [tell('network', { type: 'network.GossipTransaction', payload: { raw } })]
-    : judged(gossipId, 'accept')
+/**
+ * It is in the journal before anybody is told. All who sent it meanwhile sent the same: every peer may pass on its own, and ours go
+ * out once.
+ */
+function accepted({ hash, raw }: EvmTransaction, waiters: readonly Waiter[]): AnyEffect[] {
+  const effects: AnyEffect[] = [{ kind: 'remember', raw }]
+  let isRelayed = false
+  for (const { replyTo, gossipId } of waiters) {
+    if (replyTo !== undefined) {
+      effects.push(reply(replyTo, { type: 'engine.TransactionAccepted', payload: { hash } }))
+    }
+    isRelayed ||= gossipId !== undefined
+    effects.push(...judged(gossipId, 'accept'))
+  }
+  if (!isRelayed) {
+    effects.push(tell('network', { type: 'network.GossipTransaction', payload: { raw } }))
+  }
+  return effects
 }
 
 function judged(id: number | undefined, verdict: TransactionVerdict): KernelEffect[] {
@@ -201,33 +251,27 @@ function judged(id: number | undefined, verdict: TransactionVerdict): KernelEffe
   return [tell('network', { type: 'network.TransactionJudged', payload: { id, verdict } })]
 }
 
-type TransactionVerdict = TransactionJudged['payload']['verdict']
-
-/** What is wrong with a transaction wherever and whenever it is looked at: no honest node passes it on. */
-const NEVER_VALID: ReadonlySet<string> = new Set([
-  'TransactionMalformed',
-  'BadSignature',
-  'TransactionTooLarge',
-  'WrongChain',
-  'GasLimitTooHigh',
-  'IntrinsicGasTooLow',
-])
-
-/** The other refusals follow from this node's state or settings: nobody is to blame, and nothing is passed on. */
-function gossipVerdict(code: string): TransactionVerdict {
-  if (NEVER_VALID.has(code)) return 'reject'
-  return code === 'AlreadyKnown' ? 'accept' : 'ignore'
+/** Those whose account a block changes by itself: the senders in it. Of a block that is not known here, all. */
+function sendersToLookAt({ pool, candidates }: EngineContext, hash: Uint8Array): Uint8Array[] {
+  const candidate = candidates.get(hashKey(hash))
+  if (candidate === undefined) return pool.senders()
+  const unique = new Map(candidate.senders.map((sender) => [toHex(sender), sender]))
+  return [...unique.values()].filter((sender) => pool.hasSender(sender))
 }
 
 function committed(
   context: EngineContext,
   payload: PayloadOf<'engine.PayloadCommitted'>,
+  nowMs: number,
 ): EngineStep {
   const { hash, height, accounts, answer, to } = payload
-  const effects: AnyEffect[] = [reply(to, answer), { kind: 'poolChanged' }]
-  if (answer.type !== 'engine.EngineHead') return { context, effects }
-  for (const { address, account } of accounts) context.pool.refresh(address, account)
-  for (const burn of context.outcomes.get(hashKey(hash))?.burns ?? []) {
+  const { pool, admission, port } = context
+  if (answer.type !== 'engine.EngineHead') return { context, effects: [reply(to, answer)] }
+  for (const { address, account } of accounts) pool.refresh(address, account)
+  pool.onHead(port.nextBaseFeeWei(), nowMs)
+  admission.onHead()
+  const effects: AnyEffect[] = [reply(to, answer)]
+  for (const burn of context.candidates.get(hashKey(hash))?.outcome.burns ?? []) {
     effects.push(
       tell('bridge', {
         type: 'bridge.BurnEventDetected',
@@ -236,7 +280,8 @@ function committed(
     )
   }
   // Those of later blocks stay: a batch is executed before its first block is committed.
-  const outcomes = new Map(context.outcomes)
-  outcomes.delete(hashKey(hash))
-  return { context: { ...context, outcomes }, effects }
+  const candidates = new Map(context.candidates)
+  candidates.delete(hashKey(hash))
+  const next = { ...context, candidates }
+  return { context: next, effects: [...effects, shown(next)] }
 }

@@ -5,6 +5,7 @@
 import { Mempool } from '../../core/mempool/index.ts'
 import type { EngineInbox } from '../../messages/index.ts'
 import type { ActorDefinition } from '../../supervisor/index.ts'
+import { Admission } from './admission.ts'
 import { perform } from './effects.ts'
 import { type EngineContext, type EngineEffect, handle, lane } from './handlers.ts'
 import { MAILBOX_CAPACITY } from './limits.ts'
@@ -12,7 +13,7 @@ import { engineMachine } from './machine.ts'
 import type { EnginePorts } from './port.ts'
 
 export { ENGINE_FAULTS } from './errors.ts'
-export type { EnginePort, EnginePorts } from './port.ts'
+export type { EnginePort, EnginePorts, PoolJournal, PublishedPool } from './port.ts'
 
 export type EngineActor = ActorDefinition<EngineContext, EngineInbox, EngineEffect, EnginePorts>
 
@@ -24,8 +25,9 @@ export const engineActor: EngineActor = {
   async init({ ports }) {
     const port = await ports.open()
     const pool = new Mempool({ chainId: ports.chainId, minFeeCapWei: ports.minFeeCapWei })
-    ports.views.publishPool(pool)
-    return { context: { port, pool, outcomes: new Map() }, event: 'READY' }
+    const context = { port, pool, admission: new Admission(pool), candidates: new Map() }
+    ports.views.publishPool(context, [])
+    return { context, event: 'READY' }
   },
   handle,
   lane,

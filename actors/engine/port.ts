@@ -42,8 +42,26 @@ export interface EnginePorts {
   /** Fee caps below this are not kept. */
   readonly minFeeCapWei: bigint
   readonly views: {
-    /** The pool that readers may look into; the actor alone changes it. */
-    publishPool(pool: Mempool): void
-    publishPoolChange(): void
+    /** The pool that readers may look into; the actor alone changes it. `added`: hashes of what has just come in. */
+    publishPool(view: PublishedPool, added: readonly Uint8Array[]): void
   }
+  /** Absent: what waits is forgotten with the process. */
+  readonly journal?: PoolJournal
+}
+
+export interface PublishedPool {
+  readonly pool: Mempool
+  /** Executed blocks that may be committed, by EVM block hash. */
+  readonly candidates: ReadonlyMap<string, { readonly transactions: readonly Uint8Array[] }>
+}
+
+/** Transactions that wait, kept over restarts and kills of the process (MP-7). */
+export interface PoolJournal {
+  /** What may still wait, as it was remembered; at most the pool's bounds of it. */
+  load(): Promise<readonly Uint8Array[]>
+  /** Handed to the system before it returns. A failure is told by `onFault`, not thrown: the pool goes on without. */
+  remember(raw: Uint8Array): void
+  /** After a block: forgets what no longer waits, when that is worth it. */
+  forget(waiting: { readonly bytes: number; all(): Iterable<Uint8Array> }): void
+  close(): Promise<void>
 }

@@ -1,67 +1,42 @@
-import { compareBytes, toHex } from '../../crypto/index.ts'
+import { toHex } from '../../crypto/index.ts'
+import { type TransactionEnd, TransactionEnds } from './ends.ts'
+import { bumped, EvictionOrder, isBumped, isWorthMore, type Rank } from './eviction.ts'
+import { createEntry, type Entry, Lane } from './lane.ts'
 import {
+  MAX_EVICTED,
+  MAX_GAPPED_PER_SENDER,
   MAX_GAS_PER_TRANSACTION,
+  MAX_INITCODE_BYTES,
   MAX_POOL_BYTES,
   MAX_POOL_TRANSACTIONS,
   MAX_TRANSACTION_BYTES,
   MAX_TRANSACTIONS_PER_SENDER,
-  REPLACEMENT_PERCENT,
+  MAX_WAIT_MS,
+  SURE_SLOTS,
 } from './limits.ts'
+import { levelOf, type PressureLevel, TipFloor } from './pressure.ts'
+import { templateOf } from './template.ts'
+import {
+  costOf,
+  type PoolRefusal,
+  type PoolTransaction,
+  type PoolVerdict,
+  rateAt,
+  type SenderAccount,
+  type UnsignedView,
+} from './transaction.ts'
 
-/** A decoded transaction whose sender is known. */
-export type PoolTransaction = {
-  readonly hash: Uint8Array
-  readonly sender: Uint8Array
-  readonly nonce: bigint
-  /** Absent in a legacy transaction that names no chain. */
-  readonly chainId: bigint | undefined
-  readonly gasLimit: bigint
-  /** Intrinsic gas and the floor of its data: what the limit must reach. */
-  readonly leastGasLimit: bigint
-  readonly maxFeePerGas: bigint
-  readonly maxPriorityFeePerGas: bigint
-  readonly valueWei: bigint
-  readonly raw: Uint8Array
-}
-
-/** The sender's account at the latest committed block. */
-export type SenderAccount = { readonly nonce: bigint; readonly balanceWei: bigint }
-
-export type PoolRefusal =
-  | { readonly code: 'TransactionTooLarge'; readonly limit: number }
-  | { readonly code: 'WrongChain' }
-  | { readonly code: 'AlreadyKnown' }
-  | { readonly code: 'GasLimitTooHigh'; readonly limit: bigint }
-  | { readonly code: 'IntrinsicGasTooLow'; readonly least: bigint }
-  | { readonly code: 'FeeCapTooLow'; readonly least: bigint }
-  | { readonly code: 'NonceTooLow'; readonly next: bigint }
-  | { readonly code: 'NonceTooHigh'; readonly highest: bigint }
-  | { readonly code: 'InsufficientFunds'; readonly neededWei: bigint }
-  | {
-      readonly code: 'ReplacementUnderpriced'
-      readonly leastFee: bigint
-      readonly leastTip: bigint
-    }
-  | { readonly code: 'SenderLimit'; readonly limit: number }
-  | { readonly code: 'PoolFull' }
-
-export type PoolVerdict =
-  | {
-      readonly kind: 'added'
-      readonly replaced: Uint8Array | undefined
-      readonly evicted: readonly Uint8Array[]
-    }
-  | ({ readonly kind: 'refused' } & PoolRefusal)
-
-export type PoolOptions = {
+export interface PoolOptions {
   readonly chainId: number
-  /** Fee caps below this are not kept at all. */
+  /** Fee caps below this are not kept at all; a replacement's cap is higher by at least this. */
   readonly minFeeCapWei: bigint
   readonly maxTransactions?: number
   readonly maxBytes?: number
+  readonly maxPerSender?: number
+  readonly maxWaitMs?: number
 }
 
-export type PoolStats = {
+export interface PoolStats {
   readonly transactions: number
   readonly bytes: number
   /** Next in line of their senders, in sequence. */
@@ -70,144 +45,49 @@ export type PoolStats = {
   readonly queued: number
 }
 
-type Lane = { next: bigint; readonly byNonce: Map<bigint, PoolTransaction> }
-
 /**
- * Transactions that wait, keyed by sender and nonce. Pure: no clock, no I/O; what it answers follows from the calls before.
- * A lane is one sender's transactions; those from the account's nonce on without a gap can go into a block.
+ * Transactions that wait, keyed by sender and nonce. Pure: no clock, no I/O; what it answers follows from the calls before. `nowMs` never
+ * goes back.
  */
 export class Mempool {
   readonly #chainId: bigint
   readonly #minFeeCapWei: bigint
   readonly #maxTransactions: number
   readonly #maxBytes: number
+  readonly #maxPerSender: number
+  readonly #maxWaitMs: number
   readonly #lanes = new Map<string, Lane>()
-  readonly #byHash = new Map<string, PoolTransaction>()
+  /** In the order of arrival. */
+  readonly #byHash = new Map<string, Entry>()
+  readonly #ends = new TransactionEnds()
+  readonly #floor = new TipFloor()
   #bytes = 0
+  #pending = 0
+  #arrivals = 0
+  #baseFeeWei = 0n
+  /** Made when somebody has to go; undefined: ranks have changed since. */
+  #order: EvictionOrder | undefined
 
   constructor(options: PoolOptions) {
     this.#chainId = BigInt(options.chainId)
     this.#minFeeCapWei = options.minFeeCapWei
     this.#maxTransactions = options.maxTransactions ?? MAX_POOL_TRANSACTIONS
     this.#maxBytes = options.maxBytes ?? MAX_POOL_BYTES
+    this.#maxPerSender = options.maxPerSender ?? MAX_TRANSACTIONS_PER_SENDER
+    this.#maxWaitMs = options.maxWaitMs ?? MAX_WAIT_MS
   }
 
-  /** Cheap checks first; the first that fails gives the code (TX-2). */
-  add(transaction: PoolTransaction, account: SenderAccount): PoolVerdict {
-    const refusal = this.#refusalAlone(transaction, account)
-    if (refusal !== undefined) return { kind: 'refused', ...refusal }
-    const senderHex = toHex(transaction.sender)
-    const lane = this.#lanes.get(senderHex) ?? { next: account.nonce, byNonce: new Map() }
-    const replaced = lane.byNonce.get(transaction.nonce)
-    const inLane = refusalInLane(transaction, account, lane, replaced)
-    if (inLane !== undefined) return { kind: 'refused', ...inLane }
-    const evicted = this.#makeRoom(transaction, replaced)
-    if (evicted === undefined) return { kind: 'refused', code: 'PoolFull' }
-    this.#advance(senderHex, account.nonce)
-    if (replaced !== undefined) this.#delete(replaced)
-    this.#insert(transaction, account.nonce)
-    return { kind: 'added', replaced: replaced?.hash, evicted: evicted.map(({ hash }) => hash) }
-  }
-
-  has(hash: Uint8Array): boolean {
-    return this.#byHash.has(toHex(hash))
-  }
-
-  get(hash: Uint8Array): PoolTransaction | undefined {
-    return this.#byHash.get(toHex(hash))
-  }
-
-  /** The nonce of the sender's next transaction, those in the pool counted; undefined when it has none here. */
-  nextNonce(sender: Uint8Array): bigint | undefined {
-    const lane = this.#lanes.get(toHex(sender))
-    if (lane === undefined) return undefined
-    let next = lane.next
-    while (lane.byNonce.has(next)) next += 1n
-    return next
-  }
-
-  /** Transactions of a sender by nonce. */
-  lane(sender: Uint8Array): readonly PoolTransaction[] {
-    return sortedLane(this.#lanes.get(toHex(sender)))
-  }
-
-  senders(): Uint8Array[] {
-    return [...this.#lanes.values()].flatMap((lane) => {
-      const [first] = lane.byNonce.values()
-      return first === undefined ? [] : [first.sender]
-    })
-  }
-
-  all(): Iterable<PoolTransaction> {
-    return this.#byHash.values()
-  }
-
-  stats(): PoolStats {
-    let pending = 0
-    for (const lane of this.#lanes.values()) pending += runOf(lane).length
-    const transactions = this.#byHash.size
-    return { transactions, bytes: this.#bytes, pending, queued: transactions - pending }
-  }
-
-  /**
-   * Transactions for a block, the best tip first, each sender's by nonce; ties by hash, so that equal pools give equal
-   * templates. What cannot fit by its least gas is passed over, not stopped at (MP-6).
-   */
-  template(baseFeeWei: bigint, gasLimit: bigint): PoolTransaction[] {
-    const heads: Head[] = []
-    for (const lane of this.#lanes.values()) {
-      const run = runOf(lane).values()
-      pushNext(heads, run, baseFeeWei)
-    }
-    const chosen: PoolTransaction[] = []
-    let left = gasLimit
-    for (let head = pop(heads); head !== undefined; head = pop(heads)) {
-      const { transaction } = head
-      if (transaction.gasLimit > gasLimit || transaction.leastGasLimit > left) continue
-      left -= transaction.leastGasLimit
-      chosen.push(transaction)
-      pushNext(heads, head.rest, baseFeeWei)
-    }
-    return chosen
-  }
-
-  /** A block is committed: what it holds leaves, and whatever its nonces made impossible. */
-  onCommitted(included: readonly { readonly sender: Uint8Array; readonly nonce: bigint }[]): void {
-    const next = new Map<string, bigint>()
-    for (const { sender, nonce } of included) {
-      const senderHex = toHex(sender)
-      const known = next.get(senderHex) ?? 0n
-      if (nonce >= known) next.set(senderHex, nonce + 1n)
-    }
-    for (const [senderHex, nonce] of next) this.#advance(senderHex, nonce)
-  }
-
-  /** The sender's account as it is now: past nonces leave, and what it cannot pay for. */
-  refresh(sender: Uint8Array, account: SenderAccount): void {
-    const senderHex = toHex(sender)
-    this.#advance(senderHex, account.nonce)
-    let cost = 0n
-    for (const transaction of sortedLane(this.#lanes.get(senderHex))) {
-      if (cost + costOf(transaction) > account.balanceWei) this.#delete(transaction)
-      else cost += costOf(transaction)
-    }
-  }
-
-  /** Takes transactions out, such as those that a block could not hold for good. */
-  remove(hashes: readonly Uint8Array[]): void {
-    for (const hash of hashes) {
-      const transaction = this.get(hash)
-      if (transaction !== undefined) this.#delete(transaction)
-    }
-  }
-
-  #refusalAlone(transaction: PoolTransaction, account: SenderAccount): PoolRefusal | undefined {
-    const { raw, chainId, gasLimit, leastGasLimit, maxFeePerGas, nonce } = transaction
+  /** What can be said before the signature is looked at, the cheapest first (TX-2). */
+  refusalUnsigned(transaction: UnsignedView, nowMs: number): PoolRefusal | undefined {
+    const { raw, chainId, gasLimit, leastGasLimit, maxFeePerGas, initcodeBytes } = transaction
     if (raw.length > MAX_TRANSACTION_BYTES) {
       return { code: 'TransactionTooLarge', limit: MAX_TRANSACTION_BYTES }
     }
     if (chainId !== undefined && chainId !== this.#chainId) return { code: 'WrongChain' }
     if (this.has(transaction.hash)) return { code: 'AlreadyKnown' }
+    if (initcodeBytes > MAX_INITCODE_BYTES) {
+      return { code: 'InitcodeTooLarge', limit: MAX_INITCODE_BYTES }
+    }
     if (gasLimit > MAX_GAS_PER_TRANSACTION) {
       return { code: 'GasLimitTooHigh', limit: MAX_GAS_PER_TRANSACTION }
     }
@@ -215,191 +95,309 @@ export class Mempool {
     if (maxFeePerGas < this.#minFeeCapWei) {
       return { code: 'FeeCapTooLow', least: this.#minFeeCapWei }
     }
-    if (nonce < account.nonce) return { code: 'NonceTooLow', next: account.nonce }
-    const highest = account.nonce + BigInt(MAX_TRANSACTIONS_PER_SENDER) - 1n
-    return nonce > highest ? { code: 'NonceTooHigh', highest } : undefined
+    const least = this.#floor.at(nowMs)
+    return rateAt(transaction, 0n) < least ? { code: 'TipTooLow', least } : undefined
   }
 
-  #insert(transaction: PoolTransaction, accountNonce: bigint): void {
+  /** Cheap checks first; the first that fails gives the code (TX-2). */
+  add(transaction: PoolTransaction, account: SenderAccount, nowMs: number): PoolVerdict {
     const senderHex = toHex(transaction.sender)
-    const lane = this.#lanes.get(senderHex) ?? { next: accountNonce, byNonce: new Map() }
-    this.#lanes.set(senderHex, lane)
-    lane.byNonce.set(transaction.nonce, transaction)
-    this.#byHash.set(toHex(transaction.hash), transaction)
-    this.#bytes += transaction.raw.length
+    this.#advance(senderHex, account.nonce)
+    const lane = this.#lanes.get(senderHex) ?? new Lane(account.nonce)
+    const replaced = lane.get(transaction.nonce)
+    const refusal =
+      this.refusalUnsigned(transaction, nowMs) ??
+      this.#refusalInLane(transaction, account, lane, replaced)
+    if (refusal !== undefined) return { kind: 'refused', ...refusal }
+    const evicted = this.#makeRoom(transaction, lane, replaced, nowMs)
+    if (evicted === undefined) return { kind: 'refused', code: 'PoolFull' }
+    const by = transaction.hash
+    if (replaced !== undefined) this.#delete(replaced, { state: 'Replaced', by })
+    for (const entry of evicted) this.#delete(entry, EVICTED)
+    this.#insert(transaction, account.nonce, nowMs)
+    this.#floor.raiseTo(this.level(), nowMs)
+    return {
+      kind: 'added',
+      replaced: replaced?.transaction.hash,
+      evicted: evicted.map((entry) => entry.transaction.hash),
+    }
   }
 
-  #delete(transaction: PoolTransaction): void {
-    const senderHex = toHex(transaction.sender)
+  has(hash: Uint8Array): boolean {
+    return this.#byHash.has(toHex(hash))
+  }
+
+  get(hash: Uint8Array): PoolTransaction | undefined {
+    return this.#byHash.get(toHex(hash))?.transaction
+  }
+
+  /** Why it cannot run now: undefined when it can, or is not here. */
+  waitsFor(hash: Uint8Array): 'NonceGap' | 'BaseFee' | undefined {
+    const transaction = this.get(hash)
+    if (transaction === undefined) return undefined
+    const lane = this.#lanes.get(toHex(transaction.sender)) as Lane
+    if (transaction.nonce >= lane.end) return 'NonceGap'
+    return transaction.maxFeePerGas < this.#baseFeeWei ? 'BaseFee' : undefined
+  }
+
+  /** What became of one that is not here, as far as that is remembered. */
+  endOf(hash: Uint8Array): TransactionEnd | undefined {
+    return this.#ends.get(hash)
+  }
+
+  /** Remembers why one did not come in. */
+  noteRefused(hash: Uint8Array, code: string, reason: string): void {
+    if (!this.has(hash)) this.#ends.set(hash, { state: 'Rejected', code, reason })
+  }
+
+  /** The nonce of the sender's next transaction, those in the pool counted; undefined when it has none here. */
+  nextNonce(sender: Uint8Array): bigint | undefined {
+    return this.#lanes.get(toHex(sender))?.end
+  }
+
+  /** Transactions of a sender by nonce. */
+  lane(sender: Uint8Array): readonly PoolTransaction[] {
+    return (this.#lanes.get(toHex(sender))?.sorted() ?? []).map(({ transaction }) => transaction)
+  }
+
+  hasSender(sender: Uint8Array): boolean {
+    return this.#lanes.has(toHex(sender))
+  }
+
+  senders(): Uint8Array[] {
+    const senders: Uint8Array[] = []
+    for (const lane of this.#lanes.values()) {
+      const [first] = lane.sorted()
+      if (first !== undefined) senders.push(first.transaction.sender)
+    }
+    return senders
+  }
+
+  /** In the order of arrival. */
+  *all(): Generator<PoolTransaction> {
+    for (const { transaction } of this.#byHash.values()) yield transaction
+  }
+
+  /** What can run, and what is behind a gap. */
+  content(): { readonly pending: PoolTransaction[]; readonly queued: PoolTransaction[] } {
+    const content = { pending: [] as PoolTransaction[], queued: [] as PoolTransaction[] }
+    for (const lane of this.#lanes.values()) {
+      for (const { transaction } of lane.sorted()) {
+        content[transaction.nonce < lane.end ? 'pending' : 'queued'].push(transaction)
+      }
+    }
+    return content
+  }
+
+  stats(): PoolStats {
+    const transactions = this.#byHash.size
+    const pending = this.#pending
+    return { transactions, bytes: this.#bytes, pending, queued: transactions - pending }
+  }
+
+  level(): PressureLevel {
+    return levelOf([
+      { used: this.#byHash.size, most: this.#maxTransactions },
+      { used: this.#bytes, most: this.#maxBytes },
+    ])
+  }
+
+  /** The least tip that a newcomer has to offer. */
+  tipFloorWei(nowMs: number): bigint {
+    return this.#floor.at(nowMs)
+  }
+
+  /** Transactions for a block, those first that pay its author most; each sender's by nonce (MP-6). */
+  template(baseFeeWei: bigint, gasLimit: bigint, most = Number.MAX_SAFE_INTEGER) {
+    return templateOf(this.#lanes.values(), baseFeeWei, gasLimit, most)
+  }
+
+  /** A new head: rates are those at its successor's base fee, and what has waited too long goes (TX-4). */
+  onHead(baseFeeWei: bigint, nowMs: number): void {
+    this.#baseFeeWei = baseFeeWei
+    this.#order = undefined
+    const expired: Entry[] = []
+    for (const entry of this.#byHash.values()) {
+      if (nowMs - entry.sinceMs < this.#maxWaitMs) break
+      expired.push(entry)
+    }
+    for (const entry of expired) {
+      this.#delete(entry, { state: 'Expired', afterMs: this.#maxWaitMs })
+    }
+  }
+
+  /** The sender's account as it is now: past nonces leave, and what it cannot pay for. */
+  refresh(sender: Uint8Array, account: SenderAccount): void {
+    const senderHex = toHex(sender)
+    this.#advance(senderHex, account.nonce)
     const lane = this.#lanes.get(senderHex)
-    lane?.byNonce.delete(transaction.nonce)
-    if (lane?.byNonce.size === 0) this.#lanes.delete(senderHex)
-    this.#byHash.delete(toHex(transaction.hash))
+    if (lane === undefined || lane.costWei <= account.balanceWei) return
+    let costWei = 0n
+    for (const entry of lane.sorted()) {
+      if (costWei + entry.costWei > account.balanceWei) this.#delete(entry, UNPAYABLE)
+      else costWei += entry.costWei
+    }
+  }
+
+  /** Takes a transaction out that no block could hold. */
+  remove(hash: Uint8Array, code: string): void {
+    const entry = this.#byHash.get(toHex(hash))
+    if (entry === undefined) return
+    this.#delete(entry, { state: 'Rejected', code, reason: 'no block could hold it' })
+  }
+
+  #refusalInLane(
+    transaction: PoolTransaction,
+    account: SenderAccount,
+    lane: Lane,
+    replaced: Entry | undefined,
+  ): PoolRefusal | undefined {
+    const { nonce } = transaction
+    // The account may have been looked at before a block that the lane knows.
+    const { next } = lane
+    if (nonce < next) return { code: 'NonceTooLow', next, nonce }
+    const highest = next + BigInt(this.#maxPerSender) - 1n
+    if (nonce > highest) return { code: 'NonceTooHigh', highest }
+    if (replaced !== undefined) {
+      const refusal = this.#refusalToReplace(transaction, replaced.transaction)
+      if (refusal !== undefined) return refusal
+    } else if (nonce > lane.end && lane.gapped >= MAX_GAPPED_PER_SENDER) {
+      return { code: 'SenderLimit', limit: MAX_GAPPED_PER_SENDER }
+    }
+    const neededWei = lane.costWei - (replaced?.costWei ?? 0n) + costOf(transaction)
+    const { balanceWei } = account
+    return neededWei > balanceWei ? { code: 'InsufficientFunds', neededWei, balanceWei } : undefined
+  }
+
+  #refusalToReplace(newer: PoolTransaction, older: PoolTransaction): PoolRefusal | undefined {
+    const leastFee = leastBump(older.maxFeePerGas, this.#minFeeCapWei)
+    const leastTip = bumped(older.maxPriorityFeePerGas)
+    return newer.maxFeePerGas >= leastFee &&
+      isBumped(older.maxPriorityFeePerGas, newer.maxPriorityFeePerGas)
+      ? undefined
+      : { code: 'ReplacementUnderpriced', leastFee, leastTip }
+  }
+
+  #insert(transaction: PoolTransaction, accountNonce: bigint, nowMs: number): void {
+    const senderHex = toHex(transaction.sender)
+    let lane = this.#lanes.get(senderHex)
+    if (lane === undefined) {
+      lane = new Lane(accountNonce)
+      this.#lanes.set(senderHex, lane)
+    }
+    this.#arrivals += 1
+    const entry = createEntry(transaction, this.#arrivals, nowMs)
+    const before = lane.runLength
+    lane.set(entry)
+    this.#pending += lane.runLength - before
+    this.#byHash.set(toHex(transaction.hash), entry)
+    this.#bytes += transaction.raw.length
+    this.#ends.forget(transaction.hash)
+    this.#order?.push(entry)
+  }
+
+  /** `end`: undefined when the account's nonce passed it. */
+  #delete(entry: Entry, end: TransactionEnd | undefined): void {
+    const { hash, sender, nonce } = entry.transaction
+    const senderHex = toHex(sender)
+    const lane = this.#lanes.get(senderHex)
+    if (lane !== undefined) {
+      const before = lane.runLength
+      lane.delete(nonce)
+      this.#pending += lane.runLength - before
+      // Those behind it can no longer run.
+      if (before - lane.runLength > 1) this.#order = undefined
+      if (lane.size === 0) this.#lanes.delete(senderHex)
+    }
+    this.#forget(hash, entry, end)
+  }
+
+  #forget(hash: Uint8Array, { transaction }: Entry, end: TransactionEnd | undefined): void {
+    this.#byHash.delete(toHex(hash))
     this.#bytes -= transaction.raw.length
+    if (end === undefined) this.#ends.pass(hash)
+    else this.#ends.set(hash, end)
   }
 
   #advance(senderHex: string, nonce: bigint): void {
     const lane = this.#lanes.get(senderHex)
-    if (lane === undefined || nonce <= lane.next) return
-    lane.next = nonce
-    for (const transaction of [...lane.byNonce.values()]) {
-      if (transaction.nonce < nonce) this.#delete(transaction)
+    if (lane === undefined) return
+    const before = lane.runLength
+    for (const entry of lane.advance(nonce)) {
+      this.#forget(entry.transaction.hash, entry, undefined)
     }
+    this.#pending += lane.runLength - before
+    if (lane.size === 0) this.#lanes.delete(senderHex)
   }
 
-  /** Evicts the cheapest tails until `transaction` fits; undefined when it is not worth a tenth more than they are. */
+  #rankOf(entry: Entry): Rank | undefined {
+    const { sender, nonce } = entry.transaction
+    const lane = this.#lanes.get(toHex(sender))
+    if (lane?.get(nonce) !== entry) return undefined
+    return { isSure: lane.isSure(nonce), rateWei: rateAt(entry.transaction, this.#baseFeeWei) }
+  }
+
+  /** Who has to go for `newcomer`; undefined when it is not worth that. Nobody goes yet. */
   #makeRoom(
-    transaction: PoolTransaction,
-    replaced: PoolTransaction | undefined,
-  ): PoolTransaction[] | undefined {
-    const evicted: PoolTransaction[] = []
-    const own = toHex(transaction.sender)
-    let count = this.#byHash.size + (replaced === undefined ? 1 : 0)
-    let bytes = this.#bytes + transaction.raw.length - (replaced?.raw.length ?? 0)
-    const gone = new Set<PoolTransaction>()
-    while (count > this.#maxTransactions || bytes > this.#maxBytes) {
-      const cheapest = this.#cheapestTail(own, gone)
-      if (cheapest === undefined) return undefined
-      if (!isBumped(cheapest.maxFeePerGas, transaction.maxFeePerGas)) return undefined
-      gone.add(cheapest)
-      evicted.push(cheapest)
-      count -= 1
-      bytes -= cheapest.raw.length
-    }
-    for (const one of evicted) this.#delete(one)
-    return evicted
-  }
-
-  /** The last transaction of the lane whose last one offers least; nothing depends on it. */
-  #cheapestTail(ownHex: string, gone: ReadonlySet<PoolTransaction>): PoolTransaction | undefined {
-    let cheapest: PoolTransaction | undefined
-    for (const [senderHex, lane] of this.#lanes) {
-      if (senderHex === ownHex) continue
-      const tail = tailOf(lane, gone)
-      if (tail === undefined) continue
-      if (cheapest === undefined || tail.maxFeePerGas <= cheapest.maxFeePerGas) cheapest = tail
-    }
-    return cheapest
-  }
-}
-
-function refusalInLane(
-  transaction: PoolTransaction,
-  account: SenderAccount,
-  lane: Lane,
-  replaced: PoolTransaction | undefined,
-): PoolRefusal | undefined {
-  if (replaced !== undefined) {
-    const isEnough =
-      isBumped(replaced.maxFeePerGas, transaction.maxFeePerGas) &&
-      isBumped(replaced.maxPriorityFeePerGas, transaction.maxPriorityFeePerGas)
-    if (!isEnough) {
-      const leastFee = bumped(replaced.maxFeePerGas)
-      return {
-        code: 'ReplacementUnderpriced',
-        leastFee,
-        leastTip: bumped(replaced.maxPriorityFeePerGas),
+    newcomer: PoolTransaction,
+    own: Lane,
+    replaced: Entry | undefined,
+    nowMs: number,
+  ): Entry[] | undefined {
+    const added = replaced === undefined ? 1 : 0
+    let count = this.#byHash.size + added
+    let bytes = this.#bytes + newcomer.raw.length - (replaced?.transaction.raw.length ?? 0)
+    const isFull = () => count > this.#maxTransactions || bytes > this.#maxBytes
+    if (!isFull()) return []
+    const { nonce } = newcomer
+    const isSure = nonce <= own.end && nonce < own.next + BigInt(SURE_SLOTS)
+    const rank: Rank = { isSure, rateWei: rateAt(newcomer, this.#baseFeeWei) }
+    this.#order ??= new EvictionOrder((entry) => this.#rankOf(entry), this.#byHash.values())
+    const gone = new Set<Entry>()
+    const looked: Entry[] = []
+    let floorWei = 0n
+    while (isFull()) {
+      const first = this.#order.pop()
+      if (first === undefined) break
+      looked.push(first.entry)
+      const { transaction } = first.entry
+      const lane = this.#lanes.get(toHex(transaction.sender)) as Lane
+      // What would leave the newcomer itself behind a gap is no way to make room for it.
+      if (first.entry === replaced || (lane === own && transaction.nonce < nonce)) continue
+      if (!isWorthMore(rank, first)) break
+      // What could not run tells nothing about what a place is worth.
+      if (first.isSure) floorWei = first.rateWei
+      for (const entry of lane.from(transaction.nonce)) {
+        if (gone.has(entry) || entry === replaced) continue
+        gone.add(entry)
+        count -= 1
+        bytes -= entry.transaction.raw.length
       }
+      if (gone.size > MAX_EVICTED) break
     }
-  } else if (lane.byNonce.size >= MAX_TRANSACTIONS_PER_SENDER) {
-    return { code: 'SenderLimit', limit: MAX_TRANSACTIONS_PER_SENDER }
-  }
-  let neededWei = costOf(transaction)
-  for (const other of lane.byNonce.values()) {
-    if (other !== replaced && other.nonce >= account.nonce) neededWei += costOf(other)
-  }
-  return neededWei > account.balanceWei ? { code: 'InsufficientFunds', neededWei } : undefined
-}
-
-function costOf(transaction: PoolTransaction): bigint {
-  return transaction.gasLimit * transaction.maxFeePerGas + transaction.valueWei
-}
-
-/** At least a tenth more, rounded up. */
-function bumped(fee: bigint): bigint {
-  return (fee * BigInt(100 + REPLACEMENT_PERCENT) + 99n) / 100n
-}
-
-function isBumped(before: bigint, after: bigint): boolean {
-  return after >= bumped(before)
-}
-
-/** The transaction of a lane with the highest nonce, those in `gone` not counted. */
-function tailOf(lane: Lane, gone: ReadonlySet<PoolTransaction>): PoolTransaction | undefined {
-  let tail: PoolTransaction | undefined
-  for (const transaction of lane.byNonce.values()) {
-    if (gone.has(transaction)) continue
-    if (tail === undefined || transaction.nonce > tail.nonce) tail = transaction
-  }
-  return tail
-}
-
-function sortedLane(lane: Lane | undefined): PoolTransaction[] {
-  const transactions = [...(lane?.byNonce.values() ?? [])]
-  return transactions.sort((left, right) => (left.nonce < right.nonce ? -1 : 1))
-}
-
-/** From the account's nonce on, without a gap. */
-function runOf(lane: Lane): PoolTransaction[] {
-  const run: PoolTransaction[] = []
-  for (let nonce = lane.next; ; nonce += 1n) {
-    const transaction = lane.byNonce.get(nonce)
-    if (transaction === undefined) return run
-    run.push(transaction)
+    const isEnough = !isFull() && gone.size <= MAX_EVICTED
+    for (const entry of looked) if (!isEnough || !gone.has(entry)) this.#order.push(entry)
+    if (!isEnough) return undefined
+    this.#floor.raise(floorWei, nowMs)
+    return [...gone]
   }
 }
 
-type Head = {
-  readonly transaction: PoolTransaction
-  readonly tipWei: bigint
-  readonly rest: Iterator<PoolTransaction>
+/** A tenth more, and no less than `stepWei` more. */
+function leastBump(feeWei: bigint, stepWei: bigint): bigint {
+  const tenth = bumped(feeWei)
+  if (tenth > feeWei + stepWei) return tenth
+  return feeWei + stepWei
 }
 
-/** Adds a lane's next transaction, if it pays the base fee. */
-function pushNext(heads: Head[], rest: Iterator<PoolTransaction>, baseFeeWei: bigint): void {
-  const { value: transaction, done } = rest.next()
-  if (done || transaction.maxFeePerGas < baseFeeWei) return
-  push(heads, { transaction, tipWei: tipAt(transaction, baseFeeWei), rest })
+const EVICTED: TransactionEnd = {
+  state: 'Rejected',
+  code: 'Evicted',
+  reason: 'the pool was full, and a better paying transaction took its place',
 }
 
-function tipAt(transaction: PoolTransaction, baseFeeWei: bigint): bigint {
-  const roomWei = transaction.maxFeePerGas - baseFeeWei
-  if (roomWei < transaction.maxPriorityFeePerGas) return roomWei
-  return transaction.maxPriorityFeePerGas
-}
-
-function isBetter(left: Head, right: Head): boolean {
-  if (left.tipWei !== right.tipWei) return left.tipWei > right.tipWei
-  return compareBytes(left.transaction.hash, right.transaction.hash) < 0
-}
-
-/** A binary heap, the best at 0. */
-function push(heap: Head[], head: Head): void {
-  let at = heap.length
-  heap.push(head)
-  while (at > 0) {
-    const above = (at - 1) >> 1
-    if (!isBetter(head, heap[above] as Head)) break
-    heap[at] = heap[above] as Head
-    at = above
-  }
-  heap[at] = head
-}
-
-function pop(heap: Head[]): Head | undefined {
-  const best = heap[0]
-  const last = heap.pop()
-  if (best === undefined || last === undefined || heap.length === 0) return best
-  let at = 0
-  for (;;) {
-    let below = at * 2 + 1
-    if (below >= heap.length) break
-    if (below + 1 < heap.length && isBetter(heap[below + 1] as Head, heap[below] as Head))
-      below += 1
-    if (!isBetter(heap[below] as Head, last)) break
-    heap[at] = heap[below] as Head
-    at = below
-  }
-  heap[at] = last
-  return best
+const UNPAYABLE: TransactionEnd = {
+  state: 'Rejected',
+  code: 'InsufficientFunds',
+  reason: 'the sender can no longer pay for it',
 }

@@ -5,8 +5,8 @@
  */
 import type { PegOperationView } from '../../actors/bridge/index.ts'
 import type { ConsensusStatus, HaltRecord, PublishedHead } from '../../actors/chain/index.ts'
+import type { PublishedPool } from '../../actors/engine/index.ts'
 import type { Evidence } from '../../core/block/index.ts'
-import type { Mempool } from '../../core/mempool/index.ts'
 import type { ConsensusSnapshot } from '../../core/pbft/index.ts'
 
 export interface BitcoinStatus {
@@ -26,7 +26,7 @@ export class LiveViews {
   #evidence: readonly Evidence[] = []
   #operations: readonly PegOperationView[] = []
   #bitcoin: BitcoinStatus = { reachable: false }
-  #pool: Mempool | undefined
+  #pool: PublishedPool | undefined
   /** Views above 0 that were entered since the start. */
   viewChanges = 0
   /** Blocks of this node's own that were committed since the start. */
@@ -34,6 +34,7 @@ export class LiveViews {
   readonly #self: string | undefined
   readonly #onChange = new Set<() => void>()
   readonly #onHead = new Set<() => void>()
+  readonly #onAdded = new Set<(hashes: readonly Uint8Array[]) => void>()
 
   /** `self`: hex of this node's validator key. */
   constructor(self: string | undefined) {
@@ -65,7 +66,7 @@ export class LiveViews {
     return this.#bitcoin
   }
 
-  get pool(): Mempool | undefined {
+  get pool(): PublishedPool | undefined {
     return this.#pool
   }
 
@@ -104,12 +105,9 @@ export class LiveViews {
     this.changed()
   }
 
-  publishPool(pool: Mempool): void {
+  publishPool(pool: PublishedPool, added: readonly Uint8Array[]): void {
     this.#pool = pool
-    this.changed()
-  }
-
-  publishPoolChange(): void {
+    if (added.length > 0) for (const listener of this.#onAdded) listener(added)
     this.changed()
   }
 
@@ -120,6 +118,12 @@ export class LiveViews {
   onChange(listener: () => void): () => void {
     this.#onChange.add(listener)
     return () => this.#onChange.delete(listener)
+  }
+
+  /** Transactions that come into the pool, by hash. */
+  onAdded(listener: (hashes: readonly Uint8Array[]) => void): () => void {
+    this.#onAdded.add(listener)
+    return () => this.#onAdded.delete(listener)
   }
 
   onHead(listener: () => void): () => void {

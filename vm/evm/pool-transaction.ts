@@ -1,14 +1,13 @@
-import type { PoolTransaction } from '../../core/mempool/index.ts'
+import type { PoolTransaction, UnsignedView } from '../../core/mempool/index.ts'
 import { leastGasLimit } from './gas.ts'
 import type { EvmTransaction } from './transaction.ts'
 
-/** A decoded transaction as the mempool takes it. */
-export function poolTransaction(transaction: EvmTransaction, sender: Uint8Array): PoolTransaction {
+/** A decoded transaction as the mempool looks at it before its signature. */
+export function unsignedView(transaction: EvmTransaction): UnsignedView {
   const { hash, nonce, chainId, gasLimit, maxFeePerGas, maxPriorityFeePerGas, value, raw } =
     transaction
   return {
     hash,
-    sender,
     nonce,
     chainId,
     gasLimit,
@@ -16,8 +15,14 @@ export function poolTransaction(transaction: EvmTransaction, sender: Uint8Array)
     maxFeePerGas,
     maxPriorityFeePerGas,
     valueWei: value,
+    initcodeBytes: transaction.to === undefined ? transaction.data.length : 0,
     raw,
   }
+}
+
+/** The same with its sender, as the mempool takes it. */
+export function poolTransaction(transaction: EvmTransaction, sender: Uint8Array): PoolTransaction {
+  return { ...unsignedView(transaction), sender }
 }
 
 /** Reasons after which a transaction can still stand in a later block; for any other one the pool lets go of it. */

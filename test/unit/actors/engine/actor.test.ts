@@ -1,4 +1,5 @@
 /** The EngineActor's messages, with a real engine and pool behind it. */
+import { Admission } from '../../../../actors/engine/admission.ts'
 import { perform } from '../../../../actors/engine/effects.ts'
 import {
   type EngineContext,
@@ -7,7 +8,7 @@ import {
   lane,
 } from '../../../../actors/engine/handlers.ts'
 import type { EnginePort, EnginePorts } from '../../../../actors/engine/index.ts'
-import { MAX_OUTCOMES } from '../../../../actors/engine/limits.ts'
+import { MAX_CANDIDATES } from '../../../../actors/engine/limits.ts'
 import { Mempool } from '../../../../core/mempool/index.ts'
 import { toHex } from '../../../../crypto/index.ts'
 import type { EngineInbox } from '../../../../messages/index.ts'
@@ -34,32 +35,41 @@ class Bench {
   context: EngineContext
   readonly replies: Message[] = []
   readonly told: { readonly to: string; readonly message: Message }[] = []
+  readonly remembered: Uint8Array[] = []
+  /** Signatures that were looked at. */
+  recovered = 0
   poolChanges = 0
   readonly ports: EnginePorts
 
   private constructor(port: EnginePort) {
     const pool = new Mempool({ chainId: CHAIN_ID, minFeeCapWei: 0n })
-    this.context = { port, pool, outcomes: new Map() }
+    this.context = { port, pool, admission: new Admission(pool), candidates: new Map() }
     this.ports = {
       metrics: createTestPorts().metrics,
       views: {
-        publishPool() {},
-        publishPoolChange: () => {
+        publishPool: () => {
           this.poolChanges += 1
         },
       },
-    } as unknown as EnginePorts
+      journal: {
+        load: async () => [],
+        remember: (raw) => void this.remembered.push(raw),
+        forget() {},
+        close: async () => {},
+      },
+    } as Partial<EnginePorts> as EnginePorts
   }
 
   static async open(): Promise<Bench> {
     const { engine, store, head } = await openEngine()
-    return new Bench({
+    const bench: Bench = new Bench({
       head: () => store.head() ?? head,
       build: (request) => engine.build(request),
       execute: (request) => engine.execute(request),
       commit: (hash) => engine.commit(hash),
       recoverSenders: async (raws) =>
         raws.map((raw) => {
+          bench.recovered += 1
           const transaction = decodeTransaction(raw)
           return isTransaction(transaction) ? recoverSender(transaction) : undefined
         }),
@@ -70,6 +80,7 @@ class Bench {
       nextBaseFeeWei: () => nextBaseFee(store.blocks.at(-1)?.payload as never),
       close: async () => {},
     })
+    return bench
   }
 
   async hear(message: EngineInbox): Promise<Message | undefined> {
@@ -172,6 +183,102 @@ describe('the EngineActor', () => {
     })
     await bench.hear({ type: 'engine.TransactionReceived', payload: { raw, peer: 'peer', id: 7 } })
     expect(bench.told.slice(1)).toEqual([judgedAs(7, 'accept')])
+    expect(bench.recovered).toBe(1)
+  })
+
+  it('TX-5: sent by a user and by fifty peers at once, it is looked at once, kept once, and nobody is left waiting', async () => {
+    const { bench } = await funded()
+    const raw = signed(alice, { nonce: 0, to: bob.address, value: 1n })
+    const peers = Array.from({ length: 50 }, (_, id) =>
+      bench.hear({ type: 'engine.TransactionReceived', payload: { raw, peer: `${id}`, id } }),
+    )
+    const submitted = bench.submit(raw)
+    await Promise.all([...peers, submitted])
+    expect(bench.recovered).toBe(1)
+    expect(bench.remembered).toEqual([raw])
+    expect(bench.replies.at(-1)).toMatchObject({ type: 'engine.TransactionAccepted' })
+    expect(bench.told).toEqual(Array.from({ length: 50 }, (_, id) => judgedAs(id, 'accept')))
+  })
+
+  it('TX-5: transactions that come while others are recovered are one batch', async () => {
+    const { bench } = await funded()
+    const batches: number[] = []
+    const { port } = bench.context
+    const { recoverSenders } = port
+    Object.assign(port, {
+      recoverSenders: (raws: readonly Uint8Array[]) => {
+        batches.push(raws.length)
+        return recoverSenders(raws)
+      },
+    })
+    const raws = [0, 1, 2, 3].map((nonce) => signed(alice, { nonce, to: bob.address, value: 1n }))
+    await Promise.all(raws.map((raw) => bench.submit(raw)))
+    expect(batches).toEqual([1, 3])
+    expect(bench.context.pool.stats()).toMatchObject({ pending: 4, queued: 0 })
+  })
+
+  it('MP-7: what is accepted is in the journal before anybody is told', async () => {
+    const { bench } = await funded()
+    const raw = signed(alice, { nonce: 0, to: bob.address, value: 1n })
+    const about = (message: EngineInbox) => ({
+      envelope: envelopeOf(message),
+      state: 'Running',
+      nowMs: 0,
+    })
+    const submit: EngineInbox = { type: 'engine.SubmitTransaction', payload: { raw } }
+    const [recover] = handle(bench.context, submit, about(submit)).effects ?? []
+    const recovered = await perform(recover as EngineEffect, bench.ports)
+    const { effects = [] } = handle(bench.context, recovered as EngineInbox, about(submit))
+    const kinds = effects.map((effect) => ('kind' in effect ? effect.kind : effect.kernel))
+    expect(kinds.indexOf('remember')).toBe(0)
+    expect(kinds).toContain('reply')
+  })
+
+  it('MP-3: what is never valid is looked at once, and answered with its first reason until the next head', async () => {
+    const { bench, hash } = await funded()
+    const raw = signed(alice, { nonce: 0, to: bob.address })
+    raw.fill(0, raw.length - 32)
+    const first = await bench.submit(raw)
+    const looked = bench.recovered
+    expect(await bench.submit(raw)).toEqual(first)
+    expect(bench.recovered).toBe(looked)
+    const { payload } = await bench.build(2, hash)
+    await bench.commit(payload.blockHash, 2)
+    expect(await bench.submit(raw)).toEqual(first)
+  })
+
+  it('TX-2: ten megabytes are refused by their size, in less than a millisecond', async () => {
+    const { bench } = await funded()
+    const raw = new Uint8Array(10_000_000).fill(0xff)
+    await bench.submit(raw)
+    const startedMs = performance.now()
+    const answers = await Promise.all(Array.from({ length: 100 }, () => bench.submit(raw)))
+    expect((performance.now() - startedMs) / answers.length).toBeLessThan(1)
+    expect(bench.replies.at(-1)).toMatchObject({ payload: { code: 'TransactionTooLarge' } })
+  })
+
+  it('TX-1: what a build could not hold for good leaves with its reason', async () => {
+    const { bench, hash } = await funded()
+    const raw = signed(alice, { nonce: 0, to: bob.address, value: 10n ** 19n })
+    await bench.submit(raw)
+    const [held] = [...bench.context.pool.all()]
+    bench.context.pool.refresh(alice.address, { nonce: 0n, balanceWei: 10n ** 30n })
+    await bench.hear({
+      type: 'engine.PayloadExecuted',
+      payload: {
+        hash,
+        outcome: undefined,
+        transactions: [],
+        senders: [],
+        dropped: [{ hash: held?.hash as Uint8Array, reason: 'SenderNotEoa' }],
+        to: envelopeOf({ type: 'x', payload: {} }),
+        answer: { type: 'engine.EngineFailed', payload: { code: 'x', reason: '' } },
+      },
+    })
+    expect(bench.context.pool.endOf(held?.hash as Uint8Array)).toMatchObject({
+      state: 'Rejected',
+      code: 'SenderNotEoa',
+    })
   })
 
   it('MP-5: a gossiped transaction is relayed only when the pool keeps it; only what is never valid is rejected', async () => {
@@ -260,7 +367,7 @@ describe('the EngineActor', () => {
       .filter(({ to }) => to === 'bridge')
       .map(({ message }) => (message.payload as { height: number }).height)
     expect(heights).toEqual([2, 3, 4])
-    expect(bench.context.outcomes.size).toBe(0)
+    expect(bench.context.candidates.size).toBe(0)
   })
 
   it('BP-10: INVALID and UNKNOWN pass through; a commit of what is not there is a failure', async () => {
@@ -291,23 +398,25 @@ describe('the EngineActor', () => {
   it('outcomes that wait for a commit are bounded', async () => {
     const { bench } = await funded()
     const outcome = { burns: [], cancels: [], funds: [], feesBurnedWei: 0n } as never
-    for (let index = 0; index < MAX_OUTCOMES + 20; index++) {
+    for (let index = 0; index < MAX_CANDIDATES + 20; index++) {
       await bench.hear({
         type: 'engine.PayloadExecuted',
         payload: {
           hash: Uint8Array.from({ length: 32 }, () => index),
           outcome,
+          transactions: [],
+          senders: [],
           dropped: [],
           to: envelopeOf({ type: 'x', payload: {} }),
           answer: { type: 'engine.EngineFailed', payload: { code: 'x', reason: '' } },
         },
       })
     }
-    expect(bench.context.outcomes.size).toBe(MAX_OUTCOMES)
+    expect(bench.context.candidates.size).toBe(MAX_CANDIDATES)
   })
 
   it('the engine’s calls keep their order; recoveries go beside them', () => {
-    const kinds = ['build', 'execute', 'commit', 'admit', 'poolChanged'] as const
+    const kinds = ['build', 'execute', 'commit', 'recover', 'publish'] as const
     expect(kinds.map((kind) => lane({ kind } as EngineEffect))).toEqual([
       'engine',
       'engine',
