@@ -10,6 +10,7 @@ usage: millrace COMMAND [options]
   bitcoin      the development Bitcoin (regtest) alone
   validators   who decides blocks; changes of that: propose, approve, submit
   keys         what this machine's keys have signed: the sign guard of a validator
+  doctor       what is wrong with a node and what to do about it; its data, checked to the last byte
   inspect      the live supervision tree of a running node
   faucet       more coins for an address of the running development federation
 
@@ -30,6 +31,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   governance: async () => (await import('../governance/index.ts')).main,
   keys: async () => (await import('../node/keys/index.ts')).main,
   validators: async () => (await import('../node/validators/index.ts')).main,
+  doctor: async () => (await import('../node/doctor/index.ts')).main,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
 }

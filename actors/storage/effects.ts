@@ -50,7 +50,8 @@ export async function perform(
       return deferredReply(replyTo, { type: 'storage.ChainLoaded', payload })
     }
     case 'readBlocks': {
-      const blocks = readBlocks(store, effect.range)
+      const { blocks, isDamaged } = readBlocks(store, effect.range)
+      if (isDamaged) metrics.count(STORAGE_METRICS.damagedBlocks, {})
       return deferredReply(replyTo, { type: 'storage.BlockRange', payload: { blocks } })
     }
     case 'recordHalt':
@@ -123,20 +124,29 @@ function assertFollows(headHeight: number, blocks: readonly StoredBlock[]): void
   }
 }
 
+/**
+ * An answer ends before a block that is damaged: who asks is often a peer, whom a bit in an old block gives no hold on this node. Chain
+ * asks for what it cannot do without, and says itself that it is missing.
+ */
 function readBlocks(
   store: ChainStore,
   range: { readonly from: number; readonly count: number; readonly maxBytes: number },
-): CommittedBlock[] {
+): { readonly blocks: readonly CommittedBlock[]; readonly isDamaged: boolean } {
   const blocks: CommittedBlock[] = []
   const count = Math.min(range.count, MAX_BLOCKS_PER_READ)
   let room = Math.min(range.maxBytes, MAX_BYTES_PER_READ)
   for (let height = range.from; height < range.from + count; height++) {
-    const stored = store.readBlock(height)
-    if (stored === undefined || stored.bytes.length > room) break
-    room -= stored.bytes.length
-    blocks.push(decodeStored(stored))
+    try {
+      const stored = store.readBlock(height)
+      if (stored === undefined || stored.bytes.length > room) break
+      room -= stored.bytes.length
+      blocks.push(decodeStored(stored))
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== 'StoreDamaged') throw error
+      return { blocks, isDamaged: true }
+    }
   }
-  return blocks
+  return { blocks, isDamaged: false }
 }
 
 function decodeStored(stored: StoredBlock): CommittedBlock {

@@ -2,8 +2,10 @@ import { type FaultClass, faultError } from '../../supervisor/index.ts'
 
 /** Faults of this room; the class decides what the supervisor does. */
 export const STORAGE_FAULTS = {
-  /** The stored block does not decode: the data is damaged, and only an operator can decide. */
+  /** What is read is not what was written (checksum, decoding, LMDB's own pages): only an operator can decide. */
   StoreDamaged: 'corruption',
+  /** The store was written by a newer program. */
+  LayoutUnknown: 'configuration',
   /** A write failed: the actor restarts and the writer's ask fails. */
   WriteFailed: 'service',
   /** A write beside the chain failed: the actor restarts, and its writer, who goes on, writes it again. */

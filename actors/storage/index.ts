@@ -15,6 +15,7 @@ import { MAILBOX_CAPACITY } from './limits.ts'
 import { storageMachine } from './machine.ts'
 import type { StoragePorts } from './port.ts'
 
+export { STORAGE_FAULTS } from './errors.ts'
 export type { StorageInbox } from './handlers.ts'
 export type { ChainStore, JournalRow, LedgerRow, StoragePorts, StoredBlock } from './port.ts'
 

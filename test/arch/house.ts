@@ -60,11 +60,16 @@ export function levelOf(room: string): number | undefined {
   }
 }
 
+/** Views on the API, and commands that read the configuration. */
+const ABOVE_CONFIG: ReadonlySet<string> = new Set(['views', 'doctor', 'backup'])
+/** Adapters below or above the others. */
+const ADAPTER_LEVELS: Readonly<Record<string, number>> = { lmdb: 499, bitcoin: 501 }
+
 /** Adapters at the bottom, clients below those that use them; then configuration and API, views on them, the program. */
 function nodeLevel(name: string | undefined, adapter: string | undefined): number {
   if (name === undefined) return 530
-  if (name !== 'adapters') return name === 'views' ? 520 : 510
-  return adapter === 'bitcoin' ? 501 : 500
+  if (name !== 'adapters') return ABOVE_CONFIG.has(name) ? 520 : 510
+  return ADAPTER_LEVELS[adapter ?? ''] ?? 500
 }
 
 /** The parts of the development programs below what puts them together. */
@@ -125,6 +130,8 @@ function importRule(room: string, level: number, target: string): string | undef
 const SIGNATURE_ROOTS: ReadonlySet<string> = new Set([
   'node/files.ts',
   'node/keys/index.ts',
+  'node/doctor/index.ts',
+  'node/backup/index.ts',
   'node/validators/index.ts',
   'governance/keys.ts',
   'governance/program.ts',

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
-import { openChainStore } from '../../node/adapters/chain-store/index.ts'
+import { openChainStore, readChainStore } from '../../node/adapters/chain-store/index.ts'
+import { migrationSteps, openTables } from '../../node/adapters/chain-store/layout.ts'
 import { Disk } from '../sim/disk.ts'
 import { chainStoreSuite, type StoreUnderTest } from './chain-store-suite.ts'
 import { MemoryDisk, openMemoryChainStore } from './memory-chain-store.ts'
@@ -75,6 +76,131 @@ describe('the chain store on LMDB', () => {
     await root.close()
     await expect(openChainStore(path)).rejects.toMatchObject({
       message: expect.stringContaining('layout 7'),
+    })
+  })
+
+  it('a damaged file is told before LMDB maps it', async () => {
+    const store = await openChainStore(path)
+    await store.close()
+    truncateSync(join(path, 'data.mdb'), 100)
+    await expect(openChainStore(path)).rejects.toMatchObject({
+      code: 'StoreDamaged',
+      faultClass: 'corruption',
+    })
+  })
+
+  describe('checksums', () => {
+    const block = { height: 1, hash: new Uint8Array(32).fill(7), bytes: new Uint8Array(50) }
+    const row = { set: 1, key: Uint8Array.of(5), value: Uint8Array.of(1, 2, 3) }
+    async function changed(table: 'blocks' | 'ledger', change: (record: Buffer) => Buffer) {
+      const before = await openChainStore(path)
+      await before.writeBlocks([block], [row])
+      await before.close()
+      const tables = openTables(path, 'write')
+      if (table === 'blocks') await tables.blocks.put(1, change(tables.blocks.get(1) as Buffer))
+      else {
+        const key = Buffer.of(1, 5)
+        await tables.ledger.put(key, change(tables.ledger.get(key) as Buffer))
+      }
+      await tables.root.close()
+      return openChainStore(path)
+    }
+    const changes: Record<string, (record: Buffer) => Buffer> = {
+      'a flipped bit': (record) => {
+        record.writeUInt8(record.readUInt8(record.length - 1) ^ 4, record.length - 1)
+        return record
+      },
+      'a lost end': (record) => record.subarray(0, -1),
+      nothing: () => Buffer.alloc(0),
+    }
+    it.each(Object.keys(changes))('%s in a block or a row is corruption', async (name) => {
+      const change = changes[name] as (record: Buffer) => Buffer
+      const damage = { code: 'StoreDamaged', faultClass: 'corruption' }
+      const rows = await changed('ledger', change)
+      expect(() => [...rows.readLedgerRows()]).toThrow(expect.objectContaining(damage))
+      expect(rows.readBlock(1)).toEqual(block)
+      await rows.close()
+      rmSync(path, { recursive: true })
+      const blocks = await changed('blocks', change)
+      expect(() => blocks.readHead()).toThrow(expect.objectContaining(damage))
+      expect([...blocks.readLedgerRows()]).toEqual([row])
+      await blocks.close()
+    })
+
+    it('a record under another key is no record', async () => {
+      const store = await openChainStore(path)
+      await store.writeBlocks([block], [])
+      await store.close()
+      const tables = openTables(path, 'write')
+      await tables.blocks.put(2, tables.blocks.get(1) as Buffer)
+      await tables.root.close()
+      const again = await openChainStore(path)
+      expect(() => again.readBlock(2)).toThrow('block 2 has a wrong checksum')
+      await again.close()
+    })
+  })
+
+  describe('migration from layout 1', () => {
+    const blocks = 5
+    const rows = 4
+    async function layoutOne(): Promise<void> {
+      const tables = openTables(path, 'write')
+      for (let height = 1; height <= blocks; height++) {
+        const hash = Buffer.alloc(32, height)
+        await tables.blocks.put(height, Buffer.concat([hash, Buffer.alloc(300, height)]))
+        await tables.heights.put(hash, height)
+      }
+      for (let key = 0; key < rows; key++) {
+        await tables.ledger.put(Buffer.of(key, ...Buffer.alloc(key)), Buffer.alloc(key, 9))
+      }
+      await tables.meta.put('head', blocks)
+      await tables.meta.put('version', 1)
+      await tables.root.close()
+    }
+    async function contents() {
+      const store = await openChainStore(path)
+      const read = {
+        head: store.readHead()?.height,
+        blocks: Array.from({ length: blocks }, (_, at) => store.readBlock(at + 1)),
+        rows: [...store.readLedgerRows()],
+      }
+      await store.close()
+      return read
+    }
+
+    it('a crash after any of its transactions is made good by the next start', async () => {
+      let most = 0
+      for (let stopAfter = 0; ; stopAfter++) {
+        rmSync(path, { recursive: true, force: true })
+        await layoutOne()
+        const tables = openTables(path, 'write')
+        let steps = 0
+        for (const _ of migrationSteps(tables, 2)) {
+          steps += 1
+          // From the first step on no older program takes it for its own.
+          expect(tables.meta.get('version')).toBe(2)
+          if (steps > stopAfter) break
+        }
+        await tables.root.close()
+        const read = await contents()
+        expect(read.head).toBe(blocks)
+        expect(read.blocks.map((each) => each?.bytes.length)).toEqual(Array(blocks).fill(300))
+        expect(read.rows.map(({ set, value }) => [set, value.length])).toEqual(
+          Array.from({ length: rows }, (_, key) => [key, key]),
+        )
+        most = Math.max(most, steps)
+        if (steps <= stopAfter) break
+      }
+      expect(most).toBeGreaterThan(6)
+    })
+
+    it('one that is not finished is not read by who only reads', async () => {
+      await layoutOne()
+      expect(await readChainStore(path)).toMatchObject({ ok: false })
+      await (await openChainStore(path)).close()
+      const read = await readChainStore(path)
+      expect(read.ok && [read.store.lowestBlock(), read.store.headHeight()]).toEqual([1, blocks])
+      if (read.ok) await read.store.close()
     })
   })
 

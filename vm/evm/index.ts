@@ -44,6 +44,7 @@ export * from './transaction.ts'
 export type * from './view/call.ts'
 export * from './view/chain-reads.ts'
 export * from './view/state-reads.ts'
+export * from './view/verify.ts'
 
 /**
  * Opens the engine on a store, which gets block 0 when it is empty and is refused when its block 0 is another one. The

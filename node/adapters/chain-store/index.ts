@@ -1,154 +1,167 @@
 /**
  * The chain store on LMDB: block records by height, heights by hash, ledger rows, the bridge's journal. One
- * environment, one writer process; every write resolves after LMDB's commit was synced to disk.
+ * environment, one writer process; every write resolves after LMDB's commit was synced to disk. Blocks and rows carry checksums
+ * (`records.ts`); the layout has a version and older ones are migrated at open (`layout.ts`).
  */
-import { mkdirSync } from 'node:fs'
-import { type Database, open, type RootDatabase } from 'lmdb'
-import type {
-  ChainStore,
-  JournalRow,
-  LedgerRow,
-  StoredBlock,
+import { existsSync } from 'node:fs'
+import {
+  type ChainStore,
+  type JournalRow,
+  type LedgerRow,
+  STORAGE_FAULTS,
+  type StoredBlock,
 } from '../../../actors/storage/index.ts'
-
-/** Layout version; a store of another version is refused. */
-const VERSION = 1
+import { faultError } from '../../../supervisor/index.ts'
+import { damageOfFile } from '../lmdb/index.ts'
+import { layoutFault, migrate, openTables, type Tables } from './layout.ts'
+import { heightBytes, openRecord, sealRecord } from './records.ts'
 
 const HASH_BYTES = 32
 
 /** The key of the one halt that there can be. */
 const HALT = 'halt'
 
-/** Opens or creates the store in `path`, a directory. Throws when it holds another layout. */
+/** Opens or creates the store in `path`, a directory. Throws when it is damaged or has a layout that this program does not know. */
 export async function openChainStore(path: string): Promise<ChainStore> {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
-  const root: RootDatabase<Uint8Array, number> = open({ path, maxDbs: 8, overlappingSync: false })
-  const meta = root.openDB<number, string>({ name: 'meta', encoding: 'json' })
-  const version = meta.get('version')
-  if (version === undefined) await meta.put('version', VERSION)
-  else if (version !== VERSION) {
-    await root.close()
-    throw new Error(`chain store has layout ${version}, this program knows ${VERSION}`)
+  const damage = damageOfFile(path)
+  if (damage !== undefined) throw damaged(damage)
+  const tables = openTables(path, 'write')
+  try {
+    migrate(tables)
+  } catch (error) {
+    await tables.root.close()
+    throw error
   }
-  const blocks = root.openDB<Uint8Array, number>({ name: 'blocks', encoding: 'binary' })
-  const heights = root.openDB<number, Uint8Array>({
-    name: 'heights',
-    encoding: 'json',
-    keyEncoding: 'binary',
-  })
-  const ledger = root.openDB<Uint8Array, Uint8Array>({
-    name: 'ledger',
-    encoding: 'binary',
-    keyEncoding: 'binary',
-  })
-  const journal = root.openDB<string, string>({ name: 'journal', encoding: 'string' })
-  const halts = root.openDB<string, string>({ name: 'halts', encoding: 'string' })
-  return new LmdbChainStore(root, meta, blocks, heights, ledger, journal, halts)
+  return new LmdbChainStore(tables)
 }
 
-class LmdbChainStore implements ChainStore {
-  readonly #root: RootDatabase<Uint8Array, number>
-  readonly #meta: Database<number, string>
-  readonly #blocks: Database<Uint8Array, number>
-  readonly #heights: Database<number, Uint8Array>
-  readonly #ledger: Database<Uint8Array, Uint8Array>
-  readonly #journal: Database<string, string>
-  readonly #halts: Database<string, string>
+export interface ChainStoreReader
+  extends Pick<ChainStore, 'readBlock' | 'heightOf' | 'readLedgerRows' | 'close'> {
+  /** 0: it holds no block. */
+  headHeight(): number
+  /** The lowest height that is there with its body. */
+  lowestBlock(): number
+}
 
-  constructor(
-    root: RootDatabase<Uint8Array, number>,
-    meta: Database<number, string>,
-    blocks: Database<Uint8Array, number>,
-    heights: Database<number, Uint8Array>,
-    ledger: Database<Uint8Array, Uint8Array>,
-    journal: Database<string, string>,
-    halts: Database<string, string>,
-  ) {
-    this.#root = root
-    this.#meta = meta
-    this.#blocks = blocks
-    this.#heights = heights
-    this.#ledger = ledger
-    this.#journal = journal
-    this.#halts = halts
+/** The store in `path` for reading alone, as it is; or why it cannot be read. Beside a running node it sees what that committed. */
+export async function readChainStore(
+  path: string,
+): Promise<
+  | { readonly ok: true; readonly store: ChainStoreReader }
+  | { readonly ok: false; readonly reason: string }
+> {
+  if (!existsSync(path)) return { ok: false, reason: 'there is none' }
+  const damage = damageOfFile(path)
+  if (damage !== undefined) return { ok: false, reason: damage }
+  const tables = openTables(path, 'read')
+  const reason = layoutFault(tables)
+  if (reason === undefined) return { ok: true, store: new LmdbChainStore(tables) }
+  await tables.root.close()
+  return { ok: false, reason }
+}
+
+class LmdbChainStore implements ChainStore, ChainStoreReader {
+  readonly #tables: Tables
+
+  constructor(tables: Tables) {
+    this.#tables = tables
   }
 
   async writeBlocks(
     blocks: readonly StoredBlock[],
     ledgerRows: readonly LedgerRow[],
   ): Promise<void> {
+    const { root, meta, heights, ledger } = this.#tables
     // A child transaction is rolled back when it throws; what it wrote before would stay otherwise.
-    await this.#root.childTransaction(() => {
-      let head = this.#meta.get('head')
+    await root.childTransaction(() => {
+      let head = meta.get('head') as number | undefined
       for (const { height, hash, bytes } of blocks) {
         if (head !== undefined && height !== head + 1) {
           throw new Error(`block ${height} does not follow the head ${head}`)
         }
         head = height
-        // Value: hash, then the block's SSZ.
-        this.#blocks.put(height, Buffer.concat([hash, bytes]))
-        this.#heights.put(Buffer.from(hash), height)
-        this.#meta.put('head', height)
+        this.#tables.blocks.put(height, sealRecord('blocks', heightBytes(height), hash, bytes))
+        heights.put(Buffer.from(hash), height)
+        meta.put('head', height)
       }
       for (const { set, key, value } of ledgerRows) {
-        this.#ledger.put(Buffer.concat([Uint8Array.of(set), key]), Buffer.from(value))
+        const rowKey = Buffer.concat([Uint8Array.of(set), key])
+        ledger.put(rowKey, sealRecord('ledger', rowKey, value))
       }
     })
-    await this.#root.flushed
+    await root.flushed
+  }
+
+  headHeight(): number {
+    return (this.#tables.meta.get('head') as number | undefined) ?? 0
+  }
+
+  lowestBlock(): number {
+    return (this.#tables.meta.get('lowest') as number | undefined) ?? 1
   }
 
   readHead(): StoredBlock | undefined {
-    const height = this.#meta.get('head')
-    return height === undefined ? undefined : this.readBlock(height)
+    const height = this.headHeight()
+    return height === 0 ? undefined : this.readBlock(height)
   }
 
   readBlock(height: number): StoredBlock | undefined {
-    const record = this.#blocks.get(height)
+    const record = this.#tables.blocks.get(height)
     if (record === undefined) return undefined
+    const value = openRecord('blocks', heightBytes(height), record)
+    if (value === undefined) throw damaged(`block ${height} has a wrong checksum`)
     return {
       height,
-      hash: new Uint8Array(record.subarray(0, HASH_BYTES)),
-      bytes: new Uint8Array(record.subarray(HASH_BYTES)),
+      hash: new Uint8Array(value.subarray(0, HASH_BYTES)),
+      bytes: new Uint8Array(value.subarray(HASH_BYTES)),
     }
   }
 
   heightOf(hash: Uint8Array): number | undefined {
-    return this.#heights.get(Buffer.from(hash))
+    return this.#tables.heights.get(Buffer.from(hash))
   }
 
   *readLedgerRows(): Iterable<LedgerRow> {
-    for (const { key, value } of this.#ledger.getRange()) {
+    for (const { key, value } of this.#tables.ledger.getRange()) {
       const bytes = new Uint8Array(key)
-      yield { set: bytes[0] as number, key: bytes.subarray(1), value: new Uint8Array(value) }
+      const row = openRecord('ledger', bytes, value)
+      if (row === undefined) throw damaged(`ledger row ${key.toString('hex')} has a wrong checksum`)
+      yield { set: bytes[0] as number, key: bytes.subarray(1), value: new Uint8Array(row) }
     }
   }
 
   async writeJournal(
     rows: readonly { readonly key: string; readonly value: string | null }[],
   ): Promise<void> {
-    await this.#root.childTransaction(() => {
+    const { root, journal } = this.#tables
+    await root.childTransaction(() => {
       for (const { key, value } of rows) {
-        if (value === null) this.#journal.remove(key)
-        else this.#journal.put(key, value)
+        if (value === null) journal.remove(key)
+        else journal.put(key, value)
       }
     })
-    await this.#root.flushed
+    await root.flushed
   }
 
   *readJournal(): Iterable<JournalRow> {
-    for (const { key, value } of this.#journal.getRange()) yield { key, value }
+    for (const { key, value } of this.#tables.journal.getRange()) yield { key, value }
   }
 
   async writeHalt(record: string | null): Promise<void> {
-    await (record === null ? this.#halts.remove(HALT) : this.#halts.put(HALT, record))
-    await this.#root.flushed
+    const { halts, root } = this.#tables
+    await (record === null ? halts.remove(HALT) : halts.put(HALT, record))
+    await root.flushed
   }
 
   readHalt(): string | undefined {
-    return this.#halts.get(HALT)
+    return this.#tables.halts.get(HALT)
   }
 
   async close(): Promise<void> {
-    await this.#root.close()
+    await this.#tables.root.close()
   }
+}
+
+function damaged(reason: string): Error {
+  return faultError('StoreDamaged', STORAGE_FAULTS.StoreDamaged, reason)
 }

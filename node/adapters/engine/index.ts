@@ -3,6 +3,7 @@
  * senders. Reads of committed blocks and accounts go to the same files from the thread that asks. A thread that dies is
  * replaced and opens the state at its durable head; its candidates are executed again when they are asked for.
  */
+import { existsSync } from 'node:fs'
 import { Piscina } from 'piscina'
 import {
   type AccessListResult,
@@ -110,6 +111,17 @@ export async function openEngine(
     return { status: 'REFUSED', ...database }
   }
   return { status: 'OPEN', engine: new EmbeddedEngine(options, reply, writer, database) }
+}
+
+/** The state in `directory` for reading alone; or why it cannot be read. */
+export function readEngineState(
+  directory: string,
+):
+  | { readonly ok: true; readonly database: EngineDatabase }
+  | { readonly ok: false; readonly reason: string } {
+  if (!existsSync(directory)) return { ok: false, reason: 'there is none' }
+  const database = openEngineDatabase(directory, 'read')
+  return 'code' in database ? { ok: false, reason: database.reason } : { ok: true, database }
 }
 
 function workerPath(name: string): string {

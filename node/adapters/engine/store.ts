@@ -23,7 +23,8 @@ import {
   type StoredBlock,
   type TransactionPosition,
 } from '../../../vm/evm/index.ts'
-import { damageOfFile, removeDiscarded } from './state-files.ts'
+import { damageOfFile } from '../lmdb/index.ts'
+import { removeDiscarded } from './state-files.ts'
 
 /** Layout version; a store of another version is refused. */
 const LAYOUT = 1
@@ -52,6 +53,10 @@ export type EngineDatabase = EngineStore &
   BlockSource & {
     /** Reads from now on see what was committed up to now, and stay with it until the event turn ends. */
     refresh(): void
+    /** The lowest height that is there with its transactions and receipts. */
+    lowestBlock(): number
+    /** Addresses of all accounts, in hex. */
+    accounts(): Iterable<string>
     close(): Promise<void>
   }
 
@@ -220,6 +225,15 @@ class LmdbEngineStore implements EngineDatabase {
 
   refresh(): void {
     this.#tables.root.resetReadTxn()
+  }
+
+  lowestBlock(): number {
+    const record = this.#tables.meta.get('lowest')
+    return record === undefined ? 0 : Buffer.from(record).readUInt32BE(0)
+  }
+
+  *accounts(): Iterable<string> {
+    for (const key of this.#tables.accounts.getKeys()) yield toHex(new Uint8Array(key))
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import { handle, lane, type StorageEffect } from '../../../../actors/storage/han
 import {
   type ChainStore,
   type StorageInbox,
+  type StoredBlock,
   storageActor,
 } from '../../../../actors/storage/index.ts'
 import { MAX_BLOCKS_PER_READ } from '../../../../actors/storage/limits.ts'
@@ -161,15 +162,26 @@ describe('the StorageActor', () => {
       [{ height: 1, hash: new Uint8Array(32), bytes: Uint8Array.of(1, 2) }],
       [],
     )
-    for (const message of [
-      { type: 'storage.LoadChain', payload: {} },
-      { type: 'storage.ReadBlocks', payload: { from: 1, count: 1, maxBytes: 1000 } },
-    ] as const) {
-      await expect(ask(store, message)).rejects.toMatchObject({
-        code: 'StoreDamaged',
-        faultClass: 'corruption',
-      })
+    await expect(ask(store, { type: 'storage.LoadChain', payload: {} })).rejects.toMatchObject({
+      code: 'StoreDamaged',
+      faultClass: 'corruption',
+    })
+  })
+
+  it('an answer ends before a damaged block: whoever asks for it cannot stop the node', async () => {
+    const disk = new MemoryDisk()
+    const store = openMemoryChainStore(disk)
+    const blocks = chainOfBlocks(1, 4).map(writeOf)
+    await ask(store, { type: 'storage.PersistBlockBatch', payload: { blocks } })
+    const third = store.readBlock(3) as StoredBlock
+    disk.blocks.set(3, { ...third, bytes: third.bytes.slice(0, 9) })
+    const range = async (from: number) => {
+      const payload = { from, count: 9, maxBytes: 1e6 }
+      const answer = await ask(store, { type: 'storage.ReadBlocks', payload })
+      const found = answer.payload as { blocks: readonly CommittedBlock[] }
+      return found.blocks.map(({ block }) => block.header.height)
     }
+    expect([await range(1), await range(3), await range(4)]).toEqual([[1, 2], [], [4]])
   })
 
   it('ranges are consecutive and bounded by count and bytes', async () => {

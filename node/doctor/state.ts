@@ -1,0 +1,171 @@
+/**
+ * `doctor --verify-state`: the data of a stopped node, read from the first block to the last. It changes nothing. The chain is one of
+ * this genesis file, each block follows its parent, the ledger's rows and the flat EVM state have the roots that the head commits to.
+ */
+import { join } from 'node:path'
+import { blockHash, type CommittedBlock, decodeCommittedBlock } from '../../core/block/index.ts'
+import { ledgerFromRows, ledgerRoot } from '../../core/ledger/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { verifyCertificate } from '../../core/pbft/index.ts'
+import { validatorsAt } from '../../core/validators/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
+import { damageOfBlock, verifyState } from '../../vm/evm/index.ts'
+import { type ChainStoreReader, readChainStore } from '../adapters/chain-store/index.ts'
+import { readEngineState } from '../adapters/engine/index.ts'
+import { bad, type Check, good } from './check.ts'
+
+type EngineState = Extract<Awaited<ReturnType<typeof readEngineState>>, { ok: true }>['database']
+
+const RESTORE =
+  'restore a backup (millrace restore), or empty the data directory but for sign-guard: the node fetches all again'
+const ROLL_BACK =
+  'move the directory evm away: the next start executes the blocks again, from genesis or the newest checkpoint'
+
+/** Every check that could be made, in order. */
+export async function verifyData(dataDir: string, genesis: Genesis): Promise<readonly Check[]> {
+  const chain = await readChainStore(join(dataDir, 'chain'))
+  if (!chain.ok) return [bad('chain store', chain.reason, RESTORE)]
+  try {
+    const checks = [...chainChecks(chain.store, genesis)]
+    if (checks.some(({ ok }) => !ok)) return checks
+    return [...checks, ...(await engineChecks(join(dataDir, 'evm'), chain.store))]
+  } finally {
+    await chain.store.close()
+  }
+}
+
+function* chainChecks(store: ChainStoreReader, genesis: Genesis): Iterable<Check> {
+  const head = attempt(() => committedAt(store, store.headHeight()))
+  if ('damage' in head) {
+    yield bad('blocks', head.damage, RESTORE)
+    return
+  }
+  const { value: top } = head
+  if (top === undefined) {
+    yield good('blocks', 'none yet')
+    return
+  }
+  if (!equalBytes(top.block.header.paramsHash, genesis.paramsHash)) {
+    const advice = 'name the genesis file of this chain, or another data directory'
+    yield bad('blocks', 'of another chain than the genesis file', advice)
+    return
+  }
+  yield checked('blocks', RESTORE, () => verifyChain(store, top.block.header.height))
+  yield checked('ledger', RESTORE, () => verifyLedger(store, genesis, top))
+}
+
+/** From block to block: hash, parent, index. */
+function verifyChain(store: ChainStoreReader, headHeight: number): string {
+  let below: Uint8Array | undefined
+  for (let height = store.lowestBlock(); height <= headHeight; height++) {
+    const stored = store.readBlock(height)
+    const committed = committedAt(store, height)
+    if (stored === undefined || committed === undefined)
+      throw new Damage(`block ${height} is missing`)
+    const { header } = committed.block
+    const hash = blockHash(header)
+    if (header.height !== height || !equalBytes(hash, stored.hash)) {
+      throw new Damage(`block ${height} does not have its hash`)
+    }
+    if (below !== undefined && !equalBytes(header.parentHash, below)) {
+      throw new Damage(`block ${height} does not follow block ${height - 1}`)
+    }
+    if (store.heightOf(hash) !== height)
+      throw new Damage(`block ${height} is not found by its hash`)
+    below = hash
+  }
+  return `${store.lowestBlock()} to ${headHeight}: checksums, hashes and parents are right`
+}
+
+function verifyLedger(store: ChainStoreReader, genesis: Genesis, top: CommittedBlock): string {
+  const rows = [...store.readLedgerRows()]
+  const ledger = ledgerFromRows(genesis, rows)
+  if (!ledger.ok) throw new Damage(`${ledger.error.code}: ${ledger.error.detail}`)
+  const { header } = top.block
+  if (!equalBytes(ledgerRoot(ledger.value), header.ledgerRoot)) {
+    throw new Damage(`the rows do not have the root of block ${header.height}`)
+  }
+  const set = validatorsAt(ledger.value, header.height)
+  const verdict = verifyCertificate(
+    genesis.signatures,
+    genesis.hash,
+    'commit',
+    set,
+    top.certificate,
+  )
+  if (verdict.kind !== 'valid')
+    throw new Damage(`the certificate of block ${header.height} is not valid`)
+  return `${rows.length} rows have the root of block ${header.height}, which its validators signed`
+}
+
+async function engineChecks(directory: string, store: ChainStoreReader): Promise<readonly Check[]> {
+  const opened = readEngineState(directory)
+  if (!opened.ok) return [bad('EVM state', opened.reason, ROLL_BACK)]
+  const { database } = opened
+  try {
+    return [
+      checked('EVM blocks', ROLL_BACK, () => verifyEvmBlocks(database, store)),
+      checked('EVM state', ROLL_BACK, () => verifyEvmState(database)),
+    ]
+  } finally {
+    await database.close()
+  }
+}
+
+function verifyEvmBlocks(database: EngineState, store: ChainStoreReader): string {
+  const head = database.head()
+  if (head === undefined) return 'none yet'
+  const chainHead = committedAt(store, store.headHeight())?.block.body.payload
+  if (chainHead !== undefined && head.number > chainHead.blockNumber) {
+    throw new Damage(`the state is at block ${head.number}, the chain at ${chainHead.blockNumber}`)
+  }
+  for (let height = database.lowestBlock(); height <= head.number; height++) {
+    const damage = damageOfBlock(database, height)
+    if (damage !== undefined) throw new Damage(damage)
+  }
+  for (let height = store.lowestBlock(); height <= store.headHeight(); height++) {
+    const payload = committedAt(store, height)?.block.body.payload
+    const known = payload && database.hashAt(payload.blockNumber)
+    if (payload !== undefined && known !== undefined && !equalBytes(known, payload.blockHash)) {
+      throw new Damage(`block ${payload.blockNumber} is another one than the chain's`)
+    }
+  }
+  const lag = (chainHead?.blockNumber ?? 0) - head.number
+  const behind = lag === 0 ? '' : `; the last ${lag} are executed at the next start`
+  return `${database.lowestBlock()} to ${head.number}: hashes, receipts and indexes are right${behind}`
+}
+
+function verifyEvmState(database: EngineState): string {
+  const head = database.head()
+  const payload = head && database.payloadAt(head.number)
+  if (payload === undefined) return 'none yet'
+  const verdict = verifyState(database, payload.stateRoot)
+  if (!verdict.ok) throw new Damage(verdict.reason)
+  const { accounts, slots } = verdict
+  return `${accounts} accounts and ${slots} slots have the state root of block ${payload.blockNumber}`
+}
+
+/** What is not as it was written, where it is found. */
+class Damage extends Error {}
+
+function committedAt(store: ChainStoreReader, height: number): CommittedBlock | undefined {
+  const stored = height > 0 ? store.readBlock(height) : undefined
+  if (stored === undefined) return undefined
+  const decoded = decodeCommittedBlock(stored.bytes)
+  if (!decoded.ok) throw new Damage(`block ${height}: ${decoded.error.reason}`)
+  return decoded.value
+}
+
+/** A check that throws found its damage: checksums, decoders and LMDB say so by themselves. */
+function attempt<T>(work: () => T): { readonly value: T } | { readonly damage: string } {
+  try {
+    return { value: work() }
+  } catch (error) {
+    return { damage: (error as Error).message }
+  }
+}
+
+function checked(name: string, advice: string, work: () => string): Check {
+  const result = attempt(work)
+  return 'damage' in result ? bad(name, result.damage, advice) : good(name, result.value)
+}

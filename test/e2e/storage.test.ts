@@ -1,0 +1,138 @@
+/** What an operator does about a node's data: `millrace doctor`, and what the node itself says when its disk fails. */
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Key, open } from 'lmdb'
+import { TestFederation } from './federation.ts'
+import { runProgram } from './program.ts'
+import { Account, include, minted, payDeposit } from './user.ts'
+
+const PATIENCE = 300_000
+const BLOCKS = 8
+
+let federation: TestFederation
+const own = () => federation.files.nodeDirectory(0)
+const config = () => join(own(), 'config.json')
+
+/** One node with a coin on its chain and some transfers in its blocks, stopped. */
+beforeAll(async () => {
+  federation = await TestFederation.start({ nodes: 1, members: 1 })
+  const { rpc } = federation
+  const user = Account.random(Number(await rpc.call<string>('eth_chainId')))
+  await minted(rpc, await payDeposit(federation, user.address, 1_000_000n))
+  for (let at = 0; at < 3; at++) {
+    await include(rpc, await user.transfer(`0x${'00'.repeat(18)}aa0${at}`, 10n ** 12n))
+  }
+  await federation.heightAtLeast(BLOCKS)
+  await federation.stopMining()
+  await federation.stopNode(0)
+}, PATIENCE)
+afterAll(() => federation?.stop(), PATIENCE)
+
+interface Diagnosis {
+  readonly ok: boolean
+  readonly checks: readonly { name: string; ok: boolean; detail: string; advice?: string }[]
+}
+
+async function doctor(...args: readonly string[]) {
+  const run = await runProgram('doctor', '--config', config(), '--json', ...args)
+  const diagnosis = run.json() as unknown as Diagnosis
+  const found = diagnosis.checks.filter(({ ok }) => !ok)
+  return { code: run.code, diagnosis, found }
+}
+
+describe('millrace doctor --verify-state', () => {
+  it(
+    'finds nothing wrong with a node that was stopped, and changes nothing',
+    async () => {
+      const { code, diagnosis, found } = await doctor('--verify-state')
+      expect(found).toEqual([])
+      expect([code, diagnosis.ok]).toEqual([0, true])
+      expect(diagnosis.checks.length).toBeGreaterThanOrEqual(12)
+      const details = Object.fromEntries(diagnosis.checks.map(({ name, detail }) => [name, detail]))
+      expect(details['blocks']).toMatch(/^1 to \d+: checksums, hashes and parents are right$/)
+      expect(details['ledger']).toMatch(/^\d+ rows have the root of block \d+/)
+      expect(details['EVM blocks']).toMatch(/^0 to \d+: hashes, receipts and indexes are right$/)
+      expect(details['EVM state']).toMatch(/^\d+ accounts and \d+ slots have the state root/)
+    },
+    PATIENCE,
+  )
+
+  type Encodings = { readonly key: 'ordered-binary' | 'binary' | 'uint32' }
+  /** Flips the last bit of the value that `pick` chooses. */
+  async function damage(
+    directory: string,
+    name: string,
+    { key: keyEncoding }: Encodings,
+    pick: (keys: readonly Key[]) => Key | undefined = (keys) => keys.at(-1),
+  ): Promise<void> {
+    const root = open({ path: directory, maxDbs: 16, overlappingSync: false })
+    const table = root.openDB<Buffer, Key>({ name, encoding: 'binary', keyEncoding })
+    const key = pick([...table.getKeys()]) as Key
+    const record = Buffer.from(table.get(key) as Buffer)
+    record.writeUInt8(record.readUInt8(record.length - 1) ^ 1, record.length - 1)
+    await table.put(key, record)
+    await root.close()
+  }
+
+  const damages: Record<string, readonly [string, (data: string) => Promise<void>]> = {
+    'a block': [
+      'blocks',
+      (data) =>
+        damage(join(data, 'chain'), 'blocks', { key: 'ordered-binary' }, ([, second]) => second),
+    ],
+    'a row of the ledger': [
+      'ledger',
+      (data) => damage(join(data, 'chain'), 'ledger', { key: 'binary' }),
+    ],
+    'an account': ['EVM state', (data) => damage(join(data, 'evm'), 'accounts', { key: 'binary' })],
+    'a slot': ['EVM state', (data) => damage(join(data, 'evm'), 'storage', { key: 'binary' })],
+    'a node of a trie': [
+      'EVM state',
+      (data) => damage(join(data, 'evm'), 'nodes', { key: 'binary' }),
+    ],
+    'a contract': ['EVM state', (data) => damage(join(data, 'evm'), 'code', { key: 'binary' })],
+    'the place of a transaction': [
+      'EVM blocks',
+      (data) => damage(join(data, 'evm'), 'transactions', { key: 'binary' }),
+    ],
+    'a hash': [
+      'EVM blocks',
+      (data) => damage(join(data, 'evm'), 'hashes', { key: 'uint32' }, ([, second]) => second),
+    ],
+    'a payload': [
+      'EVM blocks',
+      (data) => damage(join(data, 'evm'), 'payloads', { key: 'uint32' }, ([, second]) => second),
+    ],
+  }
+
+  it.each(Object.keys(damages))(
+    '4: one bit of %s is another: it says so, and what to do',
+    async (what) => {
+      const [check, damageOne] = damages[what] as (typeof damages)[string]
+      const copy = join(own(), 'copy')
+      cpSync(join(own(), 'data'), copy, { recursive: true })
+      try {
+        await damageOne(copy)
+        const { code, found } = await doctor('--verify-state', '--data-dir', copy)
+        expect([code, found.map(({ name }) => name)]).toEqual([4, [check]])
+        expect(found[0]?.advice).toBeTruthy()
+      } finally {
+        rmSync(copy, { recursive: true })
+      }
+    },
+    PATIENCE,
+  )
+
+  it(
+    '4: the node runs: its data is left alone',
+    async () => {
+      federation.startNode(0)
+      await federation.answers(0)
+      const { code, found } = await doctor('--verify-state')
+      expect([code, found.map(({ name }) => name)]).toEqual([4, ['data']])
+      expect((await doctor()).code).toBe(0)
+      await federation.stopNode(0)
+    },
+    PATIENCE,
+  )
+})
