@@ -5,6 +5,7 @@ import { concatBytes, sha256 } from '../../crypto/index.ts'
 import { type Fork, OSAKA } from './fork.ts'
 import { keccak256 } from './keccak.ts'
 import { POINT_EVALUATION } from './kzg.ts'
+import { createPrecompiles } from './precompiles.ts'
 import { EMPTY_STATE, type StateView } from './state.ts'
 import { StateJournal } from './state-journal.ts'
 import { FlatStateManager } from './state-manager.ts'
@@ -46,7 +47,12 @@ export async function createChainEvm(chainId: number, fork: Fork = OSAKA): Promi
     putBlock: async () => {},
     shallowCopy: () => blockchain,
   }
-  const evm = await createEVM({ common, stateManager: new FlatStateManager(state), blockchain })
+  const evm = await createEVM({
+    common,
+    stateManager: new FlatStateManager(state),
+    blockchain,
+    ...(await createPrecompiles(fork)),
+  })
   return {
     chainId,
     fork,
