@@ -371,11 +371,11 @@ function tellChain(message: ConsensusMessage, peer: string, verified: boolean): 
 }
 
 /**
- * A vote for an open height that comes over the stream of the peer whose genuine votes came there before. Chain checks it together
+ * A vote for the open or the last height that comes over the stream of the peer whose genuine votes came there before. Chain checks it together
  * with others when they are a quorum (2.10); nothing is relayed or remembered of it, and it costs the peer's allowance alone.
  */
 function isOwnVote({ head, peers }: NetworkContext, peer: string, message: ConsensusMessage) {
-  if (message.kind !== 'vote' || message.value.height <= head.height) return false
+  if (message.kind !== 'vote' || message.value.height < head.height) return false
   const validator = peers.get(peer)?.validator
   return validator !== undefined && equalBytes(validator, message.value.validator)
 }

@@ -121,7 +121,8 @@ function startHeight(draft: Draft, input: Extract<Input, { kind: 'startHeight' }
   const { context } = input
   const height = createHeight(state.config, context, input.guard)
   const before = state.height
-  const follows = before?.decided && before.context.height === context.height - 1
+  const follows =
+    before?.decidedInSlot !== undefined && before.context.height === context.height - 1
   // Without its blocks: only what was signed is of use.
   state.decided = follows ? { ...before, candidates: new Map() } : undefined
   state.height = height
@@ -178,9 +179,24 @@ function takeMessage(draft: Draft, input: Extract<Input, { kind: 'message' }>): 
     if (decided?.context.height === at && draft.state.halted === undefined) {
       witnessDecided(draft, decided, message, from, verified)
     }
-    if (at < current) answer(draft, at, from)
+    if (at < current && !isLateVote(draft, at, message)) answer(draft, at, from)
   }
   if (fault !== undefined) punish(draft, from, fault)
+}
+
+/**
+ * A vote for the block that was decided, in the slot of the decision: its sender is about to see the same quorum. One who does not
+ * says so again in the next slot and is answered then (2.6).
+ */
+function isLateVote({ state }: Draft, at: number, message: ConsensusMessage): boolean {
+  const { decided } = state
+  const certificate = decided?.commitCertificate
+  return (
+    message.kind === 'vote' &&
+    certificate?.height === at &&
+    equalBytes(certificate.blockHash, message.value.blockHash) &&
+    decided?.decidedInSlot === nowSlot(state)
+  )
 }
 
 /** A second certificate for the height decided last (2.7). */

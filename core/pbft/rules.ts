@@ -53,7 +53,7 @@ export function settle(draft: Draft): void {
   notePrepared(height)
   collectCommits(height)
   commitDecided(height)
-  if (height.height.decided || draft.state.halted !== undefined) return
+  if (height.height.decidedInSlot !== undefined || draft.state.halted !== undefined) return
   propose(height)
   askValidation(height)
   prepare(height)
@@ -186,7 +186,7 @@ function commitDecided(draft: HeightDraft): void {
   if (candidate?.status.kind === 'invalid') {
     halt(draft, 'CertifiedBlockInvalid', [certificate])
   } else if (candidate?.status.kind === 'valid') {
-    height.decided = true
+    height.decidedInSlot = nowSlot(state)
     const { height: number, validators } = height.context
     state.last = { height: number, validators, certificate }
     effects.push({ kind: 'commit', block: candidate.block, certificate })

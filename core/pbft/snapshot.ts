@@ -58,7 +58,7 @@ export function snapshot(state: DriverState): ConsensusSnapshot | undefined {
     role: isValidator ? 'validator' : 'observer',
     quorum: height.set.quorum,
     halted: state.halted,
-    decided: height.decided,
+    decided: height.decidedInSlot !== undefined,
     proposal: proposal && { hash: toHex(proposal.hash), status: status ?? 'missing' },
     abstention: height.abstention,
     lock: guard.lock && { view: guard.lock.view, hash: toHex(guard.lock.hash) },

@@ -76,7 +76,8 @@ export interface HeightState {
   preparedAtMs: number | undefined
   /** Why the current view's proposal is not prepared, for the operator. */
   abstention: string | undefined
-  decided: boolean
+  /** Undefined until it is. */
+  decidedInSlot: number | undefined
 }
 
 export interface HeldMessage {
@@ -164,7 +165,7 @@ export function createHeight(
     proposed: new Map(),
     preparedAtMs: undefined,
     abstention: undefined,
-    decided: false,
+    decidedInSlot: undefined,
   }
 }
 
@@ -188,7 +189,8 @@ export function openDraft(state: DriverState): Draft {
 /** The draft's height, if there is one to work on. */
 export function activeHeight(draft: Draft): HeightDraft | undefined {
   const { height, halted } = draft.state
-  if (height === undefined || height.decided || halted !== undefined) return undefined
+  if (height === undefined || height.decidedInSlot !== undefined || halted !== undefined)
+    return undefined
   return { ...draft, height }
 }
 

@@ -7,7 +7,7 @@
 import { equalBytes, type SignatureSuite, toHex } from '../../crypto/index.ts'
 import { type Evidence, type QuorumCertificate, type Vote, voteMessage } from '../block/index.ts'
 import type { Validator } from '../params/index.ts'
-import { buildCertificate, type QuorumPhase } from './certificate.ts'
+import { buildCertificate, type QuorumPhase, verifyCertificate } from './certificate.ts'
 import { createEvidence } from './evidence.ts'
 import { powerOf, type ValidatorSet } from './power.ts'
 
@@ -144,7 +144,7 @@ export interface Tally extends KeeperChange {
   readonly certificate?: QuorumCertificate
 }
 
-/** The certificate of a view and phase, if q voted for one hash. Verifies what was taken on trust. */
+/** The certificate of a view and phase, if q voted for one hash. What was taken on trust is verified as a whole, singly if that fails. */
 export function tally(
   context: VoteContext,
   keeper: VoteKeeper,
@@ -154,22 +154,50 @@ export function tally(
   const votes = keeper.views.get(view)?.[phase]
   const hash = votes && leadingHash(context.set, votes)
   if (votes === undefined || hash === undefined) return { keeper, forgers: [] }
-  const { kept, forgers } = settleTrust(context, view, phase, votes, hash)
-  const settled = withVotes(keeper, view, phase, kept)
-  const subject = { height: context.height, view, blockHash: hash }
-  const certificate = buildCertificate(
-    context.suite,
-    context.set,
-    subject,
-    [...kept]
-      .filter(([, vote]) => equalBytes(vote.hash, hash))
-      .map(([position, { signature }]) => {
-        return { validator: (context.set.validators[position] as Validator).blsKey, signature }
-      }),
+  const certificate = certificateOf(context, view, votes, hash)
+  const trusted = [...votes].filter(
+    ([, vote]) => vote.check === 'none' && equalBytes(vote.hash, hash),
   )
-  return certificate === undefined
-    ? { keeper: settled, forgers }
-    : { keeper: settled, forgers, certificate }
+  if (trusted.length === 0) return { keeper, forgers: [], ...certificate }
+  const kept = new Map(votes)
+  if (certificate !== undefined && isGenuine(context, phase, certificate.certificate)) {
+    for (const [position, vote] of trusted) kept.set(position, { ...vote, check: 'aggregate' })
+    return { keeper: withVotes(keeper, view, phase, kept), forgers: [], ...certificate }
+  }
+  const forgers: string[] = []
+  for (const [position, vote] of trusted) {
+    if (signedBy(context, phase, view, position, vote)) {
+      kept.set(position, { ...vote, check: 'single' })
+    } else {
+      kept.delete(position)
+      forgers.push(vote.from)
+    }
+  }
+  const settled = withVotes(keeper, view, phase, kept)
+  return { keeper: settled, forgers, ...certificateOf(context, view, kept, hash) }
+}
+
+/** The certificate that the votes for the hash make, if they are a quorum and well-formed. */
+function certificateOf(
+  { suite, set, height }: VoteContext,
+  view: number,
+  votes: PhaseVotes,
+  blockHash: Uint8Array,
+): { readonly certificate: QuorumCertificate } | undefined {
+  const chosen = [...votes].filter(([, vote]) => equalBytes(vote.hash, blockHash))
+  const signatures = chosen.map(([position, { signature }]) => {
+    return { validator: (set.validators[position] as Validator).blsKey, signature }
+  })
+  const certificate = buildCertificate(suite, set, { height, view, blockHash }, signatures)
+  return certificate && { certificate }
+}
+
+function isGenuine(
+  { suite, genesisHash, set }: VoteContext,
+  phase: QuorumPhase,
+  certificate: QuorumCertificate,
+): boolean {
+  return verifyCertificate(suite, genesisHash, phase, set, certificate).kind === 'valid'
 }
 
 /** The hash that q claim to have voted for: with one vote each there is at most one. */
@@ -183,37 +211,6 @@ function leadingHash(set: ValidatorSet, votes: PhaseVotes): Uint8Array | undefin
     powers.set(key, power)
   }
   return undefined
-}
-
-function settleTrust(
-  context: VoteContext,
-  view: number,
-  phase: QuorumPhase,
-  votes: PhaseVotes,
-  hash: Uint8Array,
-): { kept: PhaseVotes; forgers: string[] } {
-  const trusted = [...votes].filter(
-    ([, vote]) => vote.check === 'none' && equalBytes(vote.hash, hash),
-  )
-  if (trusted.length === 0) return { kept: votes, forgers: [] }
-  const kept = new Map(votes)
-  const message = voteMessage(context.genesisHash, phase, context.height, view, hash)
-  const keys = trusted.map(([at]) => (context.set.validators[at] as Validator).blsKey)
-  const joined = context.suite.aggregate(trusted.map(([, vote]) => vote.signature))
-  if (joined !== undefined && context.suite.verifyAggregate(keys, message, joined)) {
-    for (const [position, vote] of trusted) kept.set(position, { ...vote, check: 'aggregate' })
-    return { kept, forgers: [] }
-  }
-  const forgers: string[] = []
-  for (const [position, vote] of trusted) {
-    if (signedBy(context, phase, view, position, vote)) {
-      kept.set(position, { ...vote, check: 'single' })
-    } else {
-      kept.delete(position)
-      forgers.push(vote.from)
-    }
-  }
-  return { kept, forgers }
 }
 
 /** A verified message shows `position` in `view`. */

@@ -1,4 +1,9 @@
-import type { Block, CommittedBlock, QuorumCertificate } from '../../../../core/block/index.ts'
+import type {
+  Block,
+  CommittedBlock,
+  ConsensusMessage,
+  QuorumCertificate,
+} from '../../../../core/block/index.ts'
 import { encodeConsensusMessage } from '../../../../core/block/index.ts'
 import { EMPTY_GUARD, foldGuard } from '../../../../core/guard/index.ts'
 import { invalid, unknown } from '../../../../core/params/index.ts'
@@ -716,6 +721,26 @@ describe('messages of other heights', () => {
     expect(only(desk.hear(old, 'slow'), 'answerCommitted')).toHaveLength(1)
     const manyPeers = Array.from({ length: 1000 }, (_, peer) => desk.hear(old, `p${peer}`)).flat()
     expect(manyPeers.length).toBeLessThan(300)
+  })
+
+  it('are answered from the slot after the decision on when they vote for what was decided, and at once when for something else (2.6)', () => {
+    const desk = voter()
+    const block = freshBlock(0)
+    desk.hear({ kind: 'committedBlock', value: { block, certificate: committed(0, block) } })
+    desk.found(block)
+    const context = {
+      height: HEIGHT + 1,
+      parentHash: hashOf(block),
+      parentSlot: block.header.slot,
+      validators: validatorsOf(4),
+    }
+    desk.tell({ kind: 'startHeight', context, guard: EMPTY_GUARD, nowMs: desk.nowMs })
+    const answers = (vote: ConsensusMessage) => only(desk.hear(vote, 'late'), 'answerCommitted')
+    const late = voteBy(3, 'commit', HEIGHT, 0, hashOf(block))
+    expect(answers(late)).toEqual([])
+    expect(answers(voteBy(3, 'commit', HEIGHT, 0, hashOf(freshBlock(0, 4))))).toHaveLength(1)
+    desk.clock(desk.startOf(1))
+    expect(answers(late)).toEqual([{ kind: 'answerCommitted', height: HEIGHT, peer: 'late' }])
   })
 
   it('that are next keep no place for a proposal that is not the author’s own (T3, BF-8)', () => {
