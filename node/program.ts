@@ -33,7 +33,7 @@ import {
   programEnd,
 } from './adapters/system/index.ts'
 import { openTelemetry } from './adapters/telemetry/index.ts'
-import { createApi } from './api/index.ts'
+import { createApi, UNLIMITED_RATES } from './api/index.ts'
 import type { NodeConfig } from './config/index.ts'
 import { readFiles, type StartFault } from './files.ts'
 import { apiPorts, createSurroundings } from './surface.ts'
@@ -143,6 +143,7 @@ export async function startNode(
       staticPeers: options.p2p.peers,
       bitcoinPollMs: options.bitcoinPollMs,
       minFeeCapWei: options.minFeeCapWei,
+      maxPoolTransactions: options.pool.maxTransactions,
       onTerminated: (reason) => announceEnd(programEnd(reason)),
       ...(files.validator && { validator: files.validator }),
       ...(options.resumeHalt !== undefined && { resumeHalt: options.resumeHalt }),
@@ -174,6 +175,7 @@ export async function startNode(
       registry,
       corsOrigins: options.rpc.corsOrigins,
       allowedHosts: options.rpc.allowedHosts,
+      ...(!options.rpc.rateLimits && { limits: { rates: UNLIMITED_RATES } }),
       ...(options.adminToken !== undefined && { adminToken: options.adminToken }),
     },
   )

@@ -58,6 +58,8 @@ export interface NodeSettings {
   readonly bitcoinPollMs: number
   /** Fee caps below this are not kept in the pool. */
   readonly minFeeCapWei: bigint
+  /** Transactions that may wait; absent: as many as the pool's own bound. */
+  readonly maxPoolTransactions?: number
   /** The halt that an operator has looked at. */
   readonly resumeHalt?: string
   /** Other bounds than the rooms' own. */
@@ -136,6 +138,9 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           rollback: () => ports.rollbackEngine(),
           chainId: genesis.execution.chainId,
           minFeeCapWei: settings.minFeeCapWei,
+          ...(settings.maxPoolTransactions !== undefined && {
+            maxPoolTransactions: settings.maxPoolTransactions,
+          }),
           views: live,
         },
         { dependsOn: ['storage'], critical: true },

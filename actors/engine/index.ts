@@ -24,7 +24,12 @@ export const engineActor: EngineActor = {
   mailbox: { capacity: MAILBOX_CAPACITY },
   async init({ ports }) {
     const port = await ports.open()
-    const pool = new Mempool({ chainId: ports.chainId, minFeeCapWei: ports.minFeeCapWei })
+    const { chainId, maxPoolTransactions: maxTransactions, minFeeCapWei } = ports
+    const pool = new Mempool({
+      chainId,
+      minFeeCapWei,
+      ...(maxTransactions !== undefined && { maxTransactions }),
+    })
     const context = { port, pool, admission: new Admission(pool), candidates: new Map() }
     ports.views.publishPool(context, [])
     return { context, event: 'READY' }

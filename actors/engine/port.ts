@@ -41,6 +41,8 @@ export interface EnginePorts {
   readonly chainId: number
   /** Fee caps below this are not kept. */
   readonly minFeeCapWei: bigint
+  /** Transactions that may wait, where it is not the pool's own bound. */
+  readonly maxPoolTransactions?: number
   readonly views: {
     /** The pool that readers may look into; the actor alone changes it. `added`: hashes of what has just come in. */
     publishPool(view: PublishedPool, added: readonly Uint8Array[]): void

@@ -32,6 +32,8 @@ export interface FederationOptions {
   readonly bitcoin: GenesisFile['bitcoin']
   readonly bitcoinUrl: string
   readonly ports: FederationPorts
+  /** As the presets of nodes: `bench` for large blocks and a large pool. */
+  readonly preset?: 'dev' | 'bench'
   readonly nowMs: number
   random(length: number): Uint8Array
 }
@@ -76,6 +78,9 @@ const DEVELOPMENT_PARAMS: ParamsFile = {
   evidenceMaxAgeBlocks: 10_800,
 }
 
+/** Blocks as large as those that benches give to other chains' development nodes. */
+const BENCH_PARAMS: ParamsFile = { ...DEVELOPMENT_PARAMS, gasLimit: 500_000_000 }
+
 function layout(directory: string, nodes: number, members: number): Federation {
   return {
     directory,
@@ -102,6 +107,7 @@ export async function loadFederation(directory: string): Promise<Federation | un
 /** Writes keys, genesis, TLS identities and configurations of a new federation. */
 export async function createFederation(options: FederationOptions): Promise<Federation> {
   const { directory, nodes, members, nowMs, ports, random } = options
+  const params = options.preset === 'bench' ? BENCH_PARAMS : DEVELOPMENT_PARAMS
   const federation = layout(directory, nodes, members)
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const secret = () => toHex(random(32))
@@ -112,7 +118,8 @@ export async function createFederation(options: FederationOptions): Promise<Fede
   })
   const recoverySecrets = Array.from({ length: 3 }, () => random(32))
   const genesis = genesisFile({
-    slot: Math.floor(nowMs / DEVELOPMENT_PARAMS.slotMs),
+    params,
+    slot: Math.floor(nowMs / params.slotMs),
     prevRandao: random(32),
     bitcoin: options.bitcoin,
     validators: validatorKeys.map(({ publicKey, secretKey }) => ({
@@ -202,20 +209,21 @@ export async function createFederation(options: FederationOptions): Promise<Fede
 }
 
 function genesisFile(
-  parts: Pick<GenesisFile, 'slot' | 'bitcoin' | 'validators' | 'members' | 'recovery'> & {
+  parts: Pick<
+    GenesisFile,
+    'slot' | 'bitcoin' | 'validators' | 'members' | 'recovery' | 'params'
+  > & {
     readonly prevRandao: Uint8Array
   },
 ): GenesisFile {
   const { prevRandao, ...rest } = parts
-  const execution = { chainId: CHAIN_ID, gasLimit: DEVELOPMENT_PARAMS.gasLimit }
+  const { gasLimit, minPegOutSat, slotMs } = parts.params
+  const execution = { chainId: CHAIN_ID, gasLimit }
   const { payload } = genesisBlock(
     evmGenesisOf({
       slot: parts.slot,
       prevRandao,
-      params: {
-        slotMs: DEVELOPMENT_PARAMS.slotMs,
-        minPegOutSat: BigInt(DEVELOPMENT_PARAMS.minPegOutSat),
-      },
+      params: { slotMs, minPegOutSat: BigInt(minPegOutSat) },
       execution,
     }),
   )
@@ -223,7 +231,6 @@ function genesisFile(
     protocolVersion: 1,
     name: 'millrace-dev',
     ...rest,
-    params: DEVELOPMENT_PARAMS,
     execution: {
       fork: 'osaka',
       ...execution,
@@ -250,7 +257,13 @@ function nodeConfig(
     validatorKeyFile: join(own, 'validator.json'),
     validatorPasswordFile: join(own, 'password'),
     networkKeyFile: join(own, 'network-key'),
-    rpc: { host: '127.0.0.1', port: ports.rpc[index], fallback: false },
+    rpc: {
+      host: '127.0.0.1',
+      port: ports.rpc[index],
+      fallback: false,
+      ...(options.preset === 'bench' && { rateLimits: false }),
+    },
+    ...(options.preset === 'bench' && { pool: { maxTransactions: 50_000 } }),
     p2p: {
       listen: [`/ip4/127.0.0.1/tcp/${ports.p2p[index]}`],
       peers: peers.filter((_, other) => other !== index),

@@ -260,7 +260,7 @@ class Launcher {
       this.#terminal.step('continued', this.#directory)
       return { federation: known, rpcUrls: state.rpcUrls }
     }
-    const { nodes, members, rpcPort } = this.#options
+    const { nodes, members, preset, rpcPort } = this.#options
     // Two federations that start at once look for ports at the same time: they look in different places.
     const apart = (process.pid % PORT_PLACES) * PORT_STEP
     const rpcPorts = await freePorts(rpcPort ?? FIRST_PORTS.rpc, nodes, rpcPort !== undefined)
@@ -274,6 +274,7 @@ class Launcher {
       directory: this.#directory,
       nodes,
       members,
+      preset,
       bitcoin: await readCheckpoint(rpc),
       bitcoinUrl,
       ports,

@@ -15,6 +15,8 @@ export interface DevelopmentOptions {
   readonly rpcPort?: number
   /** Kill and restart processes while it runs, as this seed says. */
   readonly chaos?: number
+  /** `bench`: large blocks, a large pool, no limits on calls; one node and one member unless told otherwise. */
+  readonly preset: 'dev' | 'bench'
 }
 
 export const USAGE = `usage: millrace dev [options]      (npm start -- [options])
@@ -29,6 +31,8 @@ export const USAGE = `usage: millrace dev [options]      (npm start -- [options]
   --rpc-port PORT   JSON-RPC of the first node [8545 or the next free one]
   --chaos SEED      kill (SIGKILL) and restart nodes and members all the while, as the seed
                     says; never more at once than the protocol bears
+  --preset bench    one node and one member, blocks of 500 M gas, a pool of 50,000, no limits on
+                    calls: for measuring
   --help            this text
 `
 
@@ -41,6 +45,7 @@ const FLAGS = {
   bitcoin: { type: 'string' },
   'rpc-port': { type: 'string' },
   chaos: { type: 'string' },
+  preset: { type: 'string' },
   help: { type: 'boolean' },
 } as const
 
@@ -60,8 +65,12 @@ export function readOptions(args: readonly string[]): ParsedOptions {
     return fault((error as Error).message)
   }
   if (values.help === true) return { kind: 'help' }
-  const nodes = wholeNumber(values.nodes ?? '4', 1, MOST)
-  const members = wholeNumber(values.members ?? '4', 1, MOST)
+  const preset = values.preset ?? 'dev'
+  if (preset !== 'dev' && preset !== 'bench')
+    return fault(`--preset is dev or bench, not ${preset}`)
+  const size = preset === 'bench' ? '1' : '4'
+  const nodes = wholeNumber(values.nodes ?? size, 1, MOST)
+  const members = wholeNumber(values.members ?? size, 1, MOST)
   if (nodes === undefined) return fault(`--nodes takes a number from 1 to ${MOST}`)
   if (members === undefined) return fault(`--members takes a number from 1 to ${MOST}`)
   const bitcoin = values.bitcoin ?? 'embedded'
@@ -84,6 +93,7 @@ export function readOptions(args: readonly string[]): ParsedOptions {
       json: values.json === true,
       nodes,
       members,
+      preset,
       bitcoin,
       ...(values['data-dir'] !== undefined && { dataDir: values['data-dir'] }),
       ...(port !== undefined && { rpcPort: port }),

@@ -29,7 +29,7 @@ export {
   DEFAULT_CALL_BOUNDS,
   type EngineReads,
 } from './evm-view.ts'
-export { type ApiLimits, DEFAULT_API_LIMITS } from './limits.ts'
+export { type ApiLimits, DEFAULT_API_LIMITS, UNLIMITED_RATES } from './limits.ts'
 export * from './port.ts'
 
 export interface ApiOptions {

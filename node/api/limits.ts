@@ -51,6 +51,17 @@ export interface Rate {
   readonly burst: number
 }
 
+const UNLIMITED: Rate = { perSecond: 1_000_000_000, burst: 1_000_000_000 }
+
+/** For a node whose one client is trusted; admin methods keep theirs. */
+export const UNLIMITED_RATES: ApiLimits['rates'] = {
+  light: UNLIMITED,
+  state: UNLIMITED,
+  heavy: UNLIMITED,
+  send: UNLIMITED,
+  admin: { perSecond: 5, burst: 20 },
+}
+
 export const DEFAULT_API_LIMITS: ApiLimits = {
   bodyBytes: 5 * 1024 * 1024,
   allBodyBytes: 64 * 1024 * 1024,

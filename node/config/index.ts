@@ -37,6 +37,7 @@ export interface NodeConfig {
     readonly fallback: boolean
     readonly corsOrigins: readonly string[]
     readonly allowedHosts: readonly string[]
+    readonly rateLimits: boolean
   }
   readonly p2p: { readonly listen: readonly string[]; readonly peers: readonly string[] }
   readonly governance: {
@@ -50,6 +51,7 @@ export interface NodeConfig {
   readonly bitcoinFallbackUrl?: string
   readonly bitcoinPollMs: number
   readonly minFeeCapWei: bigint
+  readonly pool: { readonly maxTransactions: number }
   readonly resumeHalt?: string
   readonly engine: { readonly mode: 'embedded' }
   readonly log: {
@@ -140,6 +142,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
       fallback: config.get('rpc.fallback') ?? !config.isAskedFor('rpc.port'),
       corsOrigins: need('rpc.corsOrigins'),
       allowedHosts: need('rpc.allowedHosts'),
+      rateLimits: config.get('rpc.rateLimits') ?? true,
     },
     p2p: { listen: need('p2p.listen'), peers: need('p2p.peers') },
     governance: {
@@ -153,6 +156,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     ...(bitcoinFallbackUrl === undefined ? {} : { bitcoinFallbackUrl }),
     bitcoinPollMs: need('bitcoinPollMs'),
     minFeeCapWei: need('minFeeCapWei'),
+    pool: { maxTransactions: need('pool.maxTransactions') },
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
     engine: { mode: need('engine.mode') },
     log: { level: need('log.level'), format: need('log.format') },

@@ -130,6 +130,7 @@ export const SETTINGS = {
   'rpc.port': port('its port; the default falls to the next free one', 8545),
   'rpc.fallback': flag('take the next free port when that one is in use'),
   'rpc.adminTokenFile': path('file with the token that admin methods ask for'),
+  'rpc.rateLimits': flag('whether calls of one client a second are bounded [true]'),
   'rpc.corsOrigins': list('web origins that may call, beside localhost and wallets', 'ORIGIN', []),
   'rpc.allowedHosts': list('host names it answers to, beside localhost and addresses', 'HOST', []),
   'p2p.listen': list('multiaddresses to listen at', 'MULTIADDR', ['/ip4/127.0.0.1/tcp/30500']),
@@ -145,6 +146,13 @@ export const SETTINGS = {
   ),
   bitcoinPollMs: integer('how often Bitcoin is looked at', 'MS', 50, 600_000, 5_000),
   minFeeCapWei: wei('fee caps per gas below this are not kept in the pool', 1_000_000n),
+  'pool.maxTransactions': integer(
+    'transactions that may wait for a block',
+    'N',
+    100,
+    1_000_000,
+    10_000,
+  ),
   resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),
   'engine.mode': choice('what executes the EVM', ['embedded'], 'embedded'),
   'log.level': choice(
@@ -172,6 +180,13 @@ export const PRESETS: Readonly<Record<string, Readonly<Partial<Record<Key, unkno
     bitcoinPollMs: 500,
     minFeeCapWei: 0,
     'log.format': 'text',
+  },
+  /** For measuring beside other chains' development nodes: nothing in the way of one client. */
+  bench: {
+    bitcoinPollMs: 500,
+    minFeeCapWei: 0,
+    'pool.maxTransactions': 50_000,
+    'rpc.rateLimits': false,
   },
 }
 

@@ -28,6 +28,7 @@ export interface TestFederationOptions {
   readonly members?: number
   /** `embedded`, `bitcoind`, or the URL of a regtest that runs; by default what E2E_BITCOIN says, or embedded. */
   readonly bitcoin?: string
+  readonly preset?: 'dev' | 'bench'
 }
 
 /** A block as `getblockbyheight` tells it, as far as tests read it. */
@@ -142,6 +143,7 @@ export class TestFederation {
         directory,
         nodes,
         members,
+        ...(options.preset && { preset: options.preset }),
         bitcoin: await readCheckpoint(bitcoin),
         bitcoinUrl: launched.url,
         ports,

@@ -109,7 +109,7 @@ export async function buildBlock(
   candidates: readonly RawTransaction[],
   mustStop: () => boolean,
 ): Promise<{ readonly block: ExecutedBlock; readonly dropped: readonly Dropped[] }> {
-  const progress = begin(chain, view, parent, attributes)
+  const progress = beginBlock(chain, view, parent, attributes)
   const dropped: Dropped[] = []
   let bytes = BLOCK_RLP_OVERHEAD_BYTES
   let stopped = false
@@ -187,7 +187,7 @@ export async function checkBlock(
 ): Promise<ExecutedBlock | ExecutionFault> {
   const fault = headerFault(parent, payload)
   if (fault !== undefined) return fault
-  const progress = begin(chain, view, parent, payload)
+  const progress = beginBlock(chain, view, parent, payload)
   for (const [index, raw] of payload.transactions.entries()) {
     const transaction = decodeTransaction(raw)
     if (!isTransaction(transaction)) {
@@ -262,13 +262,23 @@ function isSame(left: Comparable, right: Comparable): boolean {
   return left.every((item, index) => equalBytes(item, right[index] as Uint8Array))
 }
 
-/** State and environment before the first transaction: EIP-4788's and EIP-2935's writes are done. */
-function begin(
+export function beginBlock(
   chain: ChainEvm,
   view: StateView,
   parent: ParentHeader,
   attributes: BuildAttributes,
 ): Progress {
+  const lists = { receipts: [], blooms: [], transactions: [], senders: [] }
+  return { ...beginBlock(chain, view, parent, attributes), gasUsed: 0n, ...lists }
+}
+
+/** State and environment before the first transaction: EIP-4788's and EIP-2935's writes are done. */
+export function beginBlock(
+  chain: ChainEvm,
+  view: StateView,
+  parent: ParentHeader,
+  attributes: BuildAttributes,
+): { readonly environment: BlockEnvironment; readonly block: EvmBlock } {
   chain.begin(view)
   const environment: BlockEnvironment = {
     height: parent.blockNumber + 1,
@@ -291,8 +301,7 @@ function begin(
     state.setStorage(history, slotOf(parent.blockNumber % HISTORY_BUFFER_LENGTH), parent.blockHash)
   }
   state.endTransaction()
-  const lists = { receipts: [], blooms: [], transactions: [], senders: [] }
-  return { environment, block: evmBlock(environment), gasUsed: 0n, ...lists }
+  return { environment, block: evmBlock(environment) }
 }
 
 /** Both EIPs: without code at the address nothing is written. */

@@ -128,7 +128,7 @@ describe('faults', () => {
     ],
     [['--engine-mode', 'engine-api'], 'engine.mode (flag --engine-mode): expected embedded'],
     [['--rpc-fallback=perhaps'], 'rpc.fallback (flag --rpc-fallback): expected true or false'],
-    [['--preset', 'prod'], 'unknown preset prod; there is dev'],
+    [['--preset', 'prod'], 'unknown preset prod; there is dev, bench'],
   ])('%j: %s', (args, expected) => {
     expect(faultsOf([...FILE, ...args]).map(describeFault)).toEqual([expected])
   })
