@@ -232,7 +232,7 @@ function warmUp(
 }
 
 /** EIP-7702. A tuple that does not fit is passed over. Returns the gas to give back. */
-function applyAuthorizations(
+export function applyAuthorizations(
   { chainId, state, evm }: ChainEvm,
   authorizations: readonly Authorization[],
 ): bigint {

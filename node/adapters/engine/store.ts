@@ -15,17 +15,23 @@ import {
   type EngineHead,
   type EngineStore,
   encodeAccount,
+  encodePast,
   encodeStoredPayload,
   encodeStoredReceipts,
+  PAST_BLOCKS,
+  pastView,
   type Receipt,
+  type Replaced,
   type StateDelta,
   type StateView,
   type StoredBlock,
   type TransactionPosition,
 } from '../../../vm/evm/index.ts'
-import { damageOfFile } from '../lmdb/index.ts'
+import { damageOfFile } from '../disk/index.ts'
 import { removeDiscarded } from './state-files.ts'
 
+/** Records of past blocks that one reader holds. */
+const MAX_PAST_BYTES = 64 * 1024 * 1024
 /** Layout version; a store of another version is refused. */
 const LAYOUT = 1
 const ADDRESS_BYTES = 20
@@ -47,10 +53,14 @@ type Tables = {
   readonly hashes: ByHeight
   readonly heights: Bytes
   readonly transactions: Bytes
+  /** What each of the last blocks replaced in accounts and storage. */
+  readonly past: ByHeight
 }
 
 export type EngineDatabase = EngineStore &
   BlockSource & {
+    /** State after a block; undefined where it is no longer kept, or not there yet. Read within one event turn. */
+    viewAt(height: number): StateView | undefined
     /** Reads from now on see what was committed up to now, and stay with it until the event turn ends. */
     refresh(): void
     /** The lowest height that is there with its transactions and receipts. */
@@ -136,6 +146,7 @@ function openTables(directory: string, mode: 'write' | 'read'): Tables {
     hashes: byHeight('hashes'),
     heights: bytes('heights'),
     transactions: bytes('transactions'),
+    past: byHeight('past'),
   }
 }
 
@@ -159,6 +170,8 @@ function nodeKey(path: string): Buffer {
 class LmdbEngineStore implements EngineDatabase {
   readonly #tables: Tables
   readonly #view: StateView
+  readonly #past = new Map<number, Uint8Array>()
+  #pastBytes = 0
 
   constructor(tables: Tables) {
     this.#tables = tables
@@ -173,6 +186,35 @@ class LmdbEngineStore implements EngineDatabase {
 
   view(): StateView {
     return this.#view
+  }
+
+  viewAt(height: number): StateView | undefined {
+    const head = this.head()
+    if (head === undefined || height > head.number) return undefined
+    if (height === head.number) return this.#view
+    const records: Uint8Array[] = []
+    for (let above = height + 1; above <= head.number; above++) {
+      const record = this.#pastAt(above, head.number)
+      if (record === undefined) return undefined
+      records.push(record)
+    }
+    return pastView(this.#view, height, records)
+  }
+
+  /** A block is final and so is its record. The latest ones are held, as far as they fit. */
+  #pastAt(height: number, head: number): Uint8Array | undefined {
+    const known = this.#past.get(height)
+    if (known !== undefined) return known
+    const record = copied(this.#tables.past.get(height))
+    if (record === undefined) return undefined
+    this.#past.set(height, record)
+    this.#pastBytes += record.length
+    for (const [old, { length }] of this.#past) {
+      if (old > head - PAST_BLOCKS && this.#pastBytes <= MAX_PAST_BYTES) break
+      this.#past.delete(old)
+      this.#pastBytes -= length
+    }
+    return record
   }
 
   hashAt(height: number): Uint8Array | undefined {
@@ -217,6 +259,7 @@ class LmdbEngineStore implements EngineDatabase {
   async append(blocks: readonly StoredBlock[]): Promise<void> {
     this.#tables.root.transactionSync(() => {
       for (const block of blocks) {
+        writePast(this.#tables, block)
         writeDelta(this.#tables, block.delta)
         writeBlock(this.#tables, block)
       }
@@ -269,6 +312,25 @@ function plain(record: Uint8Array): Uint8Array {
 
 function copied(record: Uint8Array | undefined): Uint8Array | undefined {
   return record && new Uint8Array(record)
+}
+
+/** What the block's changes replace, and no longer what the oldest one's did. */
+function writePast(tables: Tables, { payload, delta }: StoredBlock): void {
+  const height = payload.blockNumber
+  if (height === 0) return
+  const replaced: Replaced[] = []
+  for (const addressHex of delta.accounts.keys()) {
+    const key = fromHexKey(addressHex)
+    replaced.push({ key, value: copied(tables.accounts.get(key)) ?? EMPTY_BYTES })
+  }
+  for (const [addressHex, slots] of delta.storage) {
+    for (const slotHex of slots.keys()) {
+      const key = fromHexKey(addressHex + slotHex)
+      replaced.push({ key, value: copied(tables.storage.get(key)) ?? EMPTY_BYTES })
+    }
+  }
+  tables.past.putSync(height, Buffer.from(encodePast(replaced).buffer))
+  if (height > PAST_BLOCKS) tables.past.removeSync(height - PAST_BLOCKS)
 }
 
 function writeDelta(tables: Tables, delta: StateDelta): void {
