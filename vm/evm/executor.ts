@@ -109,7 +109,7 @@ export async function buildBlock(
   candidates: readonly RawTransaction[],
   mustStop: () => boolean,
 ): Promise<{ readonly block: ExecutedBlock; readonly dropped: readonly Dropped[] }> {
-  const progress = beginBlock(chain, view, parent, attributes)
+  const progress = begin(chain, view, parent, attributes)
   const dropped: Dropped[] = []
   let bytes = BLOCK_RLP_OVERHEAD_BYTES
   let stopped = false
@@ -187,7 +187,7 @@ export async function checkBlock(
 ): Promise<ExecutedBlock | ExecutionFault> {
   const fault = headerFault(parent, payload)
   if (fault !== undefined) return fault
-  const progress = beginBlock(chain, view, parent, payload)
+  const progress = begin(chain, view, parent, payload)
   for (const [index, raw] of payload.transactions.entries()) {
     const transaction = decodeTransaction(raw)
     if (!isTransaction(transaction)) {
@@ -262,7 +262,7 @@ function isSame(left: Comparable, right: Comparable): boolean {
   return left.every((item, index) => equalBytes(item, right[index] as Uint8Array))
 }
 
-export function beginBlock(
+function begin(
   chain: ChainEvm,
   view: StateView,
   parent: ParentHeader,
