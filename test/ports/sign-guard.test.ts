@@ -22,7 +22,12 @@ import {
   guardOwner,
 } from '../../core/guard/index.ts'
 import { sha256 } from '../../crypto/index.ts'
-import { openSignGuard, type SignGuard } from '../../node/adapters/sign-guard/index.ts'
+import {
+  openGuardOn,
+  openSignGuard,
+  type SignGuard,
+  type SignGuardFile,
+} from '../../node/adapters/sign-guard/index.ts'
 import { blockOf, certificateBy, GENESIS_HASH, hashOf, keyOf } from '../unit/core/pbft/fixtures.ts'
 
 const NO_BYTES = new Uint8Array(0)
@@ -332,5 +337,61 @@ describe('the owner of a guard file', () => {
     const one = guardOwner(GENESIS_HASH, keyOf(0))
     expect(guardOwner(GENESIS_HASH, keyOf(1))).not.toEqual(one)
     expect(guardOwner(PARENT, keyOf(0))).not.toEqual(one)
+  })
+})
+
+/** A file of which nothing outlives the power but what was synced. */
+class FragileFile implements SignGuardFile {
+  #synced: Uint8Array = NO_BYTES
+  #tail: Uint8Array = NO_BYTES
+
+  cutPower(): void {
+    this.#tail = NO_BYTES
+  }
+
+  async read(): Promise<Uint8Array> {
+    return Buffer.concat([this.#synced, this.#tail])
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    this.#synced = this.#synced.slice(0, sizeBytes)
+    this.#tail = NO_BYTES
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#tail = Buffer.concat([this.#tail, bytes])
+  }
+
+  async sync(): Promise<void> {
+    this.#synced = await this.read()
+    this.#tail = NO_BYTES
+  }
+
+  async replace(bytes: Uint8Array): Promise<void> {
+    this.#synced = bytes
+    this.#tail = NO_BYTES
+  }
+
+  async close(): Promise<void> {}
+}
+
+describe('a guard whose machine loses its power', () => {
+  async function openOn(file: SignGuardFile, committedHeight: number): Promise<SignGuard> {
+    const facts = { genesisHash: GENESIS_HASH, publicKey: keyOf(0), nowSlot: 100 }
+    const opened = await openGuardOn(file, { ...facts, committedHeight })
+    if (!opened.ok) throw new Error(opened.error.code)
+    return opened.value
+  }
+
+  it.each([
+    ['several blocks that came at once', [4, 9]],
+    ['blocks that it signed nothing for', [4, 4, 5, 5, 6, 6, 7]],
+  ])('after %s leaves out no height that it forgot nothing of (BP-4, 2.8)', async (_, closed) => {
+    const file = new FragileFile()
+    const guard = await openOn(file, 0)
+    for (const height of closed) await guard.compact(height)
+    file.cutPower()
+    const last = closed.at(-1) ?? 0
+    expect((await openOn(file, last)).view().floor).toBe(last + 1)
   })
 })

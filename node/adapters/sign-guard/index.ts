@@ -36,7 +36,10 @@ export interface SignGuard {
    * signed. Rejects when the disk fails.
    */
   append(record: GuardRecord): Promise<GuardDecision>
-  /** Closes all heights up to `committedHeight`. To be called after each commit that is durable, synced blocks included. */
+  /**
+   * Closes all heights up to `committedHeight`. To be called after each commit that is durable, synced blocks included, and before the next
+   * one: from then on the file never lags behind the chain by more than the one height that `open` makes good.
+   */
   compact(committedHeight: number): Promise<void>
   /** Waits for what is being written. */
   close(): Promise<void>
@@ -119,6 +122,8 @@ function createGuard(
 ): SignGuard {
   let view = startView
   let sizeBytes = startBytes
+  /** What is left of the floor when the power goes. */
+  let durableFloor = startView.floor
   let failed: Error | undefined
   let queue: Promise<unknown> = Promise.resolve()
 
@@ -142,6 +147,12 @@ function createGuard(
     sizeBytes += bytes.length
   }
 
+  async function sync(): Promise<void> {
+    const { floor } = view
+    await file.sync()
+    durableFloor = floor
+  }
+
   /** Not synced: the next record's sync carries it. The signature does not wait for it. */
   function sealLater(): void {
     serial(() => write(encodeGuardSeal(owner, sizeBytes))).catch(() => undefined)
@@ -151,25 +162,31 @@ function createGuard(
     const decision = decideGuard(view, record)
     if (decision !== 'sign') return decision
     await write(encodeGuardEntry(owner, sizeBytes, record))
-    await file.sync()
+    await sync()
     view = foldGuard(view, record)
     sealLater()
     return decision
   }
 
   async function compact(committedHeight: number): Promise<void> {
-    if (committedHeight < view.floor) return
+    if (committedHeight < view.floor) {
+      if (committedHeight >= durableFloor) await sync()
+      return
+    }
     const entry = { kind: 'floor', floor: committedHeight + 1, slot: view.slot } as const
     const next = foldGuard(view, entry)
     if (sizeBytes < compactAtBytes) {
-      // Not synced: the next record's sync carries it, and a floor that lags by one is made good at open.
+      // Not synced: the next record's sync carries it, and a floor that lags by one is made good at open. Not so one that lags by more.
       await write(encodeGuardEntry(owner, sizeBytes, entry))
+      view = next
+      if (committedHeight > durableFloor) await sync()
     } else {
       const contents = encodeGuardFile(owner, guardEntries(next))
       await file.replace(contents)
       sizeBytes = contents.length
+      view = next
+      durableFloor = next.floor
     }
-    view = next
   }
 
   return {

@@ -395,6 +395,8 @@ describe('commit (2.11)', () => {
     const { perform: act, calls } = runIn(town)
     const told = await act({ kind: 'commit', committed, head: made.head })
     expect(calls).toEqual([
+      // What the guard keeps is not to lag behind what the store will have by more than this height.
+      'compact 0',
       'storage.PersistBlock',
       'engine.CommitPayload',
       'publishHead',
@@ -413,6 +415,6 @@ describe('commit (2.11)', () => {
       code: 'DependencyTimeout',
       faultClass: 'service',
     })
-    expect(calls).toEqual(['storage.PersistBlock'])
+    expect(calls).toEqual(['compact 0', 'storage.PersistBlock'])
   })
 })
