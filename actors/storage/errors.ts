@@ -14,16 +14,11 @@ export const STORAGE_FAULTS = {
   DiskUnusable: 'configuration',
 } as const satisfies Record<string, FaultClass>
 
-/** How the system names what only an operator can repair; LMDB tells the same in words. */
-const UNUSABLE =
-  /\b(?:ENOSPC|EDQUOT|EIO|EROFS)\b|no space left|quota exceeded|i\/o error|read-only file system/i
-
+/** What a write's rejection means; the store itself knows when the disk is to blame. */
 export function writeFault(
   cause: unknown,
   failed: 'WriteFailed' | 'JournalWriteFailed' = 'WriteFailed',
 ): Error {
-  const { code = '' } = (cause ?? {}) as { readonly code?: unknown }
-  const reason = String(cause)
-  const name = UNUSABLE.test(`${code} ${reason}`) ? 'DiskUnusable' : failed
-  return faultError(name, STORAGE_FAULTS[name], reason)
+  if (cause instanceof Error && (cause as { code?: unknown }).code === 'DiskUnusable') return cause
+  return faultError(failed, STORAGE_FAULTS[failed], String(cause))
 }

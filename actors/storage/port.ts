@@ -22,7 +22,10 @@ export interface JournalRow {
 
 /** Reads see the last committed transaction; they never wait for a writer. */
 export interface ChainStore {
-  /** All blocks, their ledger rows and the head in one transaction; resolves after the fsync. */
+  /**
+   * All blocks, their ledger rows and the head in one transaction; resolves after the fsync. This and every other write rejects with
+   * `DiskUnusable` where the disk is full, broken or read-only.
+   */
   writeBlocks(blocks: readonly StoredBlock[], ledgerRows: readonly LedgerRow[]): Promise<void>
   readHead(): StoredBlock | undefined
   readBlock(height: number): StoredBlock | undefined

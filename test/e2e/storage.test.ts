@@ -1,7 +1,10 @@
 /** What an operator does about a node's data: `millrace doctor`, and what the node itself says when its disk fails. */
-import { cpSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { cpSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Key, open } from 'lmdb'
+import { createNodeRpc } from '../../devnet/launcher/rpc.ts'
 import { TestFederation } from './federation.ts'
 import { runProgram } from './program.ts'
 import { Account, include, minted, payDeposit } from './user.ts'
@@ -28,6 +31,19 @@ beforeAll(async () => {
 }, PATIENCE)
 afterAll(() => federation?.stop(), PATIENCE)
 
+/** A node that no file of may grow by more than so much: what a full disk is to it. */
+async function runLimited(sizeKib: number): Promise<{ code: number | null; stderr: string }> {
+  const door = fileURLToPath(new URL('../../bin/millrace.cjs', import.meta.url))
+  const command = `ulimit -f ${sizeKib}; exec "$0" "$@"`
+  const args = ['-c', command, process.execPath, door, 'node', '--config', config()]
+  const child = spawn('bash', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr })))
+}
+
 interface Diagnosis {
   readonly ok: boolean
   readonly checks: readonly { name: string; ok: boolean; detail: string; advice?: string }[]
@@ -39,6 +55,44 @@ async function doctor(...args: readonly string[]) {
   const found = diagnosis.checks.filter(({ ok }) => !ok)
   return { code: run.code, diagnosis, found }
 }
+
+it(
+  '3: the disk is full: the node stops cleanly, says so, and has lost nothing when there is room again',
+  async () => {
+    const { rpc } = federation
+    const sizes = ['chain', 'evm'].map(
+      (name) => statSync(join(own(), 'data', name, 'data.mdb')).size,
+    )
+    const limited = runLimited(Math.ceil(Math.max(...sizes) / 1024) + 24)
+    let acknowledged = 0
+    let isOver = false
+    const watched = limited.then((end) => {
+      isOver = true
+      return end
+    })
+    while (!isOver) {
+      // By its own URL: the federation does not know of this process.
+      const head = await createNodeRpc(federation.urls[0] as string)
+        .call<{ height: number }>('getheadblock')
+        .catch(() => ({ height: 0 }))
+      acknowledged = Math.max(acknowledged, head.height)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    const { code, stderr } = await watched
+    const lastLine = stderr.trimEnd().split('\n').at(-1)
+    expect(lastLine).toMatch(
+      /^millrace node: stopped: actor \w+ was given up .*DiskUnusable: the disk/,
+    )
+    expect(code).toBe(3)
+    expect(acknowledged).toBeGreaterThan(BLOCKS)
+    expect((await doctor('--verify-state')).found).toEqual([])
+    federation.startNode(0)
+    await federation.answers(0)
+    await federation.heightAtLeast(acknowledged + 2, rpc)
+    await federation.stopNode(0)
+  },
+  PATIENCE,
+)
 
 describe('millrace doctor --verify-state', () => {
   it(

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -202,6 +202,46 @@ describe('the chain store on LMDB', () => {
       expect(read.ok && [read.store.lowestBlock(), read.store.headHeight()]).toEqual([1, blocks])
       if (read.ok) await read.store.close()
     })
+  })
+
+  it('a full disk is said to be one, everything acknowledged stays, and the map grows before that', async () => {
+    const writer = fileURLToPath(new URL('./chain-store-writer.ts', import.meta.url))
+    const limited = (sizeKib: number) => {
+      const run = spawnSync(
+        'bash',
+        ['-c', `ulimit -f ${sizeKib}; exec "$0" "$@"`, process.execPath, writer, path],
+        {
+          encoding: 'utf8',
+        },
+      )
+      const heights = run.stdout.split('\n').filter((line) => /^\d+$/.test(line))
+      return {
+        acknowledged: Number(heights.at(-1)),
+        output: run.stdout + run.stderr,
+        code: run.status,
+      }
+    }
+    // LMDB's first map is much smaller than this.
+    const { acknowledged, output, code } = limited(2_048)
+    expect(output).toContain('DiskUnusable configuration')
+    expect(code).toBe(1)
+    expect(acknowledged).toBeGreaterThan(100)
+    const store = await openChainStore(path)
+    expect(store.readHead()?.height).toBeGreaterThanOrEqual(acknowledged)
+    for (let height = 1; height <= acknowledged; height++) {
+      expect(store.readBlock(height)?.bytes).toHaveLength(2_000)
+    }
+    await store.writeBlocks(
+      [
+        {
+          height: (store.readHead()?.height ?? 0) + 1,
+          hash: new Uint8Array(32),
+          bytes: new Uint8Array(1),
+        },
+      ],
+      [],
+    )
+    await store.close()
   })
 
   it('SU-12, BP-7: kill -9 in the middle of writing: every acknowledged block is there, the next ones whole or not at all', async () => {

@@ -12,7 +12,7 @@ import {
   type StoredBlock,
 } from '../../../actors/storage/index.ts'
 import { faultError } from '../../../supervisor/index.ts'
-import { damageOfFile } from '../lmdb/index.ts'
+import { damageOfFile, diskFault } from '../disk/index.ts'
 import { layoutFault, migrate, openTables, type Tables } from './layout.ts'
 import { heightBytes, openRecord, sealRecord } from './records.ts'
 
@@ -32,7 +32,7 @@ export async function openChainStore(path: string): Promise<ChainStore> {
     await tables.root.close()
     throw error
   }
-  return new LmdbChainStore(tables)
+  return new LmdbChainStore(tables, path)
 }
 
 export interface ChainStoreReader
@@ -55,25 +55,38 @@ export async function readChainStore(
   if (damage !== undefined) return { ok: false, reason: damage }
   const tables = openTables(path, 'read')
   const reason = layoutFault(tables)
-  if (reason === undefined) return { ok: true, store: new LmdbChainStore(tables) }
+  if (reason === undefined) return { ok: true, store: new LmdbChainStore(tables, path) }
   await tables.root.close()
   return { ok: false, reason }
 }
 
 class LmdbChainStore implements ChainStore, ChainStoreReader {
   readonly #tables: Tables
+  readonly #path: string
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, path: string) {
     this.#tables = tables
+    this.#path = path
+  }
+
+  /** Resolves when what `change` wrote is on disk; all of it is, or nothing. */
+  async #commit(change: () => void): Promise<void> {
+    const { root } = this.#tables
+    try {
+      // A child transaction is rolled back when it throws; what it wrote before would stay otherwise.
+      await root.childTransaction(change)
+      await root.flushed
+    } catch (cause) {
+      throw await diskFault(cause, this.#path)
+    }
   }
 
   async writeBlocks(
     blocks: readonly StoredBlock[],
     ledgerRows: readonly LedgerRow[],
   ): Promise<void> {
-    const { root, meta, heights, ledger } = this.#tables
-    // A child transaction is rolled back when it throws; what it wrote before would stay otherwise.
-    await root.childTransaction(() => {
+    const { meta, heights, ledger } = this.#tables
+    await this.#commit(() => {
       let head = meta.get('head') as number | undefined
       for (const { height, hash, bytes } of blocks) {
         if (head !== undefined && height !== head + 1) {
@@ -89,7 +102,6 @@ class LmdbChainStore implements ChainStore, ChainStoreReader {
         ledger.put(rowKey, sealRecord('ledger', rowKey, value))
       }
     })
-    await root.flushed
   }
 
   headHeight(): number {
@@ -133,14 +145,13 @@ class LmdbChainStore implements ChainStore, ChainStoreReader {
   async writeJournal(
     rows: readonly { readonly key: string; readonly value: string | null }[],
   ): Promise<void> {
-    const { root, journal } = this.#tables
-    await root.childTransaction(() => {
+    const { journal } = this.#tables
+    await this.#commit(() => {
       for (const { key, value } of rows) {
         if (value === null) journal.remove(key)
         else journal.put(key, value)
       }
     })
-    await root.flushed
   }
 
   *readJournal(): Iterable<JournalRow> {
@@ -148,9 +159,11 @@ class LmdbChainStore implements ChainStore, ChainStoreReader {
   }
 
   async writeHalt(record: string | null): Promise<void> {
-    const { halts, root } = this.#tables
-    await (record === null ? halts.remove(HALT) : halts.put(HALT, record))
-    await root.flushed
+    const { halts } = this.#tables
+    await this.#commit(() => {
+      if (record === null) halts.remove(HALT)
+      else halts.put(HALT, record)
+    })
   }
 
   readHalt(): string | undefined {

@@ -23,6 +23,7 @@ import {
   recoverSender,
   StateReads,
 } from '../../../vm/evm/index.ts'
+import { diskFault } from '../disk/index.ts'
 import type { OpenResult } from './engine.worker.ts'
 import { buffersOf, type PackedBytes, packBytes, unpackBytes } from './packing.ts'
 import { type EngineDatabase, openEngineDatabase } from './store.ts'
@@ -137,6 +138,7 @@ class EmbeddedEngine implements ExecutionEngine {
   readonly #calls: Piscina
   readonly #recovery: Piscina
   readonly #database: EngineDatabase
+  readonly #directory: string
 
   constructor(
     options: EngineOptions,
@@ -152,6 +154,7 @@ class EmbeddedEngine implements ExecutionEngine {
     this.genesisHash = opened.genesisHash
     this.#writer = writer
     this.#database = database
+    this.#directory = options.directory
     this.blocks = new ChainReads(database)
     this.state = new StateReads(database.view())
     this.#calls = pool('calls', options.callThreads ?? 1, MAX_WAITING_CALLS, callsData)
@@ -172,7 +175,10 @@ class EmbeddedEngine implements ExecutionEngine {
   }
 
   async commit(hash: Uint8Array): Promise<CommitReply> {
-    const reply: CommitReply = await this.#writer.run({ hash }, { name: 'commit' })
+    const commit = this.#writer.run({ hash }, { name: 'commit' })
+    const reply: CommitReply = await commit.catch(async (cause) => {
+      throw await diskFault(cause, this.#directory)
+    })
     this.#database.refresh()
     return reply
   }

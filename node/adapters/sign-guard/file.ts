@@ -1,8 +1,12 @@
 /** The file under the sign guard: what the guard needs of a disk, and the real one. */
 import { type FileHandle, open, readFile, rename, truncate } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { diskFault } from '../disk/index.ts'
 
-/** One process holds it. What was written is durable once `sync` resolved, not before; any part of it may be. */
+/**
+ * One process holds it. What was written is durable once `sync` resolved, not before; any part of it may be. The real one rejects with
+ * `DiskUnusable` where the disk is full, broken or read-only.
+ */
 export interface SignGuardFile {
   /** All of it; empty when there is none. */
   read(): Promise<Uint8Array>
@@ -34,15 +38,25 @@ export function signGuardFile(path: string): SignGuardFile {
       if (bytes?.length === 0) throw new Error('the file is empty')
       return bytes ?? new Uint8Array(0)
     },
-    truncate: (sizeBytes) => truncate(path, sizeBytes),
-    write: async (bytes, position) => writeAll(await held(), bytes, position),
-    sync: async () => (await held()).datasync(),
+    truncate: (sizeBytes) => onDisk(path, () => truncate(path, sizeBytes)),
+    write: (bytes, position) => {
+      return onDisk(path, async () => writeAll(await held(), bytes, position))
+    },
+    sync: () => onDisk(path, async () => (await held()).datasync()),
     async replace(bytes) {
-      await replaceFile(path, bytes)
+      await onDisk(path, () => replaceFile(path, bytes))
       // The handle is of the file that was replaced.
       await close()
     },
     close,
+  }
+}
+
+async function onDisk(path: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write()
+  } catch (cause) {
+    throw await diskFault(cause, dirname(path))
   }
 }
 

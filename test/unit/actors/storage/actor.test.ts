@@ -9,7 +9,7 @@ import {
 import { MAX_BLOCKS_PER_READ } from '../../../../actors/storage/limits.ts'
 import { blockHash, type CommittedBlock } from '../../../../core/block/index.ts'
 import { type BlockWrite, type DeferredReply, MESSAGE_ROWS } from '../../../../messages/index.ts'
-import { childSpec, createSystem, type Message } from '../../../../supervisor/index.ts'
+import { childSpec, createSystem, faultError, type Message } from '../../../../supervisor/index.ts'
 import { createTestPorts } from '../../../../supervisor/testing/index.ts'
 import { MemoryDisk, openMemoryChainStore } from '../../../ports/memory-chain-store.ts'
 import { chainOfBlocks } from '../chain-of-blocks.ts'
@@ -141,18 +141,20 @@ describe('the StorageActor', () => {
     ).rejects.toMatchObject({ code: 'WriteFailed', faultClass: 'service' })
   })
 
-  it.each([
-    Object.assign(new Error('write'), { code: 'ENOSPC' }),
-    Object.assign(new Error('write'), { code: 'EIO' }),
-    Object.assign(new Error('write'), { code: 'EROFS' }),
-    new Error('MDB_PANIC: No space left on device'),
-    new Error('Input/output error: I/O error'),
-  ])('a disk that only an operator can repair ends the node: %s', async (cause) => {
-    const failing = { ...openMemoryChainStore(), writeBlocks: () => Promise.reject(cause) }
+  it('a disk that only an operator can repair ends the node, as the store says', async () => {
+    const cause = faultError('DiskUnusable', 'configuration', 'the disk is full')
+    const failing = {
+      ...openMemoryChainStore(),
+      writeBlocks: () => Promise.reject(cause),
+      writeJournal: () => Promise.reject(cause),
+    }
     const [first] = chainOfBlocks(1, 1) as [CommittedBlock]
-    await expect(
-      ask(failing, { type: 'storage.PersistBlock', payload: writeOf(first) }),
-    ).rejects.toMatchObject({ code: 'DiskUnusable', faultClass: 'configuration' })
+    for (const message of [
+      { type: 'storage.PersistBlock', payload: writeOf(first) },
+      { type: 'storage.RecordEvidence', payload: { put: [], drop: ['aa'] } },
+    ] as const) {
+      await expect(ask(failing, message)).rejects.toBe(cause)
+    }
   })
 
   it('a stored block that does not decode is corruption: only an operator can decide', async () => {
