@@ -23,6 +23,8 @@ export interface BenchOptions {
   /** Rounds in which everybody is measured once, in turn. */
   readonly rounds: number
   readonly worlds: number
+  /** Signed transactions of the largest round. */
+  readonly transactions: number
   tell(line: string): void
 }
 

@@ -37,6 +37,10 @@ const BENCHES: Readonly<Record<string, Listed>> = {
     summary: 'the actor kernel: tells, asks, restart, memory; beside nact and raw xstate',
     load: async () => (await import('./kernel.ts')).kernel,
   },
+  execution: {
+    summary: 'transfers, tokens and contracts through JSON-RPC beside anvil and EDR; import; roots',
+    load: async () => (await import('./execution.ts')).execution,
+  },
   ...actorBenches,
   sim: {
     summary: 'worlds of the simulator: processor time, events, virtual against real time',
@@ -44,7 +48,15 @@ const BENCHES: Readonly<Record<string, Listed>> = {
   },
 }
 
-const DEFAULTS = { blocks: 120, deposits: 7, nodes: 4, members: 4, rounds: 9, worlds: 10 } as const
+const DEFAULTS = {
+  blocks: 120,
+  deposits: 7,
+  nodes: 4,
+  members: 4,
+  rounds: 9,
+  worlds: 10,
+  transactions: 60_000,
+} as const
 
 const USAGE = `usage: npm run bench -- NAME [options]
 
@@ -59,6 +71,7 @@ ${Object.entries(BENCHES)
   --members N     governance nodes [${DEFAULTS.members}]
   --rounds N      rounds of those that run side by side [${DEFAULTS.rounds}]
   --worlds N      worlds that are simulated [${DEFAULTS.worlds}]
+  --transactions N  transfers of the bench execution [${DEFAULTS.transactions}]
 
 What the figures mean: test/bench/README.md. Without figures:
   node test/bench/status-page.ts FOLDER   pictures of the status page
@@ -73,6 +86,7 @@ const FLAGS = {
   members: number,
   rounds: number,
   worlds: number,
+  transactions: number,
 } as const
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -120,6 +134,7 @@ function readOptions(args: readonly string[]): BenchOptions | string {
       members: count('members'),
       rounds: count('rounds'),
       worlds: count('worlds'),
+      transactions: count('transactions'),
       tell(line) {
         const seconds = ((Date.now() - startedMs) / 1_000).toFixed(1).padStart(7)
         process.stderr.write(`${seconds}s  ${line}\n`)
