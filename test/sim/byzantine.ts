@@ -16,6 +16,7 @@ import {
   decodeConsensusMessage,
   encodeConsensusMessage,
   type PegInItem,
+  type QuorumCertificate,
   VOTE_PHASES,
   viewChangeMessage,
   voteMessage,
@@ -160,6 +161,8 @@ class Traitor {
   /** By message: its other version, made once. */
   readonly #twins = new Map<string, Uint8Array | undefined>()
   readonly #hoarder: Hoarder | undefined
+  readonly #blocks = new Map<string, Block>()
+  #prepared: QuorumCertificate | undefined
 
   constructor(options: TraitorOptions) {
     this.#options = options
@@ -168,6 +171,7 @@ class Traitor {
 
   /** Gives what it tells everybody because of it. */
   hear(bytes: Uint8Array): readonly Uint8Array[] {
+    if (this.#does('usurps')) this.#spy(bytes)
     if (this.#does('replays')) {
       this.#heard.push(bytes)
       if (this.#heard.length > MAX_REMEMBERED) this.#heard.shift()
@@ -217,6 +221,8 @@ class Traitor {
     }
     const twin = this.#twin(bytes)
     if (twin === undefined) return [bytes]
+    // Who turns its coat tells the same peer one thing now and the other the next time.
+    if (this.#does('turnsCoat')) return [chance.happens(0.5) ? bytes : twin]
     // By gossip all would see both: sometimes they do, which is what evidence is made of.
     if (side === undefined) return chance.happens(0.3) ? [bytes, twin] : []
     return [side ? bytes : twin]
@@ -231,6 +237,7 @@ class Traitor {
       this.#count('replays')
       extra.push(old)
     }
+    extra.push(...this.#usurped(bytes))
     const message = this.#own(bytes)
     if (message?.kind !== 'vote') return extra
     const vote = message.value
@@ -246,6 +253,40 @@ class Traitor {
       extra.push(this.#vote({ ...vote, view: ahead, phase: chance.between(1, 2) }))
     }
     return extra
+  }
+
+  /** Remembers blocks, and the certificate of the highest view. */
+  #spy(bytes: Uint8Array): void {
+    if (((bytes[0] as number) & NO_CONSENSUS) !== 0) return
+    const decoded = decodeConsensusMessage(bytes)
+    if (!decoded.ok) return
+    const { kind, value } = decoded.value
+    if (kind === 'prePrepare') this.#blocks.set(toHex(blockHash(value.block.header)), value.block)
+    if (this.#blocks.size > MAX_REMEMBERED) this.#blocks.clear()
+    if (kind === 'committedBlock' || kind === 'vote') return
+    const certificate = kind === 'prepareCertificate' ? value : value.certificate[0]
+    if (certificate === undefined) return
+    const held = this.#prepared
+    const isLater = held?.height === certificate.height ? certificate.view > held.view : true
+    if (isLater) this.#prepared = certificate
+  }
+
+  /** As it enters a view of somebody else it proposes what was prepared before, without being asked. */
+  #usurped(bytes: Uint8Array): readonly Uint8Array[] {
+    if (!this.#does('usurps') || ((bytes[0] as number) & NO_CONSENSUS) !== 0) return []
+    const decoded = decodeConsensusMessage(bytes)
+    if (!decoded.ok || decoded.value.kind !== 'viewChange') return []
+    const { genesis, signer } = this.#options
+    const { height, validator, view } = decoded.value.value
+    const certificate = this.#prepared
+    const block = certificate && this.#blocks.get(toHex(certificate.blockHash))
+    if (block === undefined || certificate?.height !== height || certificate.view >= view) return []
+    if (!equalBytes(validator, signer.publicKey)) return []
+    this.#count('usurps')
+    const hash = certificate.blockHash
+    const signature = signer.sign(voteMessage(genesis.hash, 'proposal', height, view, hash))
+    const value = { height, view, block, certificate: [certificate], signature }
+    return [encodeConsensusMessage({ kind: 'prePrepare', value })]
   }
 
   /** What it answers to those who ask for blocks. */
@@ -325,14 +366,12 @@ class Traitor {
 
   #proposalTwin(proposal: PrePrepare): Uint8Array | undefined {
     const { chance } = this.#options
-    const possible = (['equivocatesProposals', 'badBlocks', 'forgesPegIns'] as const).filter(
-      (act) => this.#does(act),
-    )
-    const act = chance.pick(possible)
+    const acts = ['equivocatesProposals', 'turnsCoat', 'badBlocks', 'forgesPegIns'] as const
+    const act = chance.pick(acts.filter((one) => this.#does(one)))
     if (act === undefined) return undefined
     this.#count(act)
     const { header, body } = proposal.block
-    if (act !== 'equivocatesProposals') return this.#forge(act, proposal)
+    if (act === 'badBlocks' || act === 'forgesPegIns') return this.#forge(act, proposal)
     // As valid as the first one: only the estimate of Bitcoin's fee rate is another.
     const other = { ...header, feeRateSatPerKvb: header.feeRateSatPerKvb + 1 }
     return this.#propose(proposal, other, body)

@@ -15,6 +15,7 @@ import {
 import type { Genesis, Validator } from '../../core/params/index.ts'
 import { proposer, viewAtSlot, viewLength, viewStart } from '../../core/pbft/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
+import type { Signature } from './disk.ts'
 import type { SimulatedNode } from './node.ts'
 import { powerOfKeys, quorumOf, type ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
@@ -145,6 +146,9 @@ export class ConsensusWatch {
     })
     this.#checkLeap(node, height, view, before, views)
     this.#views.set(height, views.set(name, Math.max(view, before)))
+    this.#world.check('GuardFirst', node.disk.allowsSignature(signatureOf(message)), () => {
+      return `${node.name} sends its ${said}, of which nothing is durable in its guard`
+    })
     this.#judgeLock(message, node, name)
     if (message.kind === 'prePrepare') {
       if (message.value.certificate.length > 0) this.#world.fault('reproposal')
@@ -205,6 +209,8 @@ export class ConsensusWatch {
     const { offsetMs, changedAtMs: turnedAtMs = 0 } = node.skew
     // Whose clock was moved may have waited by another clock.
     if (nowMs - turnedAtMs <= lengthMs) return
+    // What it signed in its last life, and could tell nobody, it sends as it starts.
+    if (nowMs - node.startedAtMs <= lengthMs / 8) return
     // What was signed before a restart is sent after it: the wait began with the ViewChange.
     const waitedMs = Math.max(nowMs + offsetMs - live.atMs, nowMs - (changedAtMs ?? nowMs))
     const isInformed =
@@ -301,6 +307,16 @@ export class ConsensusWatch {
       return `${name} prepares ${hash.slice(0, 16)} in view ${view} of ${height}, which nobody proposed by the rules`
     })
   }
+}
+
+function signatureOf({ kind, value }: Own): Signature {
+  const { height, view } = value
+  if (kind === 'viewChange') return { kind, height, view }
+  if (kind === 'prePrepare') {
+    return { kind: 'propose', height, view, hash: blockHash(value.block.header) }
+  }
+  const isPrepare = VOTE_PHASES[value.phase] === 'prepare'
+  return { kind: isPrepare ? 'prepare' : 'commit', height, view, hash: value.blockHash }
 }
 
 /** The power of the strongest. */

@@ -22,6 +22,8 @@ export const STAGED_TREASONS = [
   'shortAnswers',
   'directoryRestored',
   'guardDamaged',
+  'turnsCoat',
+  'usurps',
 ] as const
 export type TreasonKind = (typeof TREASONS)[number] | (typeof STAGED_TREASONS)[number]
 
@@ -70,6 +72,8 @@ export const STAGED = [
   'clockFar',
   'guardRestored',
   'deepReorg',
+  'crashAtSign',
+  'blackout',
 ] as const
 export type PlannedKind = (typeof PLANNED)[number] | (typeof STAGED)[number]
 
@@ -164,6 +168,7 @@ export const INVARIANTS = [
   'Together',
   'PegEnds',
   'RightValidators',
+  'GuardFirst',
   // consensus-watch.ts
   'ProperProposal',
   'ProposesLock',
@@ -180,7 +185,13 @@ export const INVARIANTS = [
 
 /** Those of what only some profiles do. */
 export const STAGED_INVARIANTS = ['HaltsSplit', 'ResumesSoon', 'RestoredStaysOut'] as const
-export type Invariant = (typeof INVARIANTS)[number] | (typeof STAGED_INVARIANTS)[number]
+
+/** Those of the worlds of stages.ts. */
+export const STAGE_INVARIANTS = ['Answered', 'Greeted', 'Fetched'] as const
+export type Invariant =
+  | (typeof INVARIANTS)[number]
+  | (typeof STAGED_INVARIANTS)[number]
+  | (typeof STAGE_INVARIANTS)[number]
 
 /** Those that are about what comes to pass after healing: a world that breaks one is stuck. */
 export const LIVENESS: ReadonlySet<string> = new Set([

@@ -4,6 +4,7 @@
  */
 import type { SignGuard } from '../../actors/chain/index.ts'
 import type { ChainStore, JournalRow, LedgerRow, StoredBlock } from '../../actors/storage/index.ts'
+import { decodeGuardFile, type GuardEntry, guardOwner } from '../../core/guard/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import type { HeadStore } from '../../governance/port.ts'
 import { openGuardOn, type SignGuardFile } from '../../node/adapters/sign-guard/index.ts'
@@ -105,6 +106,14 @@ export class Troubles {
   }
 }
 
+/** What a signature is for. */
+export interface Signature {
+  readonly kind: 'propose' | 'prepare' | 'commit' | 'viewChange'
+  readonly height: number
+  readonly view: number
+  readonly hash?: Uint8Array
+}
+
 interface DurableFile {
   synced: Uint8Array
   /** Written and not synced. */
@@ -123,6 +132,8 @@ export class Disk {
   readonly #journal = new Map<string, string>()
   readonly engine = new MemoryStore()
   readonly #guard: DurableFile = { synced: NO_BYTES, tail: NO_BYTES, next: undefined }
+  /** Whose guard it is, as its file names it. */
+  #owner: Uint8Array = NO_BYTES
   readonly #chain = new Transactions()
   readonly #evm = new Transactions()
   readonly #chance: Chance
@@ -229,6 +240,7 @@ export class Disk {
     publicKey: Uint8Array,
     committedHeight: number,
   ): Promise<SignGuard> {
+    this.#owner = guardOwner(genesisHash, publicKey)
     const compactAtBytes = COMPACT_BYTES
     const nowSlot = Math.floor(life.nowMs() / SLOT_MS)
     const facts = { genesisHash, publicKey, committedHeight, nowSlot, compactAtBytes }
@@ -277,6 +289,20 @@ export class Disk {
       },
       close: () => life.io(1, 'close guard', () => {}),
     }
+  }
+
+  /** Whether what a signature needs is durable: its record, or that its height is over. */
+  allowsSignature({ height, kind, view, hash }: Signature): boolean {
+    const decoded = decodeGuardFile(this.#owner, this.#guard.synced)
+    if (!decoded.ok) return false
+    const isRecord = (entry: GuardEntry) => {
+      if (!('view' in entry) || entry.height !== height || entry.view !== view) return false
+      // Any record of the view holds the node to it.
+      if (kind === 'viewChange') return true
+      return entry.kind === kind && hash !== undefined && equalBytes(entry.hash, hash)
+    }
+    const { entries, view: folded } = decoded.value
+    return folded.floor > height || entries.some(isRecord)
   }
 
   /** Of what was not synced a prefix stays, with a bit of it flipped now and then; a replacement took place or did not. */

@@ -7,6 +7,11 @@ import type { SimulatedMember } from './member.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
 import type { Fault } from './plan.ts'
 
+/** The port call after which a signature may be made. */
+const SIGNATURES = /^sync guard$/
+/** Between the starts of nodes that died together. */
+const STAGGER_MS = 20
+
 export class Faults {
   readonly #around: Surroundings
   readonly #auditor: Auditor
@@ -86,6 +91,8 @@ export class Faults {
       case 'silentProposer':
       case 'delaysProposals':
       case 'shortAnswers':
+      case 'turnsCoat':
+      case 'usurps':
       case 'hoards':
         // Counted whenever it is done.
         return this.#betray(this.#nodes[fault.node] as SimulatedNode, kind)
@@ -102,6 +109,9 @@ export class Faults {
       case 'crashAfterCall':
       case 'freeze':
         return this.#ofProcess(fault)
+      case 'crashAtSign':
+      case 'blackout':
+        return this.#atSign(fault)
       case 'writesFail':
         return this.#trouble(fault, { writes: fault.share })
       case 'syncsFail':
@@ -286,6 +296,26 @@ export class Faults {
         node.freeze(fault.forMs)
         return undefined
     }
+  }
+
+  #atSign(fault: Extract<Fault, { kind: 'crashAtSign' | 'blackout' }>): (() => void) | undefined {
+    const { kind, calls, side, downMs } = fault
+    const { world } = this.#around
+    const node = this.#nodes[fault.node]
+    if (node?.alive !== true) return undefined
+    const burnt = () => {
+      this.#count(kind)
+      const dying = kind === 'blackout' ? this.#nodes.filter(({ alive }) => alive) : [node]
+      // After the one whose call it is, which dies by itself.
+      world.at(0, `fault: ${kind}`, () => {
+        for (const one of dying) one.crash()
+      })
+      for (const [at, one] of dying.entries()) {
+        world.at(1 + downMs + at * STAGGER_MS, `${one.name} comes back`, () => one.start())
+      }
+    }
+    node.light({ calls, side, only: SIGNATURES, burnt })
+    return () => node.light(undefined)
   }
 
   #trouble(

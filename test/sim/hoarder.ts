@@ -9,15 +9,19 @@ import {
   type Block,
   type BlockHeader,
   blockHash,
+  bodyRoot,
   type ConsensusMessage,
   encodeConsensusMessage,
+  mixRandao,
   type QuorumCertificate,
+  randaoMessage,
   VOTE_PHASES,
   viewChangeMessage,
   voteMessage,
 } from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
+import { hashPayload } from '../../vm/evm/index.ts'
 import type { Chance } from './chance.ts'
 import { powerOfKeys, quorumOf, type ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
@@ -72,7 +76,7 @@ export class Hoarder {
         const isPrepare = VOTE_PHASES[message.value.phase] === 'prepare'
         const hoard = this.#hoard
         const isOwn = hoard !== undefined && equalBytes(hoard.hash, message.value.blockHash)
-        return isPrepare && hoard !== undefined && !isOwn ? [bytes] : []
+        return isPrepare && hoard?.plot === 'older' && !isOwn ? [bytes] : []
       }
       case 'viewChange': {
         const { height, view, certificate } = message.value
@@ -112,6 +116,8 @@ export class Hoarder {
     if (message.kind === 'viewChange') return this.#usurp(hoard, message.value)
     if (message.kind !== 'prePrepare') return []
     const proposal = message.value
+    // Who is locked refuses what the others plot for another reason.
+    if (hoard.plot !== 'older') return []
     if (proposal.height !== height || proposal.view <= view) return []
     const hash = blockHash(proposal.block.header)
     return [
@@ -251,9 +257,25 @@ export class Hoarder {
   }
 
   #byStranger(value: PrePrepare): PrePrepare {
-    const { genesis, signer, stranger, world } = this.#options
+    const { book, genesis, signer, stranger, world } = this.#options
     const { header, body } = value.block
-    const block = this.#signed({ ...header, author: stranger.publicKey }, body, stranger)
+    const before = book.tip?.block.body.payload.prevRandao ?? genesis.prevRandao
+    const randaoReveal = stranger.sign(randaoMessage(genesis.hash, header.slot))
+    // All of it is as the stranger would make it, so that nothing else is wrong with it.
+    const unsealed = { ...body.payload, prevRandao: mixRandao(before, randaoReveal) }
+    const payload = { ...unsealed, blockHash: hashPayload(unsealed) }
+    const changed = { ...body, payload }
+    const block = this.#signed(
+      {
+        ...header,
+        author: stranger.publicKey,
+        randaoReveal,
+        evmBlockHash: payload.blockHash,
+        bodyRoot: bodyRoot(changed),
+      },
+      changed,
+      stranger,
+    )
     const hash = blockHash(block.header)
     world.forged.add(toHex(hash))
     const signed = voteMessage(genesis.hash, 'proposal', value.height, value.view, hash)

@@ -122,7 +122,11 @@ class Tree {
 
   #handled({ messageType, path, sender, sequence, waitedMs }: EventOf<'handled'>): void {
     if (waitedMs > 0) this.#checkWait(path, messageType, waitedMs)
-    if (messageType.startsWith('storage.PersistBlock')) this.#isPersisting = true
+    if (messageType.startsWith('storage.PersistBlock')) {
+      // What an earlier life of Chain asked for is answered to nobody.
+      const chainSinceMs = this.#runningSinceMs.get('chain') ?? Number.POSITIVE_INFINITY
+      this.#isPersisting = this.#world.nowMs - waitedMs >= chainSinceMs
+    }
     if (messageType === 'storage.WriteMeasured') this.#isPersisting = false
     const row = rows.get(messageType)
     // What an actor sends itself may pass others, and a newer one takes the place of one that coalesces.

@@ -10,6 +10,10 @@ import type { World } from './world.ts'
 export interface Fuse {
   calls: number
   readonly side: 'before' | 'after'
+  /** Calls that it burns by [all]. */
+  readonly only?: RegExp
+  /** Told when it has burnt down, just before the end. */
+  readonly burnt?: () => void
   /** Told of every call that it burns by. */
   readonly passed?: (label: string) => void
 }
@@ -153,12 +157,13 @@ export class Life {
 
   #burns(side: Fuse['side'], label: string): boolean {
     const { fuse } = this
-    if (fuse === undefined || fuse.side !== side) return false
+    if (fuse === undefined || fuse.side !== side || fuse.only?.test(label) === false) return false
     fuse.calls -= 1
     fuse.passed?.(label)
     if (fuse.calls > 0) return false
     this.fuse = undefined
     this.world.log(`${this.name} dies ${side} ${label}`)
+    fuse.burnt?.()
     this.end()
     return true
   }

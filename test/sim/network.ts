@@ -28,6 +28,12 @@ export interface Weather {
 
 export const CALM: Weather = { loss: 0, doubled: 0, delayMs: 40, slowMs: 0 }
 
+/** Sees all that passes between two nodes; what it refuses never arrives, and no stream notices. */
+export interface Tap {
+  message(from: string, to: string, bytes: Uint8Array): 'pass' | 'drop'
+  request(from: string, to: string, protocol: string): void
+}
+
 const MAX_UNREAD_BYTES = 24 * 1024 * 1024
 const SERVE_MS = 15_000
 const SEEN_MS = 120_000
@@ -49,6 +55,7 @@ export class Network {
   readonly world: World
   readonly chance: Chance
   weather: Weather = CALM
+  tap: Tap | undefined
   readonly #ports = new Map<string, Port>()
   readonly #spells = new Set<Partial<Weather>>()
   /** How many faults cut a link. */
@@ -348,6 +355,7 @@ class Port implements NetworkPort {
     this.#network.onSent(this.#name, bytes, undefined)
     const other = this.#network.port(peer)
     const theirs = other?.links.get(this.#name)
+    if (this.#network.tap?.message(this.#name, peer, bytes) === 'drop') return true
     if (theirs === undefined || link.closing !== undefined) return true
     if (theirs.unreadBytes + bytes.length > MAX_UNREAD_BYTES) {
       this.disconnect(peer, 'SlowPeer')
@@ -385,6 +393,7 @@ class Port implements NetworkPort {
       const fail = (code: PeerCode) => settle({ ok: false, code })
       if (!this.links.has(peer)) return fail('NotConnected')
       const network = this.#network
+      network.tap?.request(this.#name, peer, protocol)
       const answered = (answer: Uint8Array | undefined) => {
         if (network.loses(peer, this.#name)) return network.reset(peer, this.#name)
         network.word(peer, this.#name, 'answer', () => {
@@ -497,6 +506,7 @@ class Port implements NetworkPort {
     while (peers.length > this.#fanOut)
       peers.splice(this.#network.chance.between(0, peers.length - 1), 1)
     for (const peer of peers) {
+      if (this.#network.tap?.message(this.#name, peer, bytes) === 'drop') continue
       this.#network.datagram(this.#name, peer, 'gossip', () =>
         this.#network.port(peer)?.gossipArrived(this.#name, topic, bytes),
       )

@@ -80,6 +80,7 @@ export class SimulatedNode {
   #tree: NodeTree | undefined
   #hoards: Hoarder | undefined
   incarnations = 0
+  startedAtMs = 0
   /** Its guard was older than its chain at some time. */
   hasForgotten = false
 
@@ -112,6 +113,7 @@ export class SimulatedNode {
     if (this.alive) return
     const { world, federation, bitcoin, streams, wrap } = this.#around
     this.incarnations += 1
+    this.startedAtMs = world.nowMs
     world.log(`${this.name} starts ${this.incarnations}`)
     const life = new Life(world, this.name, this.skew, () => this.#ended(life))
     this.#life = life

@@ -27,6 +27,16 @@ export type Fault = { readonly atMs: number } /** For the whole world, beyond th
       readonly forMs: number
     }
   | { readonly kind: 'freeze'; readonly node: number; readonly forMs: number }
+  /** The node, or all nodes, die as it has made a record of what it is going to sign durable, or is about to. */
+  | {
+      readonly kind: 'crashAtSign' | 'blackout'
+      readonly node: number
+      /** Which record, counted from when the fault begins; it waits for it no longer than it lasts. */
+      readonly calls: number
+      readonly side: 'before' | 'after'
+      readonly forMs: number
+      readonly downMs: number
+    }
   | {
       readonly kind: 'writesFail' | 'syncsFail' | 'engineFails'
       readonly node: number
@@ -205,7 +215,7 @@ function withLulls(plan: readonly Fault[], absent: readonly Lasting[]): Fault[] 
     if (fault.kind === 'halves') return false
     // What holds for the whole world stays.
     if (!('forMs' in fault) || fault.kind === 'steadyLoss' || fault.kind === 'clockFar') return true
-    const endMs = fault.atMs + fault.forMs
+    const endMs = fault.atMs + fault.forMs + ('downMs' in fault ? fault.downMs : 0)
     const isIn = ({ from, to }: { readonly from: number; readonly to: number }) =>
       fault.atMs < to && endMs > from
     return !lulls.some((lull) => isIn(lull) && !(works.includes(lull) && WEATHER.has(fault.kind)))
@@ -294,6 +304,8 @@ function drawFault(
     case 'silentProposer':
     case 'delaysProposals':
     case 'shortAnswers':
+    case 'turnsCoat':
+    case 'usurps':
     case 'hoards': {
       const traitor = chance.pick(seats.nodes)
       return traitor === undefined ? undefined : { atMs, kind, node: traitor }
@@ -313,6 +325,21 @@ function drawFault(
     }
     case 'freeze':
       return { atMs, kind, node: node(), forMs: one(200, 1_500, 6_000) }
+    case 'crashAtSign':
+    case 'blackout': {
+      const side = one('before' as const, 'after' as const)
+      // Back in the same view, or in one of the next.
+      const backMs = chance.happens(0.5) ? chance.between(20, 300) : chance.between(300, 2_500)
+      return {
+        atMs,
+        kind,
+        node: node(),
+        calls: chance.between(1, 4),
+        side,
+        forMs: 2_000,
+        downMs: backMs,
+      }
+    }
     case 'writesFail':
     case 'syncsFail':
       return { atMs, kind, node: node(), share: one(0.05, 0.5), forMs: chance.between(200, 5_000) }

@@ -13,6 +13,8 @@ export class ValidatorBook {
   readonly #sets: (readonly Validator[])[]
   /** How many are decided. */
   changes = 0
+  /** The last block. */
+  tip: CommittedBlock | undefined
 
   constructor(world: World, { validators }: Genesis) {
     this.#world = world
@@ -31,7 +33,9 @@ export class ValidatorBook {
   }
 
   /** The first node stores a height. */
-  decided({ block: { body, header } }: CommittedBlock): void {
+  decided(committed: CommittedBlock): void {
+    const { body, header } = committed.block
+    this.tip = committed
     const { height } = header
     const [set, next] = [this.#sets[height], this.#sets[height + 1]]
     const isRight =

@@ -4,7 +4,6 @@
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { ProfileName } from '../profiles.ts'
 import { MUTANT_VARIABLE, type Mutant } from './index.ts'
 import type { Trial } from './trial.ts'
 
@@ -15,8 +14,10 @@ const TRIAL_MS = 15 * 60_000
 
 export interface Hunted extends Trial {
   readonly name: string
-  readonly profile: ProfileName
+  readonly profile: Profiled
 }
+
+type Profiled = NonNullable<Mutant['profile']>
 
 export interface Hunt {
   readonly mutants: readonly Hunted[]
@@ -45,14 +46,14 @@ export async function hunt(
 }
 
 interface Part {
-  readonly profile: ProfileName
+  readonly profile: Profiled
   readonly first: number
   readonly last: number
 }
 
 /** All worlds that any mutant was tried in, dealt out. */
 function controlsOf(hunted: readonly Hunted[], jobs: number): Part[] {
-  const most = new Map<ProfileName, number>()
+  const most = new Map<Profiled, number>()
   for (const { profile, worlds } of hunted) {
     most.set(profile, Math.max(most.get(profile) ?? 0, worlds))
   }

@@ -1,6 +1,7 @@
 /** A planted bug: exact pieces of source that are replaced while their modules are loaded. No product code knows of it. */
 
 import type { ProfileName } from '../profiles.ts'
+import type { StageName } from '../stages.ts'
 
 export type Room = 'kernel' | 'consensus' | 'storage' | 'peg' | 'sync'
 
@@ -17,7 +18,7 @@ export interface Mutant extends Place {
   readonly name: string
   readonly room: Room
   /** Of the worlds that it is looked for in [everything]. */
-  readonly profile?: ProfileName
+  readonly profile?: ProfileName | StageName
   /** Where the same rule is looked at once more. */
   readonly also?: readonly Place[]
   /** The requirement, or the section of the protocol, that no longer holds. */

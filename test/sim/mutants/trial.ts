@@ -3,6 +3,8 @@
  * violation too.
  */
 import { membersOf, PROFILES, type ProfileName, profileNamed } from '../profiles.ts'
+import { runStage, stageNamed } from '../stages.ts'
+import type { Violation } from '../world.ts'
 import { Worlds } from '../worlds.ts'
 
 /** What became of the worlds of one build. */
@@ -16,19 +18,27 @@ export interface Trial {
   readonly detail?: string
 }
 
-async function trial(profile: ProfileName, first: number, last: number): Promise<Trial> {
+/** Worlds of a profile, or of a stage. */
+function worldsOf(name: string): (seed: number) => Promise<readonly Violation[]> {
+  const stage = stageNamed(name)
+  if (stage !== undefined) return (seed) => runStage(stage, seed)
   const worlds = new Worlds()
-  const members = membersOf(profileNamed(profile) ?? PROFILES.everything)
-  const setting = { nodes: 4, members, profile }
+  const members = membersOf(profileNamed(name) ?? PROFILES.everything)
+  const setting = { nodes: 4, members, profile: name as ProfileName }
+  return async (seed) => (await worlds.run({ setting, seed })).violations
+}
+
+async function trial(profile: string, first: number, last: number): Promise<Trial> {
+  const run = worldsOf(profile)
   const uncaught: unknown[] = []
   process.on('uncaughtException', (error) => uncaught.push(error))
   process.on('unhandledRejection', (error) => uncaught.push(error))
   for (let seed = first; seed <= last; seed++) {
     const tried = seed - first + 1
-    const report = await worlds.run({ setting, seed }).catch((error: unknown) => {
+    const violations = await run(seed).catch((error: unknown) => {
       uncaught.push(error)
     })
-    const [violation] = report?.violations ?? []
+    const [violation] = violations ?? []
     if (violation !== undefined) {
       const { invariant, event, detail } = violation
       return { found: true, worlds: tried, seed, invariant, event, detail }
@@ -43,5 +53,5 @@ async function trial(profile: ProfileName, first: number, last: number): Promise
 
 const [profile = 'everything', ...range] = process.argv.slice(2)
 const [first = 1, last = first] = range.map(Number)
-const result = await trial(profile as ProfileName, first, last)
+const result = await trial(profile, first, last)
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit())
