@@ -218,6 +218,14 @@ function poolView(tree: NodeTree): ApiPorts['pool'] {
         queued: (content?.queued ?? []).flatMap(pooled),
       }
     },
+    contentFrom(sender) {
+      const lane = pool()?.lane(sender) ?? []
+      const end = pool()?.nextNonce(sender) ?? 0n
+      return {
+        pending: lane.filter(({ nonce }) => nonce < end).flatMap(pooled),
+        queued: lane.filter(({ nonce }) => nonce >= end).flatMap(pooled),
+      }
+    },
     transaction(hash) {
       const found = pool()?.get(hash)
       return found === undefined ? undefined : pooled(found)[0]

@@ -1,4 +1,5 @@
 /** Finding the block that a parameter names. */
+import { PAST_BLOCKS } from '../../vm/evm/index.ts'
 import { ApiFailure } from './errors.ts'
 import type { BlockRef } from './params.ts'
 import type { EvmBlock, EvmView } from './port.ts'
@@ -25,11 +26,16 @@ export function blockNotFound(): ApiFailure {
   return new ApiFailure('ResourceNotFound', 'block not found')
 }
 
-/** A failure unless the state after that block is the one that is kept: the head's. */
-export function checkStateAt(evm: EvmView, ref: BlockRef): ApiFailure | undefined {
-  if (ref.kind === 'tag' && ref.tag !== 'earliest') return undefined
+/** The height of the state that a parameter names, or why there is none. */
+export function stateHeightOf(evm: EvmView, ref: BlockRef): number | ApiFailure {
   const height = heightOf(evm, ref)
-  const head = evm.headHeight()
-  if (height === undefined || height > head) return blockNotFound()
-  return height === head ? undefined : new ApiFailure('StateUnavailable')
+  return height === undefined || height > evm.headHeight() ? blockNotFound() : height
+}
+
+export function stateUnavailable(height?: number): ApiFailure {
+  const which = height === undefined ? '' : ` of block ${height}`
+  return new ApiFailure(
+    'StateUnavailable',
+    `historical state${which} is not available: this node keeps the state of the last ${PAST_BLOCKS} blocks`,
+  )
 }

@@ -1,14 +1,13 @@
 /** The EVM port on top of the embedded engine's reads: header roots and sizes added, calls bounded in number and time. */
 import type { Clock } from '../../supervisor/index.ts'
 import {
-  type AccessListResult,
+  type AnswerOf,
   type BodyRoots,
   bodyRoots,
-  type CallRequest,
-  type CallResult,
   type ChainReads,
-  type EstimateResult,
   encodeHeader,
+  type QuestionKind,
+  type Questions,
   type StateReads,
 } from '../../vm/evm/index.ts'
 import type { CallRefusal, EvmBlock, EvmView } from './port.ts'
@@ -18,11 +17,17 @@ type BlockReads = Pick<ChainReads, keyof ChainReads>
 /** What of the engine is read. */
 export interface EngineReads {
   readonly blocks: BlockReads
-  readonly state: Pick<StateReads, keyof StateReads>
-  call(request: CallRequest): Promise<CallResult>
-  estimateGas(request: CallRequest): Promise<EstimateResult>
-  createAccessList(request: CallRequest): Promise<AccessListResult>
+  readonly state: AccountReads
+  /** Undefined where it is not kept. */
+  stateAt(height: number): AccountReads | undefined
+  ask<Kind extends QuestionKind>(
+    kind: Kind,
+    question: Questions[Kind],
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<Kind>>
 }
+
+export type AccountReads = Pick<StateReads, keyof StateReads>
 
 export interface CallBounds {
   /** Calls under way or waiting; more are refused. */
@@ -30,7 +35,7 @@ export interface CallBounds {
   readonly timeoutMs: number
 }
 
-export const DEFAULT_CALL_BOUNDS: CallBounds = { calls: 200, timeoutMs: 30_000 }
+export const DEFAULT_CALL_BOUNDS: CallBounds = { calls: 200, timeoutMs: 10_000 }
 
 /** Blocks whose roots are remembered; a block never changes. */
 const REMEMBERED_BLOCKS = 128
@@ -64,13 +69,11 @@ export function createEvmView(
     receiptsAt: (height) => engine().blocks.receiptsAt(height),
     receipt: (hash) => engine().blocks.receipt(hash),
     logs: (filter) => engine().blocks.logs(filter),
-    balanceWei: (address) => engine().state.balanceWei(address),
-    nonce: (address) => engine().state.nonce(address),
-    code: (address) => engine().state.code(address),
-    storage: (address, slot) => engine().state.storage(address, slot),
-    call: (request) => bounded(() => engine().call(request)),
-    estimateGas: (request) => bounded(() => engine().estimateGas(request)),
-    createAccessList: (request) => bounded(() => engine().createAccessList(request)),
+    stateAt: (height) => {
+      const { blocks, state, stateAt } = engine()
+      return height === blocks.head().number ? state : stateAt(height)
+    },
+    ask: (kind, question) => bounded((signal) => engine().ask(kind, question, signal)),
   }
 }
 
@@ -111,19 +114,23 @@ function bytesOf(value: bigint): number {
   return Math.ceil(value.toString(16).length / 2)
 }
 
-/** Runs at most so many calls, and waits for each only so long. */
+/** Runs at most so many calls, and each only so long: then it is ended, wherever it is. */
 function createBound(clock: Clock, bounds: CallBounds) {
   let running = 0
-  return async <T>(start: () => Promise<T>): Promise<T | CallRefusal> => {
+  return async <T>(start: (signal: AbortSignal) => Promise<T>): Promise<T | CallRefusal> => {
     if (running >= bounds.calls) return { ok: false, code: 'CallsBusy' }
     running += 1
-    const call = start().finally(() => {
+    const controller = new AbortController()
+    const call = start(controller.signal).finally(() => {
       running -= 1
     })
     const late = Promise.withResolvers<CallRefusal>()
     const timer = clock.setTimer(bounds.timeoutMs, () => {
       late.resolve({ ok: false, code: 'CallTimeout' })
+      controller.abort()
     })
-    return Promise.race([call, late.promise]).finally(() => timer.cancel())
+    // Once it is late, its own end is an abort that nobody waits for.
+    call.catch(() => {})
+    return Promise.race([late.promise, call]).finally(() => timer.cancel())
   }
 }

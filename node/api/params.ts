@@ -1,7 +1,12 @@
 /** Schemas of parameters; what they let through is typed and bounded. */
 import { z } from 'zod'
 import { hexBytes } from '../../crypto/index.ts'
-import type { CallRequest } from '../../vm/evm/index.ts'
+import type {
+  AccountOverride,
+  BlockOverrides,
+  CallRequest,
+  TraceConfig,
+} from '../../vm/evm/index.ts'
 
 const QUANTITY = /^0x(?:0|[1-9a-f][0-9a-f]*)$/i
 const DATA = /^0x(?:[0-9a-f]{2})*$/i
@@ -97,6 +102,22 @@ const accessListParam = z
   )
   .max(MAX_ACCESS_LIST)
 
+const MAX_AUTHORIZATIONS = 256
+
+/** EIP-7702. */
+const authorizationsParam = z
+  .array(
+    z.looseObject({
+      chainId: bigQuantity,
+      address: addressParam,
+      nonce: quantityOf(64),
+      yParity: bigQuantity,
+      r: bigQuantity,
+      s: bigQuantity,
+    }),
+  )
+  .max(MAX_AUTHORIZATIONS)
+
 /** A transaction object of eth_call and its kin. `data` and `input` are one field; both must agree. */
 export const callParam = z
   .looseObject({
@@ -110,6 +131,7 @@ export const callParam = z
     data: bytesParam.nullish(),
     input: bytesParam.nullish(),
     accessList: accessListParam.nullish(),
+    authorizationList: authorizationsParam.nullish(),
     blobVersionedHashes: z.array(z.unknown()).max(0, 'blob transactions are refused').nullish(),
   })
   .refine(
@@ -135,6 +157,7 @@ function toCallRequest(given: {
   data?: Uint8Array | null | undefined
   input?: Uint8Array | null | undefined
   accessList?: CallRequest['accessList'] | null | undefined
+  authorizationList?: z.output<typeof authorizationsParam> | null | undefined
 }): CallRequest {
   return {
     from: given.from ?? undefined,
@@ -144,8 +167,125 @@ function toCallRequest(given: {
     valueWei: given.value ?? undefined,
     data: given.input ?? given.data ?? undefined,
     accessList: given.accessList ?? undefined,
+    authorizations: given.authorizationList ?? undefined,
   }
 }
+
+const MAX_OVERRIDES = 1_000
+const MAX_OVERRIDDEN_SLOTS = 10_000
+
+const slotsParam = z
+  .record(z.string(), z.string())
+  .refine((slots) => Object.keys(slots).length <= MAX_OVERRIDDEN_SLOTS, 'too many slots')
+  .transform((slots, issues) => {
+    const parsed = z.array(z.tuple([slotParam, slotParam])).safeParse(Object.entries(slots))
+    if (parsed.success) return parsed.data
+    issues.addIssue({ code: 'custom', message: 'expected slots and words of 32 bytes' })
+    return z.NEVER
+  })
+
+/** Accounts that a call supposes to be other than they are. A precompile stays where it is. */
+export const stateOverrideParam = z
+  .record(
+    z.string(),
+    z.strictObject({
+      balance: bigQuantity.nullish(),
+      nonce: quantityOf(64).nullish(),
+      code: bytesParam.nullish(),
+      state: slotsParam.nullish(),
+      stateDiff: slotsParam.nullish(),
+    }),
+  )
+  .refine((given) => Object.keys(given).length <= MAX_OVERRIDES, 'too many accounts')
+  .refine(
+    (given) => Object.values(given).every(({ state, stateDiff }) => !state || !stateDiff),
+    'an account has both state and stateDiff',
+  )
+  .transform((given, issues): AccountOverride[] =>
+    Object.entries(given).flatMap(([name, { balance, nonce, code, state, stateDiff }]) => {
+      const address = addressParam.safeParse(name)
+      if (!address.success) {
+        issues.addIssue({ code: 'custom', message: `${name.slice(0, 64)} is no address` })
+        return []
+      }
+      return [
+        {
+          address: address.data,
+          balanceWei: balance ?? undefined,
+          nonce: nonce ?? undefined,
+          code: code ?? undefined,
+          state: state ?? undefined,
+          stateDiff: stateDiff ?? undefined,
+        },
+      ]
+    }),
+  )
+
+/** The block that a call supposes to run in. */
+export const blockOverrideParam = z
+  .strictObject({
+    number: smallQuantity.nullish(),
+    time: smallQuantity.nullish(),
+    gasLimit: smallQuantity.nullish(),
+    feeRecipient: addressParam.nullish(),
+    prevRandao: hash32Param.nullish(),
+    baseFeePerGas: bigQuantity.nullish(),
+    difficulty: bigQuantity.nullish(),
+    blobBaseFee: bigQuantity.nullish(),
+  })
+  .transform(
+    ({ number, time, gasLimit, feeRecipient, prevRandao, baseFeePerGas }): BlockOverrides => ({
+      number: number ?? undefined,
+      timestamp: time ?? undefined,
+      gasLimit: gasLimit ?? undefined,
+      feeRecipient: feeRecipient ?? undefined,
+      prevRandao: prevRandao ?? undefined,
+      baseFeeWei: baseFeePerGas ?? undefined,
+    }),
+  )
+
+const TRACERS = ['callTracer', 'prestateTracer', 'noopTracer'] as const
+
+/** How a trace is wanted. The node's own deadline stands in for `timeout`. */
+export const traceConfigParam = z
+  .looseObject({
+    tracer: z
+      .enum(TRACERS, `tracer not found: this node has ${TRACERS.join(', ')}`)
+      .or(z.literal(''))
+      .nullish(),
+    tracerConfig: z
+      .looseObject({
+        onlyTopCall: z.boolean().nullish(),
+        withLog: z.boolean().nullish(),
+        diffMode: z.boolean().nullish(),
+      })
+      .nullish(),
+    enableMemory: z.boolean().nullish(),
+    disableStack: z.boolean().nullish(),
+    disableStorage: z.boolean().nullish(),
+    enableReturnData: z.boolean().nullish(),
+    limit: z.number().int().min(0).nullish(),
+    stateOverrides: stateOverrideParam.nullish(),
+    blockOverrides: blockOverrideParam.nullish(),
+  })
+  .transform((given) => {
+    const config: TraceConfig = {
+      tracer: given.tracer || undefined,
+      onlyTopCall: given.tracerConfig?.onlyTopCall ?? false,
+      withLog: given.tracerConfig?.withLog ?? false,
+      diffMode: given.tracerConfig?.diffMode ?? false,
+      enableMemory: given.enableMemory ?? false,
+      disableStack: given.disableStack ?? false,
+      disableStorage: given.disableStorage ?? false,
+      enableReturnData: given.enableReturnData ?? false,
+      limit: given.limit ?? 0,
+    }
+    return {
+      config,
+      accounts: given.stateOverrides ?? undefined,
+      block: given.blockOverrides ?? undefined,
+    }
+  })
 
 /** How a set of alternatives may be given: one, several, or null for any. */
 function alternatives<T extends z.ZodType<Uint8Array, string>>(one: T, most: number) {

@@ -13,18 +13,19 @@ import type { LedgerSet } from '../../core/ledger/index.ts'
 import type { ViewFailure } from '../../core/pbft/index.ts'
 import type { ActorStatus } from '../../supervisor/index.ts'
 import type {
-  AccessListResult,
+  AnswerOf,
   BlockRead,
-  CallRequest,
-  CallResult,
-  EstimateResult,
   EvmTransaction,
   LogFilter,
   LogQueryFault,
   LogRead,
+  QuestionKind,
+  Questions,
   ReceiptRead,
   TransactionRead,
 } from '../../vm/evm/index.ts'
+
+import type { AccountReads } from './evm-view.ts'
 
 export type Later<T> = T | Promise<T>
 
@@ -150,8 +151,8 @@ export interface CallRefusal {
 }
 
 /**
- * The EVM chain up to its durable head; block 0 is genesis, so there always is one. Accounts are those of the head:
- * earlier states are not kept. `createEvmView` makes one of the engine's reads.
+ * The EVM chain up to its durable head; block 0 is genesis, so there always is one. Accounts are those of the head and of the
+ * blocks shortly before it. `createEvmView` makes one of the engine's reads.
  */
 export interface EvmView {
   readonly chainId: number
@@ -164,14 +165,12 @@ export interface EvmView {
   receiptsAt(height: number): readonly ReceiptRead[]
   receipt(hash: Uint8Array): ReceiptRead | undefined
   logs(filter: LogFilter): readonly LogRead[] | LogQueryFault
-  balanceWei(address: Uint8Array): bigint
-  nonce(address: Uint8Array): bigint
-  code(address: Uint8Array): Uint8Array
-  /** 32 bytes; `slot` too. */
-  storage(address: Uint8Array, slot: Uint8Array): Uint8Array
-  call(request: CallRequest): Promise<CallResult | CallRefusal>
-  estimateGas(request: CallRequest): Promise<EstimateResult | CallRefusal>
-  createAccessList(request: CallRequest): Promise<AccessListResult | CallRefusal>
+  /** Accounts after a block, to be read at once; undefined where they are not kept, or there is no such block. */
+  stateAt(height: number): AccountReads | undefined
+  ask<Kind extends QuestionKind>(
+    kind: Kind,
+    question: Questions[Kind],
+  ): Promise<AnswerOf<Kind> | CallRefusal>
 }
 
 export interface PooledTransaction {
@@ -191,6 +190,11 @@ export interface PoolView {
   status(): PoolSnapshot
   /** Everything that waits, ready or behind a gap. */
   content(): Later<{
+    readonly pending: readonly PooledTransaction[]
+    readonly queued: readonly PooledTransaction[]
+  }>
+  /** Of one sender. */
+  contentFrom(sender: Uint8Array): Later<{
     readonly pending: readonly PooledTransaction[]
     readonly queued: readonly PooledTransaction[]
   }>

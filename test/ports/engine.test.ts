@@ -10,11 +10,12 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { verifyMerkleProof } from '@ethereumjs/mpt'
 import { open as openLmdb } from 'lmdb'
 import { bigintToBytes, concatBytes, hexBytes, toHex } from '../../crypto/index.ts'
 import { discardState, openEngine } from '../../node/adapters/engine/index.ts'
 import { Engine } from '../../vm/evm/engine.ts'
-import { createdAddress } from '../../vm/evm/index.ts'
+import { createdAddress, encodeAccount, keccak256 } from '../../vm/evm/index.ts'
 import { Disk } from '../sim/disk.ts'
 import {
   attributes,
@@ -53,6 +54,17 @@ async function openInMemory(store = new MemoryStore()): Promise<EngineUnderTest>
     },
     close: async () => {},
   }
+}
+
+/** The value that a proof shows under a root; undefined: that there is none. */
+async function verified(
+  root: Uint8Array,
+  key: Uint8Array,
+  proof: readonly Uint8Array[],
+): Promise<Uint8Array | undefined> {
+  expect(keccak256(proof[0] as Uint8Array)).toEqual(root)
+  const value = await verifyMerkleProof(key, [...proof], { useKeyHashing: true })
+  return value === null ? undefined : new Uint8Array(value)
 }
 
 async function openOnDisk(directory = newDirectory()) {
@@ -285,10 +297,10 @@ describe('the embedded engine', () => {
     expect(engine.blocks.logs({ ...filter, topics: [[bigintToBytes(7n, 32)]] })).toHaveLength(1)
     expect(engine.blocks.logs({ ...filter, topics: [null, null] })).toEqual([])
 
-    const call = await engine.call({ to: contract })
+    const call = await engine.ask('call', { request: { to: contract } })
     expect(call).toMatchObject({ ok: true, returnValue: bigintToBytes(42n, 32) })
     const request = { from: alice.address, to: contract, data: bigintToBytes(7n, 32) }
-    const estimate = await engine.estimateGas(request)
+    const estimate = await engine.ask('estimateGas', { request })
     if (!estimate.ok) throw new Error(estimate.code)
     const paid = signed(alice, { nonce: 3, to: contract, data: request.data, gas: estimate.gas })
     const third = await engine.build({
@@ -299,11 +311,58 @@ describe('the embedded engine', () => {
     if (third.status !== 'BUILT') throw new Error(third.reason)
     await engine.commit(third.payload.blockHash)
     expect(engine.blocks.receiptsAt(3)[0]?.status).toBe(1)
-    expect(await engine.call({ to: contract })).toMatchObject({
+    expect(await engine.ask('call', { request: { to: contract } })).toMatchObject({
       returnValue: bigintToBytes(7n, 32),
     })
-    const listed = await engine.createAccessList(request)
+    const listed = await engine.ask('createAccessList', { request })
     expect(listed).toMatchObject({ ok: true })
+
+    // The state after block 2 is still there, for reads, calls and traces.
+    const before = engine.stateAt(2)
+    expect(before?.storage(contract, new Uint8Array(32))).toEqual(bigintToBytes(42n, 32))
+    expect([before?.nonce(alice.address), engine.state.nonce(alice.address)]).toEqual([3n, 4n])
+    expect(engine.stateAt(1)?.code(contract)).toEqual(new Uint8Array(0))
+    expect(engine.stateAt(4)).toBeUndefined()
+    expect(await engine.ask('call', { request: { to: contract }, height: 2 })).toMatchObject({
+      returnValue: bigintToBytes(42n, 32),
+    })
+    expect(await engine.ask('call', { request: { to: contract }, height: 9 })).toEqual({
+      ok: false,
+      code: 'StateUnavailable',
+    })
+    const traced = await engine.ask('traceBlock', { height: 3, from: 0, to: 0, config: {} })
+    if (!traced.ok) throw new Error(traced.code)
+    const [trace] = traced.traces as { gas: number; failed: boolean; structLogs: object[] }[]
+    expect(trace).toMatchObject({ failed: false, gas: engine.blocks.receiptsAt(3)[0]?.gasUsed })
+    expect(trace?.structLogs.length).toBeGreaterThan(3)
+
+    // Proofs, by another implementation of the trie.
+    const proven = await engine.ask('proof', {
+      address: contract,
+      slots: [new Uint8Array(32), bigintToBytes(9n, 32)],
+    })
+    if (!proven.ok) throw new Error(proven.code)
+    const { proof } = proven
+    const root = third.payload.stateRoot
+    const account = await verified(root, contract, proof.proof)
+    expect(account).toEqual(
+      encodeAccount({
+        nonce: proof.nonce,
+        balance: proof.balanceWei,
+        storageRoot: proof.storageRoot,
+        codeHash: proof.codeHash,
+      }),
+    )
+    const [held, empty] = proof.slots
+    expect(await verified(proof.storageRoot, held?.slot as Uint8Array, held?.proof ?? [])).toEqual(
+      Uint8Array.of(7),
+    )
+    expect(
+      await verified(proof.storageRoot, empty?.slot as Uint8Array, empty?.proof ?? []),
+    ).toBeUndefined()
+    const nobody = await engine.ask('proof', { address: bigintToBytes(5n, 20), slots: [] })
+    if (!nobody.ok) throw new Error(nobody.code)
+    expect(await verified(root, bigintToBytes(5n, 20), nobody.proof.proof)).toBeUndefined()
     await engine.close()
   })
 
@@ -314,10 +373,16 @@ describe('the embedded engine', () => {
       to: hexBytes('bb'.repeat(20)),
       data: hexBytes('12345678'),
     }
-    expect(await engine.call(request)).toMatchObject({ ok: false, code: 'Reverted' })
-    expect(await engine.estimateGas(request)).toMatchObject({ ok: false, code: 'Reverted' })
+    expect(await engine.ask('call', { request })).toMatchObject({ ok: false, code: 'Reverted' })
+    expect(await engine.ask('estimateGas', { request })).toMatchObject({
+      ok: false,
+      code: 'Reverted',
+    })
     const poor = { from: bob.address, to: alice.address, valueWei: 1n }
-    expect(await engine.call(poor)).toMatchObject({ ok: false, code: 'InsufficientFunds' })
+    expect(await engine.ask('call', { request: poor })).toMatchObject({
+      ok: false,
+      code: 'InsufficientFunds',
+    })
     await engine.close()
   })
 

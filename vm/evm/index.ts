@@ -44,6 +44,8 @@ export * from './system-contracts.ts'
 export * from './transaction.ts'
 export type * from './view/call.ts'
 export * from './view/chain-reads.ts'
+export * from './view/proof.ts'
+export type * from './view/questions.ts'
 export * from './view/state-reads.ts'
 export * from './view/verify.ts'
 

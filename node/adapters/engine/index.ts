@@ -6,20 +6,19 @@
 import { existsSync } from 'node:fs'
 import { Piscina } from 'piscina'
 import {
-  type AccessListResult,
+  type AnswerOf,
   type BuildReply,
   type BuildRequest,
-  type CallRequest,
-  type CallResult,
   ChainReads,
   type CommitReply,
   decodeTransaction,
   type EngineHead,
-  type EstimateResult,
   type EvmGenesis,
   type ExecuteReply,
   type ExecuteRequest,
   isTransaction,
+  type QuestionKind,
+  type Questions,
   recoverSender,
   StateReads,
 } from '../../../vm/evm/index.ts'
@@ -54,9 +53,16 @@ export interface ExecutionEngine {
   readonly blocks: ChainReads
   /** Accounts at the latest committed block. */
   readonly state: StateReads
-  call(request: CallRequest): Promise<CallResult>
-  estimateGas(request: CallRequest): Promise<EstimateResult>
-  createAccessList(request: CallRequest): Promise<AccessListResult>
+  /** Accounts after an earlier block, to be read at once; undefined where they are no longer kept. */
+  stateAt(height: number): StateReads | undefined
+  /** Read-only calls, traces and proofs in a thread of their own; an aborted one ends with its thread. */
+  ask<Kind extends QuestionKind>(
+    kind: Kind,
+    question: Questions[Kind],
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<Kind>>
+  /** Blocks below `below` lose transactions and receipts, a bounded part of it at once (PR-1). */
+  prune(below: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -183,6 +189,13 @@ class EmbeddedEngine implements ExecutionEngine {
     return reply
   }
 
+  async prune(below: number): Promise<void> {
+    const pruned = this.#writer.run({ below }, { name: 'prune' })
+    await pruned.catch(async (cause) => {
+      throw await diskFault(cause, this.#directory)
+    })
+  }
+
   async recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     if (raws.length < POOLED_RECOVERIES) return raws.map(senderOf)
     const packed = packBytes(raws)
@@ -191,16 +204,18 @@ class EmbeddedEngine implements ExecutionEngine {
     return unpackBytes(senders).map((sender) => (sender.length === 0 ? undefined : sender))
   }
 
-  async call(request: CallRequest): Promise<CallResult> {
-    return this.#calls.run(request, { name: 'call' })
+  stateAt(height: number): StateReads | undefined {
+    const view = this.#database.viewAt(height)
+    return view && new StateReads(view)
   }
 
-  async estimateGas(request: CallRequest): Promise<EstimateResult> {
-    return this.#calls.run(request, { name: 'estimate' })
-  }
-
-  async createAccessList(request: CallRequest): Promise<AccessListResult> {
-    return this.#calls.run(request, { name: 'accessList' })
+  async ask<Kind extends QuestionKind>(
+    kind: Kind,
+    question: Questions[Kind],
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<Kind>> {
+    const options = { name: 'answer', ...(signal && { signal }) }
+    return this.#calls.run({ kind, question }, options)
   }
 
   async close(): Promise<void> {

@@ -113,6 +113,9 @@ export const CHAIN_METHODS: MethodTable = {
   eth_gasPrice: method('light', none, ({ ports: { evm } }) => {
     return quantity(nextBaseFeeWei(evm) + suggestedTipWei(evm))
   }),
+  eth_baseFee: method('light', none, ({ ports }) => quantity(nextBaseFeeWei(ports.evm))),
+  /** Blobs are refused (protocol 6.1); the least that one could cost. */
+  eth_blobBaseFee: method('light', none, () => '0x1'),
   eth_maxPriorityFeePerGas: method('light', none, ({ ports }) => {
     return quantity(suggestedTipWei(ports.evm))
   }),
@@ -144,6 +147,23 @@ export const CHAIN_METHODS: MethodTable = {
   ),
   eth_getBlockTransactionCountByHash: method('state', z.tuple([hash32Param]), (context, [hash]) =>
     transactionCount(context, hashRef(hash)),
+  ),
+  eth_getUncleCountByBlockNumber: method('state', z.tuple([blockNumberParam]), (context, [ref]) =>
+    findBlock(context.ports.evm, ref) === undefined ? null : '0x0',
+  ),
+  eth_getUncleCountByBlockHash: method('state', z.tuple([hash32Param]), (context, [hash]) =>
+    findBlock(context.ports.evm, hashRef(hash)) === undefined ? null : '0x0',
+  ),
+  /** No block here has uncles. */
+  eth_getUncleByBlockNumberAndIndex: method(
+    'light',
+    z.tuple([blockNumberParam, smallQuantity]),
+    () => null,
+  ),
+  eth_getUncleByBlockHashAndIndex: method(
+    'light',
+    z.tuple([hash32Param, smallQuantity]),
+    () => null,
   ),
   eth_getTransactionByBlockNumberAndIndex: method(
     'state',

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { ApiFailure } from '../errors.ts'
 import { data, quantity } from '../hex.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
-import { bytesParam } from '../params.ts'
+import { addressParam, bytesParam } from '../params.ts'
 import type { PooledTransaction } from '../port.ts'
 import { pooledTransactionToJson } from '../shapes/evm.ts'
 
@@ -31,6 +31,38 @@ async function poolContent({ ports, limits }: CallContext): Promise<unknown> {
   return { pending: bySender(pending), queued: bySender(queued) }
 }
 
+async function poolContentFrom({ ports }: CallContext, address: Uint8Array): Promise<unknown> {
+  const lane = await ports.pool.contentFrom(address)
+  const byNonce = (list: readonly PooledTransaction[]) => Object.values(bySender(list))[0] ?? {}
+  return { pending: byNonce(lane.pending), queued: byNonce(lane.queued) }
+}
+
+/** One line for a transaction, as go-ethereum writes it. */
+function inspected({ transaction }: PooledTransaction): string {
+  const { to, value, gasLimit, maxFeePerGas } = transaction
+  const target = to === undefined ? 'contract creation' : data(to)
+  return `${target}: ${value} wei + ${gasLimit} gas × ${maxFeePerGas} wei`
+}
+
+async function poolInspection({ ports, limits }: CallContext): Promise<unknown> {
+  const { pending, queued } = await ports.pool.content()
+  if (pending.length + queued.length > limits.poolContent) {
+    return new ApiFailure('LimitExceeded', `the pool holds more than ${limits.poolContent}`)
+  }
+  const grouped = (list: readonly PooledTransaction[]) => {
+    const lines: Record<string, Record<string, string>> = {}
+    for (const pooled of list) {
+      const sender = data(pooled.sender)
+      lines[sender] = {
+        ...lines[sender],
+        [pooled.transaction.nonce.toString()]: inspected(pooled),
+      }
+    }
+    return lines
+  }
+  return { pending: grouped(pending), queued: grouped(queued) }
+}
+
 const levels = z.enum(['trace', 'debug', 'info', 'warn', 'error'])
 
 export const GENERAL_METHODS: MethodTable = {
@@ -46,6 +78,10 @@ export const GENERAL_METHODS: MethodTable = {
     return { pending: quantity(pending), queued: quantity(queued) }
   }),
   txpool_content: method('heavy', none, poolContent),
+  txpool_contentFrom: method('state', z.tuple([addressParam]), (context, [address]) =>
+    poolContentFrom(context, address),
+  ),
+  txpool_inspect: method('heavy', none, poolInspection),
   admin_peers: method('admin', none, ({ ports }) => ports.peers()),
   admin_setLogLevel: method(
     'admin',

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ApiLimits } from '../limits.ts'
 import { type MethodTable, method } from '../method.ts'
 import { CHAIN_METHODS } from './chain.ts'
+import { DEBUG_METHODS } from './debug.ts'
 import { GENERAL_METHODS } from './general.ts'
 import { logMethods } from './logs.ts'
 import { MILLRACE_METHODS } from './millrace.ts'
@@ -12,6 +13,7 @@ export function createMethods(limits: ApiLimits): MethodTable {
   const table: MethodTable = {
     ...CHAIN_METHODS,
     ...STATE_METHODS,
+    ...DEBUG_METHODS,
     ...logMethods(limits),
     ...GENERAL_METHODS,
     ...MILLRACE_METHODS,

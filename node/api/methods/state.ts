@@ -1,24 +1,37 @@
 /** eth_ methods that read state or run calls on it. */
 import { z } from 'zod'
-import { bigintFromBytes } from '../../../crypto/index.ts'
-import type { CallFault, CallRequest } from '../../../vm/evm/index.ts'
-import { checkStateAt } from '../blocks.ts'
+import { bigintFromBytes, hexBytes } from '../../../crypto/index.ts'
+import type { Answers, CallFault, CallRequest, Questions } from '../../../vm/evm/index.ts'
+import { stateHeightOf, stateUnavailable } from '../blocks.ts'
 import { ApiFailure, isFailure } from '../errors.ts'
+import type { AccountReads } from '../evm-view.ts'
 import { data, quantity } from '../hex.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
-import { addressParam, type BlockRef, blockParam, callParam, LATEST, slotParam } from '../params.ts'
-import type { CallRefusal, EvmView } from '../port.ts'
+import {
+  addressParam,
+  type BlockRef,
+  blockOverrideParam,
+  blockParam,
+  callParam,
+  LATEST,
+  slotParam,
+  stateOverrideParam,
+} from '../params.ts'
+import type { CallRefusal } from '../port.ts'
 import { accessListToJson } from '../shapes/evm.ts'
 
 type BlockArgument = BlockRef | null | undefined
 
-/** Reads an account of the head, once it is sure that the head is meant. */
+/** Reads accounts after the block that is meant, if they are kept. */
 function readState<T>(
   { ports: { evm } }: CallContext,
   block: BlockArgument,
-  read: (evm: EvmView) => T,
+  read: (accounts: AccountReads) => T,
 ): T | ApiFailure {
-  return checkStateAt(evm, block ?? LATEST) ?? read(evm)
+  const height = stateHeightOf(evm, block ?? LATEST)
+  if (isFailure(height)) return height
+  const accounts = evm.stateAt(height)
+  return accounts === undefined ? stateUnavailable(height) : read(accounts)
 }
 
 async function transactionCount(
@@ -26,10 +39,46 @@ async function transactionCount(
   address: Uint8Array,
   block: BlockArgument,
 ): Promise<unknown> {
-  const nonce = readState(context, block, (evm) => evm.nonce(address))
+  const nonce = readState(context, block, (accounts) => accounts.nonce(address))
   if (isFailure(nonce)) return nonce
   const pending = block?.kind === 'tag' && block.tag === 'pending'
   return quantity(pending ? await context.ports.pool.nextNonce(address, nonce) : nonce)
+}
+
+/** Words of many slots of many accounts, at once. */
+function storageValues(
+  context: CallContext,
+  wanted: Readonly<Record<string, readonly Uint8Array[]>>,
+  block: BlockArgument,
+): unknown {
+  return readState(context, block, (accounts) =>
+    Object.fromEntries(
+      Object.entries(wanted).map(([address, slots]) => [
+        address,
+        slots.map((slot) => data(accounts.storage(hexBytes(address), slot))),
+      ]),
+    ),
+  )
+}
+
+type CallKind = 'call' | 'estimateGas' | 'createAccessList'
+
+/** Asks about the state after the block that is meant; what goes wrong is a failure in the words that tools know. */
+export async function askAt<Kind extends CallKind | 'traceCall' | 'proof'>(
+  { ports: { evm } }: CallContext,
+  kind: Kind,
+  block: BlockArgument,
+  question: Omit<Questions[Kind], 'height'>,
+): Promise<Extract<Answers[Kind], { readonly ok: true }> | ApiFailure> {
+  const height = stateHeightOf(evm, block ?? LATEST)
+  if (isFailure(height)) return height
+  // The head may move on before the question is looked at: the latest state is asked for without a number.
+  const { kind: named } = block ?? LATEST
+  const isLatest = named === 'tag' && height === evm.headHeight()
+  const asked = isLatest ? question : { ...question, height }
+  const answer = await evm.ask(kind, asked as Questions[Kind])
+  if (answer.ok) return answer as Extract<Answers[Kind], { readonly ok: true }>
+  return answer.code === 'StateUnavailable' ? stateUnavailable(height) : callFailure(answer)
 }
 
 async function call(
@@ -37,9 +86,8 @@ async function call(
   request: CallRequest,
   block: BlockArgument,
 ): Promise<unknown> {
-  const result = await readState(context, block, (evm) => evm.call(request))
-  if (isFailure(result)) return result
-  return result.ok ? data(result.returnValue) : callFailure(result)
+  const result = await askAt(context, 'call', block, { request })
+  return isFailure(result) ? result : data(result.returnValue)
 }
 
 async function estimateGas(
@@ -47,9 +95,8 @@ async function estimateGas(
   request: CallRequest,
   block: BlockArgument,
 ): Promise<unknown> {
-  const result = await readState(context, block, (evm) => evm.estimateGas(request))
-  if (isFailure(result)) return result
-  return result.ok ? quantity(result.gas) : callFailure(result)
+  const result = await askAt(context, 'estimateGas', block, { request })
+  return isFailure(result) ? result : quantity(result.gas)
 }
 
 async function createAccessList(
@@ -57,16 +104,43 @@ async function createAccessList(
   request: CallRequest,
   block: BlockArgument,
 ): Promise<unknown> {
-  const result = await readState(context, block, (evm) => evm.createAccessList(request))
+  const result = await askAt(context, 'createAccessList', block, { request })
   if (isFailure(result)) return result
-  if (!result.ok) return callFailure(result)
   return {
     accessList: accessListToJson(result.accessList),
     gasUsed: quantity(result.gasUsed),
   }
 }
 
-function callFailure(fault: CallFault | CallRefusal): ApiFailure {
+async function getProof(
+  context: CallContext,
+  address: Uint8Array,
+  slots: readonly Uint8Array[],
+  block: BlockArgument,
+): Promise<unknown> {
+  const result = await askAt(context, 'proof', block, { address, slots })
+  if (isFailure(result)) {
+    return result.code === 'StateUnavailable'
+      ? new ApiFailure('StateUnavailable', 'proofs are made of the latest state alone')
+      : result
+  }
+  const { proof } = result
+  return {
+    address: data(address),
+    balance: quantity(proof.balanceWei),
+    nonce: quantity(proof.nonce),
+    codeHash: data(proof.codeHash),
+    storageHash: data(proof.storageRoot),
+    accountProof: proof.proof.map(data),
+    storageProof: proof.slots.map((row) => ({
+      key: data(row.slot),
+      value: quantity(bigintFromBytes(row.value)),
+      proof: row.proof.map(data),
+    })),
+  }
+}
+
+export function callFailure(fault: CallFault | CallRefusal): ApiFailure {
   switch (fault.code) {
     case 'Reverted': {
       const reason = revertReason(fault.returnValue)
@@ -77,11 +151,22 @@ function callFailure(fault: CallFault | CallRefusal): ApiFailure {
       return new ApiFailure('ExecutionFailed', fault.reason)
     case 'GasLimitTooLow':
       return new ApiFailure('ExecutionFailed', `intrinsic gas too low: at least ${fault.least}`)
+    case 'AllowanceTooLow':
+      return new ApiFailure(
+        'InsufficientFunds',
+        `gas required exceeds allowance (${fault.allowance})`,
+      )
+    case 'InsufficientFunds': {
+      const amounts = `have ${fault.balanceWei} want ${fault.neededWei}`
+      return new ApiFailure(
+        'InsufficientFunds',
+        `insufficient funds for gas * price + value: ${amounts}`,
+      )
+    }
     case 'CallsBusy':
       return new ApiFailure('Unavailable', 'too many calls at once')
-    case 'InsufficientFunds':
     case 'CallTimeout':
-      return new ApiFailure(fault.code)
+      return new ApiFailure('CallTimeout')
   }
 }
 
@@ -105,27 +190,44 @@ export function revertReason(returned: Uint8Array): string | undefined {
 }
 
 const accountParams = z.tuple([addressParam, blockParam.nullish()])
-/** State overrides are not offered: a third parameter other than null or {} is refused by name. */
-const noOverrides = z.strictObject({}, 'state overrides are not supported').nullish()
-const callParams = z.tuple([callParam, blockParam.nullish(), noOverrides])
+const callParams = z
+  .tuple([
+    callParam,
+    blockParam.nullish(),
+    stateOverrideParam.nullish(),
+    blockOverrideParam.nullish(),
+  ])
+  .transform(([request, at, accounts, block]) => {
+    const supposing = { ...request, accounts: accounts ?? undefined, block: block ?? undefined }
+    return [supposing, at] as const
+  })
+
+const MAX_PROVEN_SLOTS = 1_024
+const MAX_VALUE_SLOTS = 1_024
+const storageValuesParam = z
+  .record(z.string().regex(/^0x[0-9a-f]{40}$/i, 'expected an address'), z.array(slotParam))
+  .refine(
+    (wanted) => Object.values(wanted).flat().length <= MAX_VALUE_SLOTS,
+    `more than ${MAX_VALUE_SLOTS} slots`,
+  )
 
 export const STATE_METHODS: MethodTable = {
   eth_getBalance: method('state', accountParams, (context, [address, block]) => {
-    const value = readState(context, block, (evm) => evm.balanceWei(address))
+    const value = readState(context, block, (accounts) => accounts.balanceWei(address))
     return isFailure(value) ? value : quantity(value)
   }),
   eth_getTransactionCount: method('state', accountParams, (context, [address, block]) =>
     transactionCount(context, address, block),
   ),
   eth_getCode: method('state', accountParams, (context, [address, block]) => {
-    const code = readState(context, block, (evm) => evm.code(address))
+    const code = readState(context, block, (accounts) => accounts.code(address))
     return isFailure(code) ? code : data(code)
   }),
   eth_getStorageAt: method(
     'state',
     z.tuple([addressParam, slotParam, blockParam.nullish()]),
     (context, [address, slot, block]) => {
-      const value = readState(context, block, (evm) => evm.storage(address, slot))
+      const value = readState(context, block, (accounts) => accounts.storage(address, slot))
       return isFailure(value) ? value : data(value)
     },
   ),
@@ -137,5 +239,15 @@ export const STATE_METHODS: MethodTable = {
   ),
   eth_createAccessList: method('heavy', callParams, (context, [request, block]) =>
     createAccessList(context, request, block),
+  ),
+  eth_getProof: method(
+    'heavy',
+    z.tuple([addressParam, z.array(slotParam).max(MAX_PROVEN_SLOTS), blockParam.nullish()]),
+    (context, [address, slots, block]) => getProof(context, address, slots, block),
+  ),
+  eth_getStorageValues: method(
+    'heavy',
+    z.tuple([storageValuesParam, blockParam.nullish()]),
+    (context, [wanted, block]) => storageValues(context, wanted, block),
   ),
 }

@@ -10,7 +10,8 @@ import { keccak256 } from '../keccak.ts'
 import { bloomOf, encodeReceipt } from '../receipt.ts'
 import { decodeRlp, encodeBytes, type RlpItem } from '../rlp.ts'
 import { hasNoStorage, keyOf, type StateView } from '../state.ts'
-import { type NodeSource, orderedRoot, Trie } from '../trie.ts'
+import { type NodeSource, Trie } from '../trie.ts'
+import { orderedRoot } from '../trie-nodes.ts'
 import type { BlockSource } from './chain-reads.ts'
 
 /** What state is verified from. */

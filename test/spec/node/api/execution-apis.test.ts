@@ -11,7 +11,16 @@ const RAW = signedTransaction({ type: 2, nonce: 2, to: CONTRACT })
 
 /** Calls of every method that execution-apis names and this node has. */
 const CALLS: readonly (readonly [string, ...unknown[]])[] = [
+  ['debug_getBadBlocks'],
+  ['debug_getRawHeader', 'latest'],
+  ['debug_getRawReceipts', '0x2'],
+  ['debug_getRawTransaction', '@transaction'],
+  ['debug_traceBlockByHash', '@block'],
+  ['debug_traceBlockByNumber', '0x2', { enableMemory: true }],
+  ['debug_traceTransaction', '@transaction', {}],
   ['eth_accounts'],
+  ['eth_baseFee'],
+  ['eth_blobBaseFee'],
   ['eth_blockNumber'],
   ['eth_call', CALL, 'latest'],
   ['eth_chainId'],
@@ -33,6 +42,8 @@ const CALLS: readonly (readonly [string, ...unknown[]])[] = [
   ['eth_getFilterChanges', '@filter'],
   ['eth_getFilterLogs', '@filter'],
   ['eth_getLogs', { fromBlock: '0x0' }],
+  ['eth_getProof', ME, ['0x0'], 'latest'],
+  ['eth_getStorageValues', { [ME]: ['0x0'] }, 'latest'],
   ['eth_getStorageAt', hex(CONTRACT), '0x0', 'latest'],
   ['eth_getTransactionByBlockHashAndIndex', '@block', '0x0'],
   ['eth_getTransactionByBlockNumberAndIndex', '0x2', '0x1'],
@@ -46,6 +57,8 @@ const CALLS: readonly (readonly [string, ...unknown[]])[] = [
   ['eth_syncing'],
   ['eth_uninstallFilter', '@filter'],
   ['txpool_content'],
+  ['txpool_contentFrom', ME],
+  ['txpool_inspect'],
   ['txpool_status'],
 ]
 

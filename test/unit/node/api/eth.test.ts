@@ -1,5 +1,6 @@
 import { AbiCoder, concat } from 'ethers'
 import { hexBytes, toHex } from '../../../../crypto/index.ts'
+import type { CallRequest } from '../../../../vm/evm/index.ts'
 import { startApi, type UnderTest } from './api-under-test.ts'
 import { CONTRACT, decoded, SENDER, signedTransaction, TOPIC } from './fake-node.ts'
 
@@ -74,12 +75,14 @@ describe('eth methods', () => {
     expect(await api.result('txpool_content')).toMatchObject({ pending: { [ME]: { 2: { hash } } } })
   })
 
-  it("state is the head's; an older one is said to be gone, never answered wrongly", async () => {
+  it("state is that of the last blocks; an older one is said to be gone, never answered wrongly", async () => {
     expect(await api.result('eth_getBalance', ME, 'latest')).toBe('0xde0b6b3a7640000')
     expect(await api.result('eth_getBalance', ME)).toBe('0xde0b6b3a7640000')
     expect(await api.result('eth_getBalance', ME, { blockNumber: '0x3' })).toBe('0xde0b6b3a7640000')
-    expect(await codeOf('eth_getBalance', ME, '0x2')).toBe(4444)
+    expect(await api.result('eth_getBalance', ME, '0x2')).toBe('0xde0b6b3a7640000')
+    expect(await codeOf('eth_getBalance', ME, '0x1')).toBe(4444)
     expect(await codeOf('eth_getBalance', ME, 'earliest')).toBe(4444)
+    expect(await codeOf('eth_call', {}, '0x1')).toBe(4444)
     expect(await codeOf('eth_getBalance', ME, '0x4')).toBe(-32001)
     expect(await codeOf('eth_getBalance', ME, `0x${'00'.repeat(32)}`)).toBe(-32001)
     expect(await api.result('eth_getStorageAt', THERE, '0x0')).toBe(`0x${'00'.repeat(32)}`)
@@ -102,7 +105,12 @@ describe('eth methods', () => {
     ['eth_sendRawTransaction', ['0x123']],
     ['eth_call', [{ data: '0x01', input: '0x02' }]],
     ['eth_call', [{ gasPrice: '0x1', maxFeePerGas: '0x1' }]],
-    ['eth_call', [{}, 'latest', { [`0x${'11'.repeat(20)}`]: {} }]],
+    ['eth_call', [{}, 'latest', { '0x11': {} }]],
+    ['eth_call', [{}, 'latest', { [ME]: { state: {}, stateDiff: {} } }]],
+    ['eth_call', [{}, 'latest', { [ME]: { movePrecompileToAddress: THERE } }]],
+    ['eth_call', [{}, 'latest', { [ME]: { state: { '0xzz': '0x0' } } }]],
+    ['eth_call', [{}, 'latest', {}, { number: '0x01' }]],
+    ['debug_traceTransaction', [`0x${'11'.repeat(32)}`, { tracer: 'jsTracer' }]],
     ['eth_getLogs', [{ blockHash: `0x${'00'.repeat(32)}`, fromBlock: '0x1' }]],
     ['eth_getLogs', [{ topics: Array(5).fill(null) }]],
     ['eth_getLogs', [{ fromBlock: '0x2', toBlock: '0x1' }]],
@@ -110,6 +118,22 @@ describe('eth methods', () => {
     ['eth_feeHistory', ['0x2', 'latest', [101]]],
   ])('%s %j is -32602', async (method, params) => {
     expect(await codeOf(method, ...params)).toBe(-32602)
+  })
+
+  it('what a call supposes reaches the EVM typed', async () => {
+    let heard: CallRequest | undefined
+    api.node.onCall = async (request) => {
+      heard = request
+      return { ok: true, returnValue: new Uint8Array(0), gasUsed: 21_000n }
+    }
+    const word = `0x${'07'.padStart(64, '0')}`
+    const overrides = { [THERE]: { balance: '0x5', nonce: '0x1', code: '0x60', stateDiff: { [word]: word } } }
+    await api.result('eth_call', {}, 'latest', overrides, { number: '0x9', baseFeePerGas: '0x3' })
+    expect(heard?.accounts).toMatchObject([
+      { address: CONTRACT, balanceWei: 5n, nonce: 1n, code: Uint8Array.of(0x60) },
+    ])
+    expect(heard?.accounts?.[0]?.stateDiff).toEqual([[hexBytes(word), hexBytes(word)]])
+    expect(heard?.block).toMatchObject({ number: 9, baseFeeWei: 3n })
   })
 
   it('eth_call returns data, and the request reaches the EVM typed', async () => {
@@ -374,6 +398,7 @@ describe("Alys's names and ours", () => {
 
   it('rpc_modules names the namespaces', async () => {
     expect(await api.result('rpc_modules')).toEqual({
+      debug: '1.0',
       eth: '1.0',
       millrace: '1.0',
       net: '1.0',

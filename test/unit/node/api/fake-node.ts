@@ -20,6 +20,7 @@ import {
   type ConsensusSnapshot,
   type Conviction,
   createEvmView,
+  type EngineReads,
   type PeerRow,
   type PegOperation,
   type ReserveSnapshot,
@@ -37,6 +38,8 @@ import {
   type EvmTransaction,
   hashPayload,
   isTransaction,
+  type QuestionKind,
+  type Questions,
   type Receipt,
 } from '../../../../vm/evm/index.ts'
 
@@ -63,6 +66,7 @@ export interface FakeNode {
   addBlock(raws?: readonly Uint8Array[], logs?: Receipt['logs']): void
   changed(): void
   onCall: (request: CallRequest) => Promise<CallResult>
+  onAsk: (kind: QuestionKind, question: Questions['call']) => Promise<unknown>
   onSubmit: (raw: Uint8Array) => Promise<SubmitResult>
   actors: ActorStatus[]
   consensus: ConsensusSnapshot
@@ -220,6 +224,14 @@ export function createFakeNode(clock: Clock): FakeNode {
       for (const listener of listeners) listener()
     },
     onCall: async () => ({ ok: true, returnValue: new Uint8Array(32).fill(7), gasUsed: 30_000n }),
+    onAsk: async (kind, { request }) => {
+      if (kind === 'call') return node.onCall(request)
+      if (kind === 'estimateGas') return { ok: true, gas: 21_000n }
+      if (kind === 'traceBlock') return { ok: true, traces: [STEPS] }
+      if (kind === 'traceCall') return { ok: true, trace: STEPS }
+      if (kind === 'proof') return { ok: true, proof: PROOF }
+      return { ok: true, accessList: [], gasUsed: 21_000n }
+    },
     onSubmit: async (raw) => ({ ok: true, hash: decoded(raw).hash }),
     actors: ACTOR_NAMES.map((path) => actorRow(path)),
     consensus: {
@@ -322,6 +334,29 @@ const CONVICTIONS: readonly Conviction[] = [2, 1, 0].map((round) => ({
   height: 4 + round,
 }))
 
+const accounts: EngineReads['state'] = {
+  balanceWei: (address) => (equalBytes(address, SENDER) ? 10n ** 18n : 0n),
+  nonce: (address) => (equalBytes(address, SENDER) ? 2n : 0n),
+  code: (address) => (equalBytes(address, CONTRACT) ? Uint8Array.of(0x60, 1) : new Uint8Array()),
+  storage: (_, slot) => slot,
+}
+
+const STEPS = {
+  gas: 21_006,
+  failed: false,
+  returnValue: '0x',
+  structLogs: [{ pc: 0, op: 'PUSH1', gas: 9, gasCost: 3, depth: 1, stack: ['0x1'] }],
+}
+
+const PROOF = {
+  nonce: 2n,
+  balanceWei: 10n ** 18n,
+  codeHash: new Uint8Array(32),
+  storageRoot: new Uint8Array(32),
+  proof: [Uint8Array.of(0xc0)],
+  slots: [{ slot: new Uint8Array(32), value: Uint8Array.of(1), proof: [Uint8Array.of(0xc0)] }],
+}
+
 function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiPorts {
   const { chain, pooled } = node
   const find = (hash: Uint8Array) =>
@@ -380,22 +415,24 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
       CHAIN_ID,
       () => ({
         blocks: new ChainReads(sourceOf(chain)),
-        state: {
-          balanceWei: (address) => (equalBytes(address, SENDER) ? 10n ** 18n : 0n),
-          nonce: (address) => (equalBytes(address, SENDER) ? 2n : 0n),
-          code: (address) =>
-            equalBytes(address, CONTRACT) ? Uint8Array.of(0x60, 1) : new Uint8Array(),
-          storage: (_, slot) => slot,
-        },
-        call: (request) => node.onCall(request),
-        estimateGas: async () => ({ ok: true, gas: 21_000n }),
-        createAccessList: async () => ({ ok: true, accessList: [], gasUsed: 21_000n }),
+        state: accounts,
+        stateAt: (height) => (height >= chain.payloads.length - 2 ? accounts : undefined),
+        ask: (async (kind: QuestionKind, question: Questions['call']) => {
+          if ((question.height ?? Infinity) < chain.payloads.length - 2) {
+            return { ok: false, code: 'StateUnavailable' }
+          }
+          return node.onAsk(kind, question)
+        }) as EngineReads['ask'],
       }),
       clock,
     ),
     pool: {
       status: () => ({ pending: pooled.length, queued: 0, bytes: 0 }),
       content: () => ({
+        pending: pooled.map((transaction) => ({ transaction, sender: SENDER })),
+        queued: [],
+      }),
+      contentFrom: () => ({
         pending: pooled.map((transaction) => ({ transaction, sender: SENDER })),
         queued: [],
       }),
