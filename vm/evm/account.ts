@@ -1,4 +1,4 @@
-import { hexBytes } from '../../crypto/index.ts'
+import { equalBytes, hexBytes } from '../../crypto/index.ts'
 import { keccak256 } from './keccak.ts'
 import { decodeInteger, decodeRlp, encodeBytes, encodeList, integerBytes } from './rlp.ts'
 
@@ -41,7 +41,13 @@ export function decodeAccount(bytes: Uint8Array): AccountRecord {
   if (!(storageRoot instanceof Uint8Array) || !(codeHash instanceof Uint8Array)) {
     throw new Error('damaged account record')
   }
-  return { nonce, balance, storageRoot: storageRoot.slice(), codeHash: codeHash.slice() }
+  return {
+    nonce,
+    balance,
+    // Most accounts have neither code nor storage: that they share the constants makes them quick to tell.
+    storageRoot: equalBytes(storageRoot, EMPTY_TRIE_ROOT) ? EMPTY_TRIE_ROOT : storageRoot.slice(),
+    codeHash: equalBytes(codeHash, EMPTY_CODE_HASH) ? EMPTY_CODE_HASH : codeHash.slice(),
+  }
 }
 
 /** Bytes of an address given as 40 hex digits. */

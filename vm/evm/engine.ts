@@ -99,12 +99,20 @@ export type OpenReply =
 
 /** Candidates that are kept; the oldest goes first. One that was dropped can be executed again. */
 const MAX_CANDIDATES = 64
+/** Blocks of fewer transactions tell little about where a build's time goes. */
+const MEASURED_TRANSACTIONS = 256
+const LEAST_PACKING = 0.2
+const MOST_PACKING = 0.8
+/** What the way of the answer to the proposer takes, and the next block being slower. */
+const RESERVE = 0.85
 
 export class Engine {
   readonly #chain: ChainEvm
   readonly #store: EngineStore
   readonly #now: () => number
   readonly #candidates = new Map<string, ExecutedBlock>()
+  /** Of the time until the deadline of a build: how much goes into transactions. */
+  #packingShare = 0.5
 
   private constructor(chain: ChainEvm, store: EngineStore, now: () => number) {
     this.#chain = chain
@@ -144,7 +152,13 @@ export class Engine {
       ...request,
       gasLimit: nextGasLimit(base.parent.gasLimit, request.gasLimitTarget),
     }
-    const mustStop = () => this.#now() >= request.deadlineMs
+    const startedMs = this.#now()
+    const packUntilMs = startedMs + (request.deadlineMs - startedMs) * this.#packingShare
+    let packedMs = startedMs
+    const mustStop = () => {
+      packedMs = this.#now()
+      return packedMs >= packUntilMs
+    }
     const { transactions } = request
     try {
       const { block, dropped } = await buildBlock(
@@ -156,6 +170,9 @@ export class Engine {
         mustStop,
       )
       this.#keep(block)
+      if (block.payload.transactions.length >= MEASURED_TRANSACTIONS) {
+        this.#learnShare(packedMs - startedMs, this.#now() - startedMs)
+      }
       return { status: 'BUILT', payload: block.payload, outcome: block.outcome, dropped }
     } catch (cause) {
       return { status: 'UNKNOWN', code: 'EngineFault', reason: String(cause) }
@@ -204,6 +221,14 @@ export class Engine {
 
   get candidateCount(): number {
     return this.#candidates.size
+  }
+
+  /** Packing stops early enough for what follows it, roots above all, to be done by the deadline. */
+  #learnShare(packingMs: number, wholeMs: number): void {
+    if (wholeMs <= 0) return
+    const measured = (packingMs / wholeMs) * RESERVE
+    const share = this.#packingShare * 0.75 + measured * 0.25
+    this.#packingShare = Math.min(MOST_PACKING, Math.max(LEAST_PACKING, share))
   }
 
   #keep(block: ExecutedBlock): void {

@@ -38,7 +38,7 @@ import {
   WITHDRAWAL_REQUESTS_ADDRESS,
 } from './system-contracts.ts'
 import { decodeTransaction, type EvmTransaction, isTransaction } from './transaction.ts'
-import { orderedRoot } from './trie.ts'
+import { orderedRoot } from './trie-nodes.ts'
 
 const WEI_PER_GWEI = 1_000_000_000n
 
@@ -67,7 +67,6 @@ export type DropReason =
   | 'TransactionTypeRefused'
   | 'TransactionTooLarge'
   | 'BlockFull'
-  | 'Deadline'
   | 'ExecutionFault'
 export type Dropped = { readonly hash: string; readonly reason: DropReason }
 
@@ -112,18 +111,17 @@ export async function buildBlock(
   const progress = begin(chain, view, parent, attributes)
   const dropped: Dropped[] = []
   let bytes = BLOCK_RLP_OVERHEAD_BYTES
-  let stopped = false
   for (const { raw, sender: known } of candidates) {
+    // What was not begun is no verdict: it waits for the next block.
+    if (mustStop()) break
     const transaction = decodeTransaction(raw)
     if (!isTransaction(transaction)) {
       dropped.push({ hash: toHex(keccak256(raw)), reason: transaction.code })
       continue
     }
-    stopped ||= mustStop()
     const refuse = (reason: DropReason) => dropped.push({ hash: toHex(transaction.hash), reason })
     const sender = known ?? recoverSender(transaction)
-    if (stopped) refuse('Deadline')
-    else if (sender === undefined) refuse('SenderUnrecoverable')
+    if (sender === undefined) refuse('SenderUnrecoverable')
     else if (raw.length > MAX_TRANSACTION_BYTES) refuse('TransactionTooLarge')
     else if (progress.receipts.length === MAX_TRANSACTIONS) refuse('BlockFull')
     else if (bytes + raw.length + 5 > MAX_BLOCK_RLP_BYTES) refuse('BlockFull')

@@ -6,7 +6,7 @@ import { BLOOM_BYTES } from './receipt.ts'
 import { EMPTY_STATE, type StateDelta, sealState } from './state.ts'
 import { StateJournal } from './state-journal.ts'
 import { type SystemParams, systemAccounts } from './system-contracts.ts'
-import { orderedRoot } from './trie.ts'
+import { orderedRoot } from './trie-nodes.ts'
 
 /** What block 0 of the EVM chain depends on, besides the code in this room. */
 export type EvmGenesis = SystemParams & {

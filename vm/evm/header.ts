@@ -3,7 +3,7 @@ import { concatBytes, equalBytes, hexBytes, sha256 } from '../../crypto/index.ts
 import { type Fork, OSAKA } from './fork.ts'
 import { keccak256 } from './keccak.ts'
 import { encodeRlp, integerBytes } from './rlp.ts'
-import { orderedRoot } from './trie.ts'
+import { orderedRoot } from './trie-nodes.ts'
 
 /** keccak256(rlp([])): no block here has ommers. */
 const OMMERS_HASH = hexBytes('1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347')
@@ -88,14 +88,27 @@ export function hashPayload(
 /** Do two payloads say the same in every field? A payload may name the hash of another one. */
 export function isSamePayload(left: ExecutionPayload, right: ExecutionPayload): boolean {
   if (!equalBytes(left.blockHash, right.blockHash)) return false
-  return equalBytes(hashPayload(left), hashPayload(right)) && sameRequests(left, right)
+  const roots = {
+    transactionsRoot: left.blockHash,
+    withdrawalsRoot: orderedRoot(left.withdrawals.map(encodeWithdrawal)),
+    requestsHash: requestsHash(left.executionRequests),
+  }
+  const others = {
+    transactionsRoot: right.blockHash,
+    withdrawalsRoot: orderedRoot(right.withdrawals.map(encodeWithdrawal)),
+    requestsHash: requestsHash(right.executionRequests),
+  }
+  return (
+    equalBytes(encodeHeader(left, roots), encodeHeader(right, others)) &&
+    sameItems(left.transactions, right.transactions) &&
+    // Empty requests leave the header's hash as it is.
+    sameItems(left.executionRequests, right.executionRequests)
+  )
 }
 
-/** Empty requests leave the header's hash as it is. */
-function sameRequests(left: ExecutionPayload, right: ExecutionPayload): boolean {
-  const [first, second] = [left.executionRequests, right.executionRequests]
+function sameItems(left: readonly Uint8Array[], right: readonly Uint8Array[]): boolean {
   return (
-    first.length === second.length &&
-    first.every((request, index) => equalBytes(request, second[index] as Uint8Array))
+    left.length === right.length &&
+    left.every((item, index) => equalBytes(item, right[index] as Uint8Array))
   )
 }

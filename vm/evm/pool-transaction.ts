@@ -26,12 +26,7 @@ export function poolTransaction(transaction: EvmTransaction, sender: Uint8Array)
 }
 
 /** Reasons after which a transaction can still stand in a later block; for any other one the pool lets go of it. */
-const PASSING: ReadonlySet<string> = new Set([
-  'BlockFull',
-  'Deadline',
-  'FeeCapBelowBaseFee',
-  'NonceTooHigh',
-])
+const PASSING: ReadonlySet<string> = new Set(['BlockFull', 'FeeCapBelowBaseFee', 'NonceTooHigh'])
 
 /** Should the pool forget a transaction that a build left out for this reason? */
 export function isLostCause(reason: string): boolean {

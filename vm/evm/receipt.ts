@@ -7,7 +7,9 @@ import {
   encodeList,
   encodeRlp,
   integerBytes,
+  prefixSize,
   type RlpItem,
+  writePrefix,
 } from './rlp.ts'
 
 export type Log = {
@@ -35,7 +37,11 @@ function addToBloom(bloom: Uint8Array, item: Uint8Array): void {
   }
 }
 
+/** Shared, and so never changed. */
+const NO_BLOOM = new Uint8Array(BLOOM_BYTES)
+
 export function bloomOf(logs: readonly Log[]): Uint8Array {
+  if (logs.length === 0) return NO_BLOOM
   const bloom = new Uint8Array(BLOOM_BYTES)
   for (const log of logs) {
     addToBloom(bloom, log.address)
@@ -47,6 +53,7 @@ export function bloomOf(logs: readonly Log[]): Uint8Array {
 export function joinBlooms(blooms: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(BLOOM_BYTES)
   for (const bloom of blooms) {
+    if (bloom === NO_BLOOM) continue
     for (let at = 0; at < BLOOM_BYTES; at++)
       joined[at] = (joined[at] as number) | (bloom[at] as number)
   }
@@ -62,6 +69,7 @@ export function bloomMayHold(bloom: Uint8Array, item: Uint8Array): boolean {
 
 /** The form under the receipts root (EIP-2718). */
 export function encodeReceipt(receipt: Receipt, bloom: Uint8Array): Uint8Array {
+  if (receipt.logs.length === 0) return withoutLogs(receipt)
   const payload = encodeList([
     encodeBytes(integerBytes(receipt.status)),
     encodeBytes(integerBytes(receipt.cumulativeGasUsed)),
@@ -69,6 +77,22 @@ export function encodeReceipt(receipt: Receipt, bloom: Uint8Array): Uint8Array {
     encodeRlp(receipt.logs.map(logFields)),
   ])
   return receipt.type === 0 ? payload : concatBytes(Uint8Array.of(receipt.type), payload)
+}
+
+/** The empty bloom and the empty list of logs, as they end a receipt. */
+const NO_LOGS = concatBytes(encodeBytes(new Uint8Array(BLOOM_BYTES)), Uint8Array.of(0xc0))
+
+function withoutLogs({ type, status, cumulativeGasUsed }: Receipt): Uint8Array {
+  const gas = encodeBytes(integerBytes(cumulativeGasUsed))
+  const length = 1 + gas.length + NO_LOGS.length
+  const head = type === 0 ? 0 : 1
+  const out = new Uint8Array(head + prefixSize(length) + length)
+  if (head === 1) out[0] = type
+  const at = writePrefix(out, head, length, 0xc0)
+  out[at] = status === 1 ? 1 : 0x80
+  out.set(gas, at + 1)
+  out.set(NO_LOGS, at + 1 + gas.length)
+  return out
 }
 
 function logFields(log: Log): RlpItem {

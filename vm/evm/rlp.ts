@@ -9,15 +9,17 @@ export type RlpItem = Uint8Array | readonly RlpItem[]
 const MAX_DEPTH = 8
 
 /** Bytes of the prefix of a string or list of `length` bytes. */
-function prefixSize(length: number): number {
+export function prefixSize(length: number): number {
   if (length < 56) return 1
+  if (length < 256) return 2
+  if (length < 65_536) return 3
   let size = 1
   for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) size += 1
   return size
 }
 
 /** Writes the prefix and returns the offset after it. */
-function writePrefix(out: Uint8Array, at: number, length: number, offset: number): number {
+export function writePrefix(out: Uint8Array, at: number, length: number, offset: number): number {
   if (length < 56) {
     out[at] = offset + length
     return at + 1

@@ -25,7 +25,7 @@ export function addressOf(publicKey: Uint8Array): Uint8Array {
 }
 
 export function recoverSender(transaction: EvmTransaction): Uint8Array | undefined {
-  return recoverAddress(transaction.signingHash, transaction.signature)
+  return recoverAddress(transaction.signingHash(), transaction.signature)
 }
 
 /** The account that signed an authorization (EIP-7702); undefined when the tuple has no effect. */

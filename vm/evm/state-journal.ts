@@ -1,5 +1,10 @@
 import { toHex } from '../../crypto/index.ts'
-import { type AccountRecord, EMPTY_CODE_HASH_HEX, emptyAccount } from './account.ts'
+import {
+  type AccountRecord,
+  EMPTY_CODE_HASH,
+  EMPTY_CODE_HASH_HEX,
+  emptyAccount,
+} from './account.ts'
 import { keccak256 } from './keccak.ts'
 import { EMPTY_BYTES, hasNoStorage, type StateChanges, type StateView } from './state.ts'
 
@@ -18,6 +23,8 @@ export class StateJournal {
   readonly #marks: number[] = []
   /** Values before the running transaction of the slots that it wrote (EIP-2200). */
   readonly #original = new Map<string, Uint8Array>()
+  /** What the view said of accounts in this block. */
+  readonly #read = new Map<string, AccountRecord | undefined>()
 
   constructor(view: StateView) {
     this.#view = view
@@ -32,6 +39,7 @@ export class StateJournal {
     this.#undo.length = 0
     this.#marks.length = 0
     this.#original.clear()
+    this.#read.clear()
   }
 
   /** Everything that was written and not reverted. */
@@ -46,7 +54,11 @@ export class StateJournal {
   account(addressHex: string): AccountRecord | undefined {
     const changed = this.#accounts.get(addressHex)
     if (changed !== undefined) return changed ?? undefined
-    return this.#view.account(addressHex)
+    const read = this.#read.get(addressHex)
+    if (read !== undefined || this.#read.has(addressHex)) return read
+    const account = this.#view.account(addressHex)
+    this.#read.set(addressHex, account)
+    return account
   }
 
   setAccount(addressHex: string, account: AccountRecord | null): void {
@@ -60,7 +72,7 @@ export class StateJournal {
   }
 
   code(account: AccountRecord | undefined): Uint8Array {
-    if (account === undefined) return EMPTY_BYTES
+    if (account === undefined || account.codeHash === EMPTY_CODE_HASH) return EMPTY_BYTES
     const hashHex = toHex(account.codeHash)
     if (hashHex === EMPTY_CODE_HASH_HEX) return EMPTY_BYTES
     const code = this.#code.get(hashHex) ?? this.#view.code(hashHex)

@@ -41,7 +41,8 @@ export type EvmTransaction = {
   readonly accessList: readonly AccessListItem[]
   readonly authorizations: readonly Authorization[]
   readonly signature: Signature
-  readonly signingHash: Uint8Array
+  /** What was signed; computed when it is asked for, by the one who recovers the sender. */
+  readonly signingHash: () => Uint8Array
 }
 
 export type TransactionFault = {
@@ -89,7 +90,7 @@ function decodeLegacy(raw: Uint8Array): EvmTransaction | TransactionFault {
   const signed = items.slice(0, 6)
   if (chainId !== undefined)
     signed.push(integerBytes(chainId), new Uint8Array(0), new Uint8Array(0))
-  const signingHash = keccak256(encodeRlp(signed))
+  const signingHash = () => keccak256(encodeRlp(signed))
   const rest = { accessList: [], authorizations: [], signature, signingHash }
   return { type: 0, raw, hash: keccak256(raw), chainId, ...core, ...rest }
 }
@@ -121,8 +122,10 @@ function decodeTyped(type: 1 | 2 | 4, raw: Uint8Array): EvmTransaction | Transac
   const [r, s] = [items[layout.signature + 1], items[layout.signature + 2]]
   const signature = readSignature(Number(yParity ?? 2n), r, s)
   if (signature === undefined) return malformed('signature out of range')
-  const payload = encodeRlp(items.slice(0, layout.signature))
-  const signingHash = keccak256(concatBytes(Uint8Array.of(type), payload))
+  const signingHash = () => {
+    const payload = encodeRlp(items.slice(0, layout.signature))
+    return keccak256(concatBytes(Uint8Array.of(type), payload))
+  }
   const rest = { accessList, authorizations, signature, signingHash }
   return { type, raw, hash: keccak256(raw), chainId, ...core, ...rest }
 }

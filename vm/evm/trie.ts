@@ -4,10 +4,18 @@
  * when a change first walks over them; hashes are computed once, by `commit`. Keys are hex digits and no key may be a
  * prefix of another one, which holds for hashes and for RLP of indexes.
  */
-import { concatBytes, hexBytes, toHex } from '../../crypto/index.ts'
+import { concatBytes, toHex } from '../../crypto/index.ts'
 import { EMPTY_TRIE_ROOT } from './account.ts'
 import { keccak256 } from './keccak.ts'
-import { decodeRlp, encodeBytes, encodeList, type RlpItem } from './rlp.ts'
+import { decodeRlp, encodeBytes, type RlpItem } from './rlp.ts'
+import {
+  compactKey,
+  digit,
+  encodeBranch,
+  encodeExtension,
+  encodeLeaf,
+  referenceTo,
+} from './trie-nodes.ts'
 
 /** Reads the node at a path of hex digits; the root is at the empty path. */
 export type NodeSource = (path: string) => Uint8Array | undefined
@@ -27,7 +35,6 @@ type Stored = { readonly kind: 'stored'; readonly reference: Uint8Array }
 type Node = Leaf | Extension | Branch | Stored
 type Loaded = Leaf | Extension | Branch
 
-const EMPTY_STRING = Uint8Array.of(0x80)
 const DIGITS = '0123456789abcdef'
 
 export class Trie {
@@ -158,20 +165,18 @@ export class Trie {
     nodes: Map<string, Uint8Array | null>,
     kept: Set<string>,
   ): Uint8Array {
-    if (node.kind === 'leaf') {
-      return encodeList([encodeBytes(compact(node.key, true)), encodeBytes(node.value)])
-    }
+    if (node.kind === 'leaf') return encodeLeaf(compactKey(node.key, 0, true), node.value)
     if (node.kind === 'extension') {
       const child = this.#reference(node.child, path + node.key, nodes, kept)
-      return encodeList([encodeBytes(compact(node.key, false)), child])
+      return encodeExtension(compactKey(node.key, 0, false), child)
     }
-    const items = node.children.map((child, index) =>
-      child === undefined
-        ? EMPTY_STRING
-        : this.#reference(child, path + DIGITS[index], nodes, kept),
-    )
-    items.push(EMPTY_STRING)
-    return encodeList(items)
+    const children: (Uint8Array | undefined)[] = new Array(16)
+    for (const [index, child] of node.children.entries()) {
+      if (child !== undefined) {
+        children[index] = this.#reference(child, path + DIGITS[index], nodes, kept)
+      }
+    }
+    return encodeBranch(children)
   }
 
   #reference(
@@ -186,12 +191,8 @@ export class Trie {
       return node.reference
     }
     const encoded = this.#encode(node, path, nodes, kept)
-    if (encoded.length < 32) {
-      node.reference = encoded
-    } else {
-      node.reference = encodeBytes(keccak256(encoded))
-      nodes.set(path, encoded)
-    }
+    node.reference = referenceTo(encoded)
+    if (encoded.length >= 32) nodes.set(path, encoded)
     return node.reference
   }
 
@@ -205,24 +206,6 @@ export class Trie {
       if (child !== undefined) this.#keep(child, path + DIGITS[index], kept)
     }
   }
-}
-
-/** Root of a list: the trie of its items under RLP of their indexes (transactions, receipts, withdrawals). */
-export function orderedRoot(items: readonly Uint8Array[]): Uint8Array {
-  const trie = new Trie()
-  for (const [index, item] of items.entries()) trie.put(toHex(indexKey(index)), item)
-  return trie.commit().root
-}
-
-function indexKey(index: number): Uint8Array {
-  if (index === 0) return EMPTY_STRING
-  const hex = index.toString(16)
-  return encodeBytes(hexBytes(hex.length % 2 === 0 ? hex : `0${hex}`))
-}
-
-function digit(key: string, at: number): number {
-  const code = key.charCodeAt(at)
-  return code < 58 ? code - 48 : code - 87
 }
 
 function commonPrefix(left: string, right: string): number {
@@ -256,17 +239,6 @@ function prepend(prefix: string, node: Loaded): Loaded {
   if (node.kind === 'leaf') return { kind: 'leaf', key: prefix + node.key, value: node.value }
   if (node.kind === 'branch') return { kind: 'extension', key: prefix, child: node }
   return { kind: 'extension', key: prefix + node.key, child: node.child }
-}
-
-/** Hex-prefix encoding (yellow paper, appendix C). */
-function compact(key: string, isLeaf: boolean): Uint8Array {
-  const isOdd = key.length % 2
-  const out = new Uint8Array((key.length >> 1) + 1)
-  out[0] = (isLeaf ? 0x20 : 0) + (isOdd === 1 ? 0x10 + digit(key, 0) : 0)
-  for (let at = isOdd; at < key.length; at += 2) {
-    out[(at >> 1) + 1] = (digit(key, at) << 4) | digit(key, at + 1)
-  }
-  return out
 }
 
 function parseNode(bytes: Uint8Array): Loaded {

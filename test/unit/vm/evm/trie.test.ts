@@ -4,7 +4,8 @@ import { fromHex, toHex, uint32be } from '../../../../crypto/index.ts'
 import { EMPTY_TRIE_ROOT } from '../../../../vm/evm/account.ts'
 import { keccak256 } from '../../../../vm/evm/keccak.ts'
 import { encodeRlp, integerBytes } from '../../../../vm/evm/rlp.ts'
-import { orderedRoot, Trie } from '../../../../vm/evm/trie.ts'
+import { Trie } from '../../../../vm/evm/trie.ts'
+import { orderedRoot } from '../../../../vm/evm/trie-nodes.ts'
 
 class Nodes {
   readonly map = new Map<string, Uint8Array>()
