@@ -177,6 +177,21 @@ describe('the sign guard file', () => {
     expect(torn.view()).toMatchObject({ height: 5, view: 0 })
   })
 
+  it('seals nothing that is not durable: a height that is closed between a record and its seal (2.8)', async () => {
+    const guard = await openGuard()
+    const records = RECORDS.map((record) => guard.append(record))
+    const closed = guard.compact(5)
+    await Promise.all([...records, closed])
+    await guard.close()
+    const bytes = await readFile(path)
+    // A bit of the floor record that is the end of the file.
+    bytes[bytes.length - 17 - 1]! ^= 1
+    await writeFile(path, bytes)
+    const torn = await openGuard()
+    expect(torn.view()).toMatchObject({ floor: 5, height: 5 })
+    await torn.close()
+  })
+
   it('takes garbage and zeros at the end for a torn record', async () => {
     const full = await write(RECORDS)
     const bytes = await readFile(path)

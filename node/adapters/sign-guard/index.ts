@@ -122,7 +122,8 @@ function createGuard(
 ): SignGuard {
   let view = startView
   let sizeBytes = startBytes
-  /** What is left of the floor when the power goes. */
+  /** What is left of the file and its floor when the power goes; at least. */
+  let durableBytes = startBytes
   let durableFloor = startView.floor
   let failed: Error | undefined
   let queue: Promise<unknown> = Promise.resolve()
@@ -149,13 +150,20 @@ function createGuard(
 
   async function sync(): Promise<void> {
     const { floor } = view
+    const bytes = sizeBytes
     await file.sync()
+    durableBytes = bytes
     durableFloor = floor
   }
 
-  /** Not synced: the next record's sync carries it. The signature does not wait for it. */
+  /**
+   * Not synced: the next record's sync carries it. The signature does not wait for it. A floor that was written meanwhile and not synced
+   * must not stand before a seal: a bit of it that flips would look like damage.
+   */
   function sealLater(): void {
-    serial(() => write(encodeGuardSeal(owner, sizeBytes))).catch(() => undefined)
+    serial(async () => {
+      if (sizeBytes === durableBytes) await write(encodeGuardSeal(owner, sizeBytes))
+    }).catch(() => undefined)
   }
 
   async function append(record: GuardRecord): Promise<GuardDecision> {
@@ -184,6 +192,7 @@ function createGuard(
       const contents = encodeGuardFile(owner, guardEntries(next))
       await file.replace(contents)
       sizeBytes = contents.length
+      durableBytes = sizeBytes
       view = next
       durableFloor = next.floor
     }
