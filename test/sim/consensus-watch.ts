@@ -169,7 +169,8 @@ export class ConsensusWatch {
     const validators = this.#book.at(height)
     if (parentSlot === undefined || validators === undefined) return
     const { params } = this.#genesis
-    const slot = Math.floor((this.#world.nowMs + CLOCK_AHEAD_MS) / params.slotMs)
+    const aheadMs = Math.max(CLOCK_AHEAD_MS, node.skew.offsetMs)
+    const slot = Math.floor((this.#world.nowMs + aheadMs) / params.slotMs)
     const byClock = viewAtSlot(parentSlot, slot, validators.length) ?? -1
     const isLed = view <= before || [...views.values()].some((one) => one >= view)
     this.#world.check('NoLeap', view <= byClock || isLed, () => {
