@@ -9,6 +9,7 @@ import type { ConsensusMessage } from '../../core/block/index.ts'
 import { decodeConsensusMessage, VOTE_PHASES } from '../../core/block/index.ts'
 import { Auditor } from './auditor.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
+import type { TreasonKind } from './coverage.ts'
 import { createFederation, type Federation } from './federation.ts'
 import { Network, type Tap } from './network.ts'
 import { SimulatedNode, type Surroundings } from './node.ts'
@@ -28,6 +29,7 @@ type Heard = ConsensusMessage | 'head' | 'other'
 
 class Stage implements Tap {
   readonly world: World
+  readonly auditor: Auditor
   readonly nodes: readonly SimulatedNode[]
   /** What is dropped. */
   drops: (from: SimulatedNode, to: SimulatedNode, heard: Heard) => boolean = () => false
@@ -55,6 +57,7 @@ class Stage implements Tap {
       streams: new Streams(world),
     }
     this.world = world
+    this.auditor = auditor
     network.tap = this
     this.nodes = federation.validators.map((_, at) => new SimulatedNode(at, around, auditor))
     auditor.watch(around, this.nodes)
@@ -92,14 +95,23 @@ class Stage implements Tap {
     return done()
   }
 
-  /** All are at one height, and it is not the victim's turn. Gives the next height. */
-  async together(): Promise<number> {
+  /** All correct nodes are at one height, and it is this node's turn, or at least not the victim's. Gives the next height. */
+  async together(turn?: SimulatedNode): Promise<number> {
+    const correct = this.nodes.filter(({ isCorrect }) => isCorrect)
     await this.until(() => {
-      const heights = new Set(this.nodes.map(heightOf))
+      const heights = new Set(correct.map(heightOf))
       const slot = this.victim.tree?.live.head?.head.header.slot ?? 0
-      return heights.size === 1 && heightOf(this.victim) >= 2 && (slot + 1) % NODES !== VICTIM
+      const next = this.nodes[(slot + 1) % NODES]
+      const isTurn = turn === undefined ? next !== this.victim : next === turn
+      return heights.size === 1 && heightOf(this.victim) >= 2 && isTurn
     })
     return heightOf(this.victim) + 1
+  }
+
+  /** Before it starts. */
+  betray(node: SimulatedNode, act: TreasonKind): void {
+    node.treason.add(act)
+    this.auditor.betrays(node)
   }
 
   end(): readonly Violation[] {
@@ -189,7 +201,20 @@ async function fetched(stage: Stage): Promise<void> {
   })
 }
 
-const STAGES = { answered, greeted, fetched }
+/** 2.3, 2.8: a node dies as it is about to prepare, is back in the same view, and may be told another block then. */
+async function keptWord(stage: Stage): Promise<void> {
+  const { nodes, victim, world } = stage
+  const proposer = nodes[0] as SimulatedNode
+  stage.betray(proposer, 'turnsCoat')
+  await stage.together(proposer)
+  // In view 0 its first signature is a Prepare.
+  victim.light({ calls: 1, side: 'after', only: /^sync guard$/ })
+  await stage.until(() => !victim.alive, 3_000)
+  world.at(20, 'the victim comes back', () => victim.start())
+  await stage.until(() => false, 2_500)
+}
+
+const STAGES = { answered, greeted, fetched, keptWord }
 
 export type StageName = keyof typeof STAGES
 

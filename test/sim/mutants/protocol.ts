@@ -203,7 +203,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   {
     name: 'prepares-twice',
     room,
-    profile: 'restarts',
+    profile: 'keptWord',
     file: 'core/pbft/rules.ts',
     find: '  if (guard.view === view && guard.prepare !== undefined) return\n',
     replace:
