@@ -11,7 +11,7 @@ import type {
 } from '../core/block/index.ts'
 import type { ChainHead } from '../core/chain/index.ts'
 import type { GuardRecord, GuardView } from '../core/guard/index.ts'
-import type { Millis, Slot, Verdict } from '../core/params/index.ts'
+import type { Height, Millis, Slot, Verdict } from '../core/params/index.ts'
 import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
 /** A new slot began. From: Chain's timer. To: Chain. Once per slot, the latest one wins. */
@@ -28,6 +28,22 @@ export type ConsensusMessageReceived = Message<
   'chain.ConsensusMessageReceived',
   { readonly message: ConsensusMessage; readonly peer: string; readonly verified: boolean }
 >
+
+/** A block that Chain asked for, as a peer has it: of that hash, nothing else is checked. From: Network. To: Chain. */
+export type BlockFetched = Message<
+  'chain.BlockFetched',
+  { readonly block: Block; readonly peer: string }
+>
+
+/** A peer lacks a block that is not stored yet. From: Network. To: Chain. Reply: BlockHeld. */
+export type ReadHeldBlock = Request<
+  'chain.ReadHeldBlock',
+  { readonly height: Height; readonly hash: Uint8Array },
+  BlockHeld
+>
+
+/** `block`: undefined when Chain has none of that hash for the height that is open. */
+export type BlockHeld = Message<'chain.BlockHeld', { readonly block: Block | undefined }>
 
 /** A peer came. From: Network. To: Chain, which sends it what it may lack. */
 export type PeerConnected = Message<'chain.PeerConnected', { readonly peer: string }>
@@ -176,6 +192,8 @@ export type ChainInbox =
   | SlotTick
   | ConsensusWake
   | ConsensusMessageReceived
+  | BlockFetched
+  | ReadHeldBlock
   | PeerConnected
   | ValidatedBlockBatch
   | SyncCompleted

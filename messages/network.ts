@@ -83,7 +83,7 @@ export type BlockBatch = Message<
   { readonly blocks: readonly CommittedBlock[]; readonly code?: string }
 >
 
-/** A block that only a certificate is known of. From: Chain. To: Network. The answer comes as a consensus message. */
+/** A block that only a certificate is known of. From: Chain. To: Network. The answer comes as BlockFetched. */
 export type FetchBlock = Message<
   'network.FetchBlock',
   {
@@ -125,7 +125,7 @@ export type FrameReceived = Message<
     readonly peer: string
     readonly bytes: Uint8Array
     /** A number when it was gossiped: the name under which it is judged. */
-    readonly origin: 'stream' | 'answer' | number
+    readonly origin: 'stream' | number
   }
 >
 

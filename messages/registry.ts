@@ -34,6 +34,11 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.SlotTick', 'timer', 'chain', 'consensus', 'blockProducer', { ...KEEP, ...LATEST }),
   row('chain.ConsensusWake', 'timer', 'chain', 'consensus', 'blockProducer', LATEST),
   row('chain.ConsensusMessageReceived', 'network', 'chain', 'consensus', 'blockProducer', KEEP),
+  row('chain.BlockFetched', 'network', 'chain', 'consensus', 'dropOldest'),
+  row('chain.ReadHeldBlock', 'network', 'chain', 'sync', 'returnError', {
+    reply: 'chain.BlockHeld',
+  }),
+  row('chain.BlockHeld', 'chain', 'network', 'sync', 'blockProducer'),
   row('chain.PeerConnected', 'network', 'chain', 'consensus', 'dropOldest'),
   row('chain.BitcoinHeadersDetected', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.FeeRateEstimated', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),

@@ -19,6 +19,7 @@ import {
   type Effect as DriverEffect,
   type Input as DriverInput,
   type DriverState,
+  heldBlock,
   neededBlocks,
   slotAt,
   snapshot,
@@ -213,6 +214,17 @@ export function handle(
       const { message: received, peer, verified } = message.payload
       const input: DriverInput = { kind: 'message', message: received, from: peer, nowMs, verified }
       return withMode(drive(context, input, nowMs), about)
+    }
+    case 'chain.BlockFetched': {
+      const { block, peer } = message.payload
+      return withMode(drive(context, { kind: 'blockFetched', block, from: peer }, nowMs), about)
+    }
+    case 'chain.ReadHeldBlock': {
+      const block = heldBlock(context.driver, message.payload.hash)
+      return {
+        context,
+        effects: [reply(about.envelope, { type: 'chain.BlockHeld', payload: { block } })],
+      }
     }
     case 'chain.PeerConnected':
       return withMode(

@@ -6,7 +6,6 @@ import type { Allowance, Penalties } from './conduct.ts'
 import type { Later } from './later.ts'
 import type { NetworkLimits } from './limits.ts'
 import type { GossipVerdict, PeerCode } from './port.ts'
-import type { Proposals } from './proposals.ts'
 import type { Recent } from './recent.ts'
 import type { Point, WireNames } from './wire.ts'
 
@@ -54,7 +53,6 @@ export interface NetworkContext {
   /** Failed tries in a row, by address; no entry while its peer is ready. */
   readonly dialFailures: ReadonlyMap<string, number>
   readonly recent: Recent
-  readonly proposals: Proposals
   readonly later: Later
   /** When a prepare certificate of a height, view and hash was verified here or was our own, the oldest first. */
   readonly prepared: ReadonlyMap<string, number>

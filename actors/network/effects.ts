@@ -1,6 +1,6 @@
-import { blockHash, type CommittedBlock, encodeConsensusMessage } from '../../core/block/index.ts'
+import { blockHash, type CommittedBlock, decodeBlock, encodeBlock } from '../../core/block/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
-import type { BlockBatch, NetworkInbox, ReadBlocks } from '../../messages/index.ts'
+import type { BlockBatch, NetworkInbox, ReadBlocks, ReadHeldBlock } from '../../messages/index.ts'
 import {
   type ActorRun,
   faultError,
@@ -11,7 +11,6 @@ import {
 } from '../../supervisor/index.ts'
 import type { NetworkEffect, NetworkSettings } from './context.ts'
 import { NETWORK_FAULTS } from './errors.ts'
-import { carriesBlock } from './handlers.ts'
 import {
   BLOCK_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
@@ -43,6 +42,7 @@ export interface NetworkPorts {
 type Run = ActorRun<NetworkInbox, NetworkPorts>
 
 const storage = refOf<ReadBlocks>('storage')
+const chain = refOf<ReadHeldBlock>('chain')
 
 export async function openNetwork(
   run: Run,
@@ -202,21 +202,21 @@ async function fetchRange(
   return blocks === undefined ? { blocks: [], code: 'Malformed' } : { blocks }
 }
 
-/** One peer after another until one has it; its answer is checked like every message from a peer. */
+/** One peer after another until one has it. */
 async function fetchBlock(
   network: NetworkPort,
   { peers, protocol, point }: Extract<NetworkEffect, { kind: 'fetchBlock' }>,
   run: Run,
-): Promise<NetworkInbox | undefined> {
+): Promise<undefined> {
   const limits = { timeoutMs: BLOCK_TIMEOUT_MS, maxBytes: MAX_CONSENSUS_BYTES }
   for (const peer of peers) {
-    if (run.signal.aborted) return undefined
+    if (run.signal.aborted) return
     const answer = await network.request(peer, protocol, encodePoint(point), limits)
-    if (!answer.ok || !carriesBlock(answer.value, point.hash)) continue
-    const payload = { peer, bytes: answer.value, origin: 'answer' } as const
-    return { type: 'network.FrameReceived', payload }
+    const block = answer.ok ? decodeBlock(answer.value) : answer
+    if (!block.ok || !equalBytes(blockHash(block.value.header), point.hash)) continue
+    await run.tell('chain', { type: 'chain.BlockFetched', payload: { block: block.value, peer } })
+    return
   }
-  return undefined
 }
 
 async function readBlocks(
@@ -232,10 +232,12 @@ async function readBlocks(
   return answer.ok ? answer.value.payload.blocks : undefined
 }
 
-async function readBlock(run: Run, { height, hash }: Point): Promise<Uint8Array | undefined> {
-  const [committed] = (await readBlocks(run, height, 1)) ?? []
-  if (committed === undefined || !equalBytes(blockHash(committed.block.header), hash)) {
-    return undefined
-  }
-  return encodeConsensusMessage({ kind: 'committedBlock', value: committed })
+/** As Chain holds it while its height is open, or as it is stored. */
+async function readBlock(run: Run, point: Point): Promise<Uint8Array | undefined> {
+  const request: ReadHeldBlock = { type: 'chain.ReadHeldBlock', payload: point }
+  const held = await run.ask(chain, request, { timeoutMs: BLOCK_TIMEOUT_MS })
+  const found = held.ok ? held.value.payload.block : undefined
+  const block = found ?? (await readBlocks(run, point.height, 1))?.[0]?.block
+  if (block === undefined || !equalBytes(blockHash(block.header), point.hash)) return undefined
+  return encodeBlock(block)
 }

@@ -1,5 +1,4 @@
 import {
-  blockHash,
   type ConsensusMessage,
   decodeEvidence,
   decodeValidatorChange,
@@ -60,7 +59,6 @@ import {
   withPeer,
 } from './peers.ts'
 import type { GossipVerdict } from './port.ts'
-import { withProposal } from './proposals.ts'
 import { noted, toldAt } from './recent.ts'
 import {
   decodeApprovedClaim,
@@ -110,8 +108,7 @@ function decide(
       return propagate(context, encodeConsensusMessage(message.payload.message), message, nowMs)
     case 'network.SendToPeer': {
       const bytes = encodeConsensusMessage(message.payload.message)
-      const kept = remember(context, message.payload.message, bytes)
-      return outcome(kept, { kind: 'send', peers: [message.payload.peer], bytes })
+      return outcome(context, { kind: 'send', peers: [message.payload.peer], bytes })
     }
     case 'network.GossipTransaction': {
       const topic = context.settings.names.transactions
@@ -213,7 +210,7 @@ function propagate(
 ): Outcome {
   const hash = sha256(bytes)
   const repeated = toldAt(context.recent, hash) !== undefined
-  const kept = withPrepared(remember(context, payload.message, bytes), payload.message, nowMs)
+  const kept = withPrepared(context, payload.message, nowMs)
   // Our own message that comes back by another path is nothing new.
   const next = { ...kept, recent: noted(context.recent, hash, nowMs) }
   const peers = readyPeers(context).map(({ peer }) => peer)
@@ -249,15 +246,6 @@ function gossipDue(context: NetworkContext, nowMs: number): Outcome {
   const { later, due } = dueLate(context.later, context.head.height, nowMs)
   const effects = [...due.map(publishIn(context)), ...lateTimer(later, nowMs)]
   return outcome({ ...context, later }, ...effects)
-}
-
-function remember(
-  context: NetworkContext,
-  message: Parameters<typeof withProposal>[1],
-  bytes: Uint8Array,
-): NetworkContext {
-  const proposals = withProposal(context.proposals, message, bytes)
-  return proposals === context.proposals ? context : { ...context, proposals }
 }
 
 /** What a certificate proves, whoever signed it: there are as many for one statement as there are quorums. */
@@ -301,7 +289,6 @@ function settle(
   { peer, origin }: FrameReceived['payload'],
   verdict: GossipVerdict,
 ): NetworkEffect[] {
-  if (origin === 'answer') return []
   return origin === 'stream'
     ? [{ kind: 'takeFrame', peer }]
     : [{ kind: 'judge', id: origin, verdict }]
@@ -359,7 +346,7 @@ function frameReceived(
   const recent = stale ? charged.recent : noted(charged.recent, hash, nowMs)
   const known = frame.origin === 'stream' ? namedPeer(charged, peer, message) : charged
   return outcome(
-    { ...withPrepared(remember(known, message, bytes), message, nowMs), recent },
+    { ...withPrepared(known, message, nowMs), recent },
     ...settle(frame, 'accept'),
     tellChain(message, peer, true),
   )
@@ -558,8 +545,6 @@ function requestReceived(
   }
   const point = decodePoint(bytes)
   if (point === undefined) return refuse(spent, 'Malformed')
-  const proposal = spent.proposals.get(Buffer.from(point.hash).toString('hex'))
-  if (proposal !== undefined) return outcome(spent, { kind: 'respond', id, bytes: proposal })
   return serve(spent, { kind: 'serveBlock', id, point })
 }
 
@@ -604,11 +589,4 @@ function fetchBlock(
     protocol: context.settings.names.block,
     point: { height, hash },
   })
-}
-
-/** Whether the bytes are a message that carries the block of that hash. */
-export function carriesBlock(bytes: Uint8Array, hash: Uint8Array): boolean {
-  const message = decodeConsensus(bytes)
-  if (message?.kind !== 'prePrepare' && message?.kind !== 'committedBlock') return false
-  return equalBytes(blockHash(message.value.block.header), hash)
 }

@@ -61,7 +61,6 @@ export function networkActor(options: NetworkOptions): NetworkActor {
         bannedUntilMs: new Map(),
         dialFailures: new Map(),
         recent: NOTHING_RECENT,
-        proposals: new Map(),
         later: [],
         prepared: new Map(),
         signers: new Map(),

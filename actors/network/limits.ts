@@ -42,9 +42,6 @@ export const MAX_LATE_GOSSIP = 64
 /** Prepare certificates of so many statements are known; another one of the same says nothing new. */
 export const MAX_PREPARED = 64
 
-/** Proposals that are kept for peers that know only their certificate. */
-export const MAX_PROPOSALS = 8
-export const MAX_PROPOSALS_BYTES = 24 * 1024 * 1024
 /** Peers that are asked for one such block, one after another. */
 export const MAX_FETCH_PEERS = 4
 

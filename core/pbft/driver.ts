@@ -185,7 +185,7 @@ function takeMessage(draft: Draft, input: Extract<Input, { kind: 'message' }>): 
 }
 
 /**
- * A vote for the block that was decided, in the slot of the decision: its sender is about to see the same quorum. One who does not
+ * A vote of the view that decided, for its block, in the slot of the decision: its sender is about to see the same quorum. One who does not
  * says so again in the next slot and is answered then (2.6).
  */
 function isLateVote({ state }: Draft, at: number, message: ConsensusMessage): boolean {
@@ -194,6 +194,7 @@ function isLateVote({ state }: Draft, at: number, message: ConsensusMessage): bo
   return (
     message.kind === 'vote' &&
     certificate?.height === at &&
+    certificate.view === message.value.view &&
     equalBytes(certificate.blockHash, message.value.blockHash) &&
     decided?.decidedInSlot === nowSlot(state)
   )

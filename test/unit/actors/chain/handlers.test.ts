@@ -16,7 +16,7 @@ import { ledgerChanges } from '../../../../core/ledger/index.ts'
 import { VALID } from '../../../../core/params/index.ts'
 import { type HaltReason, proposerIndex } from '../../../../core/pbft/index.ts'
 import { type BlsKeyPair, blsSign, toHex } from '../../../../crypto/index.ts'
-import type { ChainInbox } from '../../../../messages/index.ts'
+import type { BlockHeld, ChainInbox } from '../../../../messages/index.ts'
 import type { KernelEffect, Step } from '../../../../supervisor/index.ts'
 import { certify, type Made, reseal, Town, validatorKeys } from '../../core/chain/town.ts'
 import { seeded } from '../../core/peg/world.ts'
@@ -605,6 +605,36 @@ describe('commits', () => {
     for (let index = 0; index < 100; index++) desk.hear(executed(seeded(`other ${index}`)))
     expect(desk.context.candidates.has(toHex(made.head.hash))).toBe(true)
     expect(desk.context.candidates.size).toBe(64)
+  })
+
+  it('2.5: a block of the open height is handed to whoever asks by its hash; one that a peer handed over is taken if a certificate names it', async () => {
+    const town = await Town.open()
+    const made = await town.make()
+    const author = proposerIndex(town.head.header.slot, 0, 4)
+    const held = (desk: Desk, hash: Uint8Array) => {
+      const step = desk.hear({ type: 'chain.ReadHeldBlock', payload: { height: 1, hash } })
+      const [answer] = (step.effects ?? []) as unknown as { message: BlockHeld }[]
+      return answer?.message.payload.block
+    }
+    const proposed = await Desk.open(2, town)
+    proposed.tick(proposed.slot)
+    proposed.receive(proposal(town, made.block, author))
+    expect(held(proposed, made.head.hash)).toEqual(made.block)
+    expect(held(proposed, seeded('another'))).toBeUndefined()
+
+    const told = await Desk.open(3, town)
+    told.tick(told.slot)
+    const fetched: ChainInbox = {
+      type: 'chain.BlockFetched',
+      payload: { block: made.block, peer: 'peer' },
+    }
+    told.hear(fetched)
+    expect(held(told, made.head.hash)).toBeUndefined()
+    const signers = [0, 1, 2]
+    const value = certify(town.genesis, 1, made.head.hash, signers, { phase: 'prepare' })
+    told.receive({ kind: 'prepareCertificate', value })
+    told.hear(fetched)
+    expect(held(told, made.head.hash)).toEqual(made.block)
   })
 
   it('T2: a block whose certificate is none is not executed', async () => {

@@ -1,10 +1,11 @@
 import { DEFAULT_LIMITS, LATE_GOSSIP_MS } from '../../../../actors/network/limits.ts'
 import { networkMachine } from '../../../../actors/network/machine.ts'
 import { wireNames } from '../../../../actors/network/wire.ts'
-import type { ConsensusMessage } from '../../../../core/block/index.ts'
-import { blockHash, encodeConsensusMessage } from '../../../../core/block/index.ts'
+import type { CommittedBlock, ConsensusMessage } from '../../../../core/block/index.ts'
+import { blockHash } from '../../../../core/block/index.ts'
 import type {
   BlockBatch,
+  BlockFetched,
   GetConnectedPeers,
   NetworkInbox,
   PeerList,
@@ -25,6 +26,11 @@ const consensusTold = (node: TestNode): ConsensusMessage[] =>
   (node.told['chain'] ?? [])
     .filter(({ type }) => type === 'chain.ConsensusMessageReceived')
     .map(({ payload }) => (payload as { message: ConsensusMessage }).message)
+
+const fetched = (node: TestNode): Uint8Array[] =>
+  (node.told['chain'] ?? [])
+    .filter((message): message is BlockFetched => message.type === 'chain.BlockFetched')
+    .map(({ payload }) => blockHash(payload.block.header))
 
 const typesTold = (node: TestNode, actor: string): string[] =>
   (node.told[actor] ?? []).map(({ type }: Message) => type)
@@ -358,22 +364,29 @@ describe('blocks on request', () => {
     expect(await requestBlocks(a, 'nobody', 1, 10)).toEqual({ blocks: [], code: 'NotConnected' })
   })
 
-  it('a block that only its hash is known of comes from a peer that saw the proposal', async () => {
-    const [a, b] = (await line('a', 'b')) as [TestNode, TestNode]
-    const [block] = chainOfBlocks(5, 5)
-    const message = proposalOf(block as NonNullable<typeof block>)
-    await b.tell({ type: 'network.PropagateBlock', payload: { message } })
-    await network.advance(1_000)
-    const hash = blockHash((block as NonNullable<typeof block>).block.header)
+  it('one that only its hash is known of comes from a peer whose Chain holds it, after a restart too (2.5)', async () => {
+    const [{ block }] = chainOfBlocks(5, 5) as [CommittedBlock]
+    await network.node('b', { held: block })
+    const a = await network.node('a', { staticPeers: [addressOf('b')] })
+    await network.advance(5_000)
+    const hash = blockHash(block.header)
     await a.tell({ type: 'network.FetchBlock', payload: { height: 5, hash, peers: ['b'] } })
     await network.advance(1_000)
-    expect(consensusTold(a).map(encodeConsensusMessage)).toEqual([
-      encodeConsensusMessage(message),
-      encodeConsensusMessage(message),
-    ])
+    expect(fetched(a)).toEqual([hash])
   })
 
-  it('a committed block comes by its hash from storage', async () => {
+  it('one of another hash than was asked for is not told', async () => {
+    const [{ block }, other] = chainOfBlocks(5, 6) as [CommittedBlock, CommittedBlock]
+    await network.node('b', { held: other.block })
+    const a = await network.node('a', { staticPeers: [addressOf('b')] })
+    await network.advance(5_000)
+    const hash = blockHash(block.header)
+    await a.tell({ type: 'network.FetchBlock', payload: { height: 5, hash, peers: ['b'] } })
+    await network.advance(1_000)
+    expect(fetched(a)).toEqual([])
+  })
+
+  it('one that is committed comes by its hash from storage', async () => {
     const blocks = chainOfBlocks(1, 3)
     await network.node('b', { blocks, height: 3 })
     const a = await network.node('a', { staticPeers: [addressOf('b')] })
@@ -382,6 +395,6 @@ describe('blocks on request', () => {
     const hash = blockHash(block.block.header)
     await a.tell({ type: 'network.FetchBlock', payload: { height: 2, hash } })
     await network.advance(1_000)
-    expect(consensusTold(a).map(({ kind }) => kind)).toEqual(['committedBlock'])
+    expect(fetched(a)).toEqual([hash])
   })
 })

@@ -69,7 +69,6 @@ class Gate {
     bannedUntilMs: new Map(),
     dialFailures: new Map(),
     recent: NOTHING_RECENT,
-    proposals: new Map(),
     later: [],
     prepared: new Map(),
     signers: new Map(),

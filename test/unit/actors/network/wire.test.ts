@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { pointsOf, punished, take } from '../../../../actors/network/conduct.ts'
 import { dialBackoffMs, peerOfAddress } from '../../../../actors/network/dialing.ts'
 import { DEFAULT_LIMITS, MAX_RANGE_BLOCKS } from '../../../../actors/network/limits.ts'
-import { withProposal } from '../../../../actors/network/proposals.ts'
 import { NOTHING_RECENT, noted, toldAt } from '../../../../actors/network/recent.ts'
 import {
   decodeApprovedClaim,
@@ -27,7 +26,7 @@ import {
   PegInClaimType,
 } from '../../../../core/block/index.ts'
 import { sha256 } from '../../../../crypto/index.ts'
-import { chainOfBlocks, proposalOf, voteOf } from '../chain-of-blocks.ts'
+import { chainOfBlocks, voteOf } from '../chain-of-blocks.ts'
 
 const hash = new Uint8Array(32).fill(3)
 
@@ -148,16 +147,5 @@ describe('conduct', () => {
     }
     expect(recent.reduce((sum, bucket) => sum + bucket.size, 0)).toBeLessThanOrEqual(256 * 16)
     expect(toldAt(recent, sha256(Uint8Array.of(9_999, 9_999 >> 8)))).toBe(9_999)
-  })
-
-  it('keeps the last proposals only', () => {
-    let proposals = new Map() as Parameters<typeof withProposal>[0]
-    for (const block of chainOfBlocks(1, 20)) {
-      const message = proposalOf(block)
-      proposals = withProposal(proposals, message, encodeConsensusMessage(message))
-    }
-    expect(proposals.size).toBe(8)
-    const vote = voteOf(1, 0)
-    expect(withProposal(proposals, vote, encodeConsensusMessage(vote))).toBe(proposals)
   })
 })

@@ -1,7 +1,7 @@
 /** Whole NetworkActors over the simulated port, among actors that remember what they are told. */
 import { createMachine } from 'xstate'
 import { type NetworkOptions, networkActor } from '../../../../actors/network/index.ts'
-import type { CommittedBlock, ConsensusMessage } from '../../../../core/block/index.ts'
+import type { Block, CommittedBlock, ConsensusMessage } from '../../../../core/block/index.ts'
 import { invalid, VALID, type Verdict } from '../../../../core/params/index.ts'
 import { MESSAGE_ROWS, type NetworkInbox } from '../../../../messages/index.ts'
 import {
@@ -22,6 +22,8 @@ const running = createMachine({ id: 'running', initial: 'Running', states: { Run
 export interface NodeOptions extends Partial<NetworkOptions> {
   readonly blocks?: readonly CommittedBlock[]
   readonly height?: number
+  /** What Chain holds of the open height. */
+  readonly held?: Block
 }
 
 export interface TestNode {
@@ -82,7 +84,7 @@ export function createNetwork(): Network {
         await stopped
       }
     },
-    node: async (name, { blocks = [], height = 0, ...options } = {}) => {
+    node: async (name, { blocks = [], height = 0, held, ...options } = {}) => {
       const told: Record<string, Message[]> = {}
       const record = (actor: string, answer: (message: Message) => Message | undefined) => {
         const list: Message[] = []
@@ -98,6 +100,10 @@ export function createNetwork(): Network {
         return { type: 'storage.BlockRange', payload: { blocks: found } }
       }
       const nothing = () => undefined
+      const readHeld = ({ type }: Message): Message | undefined =>
+        type === 'chain.ReadHeldBlock'
+          ? { type: 'chain.BlockHeld', payload: { block: held } }
+          : undefined
       const actor = networkActor({
         genesisHash: GENESIS,
         listen: [],
@@ -116,7 +122,7 @@ export function createNetwork(): Network {
         registry: MESSAGE_ROWS,
         children: [
           record('storage', readBlocks),
-          record('chain', nothing),
+          record('chain', readHeld),
           record('engine', nothing),
           record('bridge', nothing),
           record('sync', nothing),
