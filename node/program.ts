@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { SignGuard } from '../actors/chain/index.ts'
 import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
 import { EMPTY_GUARD } from '../core/guard/index.ts'
+import { MAX_POOL_BYTES, MAX_TRANSACTION_BYTES } from '../core/mempool/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { slotAt } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
@@ -19,6 +20,7 @@ import { lockDirectory } from './adapters/data-directory/index.ts'
 import { discardState, type ExecutionEngine, openEngine } from './adapters/engine/index.ts'
 import { createGovernanceServer } from './adapters/governance-grpc/index.ts'
 import { createLibp2pNetwork } from './adapters/libp2p/index.ts'
+import { openPoolJournal } from './adapters/pool-journal/index.ts'
 import { openSignGuard } from './adapters/sign-guard/index.ts'
 import {
   createIds,
@@ -89,6 +91,16 @@ export async function startNode(
     .flat()
     .map((url) => createBitcoinRpc({ url, timeoutMs: 10_000 }))
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
+  const poolJournal = openPoolJournal({
+    directory: join(options.dataDir, 'pool'),
+    maxTransactions: options.pool.maxTransactions,
+    maxBytes: MAX_POOL_BYTES,
+    maxTransactionBytes: MAX_TRANSACTION_BYTES,
+    onFault(error) {
+      const event = 'the pool is no longer remembered'
+      log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'engine', event, fields: { error } })
+    },
+  })
   let engine: ExecutionEngine | undefined
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
 
@@ -100,6 +112,7 @@ export async function startNode(
         engine = await openEmbedded(join(options.dataDir, 'evm'), genesis)
         return enginePort(engine)
       },
+      poolJournal,
       rollbackEngine: async () => discardState(join(options.dataDir, 'evm')),
       async openGuard(committedHeight) {
         if (files.validator === undefined) return observersGuard
@@ -197,6 +210,7 @@ export async function startNode(
     await tree.system.stop()
     await telemetry?.close()
     for (const rpc of rpcs) rpc.close()
+    await poolJournal.close()
     lock.release()
   }
   return {
@@ -240,6 +254,8 @@ async function openEmbedded(directory: string, genesis: Genesis): Promise<Execut
 }
 
 function enginePort(engine: ExecutionEngine): EnginePort {
+  // Read for every template and every head, and a block is large.
+  let known = { height: -1, nextBaseFeeWei: 0n }
   return {
     head: () => engine.blocks.head(),
     build: (request) => engine.build(request),
@@ -251,8 +267,12 @@ function enginePort(engine: ExecutionEngine): EnginePort {
       balanceWei: engine.state.balanceWei(address),
     }),
     nextBaseFeeWei() {
-      const head = engine.blocks.blockAt(engine.blocks.head().number)
-      return head === undefined ? 0n : nextBaseFee(head.payload)
+      const height = engine.blocks.head().number
+      if (height !== known.height) {
+        const payload = engine.blocks.payloadAt(height)
+        known = { height, nextBaseFeeWei: payload === undefined ? 0n : nextBaseFee(payload) }
+      }
+      return known.nextBaseFeeWei
     },
     close: () => engine.close(),
   }

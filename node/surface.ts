@@ -2,7 +2,7 @@
 import type { Genesis } from '../core/params/index.ts'
 import { requestId } from '../core/peg/index.ts'
 import { validatorsAt } from '../core/validators/index.ts'
-import { equalBytes } from '../crypto/index.ts'
+import { equalBytes, hexBytes } from '../crypto/index.ts'
 import type {
   GetConnectedMembers,
   GetConnectedPeers,
@@ -139,7 +139,7 @@ export function apiPorts(
       self: files.validator?.blsKey,
     }),
     evm: createEvmView(genesis.execution.chainId, engine, clock),
-    pool: poolView(tree),
+    pool: poolView(tree, clock),
     peg,
     system: { actors: () => system.snapshot() },
     admin: { setLogLevel },
@@ -204,9 +204,22 @@ export function apiPorts(
   }
 }
 
-function poolView(tree: NodeTree): ApiPorts['pool'] {
+function poolView(tree: NodeTree, clock: Clock): ApiPorts['pool'] {
   const pool = () => tree.live.pool?.pool
   return {
+    standing(hash) {
+      const { live } = tree
+      const found = live.pool?.pool.get(hash)
+      if (live.pool === undefined || found === undefined) return pool()?.endOf(hash)
+      for (const [blockHash, { transactions }] of live.pool.candidates) {
+        if (transactions.some((raw) => equalBytes(raw, found.raw))) {
+          return { state: 'Pending', blockHash: hexBytes(blockHash) }
+        }
+      }
+      const waitsFor = live.pool.pool.waitsFor(hash)
+      return { state: 'Mempool', ...(waitsFor && { waitsFor }) }
+    },
+    tipFloorWei: () => pool()?.tipFloorWei(clock.nowMs()) ?? 0n,
     status() {
       const stats = pool()?.stats()
       return { pending: stats?.pending ?? 0, queued: stats?.queued ?? 0, bytes: stats?.bytes ?? 0 }

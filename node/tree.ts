@@ -4,7 +4,7 @@
  */
 import { type BitcoinPort, bridgeActor } from '../actors/bridge/index.ts'
 import { chainActor, type SignGuard, type ValidatorKey } from '../actors/chain/index.ts'
-import { type EnginePort, engineActor } from '../actors/engine/index.ts'
+import { type EnginePort, engineActor, type PoolJournal } from '../actors/engine/index.ts'
 import { type NetworkLimits, type NetworkPort, networkActor } from '../actors/network/index.ts'
 import { type ChainStore, storageActor } from '../actors/storage/index.ts'
 import { STREAM_ROWS, type StreamPort, streamActor } from '../actors/stream/index.ts'
@@ -39,6 +39,8 @@ export interface NodePorts {
   readonly kernel: KernelPorts
   openStore(): Promise<ChainStore>
   openEngine(): Promise<EnginePort>
+  /** Absent: what waits in the pool is forgotten with the process. */
+  readonly poolJournal?: PoolJournal
   /** Empties the engine's durable state, which nobody has open then. */
   rollbackEngine(): Promise<void>
   openGuard(committedHeight: number): Promise<SignGuard>
@@ -142,6 +144,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
             maxPoolTransactions: settings.maxPoolTransactions,
           }),
           views: live,
+          ...(ports.poolJournal && { journal: ports.poolJournal }),
         },
         { dependsOn: ['storage'], critical: true },
       ),

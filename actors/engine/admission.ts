@@ -10,9 +10,11 @@ import {
   type EvmTransaction,
   isTransaction,
   keccak256,
+  poolTransaction,
   unsignedView,
 } from '../../vm/evm/index.ts'
 import { MAX_RECOVERIES, MAX_TRANSACTION_BYTES, MAX_WAITING_TRANSACTIONS } from './limits.ts'
+import type { EnginePort, RememberedTransaction } from './port.ts'
 
 /** Whoever wants to know: a user who submitted it, or Network that was told it under an id. */
 export interface Waiter {
@@ -105,6 +107,24 @@ export class Admission {
 
   onHead(): void {
     this.#rejections.clear()
+  }
+}
+
+/** Transactions that waited when the process ended come back, if they still can be run: what a block took meanwhile cannot (MP-7). */
+export async function reload(
+  pool: Mempool,
+  port: EnginePort,
+  remembered: readonly RememberedTransaction[],
+): Promise<void> {
+  for (let at = 0; at < remembered.length; at += MAX_RECOVERIES) {
+    const batch = remembered.slice(at, at + MAX_RECOVERIES)
+    const senders = await port.recoverSenders(batch.map(({ raw }) => raw))
+    for (const [index, { raw, sinceMs }] of batch.entries()) {
+      const sender = senders[index]
+      const transaction = decodeTransaction(raw)
+      if (sender === undefined || !isTransaction(transaction)) continue
+      pool.add(poolTransaction(transaction, sender), port.account(sender), sinceMs)
+    }
   }
 }
 

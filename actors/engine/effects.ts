@@ -31,8 +31,13 @@ export async function perform(
     case 'recover':
       return recover(effect)
     case 'remember':
-      ports.journal?.remember(effect.raw)
+      ports.journal?.remember({ raw: effect.raw, sinceMs: effect.sinceMs })
       return undefined
+    case 'tidy': {
+      const { pool } = effect
+      ports.journal?.forget({ bytes: pool.stats().bytes, all: () => pool.arrivals() })
+      return undefined
+    }
     case 'publish': {
       const { pool, candidates } = effect.context
       ports.views.publishPool({ pool, candidates }, effect.added)

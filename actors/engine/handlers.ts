@@ -66,7 +66,8 @@ export type EngineEffect =
       readonly replyTo: Envelope
     }
   | { readonly kind: 'recover'; readonly port: EnginePort; readonly raws: readonly Uint8Array[] }
-  | { readonly kind: 'remember'; readonly raw: Uint8Array }
+  | { readonly kind: 'remember'; readonly raw: Uint8Array; readonly sinceMs: number }
+  | { readonly kind: 'tidy'; readonly pool: Mempool }
   | {
       readonly kind: 'publish'
       readonly context: EngineContext
@@ -220,7 +221,7 @@ function admit(
       continue
     }
     added.push(hash)
-    effects.push(...accepted(transaction, waiters))
+    effects.push(...accepted(transaction, waiters, nowMs))
   }
   effects.push(...recovery(context), shown(context, added))
   return { context, effects }
@@ -230,8 +231,12 @@ function admit(
  * It is in the journal before anybody is told. All who sent it meanwhile sent the same: every peer may pass on its own, and ours go
  * out once.
  */
-function accepted({ hash, raw }: EvmTransaction, waiters: readonly Waiter[]): AnyEffect[] {
-  const effects: AnyEffect[] = [{ kind: 'remember', raw }]
+function accepted(
+  { hash, raw }: EvmTransaction,
+  waiters: readonly Waiter[],
+  nowMs: number,
+): AnyEffect[] {
+  const effects: AnyEffect[] = [{ kind: 'remember', raw, sinceMs: nowMs }]
   let isRelayed = false
   for (const { replyTo, gossipId } of waiters) {
     if (replyTo !== undefined) {
@@ -283,5 +288,5 @@ function committed(
   const candidates = new Map(context.candidates)
   candidates.delete(hashKey(hash))
   const next = { ...context, candidates }
-  return { context: next, effects: [...effects, shown(next)] }
+  return { context: next, effects: [...effects, { kind: 'tidy', pool }, shown(next)] }
 }

@@ -5,7 +5,7 @@
 import { Mempool } from '../../core/mempool/index.ts'
 import type { EngineInbox } from '../../messages/index.ts'
 import type { ActorDefinition } from '../../supervisor/index.ts'
-import { Admission } from './admission.ts'
+import { Admission, reload } from './admission.ts'
 import { perform } from './effects.ts'
 import { type EngineContext, type EngineEffect, handle, lane } from './handlers.ts'
 import { MAILBOX_CAPACITY } from './limits.ts'
@@ -13,7 +13,13 @@ import { engineMachine } from './machine.ts'
 import type { EnginePorts } from './port.ts'
 
 export { ENGINE_FAULTS } from './errors.ts'
-export type { EnginePort, EnginePorts, PoolJournal, PublishedPool } from './port.ts'
+export type {
+  EnginePort,
+  EnginePorts,
+  PoolJournal,
+  PublishedPool,
+  RememberedTransaction,
+} from './port.ts'
 
 export type EngineActor = ActorDefinition<EngineContext, EngineInbox, EngineEffect, EnginePorts>
 
@@ -30,6 +36,7 @@ export const engineActor: EngineActor = {
       minFeeCapWei,
       ...(maxTransactions !== undefined && { maxTransactions }),
     })
+    await reload(pool, port, (await ports.journal?.load()) ?? [])
     const context = { port, pool, admission: new Admission(pool), candidates: new Map() }
     ports.views.publishPool(context, [])
     return { context, event: 'READY' }

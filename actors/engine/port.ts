@@ -57,13 +57,19 @@ export interface PublishedPool {
   readonly candidates: ReadonlyMap<string, { readonly transactions: readonly Uint8Array[] }>
 }
 
+export interface RememberedTransaction {
+  readonly raw: Uint8Array
+  /** When it came into the pool. */
+  readonly sinceMs: number
+}
+
 /** Transactions that wait, kept over restarts and kills of the process (MP-7). */
 export interface PoolJournal {
-  /** What may still wait, as it was remembered; at most the pool's bounds of it. */
-  load(): Promise<readonly Uint8Array[]>
-  /** Handed to the system before it returns. A failure is told by `onFault`, not thrown: the pool goes on without. */
-  remember(raw: Uint8Array): void
+  /** What may still wait, in the order of arrival; at most the pool's bounds of it. */
+  load(): Promise<readonly RememberedTransaction[]>
+  /** Handed to the system before it returns. A fault of the disk is not thrown: the pool goes on without its journal. */
+  remember(transaction: RememberedTransaction): void
   /** After a block: forgets what no longer waits, when that is worth it. */
-  forget(waiting: { readonly bytes: number; all(): Iterable<Uint8Array> }): void
+  forget(waiting: { readonly bytes: number; all(): Iterable<RememberedTransaction> }): void
   close(): Promise<void>
 }

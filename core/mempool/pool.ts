@@ -178,6 +178,13 @@ export class Mempool {
     for (const { transaction } of this.#byHash.values()) yield transaction
   }
 
+  /** In the order of arrival, with the time of it. */
+  *arrivals(): Generator<{ readonly raw: Uint8Array; readonly sinceMs: number }> {
+    for (const { transaction, sinceMs } of this.#byHash.values()) {
+      yield { raw: transaction.raw, sinceMs }
+    }
+  }
+
   /** What can run, and what is behind a gap. */
   content(): { readonly pending: PoolTransaction[]; readonly queued: PoolTransaction[] } {
     const content = { pending: [] as PoolTransaction[], queued: [] as PoolTransaction[] }

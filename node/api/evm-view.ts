@@ -6,6 +6,7 @@ import {
   bodyRoots,
   type ChainReads,
   encodeHeader,
+  type FeeRow,
   type QuestionKind,
   type Questions,
   type StateReads,
@@ -39,6 +40,8 @@ export const DEFAULT_CALL_BOUNDS: CallBounds = { calls: 200, timeoutMs: 10_000 }
 
 /** Blocks whose roots are remembered; a block never changes. */
 const REMEMBERED_BLOCKS = 128
+/** As many as one eth_feeHistory may ask for. */
+const REMEMBERED_FEES = 1_024
 
 /** `engine` is asked each time: after a fault the Engine actor opens another one. */
 export function createEvmView(
@@ -48,6 +51,7 @@ export function createEvmView(
   bounds: CallBounds = DEFAULT_CALL_BOUNDS,
 ): EvmView {
   const remembered = new Map<number, EvmBlock>()
+  const fees = new Map<number, readonly FeeRow[]>()
   const bounded = createBound(clock, bounds)
   return {
     chainId,
@@ -58,15 +62,20 @@ export function createEvmView(
       if (known !== undefined) return known
       const block = readBlock(engine().blocks, height)
       if (block === undefined) return undefined
-      remembered.set(height, block)
-      const [oldest] = remembered.keys()
-      if (remembered.size > REMEMBERED_BLOCKS && oldest !== undefined) remembered.delete(oldest)
+      remember(remembered, REMEMBERED_BLOCKS, height, block)
       return block
     },
     transactionsAt: (height) => engine().blocks.transactionsAt(height),
     transactionAt: (height, index) => engine().blocks.transactionAt(height, index),
     transaction: (hash) => engine().blocks.transaction(hash),
     receiptsAt: (height) => engine().blocks.receiptsAt(height),
+    feesAt: (height) => {
+      const known = fees.get(height)
+      if (known !== undefined) return known
+      const rows = engine().blocks.feesAt(height)
+      if (height <= engine().blocks.head().number) remember(fees, REMEMBERED_FEES, height, rows)
+      return rows
+    },
     receipt: (hash) => engine().blocks.receipt(hash),
     logs: (filter) => engine().blocks.logs(filter),
     stateAt: (height) => {
@@ -75,6 +84,12 @@ export function createEvmView(
     },
     ask: (kind, question) => bounded((signal) => engine().ask(kind, question, signal)),
   }
+}
+
+function remember<T>(map: Map<number, T>, most: number, height: number, value: T): void {
+  map.set(height, value)
+  const [oldest] = map.keys()
+  if (map.size > most && oldest !== undefined) map.delete(oldest)
 }
 
 function readBlock(blocks: BlockReads, height: number): EvmBlock | undefined {

@@ -1,6 +1,6 @@
 /** Fee suggestions and history, from committed blocks alone. */
-import { nextBaseFee, type ReceiptRead } from '../../vm/evm/index.ts'
-import type { EvmBlock, EvmView } from './port.ts'
+import { type FeeRow, larger, nextBaseFee } from '../../vm/evm/index.ts'
+import type { EvmView } from './port.ts'
 
 /** Looked at for a suggested tip. */
 const SAMPLE_BLOCKS = 20
@@ -15,43 +15,30 @@ export function nextBaseFeeWei(evm: EvmView): bigint {
   return nextBaseFee(head.payload)
 }
 
-/** What the sender paid beside the base fee, per unit of gas. */
-function tipOf(receipt: ReceiptRead, { payload }: EvmBlock): bigint {
-  return receipt.transaction.effectiveGasPriceWei - payload.baseFeePerGas
-}
-
-/** A tip that would have been among the better 40 % of late. */
-export function suggestedTipWei(evm: EvmView): bigint {
+/** A tip that would have been among the better 40 % of late, and that the pool takes. */
+export function suggestedTipWei(evm: EvmView, floorWei: bigint): bigint {
   const head = evm.headHeight()
   const tips: bigint[] = []
   for (let height = head; height > head - SAMPLE_BLOCKS && height > 0; height--) {
-    const block = evm.blockAt(height)
-    if (block === undefined || block.transactionHashes.length === 0) continue
-    for (const receipt of evm.receiptsAt(height)) tips.push(tipOf(receipt, block))
+    for (const { tipWei } of evm.feesAt(height)) tips.push(tipWei)
   }
   tips.sort(ascending)
   const tip = tips[Math.floor(((tips.length - 1) * SAMPLE_PERCENTILE) / 100)] ?? 0n
-  return tip > LEAST_TIP_WEI ? tip : LEAST_TIP_WEI
+  return larger(larger(tip, LEAST_TIP_WEI), floorWei)
 }
 
-/** The tips that the given shares of a block's gas paid at least, ascending; zeros for an empty block. */
-export function rewardsOf(
-  block: EvmBlock,
-  receipts: readonly ReceiptRead[],
-  percentiles: readonly number[],
-): bigint[] {
-  const rows = receipts
-    .map((receipt) => ({ tip: tipOf(receipt, block), gas: receipt.gasUsed }))
-    .sort((left, right) => ascending(left.tip, right.tip))
+/** The tips that the given shares of a block's gas paid at least, ascending; zeros for an empty block. `rows` ascend. */
+export function rewardsOf(rows: readonly FeeRow[], percentiles: readonly number[]): bigint[] {
+  const total = rows.reduce((sum, { gasUsed }) => sum + gasUsed, 0)
   let at = 0
-  let gasSoFar = rows[0]?.gas ?? 0
+  let gasSoFar = rows[0]?.gasUsed ?? 0
   return percentiles.map((percentile) => {
-    const threshold = (block.payload.gasUsed * percentile) / 100
+    const threshold = (total * percentile) / 100
     while (gasSoFar < threshold && at < rows.length - 1) {
       at += 1
-      gasSoFar += rows[at]?.gas ?? 0
+      gasSoFar += rows[at]?.gasUsed ?? 0
     }
-    return rows[at]?.tip ?? 0n
+    return rows[at]?.tipWei ?? 0n
   })
 }
 

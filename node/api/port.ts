@@ -10,12 +10,14 @@ import type {
   ValidatorChangeItem,
 } from '../../core/block/index.ts'
 import type { LedgerSet } from '../../core/ledger/index.ts'
+import type { TransactionEnd } from '../../core/mempool/index.ts'
 import type { ViewFailure } from '../../core/pbft/index.ts'
 import type { ActorStatus } from '../../supervisor/index.ts'
 import type {
   AnswerOf,
   BlockRead,
   EvmTransaction,
+  FeeRow,
   LogFilter,
   LogQueryFault,
   LogRead,
@@ -164,6 +166,8 @@ export interface EvmView {
   transaction(hash: Uint8Array): TransactionRead | undefined
   receiptsAt(height: number): readonly ReceiptRead[]
   receipt(hash: Uint8Array): ReceiptRead | undefined
+  /** Fees of a block, the lowest tip first. */
+  feesAt(height: number): readonly FeeRow[]
   logs(filter: LogFilter): readonly LogRead[] | LogQueryFault
   /** Accounts after a block, to be read at once; undefined where they are not kept, or there is no such block. */
   stateAt(height: number): AccountReads | undefined
@@ -186,8 +190,23 @@ export interface PoolSnapshot {
   readonly bytes: number
 }
 
+/** Where a transaction stands that is in no block (TX-1). */
+export type PoolStanding =
+  | {
+      readonly state: 'Mempool'
+      /** Why it cannot run now. */
+      readonly waitsFor?: 'NonceGap' | 'BaseFee'
+    }
+  /** In a block that was executed here and is not committed. */
+  | { readonly state: 'Pending'; readonly blockHash: Uint8Array }
+  | TransactionEnd
+
 export interface PoolView {
   status(): PoolSnapshot
+  /** Undefined: never heard of, or forgotten. */
+  standing(hash: Uint8Array): PoolStanding | undefined
+  /** The least tip that a newcomer has to offer. */
+  tipFloorWei(): bigint
   /** Everything that waits, ready or behind a gap. */
   content(): Later<{
     readonly pending: readonly PooledTransaction[]

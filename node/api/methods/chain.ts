@@ -76,8 +76,8 @@ function feeHistory(
   }
   const fees = blocks.map(({ payload }) => payload.baseFeePerGas)
   const following = nextBaseFee((blocks.at(-1) as EvmBlock).payload)
-  const rewards = blocks.map((block) => {
-    return rewardsOf(block, evm.receiptsAt(block.payload.blockNumber), percentiles).map(quantity)
+  const rewards = (percentiles.length === 0 ? [] : blocks).map((block) => {
+    return rewardsOf(evm.feesAt(block.payload.blockNumber), percentiles).map(quantity)
   })
   return {
     oldestBlock: quantity(last - count + 1),
@@ -110,14 +110,14 @@ export const CHAIN_METHODS: MethodTable = {
   eth_syncing: method('light', none, syncing),
   eth_accounts: method('light', none, () => []),
   eth_blockNumber: method('light', none, ({ ports }) => quantity(ports.evm.headHeight())),
-  eth_gasPrice: method('light', none, ({ ports: { evm } }) => {
-    return quantity(nextBaseFeeWei(evm) + suggestedTipWei(evm))
+  eth_gasPrice: method('state', none, ({ ports: { evm, pool } }) => {
+    return quantity(nextBaseFeeWei(evm) + suggestedTipWei(evm, pool.tipFloorWei()))
   }),
   eth_baseFee: method('light', none, ({ ports }) => quantity(nextBaseFeeWei(ports.evm))),
   /** Blobs are refused (protocol 6.1); the least that one could cost. */
   eth_blobBaseFee: method('light', none, () => '0x1'),
-  eth_maxPriorityFeePerGas: method('light', none, ({ ports }) => {
-    return quantity(suggestedTipWei(ports.evm))
+  eth_maxPriorityFeePerGas: method('state', none, ({ ports: { evm, pool } }) => {
+    return quantity(suggestedTipWei(evm, pool.tipFloorWei()))
   }),
   eth_feeHistory: method(
     'heavy',

@@ -16,6 +16,7 @@ import {
 } from '../../../core/light/index.ts'
 import { toHex } from '../../../crypto/index.ts'
 import { ApiFailure } from '../errors.ts'
+import { data } from '../hex.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
 import { bareHashParam } from '../params.ts'
 import { evidencePageToJson } from '../shapes/evidence.ts'
@@ -114,22 +115,55 @@ async function pegStatus({ ports, limits }: CallContext, id: string | undefined)
   return operationToJson(operation)
 }
 
+/** From here on a transaction is called finalized (TX-3); it is final already when it is committed (protocol 3.4). */
+const FINALIZED_CONFIRMATIONS = 6
+
+/** The state of a transaction to its end, with the reason where there is one (TX-1…TX-4). */
 async function transactionStatus({ ports }: CallContext, hash: Uint8Array): Promise<unknown> {
   const receipt = ports.evm.receipt(hash)
   if (receipt !== undefined) {
     const { blockNumber, index } = receipt.transaction
     const certificate = await ports.chain.certificate(blockNumber)
+    const confirmations = ports.evm.headHeight() - blockNumber + 1
     return {
+      state: confirmations >= FINALIZED_CONFIRMATIONS ? 'Finalized' : 'Confirmed',
       status: 'committed',
       final: true,
       success: receipt.status === 1,
       height: blockNumber,
       index,
+      confirmations,
       ...(certificate === undefined ? {} : { certificate: certificateToJson(certificate) }),
     }
   }
-  const pooled = await ports.pool.transaction(hash)
-  return { status: pooled === undefined ? 'unknown' : 'pending', final: false }
+  const standing = ports.pool.standing(hash)
+  if (standing === undefined) return { state: 'Unknown', status: 'unknown', final: false }
+  switch (standing.state) {
+    case 'Mempool': {
+      const { state, waitsFor } = standing
+      const reason = waitsFor === undefined ? {} : { reason: waitsFor }
+      return { state, status: 'pending', final: false, confirmations: 0, ...reason }
+    }
+    case 'Pending': {
+      const evmBlockHash = data(standing.blockHash)
+      const { state } = standing
+      return { state, status: 'pending', final: false, confirmations: 0, evmBlockHash }
+    }
+    case 'Rejected': {
+      const { state, code, reason } = standing
+      return { state, status: 'dropped', final: false, reason: code, detail: reason }
+    }
+    case 'Replaced': {
+      const { state, by } = standing
+      const replacement = by === undefined ? {} : { replacedBy: data(by) }
+      return { state, status: 'dropped', final: false, reason: 'NonceUsed', ...replacement }
+    }
+    case 'Expired': {
+      const { state, afterMs } = standing
+      const detail = `waited ${afterMs / 3_600_000} hours`
+      return { state, status: 'dropped', final: false, reason: 'Expired', detail }
+    }
+  }
 }
 
 async function commit(context: CallContext, height: number | undefined): Promise<unknown> {

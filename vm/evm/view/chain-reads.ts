@@ -66,6 +66,12 @@ export type LogFilter = {
   readonly topics: readonly (readonly Uint8Array[] | null)[]
 }
 
+/** What one unit of gas paid the author, and how much of it was used. */
+export type FeeRow = { readonly tipWei: bigint; readonly gasUsed: number }
+
+/** Transactions of a block whose fees are read; of a larger block they are taken at equal distances. */
+export const MAX_FEE_ROWS = 256
+
 export const MAX_LOG_BLOCKS = 5_000
 export const MAX_LOGS = 20_000
 
@@ -88,6 +94,11 @@ export class ChainReads {
 
   heightOf(hash: Uint8Array): number | undefined {
     return this.#source.heightOf(hash)
+  }
+
+  /** Without the hashes of its transactions. */
+  payloadAt(height: number): ExecutionPayload | undefined {
+    return this.#source.payloadAt(height)
   }
 
   blockAt(height: number): BlockRead | undefined {
@@ -147,6 +158,24 @@ export class ChainReads {
         logs,
       }
     })
+  }
+
+  /** Fees of a block, the lowest tip first. */
+  feesAt(height: number): readonly FeeRow[] {
+    const payload = this.#source.payloadAt(height)
+    if (payload === undefined || payload.transactions.length === 0) return []
+    const receipts = this.#source.receiptsAt(height) ?? []
+    const { transactions, baseFeePerGas } = payload
+    const count = Math.min(MAX_FEE_ROWS, transactions.length)
+    const rows = Array.from({ length: count }, (_, at): FeeRow => {
+      const index = Math.floor((at * transactions.length) / count)
+      const transaction = decodeTransaction(transactions[index] as Uint8Array)
+      const before = receipts[index - 1]?.cumulativeGasUsed ?? 0
+      const gasUsed = (receipts[index]?.cumulativeGasUsed ?? before) - before
+      if (!isTransaction(transaction)) return { tipWei: 0n, gasUsed }
+      return { tipWei: effectiveFees(transaction, baseFeePerGas).tipWei, gasUsed }
+    })
+    return rows.sort((left, right) => (left.tipWei < right.tipWei ? -1 : 1))
   }
 
   /** At most MAX_LOG_BLOCKS blocks and MAX_LOGS logs. */

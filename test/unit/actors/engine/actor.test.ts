@@ -53,7 +53,7 @@ class Bench {
       },
       journal: {
         load: async () => [],
-        remember: (raw) => void this.remembered.push(raw),
+        remember: ({ raw }) => void this.remembered.push(raw),
         forget() {},
         close: async () => {},
       },

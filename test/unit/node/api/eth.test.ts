@@ -1,5 +1,6 @@
 import { AbiCoder, concat } from 'ethers'
 import { hexBytes, toHex } from '../../../../crypto/index.ts'
+import type { PoolStanding } from '../../../../node/api/index.ts'
 import type { CallRequest } from '../../../../vm/evm/index.ts'
 import { startApi, type UnderTest } from './api-under-test.ts'
 import { CONTRACT, decoded, SENDER, signedTransaction, TOPIC } from './fake-node.ts'
@@ -75,7 +76,7 @@ describe('eth methods', () => {
     expect(await api.result('txpool_content')).toMatchObject({ pending: { [ME]: { 2: { hash } } } })
   })
 
-  it("state is that of the last blocks; an older one is said to be gone, never answered wrongly", async () => {
+  it('state is that of the last blocks; an older one is said to be gone, never answered wrongly', async () => {
     expect(await api.result('eth_getBalance', ME, 'latest')).toBe('0xde0b6b3a7640000')
     expect(await api.result('eth_getBalance', ME)).toBe('0xde0b6b3a7640000')
     expect(await api.result('eth_getBalance', ME, { blockNumber: '0x3' })).toBe('0xde0b6b3a7640000')
@@ -127,7 +128,9 @@ describe('eth methods', () => {
       return { ok: true, returnValue: new Uint8Array(0), gasUsed: 21_000n }
     }
     const word = `0x${'07'.padStart(64, '0')}`
-    const overrides = { [THERE]: { balance: '0x5', nonce: '0x1', code: '0x60', stateDiff: { [word]: word } } }
+    const overrides = {
+      [THERE]: { balance: '0x5', nonce: '0x1', code: '0x60', stateDiff: { [word]: word } },
+    }
     await api.result('eth_call', {}, 'latest', overrides, { number: '0x9', baseFeePerGas: '0x3' })
     expect(heard?.accounts).toMatchObject([
       { address: CONTRACT, balanceWei: 5n, nonce: 1n, code: Uint8Array.of(0x60) },
@@ -375,6 +378,53 @@ describe("Alys's names and ours", () => {
     expect(last).toMatchObject({ waiting: [], carried: [{ view: 0 }] })
     expect(last).not.toHaveProperty('next')
     expect((await api.rpc('millrace_evidence', [0, 101])).error?.code).toBe(-32005)
+  })
+
+  it('TX-1, TX-4: every end of a transaction is told with its reason', async () => {
+    const statusOf = async (standing: PoolStanding) => {
+      const hash = new Uint8Array(32).fill(9)
+      api.node.ends.set(toHex(hash), standing)
+      return api.result('millrace_transactionStatus', hex(hash))
+    }
+    const by = new Uint8Array(32).fill(1)
+    expect(await statusOf({ state: 'Mempool', waitsFor: 'NonceGap' })).toMatchObject({
+      state: 'Mempool',
+      status: 'pending',
+      reason: 'NonceGap',
+    })
+    expect(await statusOf({ state: 'Pending', blockHash: by })).toMatchObject({
+      state: 'Pending',
+      evmBlockHash: hex(by),
+    })
+    expect(await statusOf({ state: 'Replaced', by })).toMatchObject({
+      state: 'Replaced',
+      status: 'dropped',
+      replacedBy: hex(by),
+    })
+    expect(await statusOf({ state: 'Rejected', code: 'Evicted', reason: 'full' })).toMatchObject({
+      state: 'Rejected',
+      reason: 'Evicted',
+      detail: 'full',
+    })
+    expect(await statusOf({ state: 'Expired', afterMs: 72 * 3_600_000 })).toMatchObject({
+      state: 'Expired',
+      detail: 'waited 72 hours',
+    })
+  })
+
+  it('TX-3: committed is confirmed, and finalized after six blocks', async () => {
+    const { transactions } = (await api.result('eth_getBlockByNumber', '0x2', false)) as {
+      transactions: string[]
+    }
+    const status = () => api.result('millrace_transactionStatus', transactions[0])
+    expect(await status()).toMatchObject({ state: 'Confirmed', confirmations: 2, final: true })
+    for (let count = 0; count < 4; count++) api.node.addBlock()
+    expect(await status()).toMatchObject({ state: 'Finalized', confirmations: 6 })
+  })
+
+  it('MP-4: a suggested tip is one that the pool takes', async () => {
+    api.node.tipFloorWei = 5_000_000_000n
+    expect(await api.result('eth_maxPriorityFeePerGas')).toBe('0x12a05f200')
   })
 
   it('millrace_transactionStatus: unknown, pending, committed', async () => {

@@ -23,6 +23,7 @@ import {
   type EngineReads,
   type PeerRow,
   type PegOperation,
+  type PoolStanding,
   type ReserveSnapshot,
   type SubmitResult,
   type SyncSnapshot,
@@ -77,6 +78,9 @@ export interface FakeNode {
   bitcoin: BitcoinSnapshot
   readonly pooled: EvmTransaction[]
   readonly logLevels: string[]
+  /** By hash, of transactions that are in no block and not pooled. */
+  readonly ends: Map<string, PoolStanding>
+  tipFloorWei: bigint
 }
 
 const VALIDATOR_KEYS = [1, 2, 3, 4].map((byte) => new Uint8Array(48).fill(byte))
@@ -301,6 +305,8 @@ export function createFakeNode(clock: Clock): FakeNode {
     },
     pooled,
     logLevels,
+    ends: new Map(),
+    tipFloorWei: 0n,
   }
   const ports = portsOf(node, clock, listeners)
   Object.assign(node, { ports })
@@ -432,6 +438,11 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
         pending: pooled.map((transaction) => ({ transaction, sender: SENDER })),
         queued: [],
       }),
+      standing: (hash) =>
+        pooled.some((one) => equalBytes(one.hash, hash))
+          ? { state: 'Mempool', waitsFor: 'NonceGap' }
+          : node.ends.get(toHex(hash)),
+      tipFloorWei: () => node.tipFloorWei,
       contentFrom: () => ({
         pending: pooled.map((transaction) => ({ transaction, sender: SENDER })),
         queued: [],
