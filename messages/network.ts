@@ -77,10 +77,15 @@ export type RequestBlocks = Request<
   BlockBatch
 >
 
-/** Consecutive committed blocks; `blocks` empty with a code when the peer did not answer well. */
+/** Consecutive committed blocks; `blocks` empty with a code when the peer did not answer well, or has pruned them (`Pruned`). */
 export type BlockBatch = Message<
   'network.BlockBatch',
-  { readonly blocks: readonly CommittedBlock[]; readonly code?: string }
+  {
+    readonly blocks: readonly CommittedBlock[]
+    readonly code?: string
+    /** With `Pruned`: the lowest height that the peer has. */
+    readonly lowest?: number
+  }
 >
 
 /** A block that only a certificate is known of. From: Chain. To: Network. The answer comes as BlockFetched. */

@@ -192,6 +192,8 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   }),
   row('storage.EvidenceRecorded', 'storage', 'chain', 'consensus', 'blockProducer'),
   row('storage.WriteMeasured', 'effects', 'storage', 'consensus', 'blockProducer', LATEST),
+  row('storage.PruneDue', 'timer', 'storage', 'gossip', 'dropNewest', LATEST),
+  row('storage.PruneEnded', 'effects', 'storage', 'consensus', 'blockProducer', KEEP),
   // System
   row('system.DeferredReply', 'effects', 'their actor', 'control', 'blockProducer', KEEP),
 ]

@@ -7,6 +7,8 @@ export interface BlockWrite {
   readonly committed: CommittedBlock
   readonly hash: Uint8Array
   readonly ledgerChanges: readonly LedgerChange[]
+  /** The lowest height that the ledger after this block still needs (PR-2); absent: all. */
+  readonly neededFrom?: number
 }
 
 /** Block, certificate, ledger and head in one fsynced transaction. From: Chain. To: Storage. Reply: BlockPersisted. Never dropped. */
@@ -52,7 +54,11 @@ export type ReadBlocks = Request<
 
 export type BlockRange = Message<
   'storage.BlockRange',
-  { readonly blocks: readonly CommittedBlock[] }
+  {
+    readonly blocks: readonly CommittedBlock[]
+    /** Where `from` is below it: the lowest height that is here with its body (PR-3). */
+    readonly prunedBelow?: number
+  }
 >
 
 /** The record of a halt (2.7), fsynced; null: an operator lets the chain go on. From: Chain. To: Storage. Reply: HaltRecorded. */
@@ -79,5 +85,22 @@ export type RecordEvidence = Request<
 
 export type EvidenceRecorded = Message<'storage.EvidenceRecorded', Record<string, never>>
 
-/** How long a write of blocks took. From: Storage's effect. To: Storage. */
-export type WriteMeasured = Message<'storage.WriteMeasured', { readonly tookMs: number }>
+/** Blocks were written: how long it took, the head, what it still needs. From: Storage's effect. To: Storage. */
+export type WriteMeasured = Message<
+  'storage.WriteMeasured',
+  { readonly tookMs: number; readonly height: number; readonly neededFrom: number }
+>
+
+/** Time to prune on. From: Storage's timer. To: Storage. */
+export type PruneDue = Message<'storage.PruneDue', Record<string, never>>
+
+/** A step of pruning ended. From: Storage's effect. To: Storage. */
+export type PruneEnded = Message<
+  'storage.PruneEnded',
+  {
+    readonly tookMs: number
+    readonly lowest: number
+    /** A block below cannot be read, and its header must stay: no step goes past it. */
+    readonly isStuck: boolean
+  }
+>

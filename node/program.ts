@@ -113,6 +113,7 @@ export async function startNode(
         return enginePort(engine)
       },
       poolJournal,
+      pruneEngine: async (below) => engine?.prune(below),
       rollbackEngine: async () => discardState(join(options.dataDir, 'evm')),
       async openGuard(committedHeight) {
         if (files.validator === undefined) return observersGuard
@@ -152,6 +153,7 @@ export async function startNode(
     },
     {
       genesis,
+      ...(options.history !== 'archive' && { keepBlocks: options.history }),
       listen: options.p2p.listen,
       staticPeers: options.p2p.peers,
       bitcoinPollMs: options.bitcoinPollMs,

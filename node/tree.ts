@@ -43,6 +43,8 @@ export interface NodePorts {
   readonly poolJournal?: PoolJournal
   /** Empties the engine's durable state, which nobody has open then. */
   rollbackEngine(): Promise<void>
+  /** The engine's part of blocks below a height goes, a bounded part of it at once. */
+  pruneEngine?(below: number): Promise<void>
   openGuard(committedHeight: number): Promise<SignGuard>
   readonly bitcoin: BitcoinPort
   readonly network: NetworkPort
@@ -56,6 +58,8 @@ export interface NodeSettings {
   /** Multiaddrs. */
   readonly listen: readonly string[]
   readonly staticPeers: readonly string[]
+  /** Blocks that are kept with their bodies; absent: all (PR-5). */
+  readonly keepBlocks?: number
   /** How often the bridge looks at Bitcoin. */
   readonly bitcoinPollMs: number
   /** Fee caps below this are not kept in the pool. */
@@ -125,6 +129,10 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
         storageActor,
         {
           metrics: kernel.metrics,
+          ...(settings.keepBlocks !== undefined && { keepBlocks: settings.keepBlocks }),
+          ...(ports.pruneEngine && {
+            pruneOthers: async (below: number) => ports.pruneEngine?.(below),
+          }),
           async open() {
             store = await ports.openStore()
             return store

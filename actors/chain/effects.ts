@@ -23,7 +23,7 @@ import {
   validatorsAfter,
 } from '../../core/chain/index.ts'
 import { signRecord } from '../../core/guard/index.ts'
-import { ledgerChanges } from '../../core/ledger/index.ts'
+import { ledgerChanges, lowestNeeded } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
 import { evidenceKey } from '../../core/pbft/index.ts'
 import type { PegQueue, Refused } from '../../core/peg/index.ts'
@@ -342,6 +342,7 @@ async function commit(
     committed,
     hash: head.hash,
     ledgerChanges: ledgerChanges(head.ledger),
+    neededFrom: lowestNeeded(run.ports.genesis, head.ledger),
   }
   // Of a node that signed nothing at this height the floor of the one before may not be durable yet (2.8).
   await guard.compact(head.header.height - 1)
@@ -479,6 +480,7 @@ async function storeRun(
     committed,
     hash: head.hash,
     ledgerChanges: ledgerChanges(head.ledger),
+    neededFrom: lowestNeeded(run.ports.genesis, head.ledger),
   }))
   await guard.compact((imported.at(-1) as ImportedBlock).head.header.height)
   const stored = await run.ask<PersistBlockBatch>(

@@ -1,6 +1,12 @@
-import { blockHash, type CommittedBlock, decodeBlock, encodeBlock } from '../../core/block/index.ts'
+import { blockHash, decodeBlock, encodeBlock } from '../../core/block/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
-import type { BlockBatch, NetworkInbox, ReadBlocks, ReadHeldBlock } from '../../messages/index.ts'
+import type {
+  BlockBatch,
+  BlockRange,
+  NetworkInbox,
+  ReadBlocks,
+  ReadHeldBlock,
+} from '../../messages/index.ts'
 import {
   type ActorRun,
   faultError,
@@ -23,8 +29,10 @@ import {
 import { NETWORK_METRICS } from './metrics.ts'
 import type { NetworkEvents, NetworkIdentity, NetworkPort } from './port.ts'
 import {
+  decodePruned,
   decodeRange,
   encodePoint,
+  encodePruned,
   encodeRange,
   encodeRangeRequest,
   MAX_RANGE_ANSWER_BYTES,
@@ -162,8 +170,8 @@ export async function perform(effect: NetworkEffect, run: Run): Promise<NetworkI
       network.respond(effect.id, effect.bytes)
       return undefined
     case 'serveRange': {
-      const blocks = await readBlocks(run, effect.from, effect.count)
-      network.respond(effect.id, blocks === undefined ? undefined : encodeRange(blocks))
+      const range = await readBlocks(run, effect.from, effect.count)
+      network.respond(effect.id, range && encodeAnswer(range))
       return { type: 'network.RequestServed', payload: { id: effect.id } }
     }
     case 'serveBlock': {
@@ -198,6 +206,9 @@ async function fetchRange(
   const request = encodeRangeRequest({ from, count })
   const answer = await network.request(peer, protocol, request, limits)
   if (!answer.ok) return { blocks: [], code: answer.code }
+  const lowest = decodePruned(answer.value)
+  // Who has pruned less than what was asked for does not answer so.
+  if (lowest !== undefined && lowest > from) return { blocks: [], code: 'Pruned', lowest }
   const blocks = decodeRange(answer.value, count)
   return blocks === undefined ? { blocks: [], code: 'Malformed' } : { blocks }
 }
@@ -223,13 +234,17 @@ async function readBlocks(
   run: Run,
   from: number,
   count: number,
-): Promise<readonly CommittedBlock[] | undefined> {
+): Promise<BlockRange['payload'] | undefined> {
   const request: ReadBlocks = {
     type: 'storage.ReadBlocks',
     payload: { from, count, maxBytes: MAX_RANGE_BYTES },
   }
   const answer = await run.ask(storage, request, { timeoutMs: STORAGE_TIMEOUT_MS })
-  return answer.ok ? answer.value.payload.blocks : undefined
+  return answer.ok ? answer.value.payload : undefined
+}
+
+function encodeAnswer({ blocks, prunedBelow }: BlockRange['payload']): Uint8Array {
+  return prunedBelow === undefined ? encodeRange(blocks) : encodePruned(prunedBelow)
 }
 
 /** As Chain holds it while its height is open, or as it is stored. */
@@ -237,7 +252,7 @@ async function readBlock(run: Run, point: Point): Promise<Uint8Array | undefined
   const request: ReadHeldBlock = { type: 'chain.ReadHeldBlock', payload: point }
   const held = await run.ask(chain, request, { timeoutMs: BLOCK_TIMEOUT_MS })
   const found = held.ok ? held.value.payload.block : undefined
-  const block = found ?? (await readBlocks(run, point.height, 1))?.[0]?.block
+  const block = found ?? (await readBlocks(run, point.height, 1))?.blocks[0]?.block
   if (block === undefined || !equalBytes(blockHash(block.header), point.hash)) return undefined
   return encodeBlock(block)
 }

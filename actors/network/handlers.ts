@@ -566,7 +566,8 @@ function rangeFetched(
 ): Outcome {
   const answered = outcome(context, reply(replyTo, { type: 'network.BlockBatch', payload: batch }))
   const { code } = batch
-  if (code === undefined || !context.peers.has(peer)) return answered
+  // A peer that says what it has pruned does what it should (PR-3).
+  if (code === undefined || code === 'Pruned' || !context.peers.has(peer)) return answered
   return then(answered, (next) => {
     if (code === 'Malformed') return punish(next, peer, 'Malformed', nowMs)
     if (code === 'TooLarge') return punish(next, peer, 'OversizedAnswer', nowMs)

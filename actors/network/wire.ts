@@ -162,6 +162,23 @@ export function decodeRangeRequest(bytes: Uint8Array): RangeRequest | undefined 
   return { from, count }
 }
 
+/** In the place of a count: blocks are pruned, and the lowest height that is there follows (PR-3). */
+const PRUNED = 0xffffffff
+const PRUNED_BYTES = LENGTH_BYTES + 8
+
+export function encodePruned(lowest: number): Uint8Array {
+  const bytes = new Uint8Array(PRUNED_BYTES)
+  viewOf(bytes).setUint32(0, PRUNED, true)
+  viewOf(bytes).setBigUint64(LENGTH_BYTES, BigInt(lowest), true)
+  return bytes
+}
+
+/** The lowest height that a peer has, where it has pruned what was asked for. */
+export function decodePruned(bytes: Uint8Array): number | undefined {
+  const isOne = bytes.length === PRUNED_BYTES && viewOf(bytes).getUint32(0, true) === PRUNED
+  return isOne ? readHeight(bytes, LENGTH_BYTES) : undefined
+}
+
 /** A count, then each block behind its length; as many of them as fit into the bounds. */
 export function encodeRange(blocks: readonly CommittedBlock[]): Uint8Array {
   const encoded: Uint8Array[] = []

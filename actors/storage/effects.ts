@@ -1,6 +1,7 @@
 import {
   type CommittedBlock,
   decodeCommittedBlock,
+  encodeCertified,
   encodeCommittedBlock,
 } from '../../core/block/index.ts'
 import { equalBytes, fromHex, toHex } from '../../crypto/index.ts'
@@ -14,7 +15,7 @@ import {
 import { type ActorRun, faultError } from '../../supervisor/index.ts'
 import { STORAGE_FAULTS, writeFault } from './errors.ts'
 import type { StorageEffect, StorageInbox } from './handlers.ts'
-import { MAX_BLOCKS_PER_READ, MAX_BYTES_PER_READ } from './limits.ts'
+import { MAX_BLOCKS_PER_READ, MAX_BYTES_PER_READ, PRUNE_BLOCKS, PRUNE_BYTES } from './limits.ts'
 import { STORAGE_METRICS } from './metrics.ts'
 import type { ChainStore, StoragePorts, StoredBlock } from './port.ts'
 
@@ -22,9 +23,12 @@ type StorageRun = ActorRun<StorageInbox, StoragePorts>
 
 export async function perform(
   effect: StorageEffect,
-  { clock, ports: { metrics } }: Pick<StorageRun, 'clock' | 'ports'>,
-): Promise<DeferredReply | readonly StorageInbox[]> {
+  run: Pick<StorageRun, 'clock' | 'ports'>,
+): Promise<DeferredReply | StorageInbox | readonly StorageInbox[]> {
+  if (effect.kind === 'prune') return prune(effect.store, effect.below, run)
   const { store, replyTo } = effect
+  const { clock, ports } = run
+  const { metrics } = ports
   switch (effect.kind) {
     case 'writeBlocks': {
       const startedMs = clock.nowMs()
@@ -32,9 +36,10 @@ export async function perform(
       const tookMs = clock.nowMs() - startedMs
       metrics.observe(STORAGE_METRICS.commitSeconds, {}, tookMs / 1_000)
       metrics.count(STORAGE_METRICS.blocksWritten, {}, effect.blocks.length)
+      const neededFrom = effect.blocks.at(-1)?.neededFrom ?? 1
       return [
         deferredReply(replyTo, { type: 'storage.BlockPersisted', payload: { height } }),
-        { type: 'storage.WriteMeasured', payload: { tookMs } },
+        { type: 'storage.WriteMeasured', payload: { tookMs, height, neededFrom } },
       ]
     }
     case 'loadChain': {
@@ -52,7 +57,10 @@ export async function perform(
     case 'readBlocks': {
       const { blocks, isDamaged } = readBlocks(store, effect.range)
       if (isDamaged) metrics.count(STORAGE_METRICS.damagedBlocks, {})
-      return deferredReply(replyTo, { type: 'storage.BlockRange', payload: { blocks } })
+      const lowest = store.lowestBlock()
+      const isPruned = effect.range.from >= 1 && effect.range.from < lowest
+      const payload = { blocks, ...(isPruned && { prunedBelow: lowest }) }
+      return deferredReply(replyTo, { type: 'storage.BlockRange', payload })
     }
     case 'recordHalt':
       await store.writeHalt(effect.record)
@@ -61,6 +69,48 @@ export async function perform(
       await writeEvidence(store, effect.change)
       return deferredReply(replyTo, { type: 'storage.EvidenceRecorded', payload: {} })
   }
+}
+
+/** The lowest blocks below `below` lose their bodies, some at once; headers and certificates stay (PR-1). */
+async function prune(
+  store: ChainStore,
+  below: number,
+  { clock, ports }: Pick<StorageRun, 'clock' | 'ports'>,
+): Promise<StorageInbox> {
+  const startedMs = clock.nowMs()
+  const { headers, isStuck } = headersOf(store, below)
+  try {
+    await store.pruneBlocks(headers)
+  } catch (cause) {
+    throw writeFault(cause)
+  }
+  ports.metrics.count(STORAGE_METRICS.blocksPruned, {}, headers.length)
+  const lowest = store.lowestBlock()
+  await ports.pruneOthers?.(lowest)
+  const tookMs = clock.nowMs() - startedMs
+  return { type: 'storage.PruneEnded', payload: { tookMs, lowest, isStuck } }
+}
+
+function headersOf(
+  store: ChainStore,
+  below: number,
+): { readonly headers: readonly StoredBlock[]; readonly isStuck: boolean } {
+  const headers: StoredBlock[] = []
+  let bytes = 0
+  for (let height = store.lowestBlock(); height < below; height++) {
+    if (headers.length >= PRUNE_BLOCKS || bytes >= PRUNE_BYTES) break
+    try {
+      const stored = store.readBlock(height)
+      if (stored === undefined) break
+      const { block, certificate } = decodeStored(stored)
+      headers.push({ ...stored, bytes: encodeCertified(block.header, certificate) })
+      bytes += stored.bytes.length
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== 'StoreDamaged') throw error
+      return { headers, isStuck: headers.length === 0 }
+    }
+  }
+  return { headers, isStuck: headers.length === 0 }
 }
 
 /** Evidence stands in the journal, under this and its key. */

@@ -4,6 +4,8 @@ import { type FaultClass, faultError } from '../../supervisor/index.ts'
 export const STORAGE_FAULTS = {
   /** What is read is not what was written (checksum, decoding, LMDB's own pages): only an operator can decide. */
   StoreDamaged: 'corruption',
+  /** All of history is wanted, and a part of it was pruned: only a new synchronization brings it back (PR-5). */
+  HistoryPruned: 'configuration',
   /** The store was written by a newer program. */
   LayoutUnknown: 'configuration',
   /** A write failed: the actor restarts and the writer's ask fails. */

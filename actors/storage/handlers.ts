@@ -4,13 +4,15 @@ import type {
   LoadChain,
   PersistBlock,
   PersistBlockBatch,
+  PruneDue,
+  PruneEnded,
   ReadBlocks,
   RecordEvidence,
   RecordHalt,
   WriteMeasured,
 } from '../../messages/index.ts'
-import { type About, type Envelope, reply, type Step } from '../../supervisor/index.ts'
-import { SLOW_WRITE_MS } from './limits.ts'
+import { type About, after, type Envelope, reply, type Step } from '../../supervisor/index.ts'
+import { PRUNE_REST, PRUNE_REST_MS, SLOW_WRITE_MS } from './limits.ts'
 import type { ChainStore } from './port.ts'
 
 export type StorageInbox =
@@ -21,10 +23,18 @@ export type StorageInbox =
   | RecordEvidence
   | RecordHalt
   | WriteMeasured
+  | PruneDue
+  | PruneEnded
   | DeferredReply
 
 export interface StorageContext {
   readonly store: ChainStore
+  /** Absent: all blocks are kept. */
+  readonly keepBlocks?: number
+  /** Blocks below may go, as the last write said. */
+  readonly prunable?: number
+  /** A step is under way or due, or the next block cannot be pruned. */
+  readonly pruning?: 'step' | 'rest' | 'stuck'
 }
 
 export type StorageEffect =
@@ -34,6 +44,7 @@ export type StorageEffect =
       readonly blocks: readonly BlockWrite[]
       readonly replyTo: Envelope
     }
+  | { readonly kind: 'prune'; readonly store: ChainStore; readonly below: number }
   | { readonly kind: 'loadChain'; readonly store: ChainStore; readonly replyTo: Envelope }
   | {
       readonly kind: 'readBlocks'
@@ -75,7 +86,11 @@ export function handle(
     case 'storage.RecordEvidence':
       return step({ kind: 'recordEvidence', store, change: message.payload, replyTo })
     case 'storage.WriteMeasured':
-      return measured(context, message.payload.tookMs, about.state)
+      return measured(noted(context, message.payload), message.payload.tookMs, about.state)
+    case 'storage.PruneDue':
+      return prune({ ...context, pruning: 'rest' })
+    case 'storage.PruneEnded':
+      return pruneEnded(context, message.payload)
     case 'system.DeferredReply':
       return { context, effects: [reply(message.payload.to, message.payload.answer)] }
   }
@@ -91,15 +106,50 @@ function measured(
   tookMs: number,
   state: string,
 ): Step<StorageContext, StorageEffect> {
-  if (state === 'Running' && tookMs >= SLOW_WRITE_MS) return { context, event: 'DEGRADED' }
-  if (state === 'Degraded' && tookMs < SLOW_WRITE_MS / 2) return { context, event: 'RECOVERED' }
-  return { context }
+  const next = context.pruning === undefined ? prune(context) : { context }
+  if (state === 'Running' && tookMs >= SLOW_WRITE_MS) return { ...next, event: 'DEGRADED' }
+  if (state === 'Degraded' && tookMs < SLOW_WRITE_MS / 2) return { ...next, event: 'RECOVERED' }
+  return next
+}
+
+/** PR-1, PR-2: below the last blocks that are kept, and below what the ledger needs. */
+function noted(
+  context: StorageContext,
+  { height, neededFrom }: WriteMeasured['payload'],
+): StorageContext {
+  const { keepBlocks } = context
+  if (keepBlocks === undefined) return context
+  return { ...context, prunable: Math.min(height - keepBlocks + 1, neededFrom) }
+}
+
+/** The next step, if there is something left to prune. */
+function prune(context: StorageContext): Step<StorageContext, StorageEffect> {
+  const { store, prunable = 0, pruning, ...rest } = context
+  if (pruning === 'stuck' || prunable <= store.lowestBlock()) {
+    return { context: { ...rest, store, prunable, ...(pruning === 'stuck' && { pruning }) } }
+  }
+  return {
+    context: { ...context, pruning: 'step' },
+    effects: [{ kind: 'prune', store, below: prunable }],
+  }
+}
+
+/** PR-4: most of the writer's time is for blocks. */
+function pruneEnded(
+  context: StorageContext,
+  { tookMs, isStuck }: PruneEnded['payload'],
+): Step<StorageContext, StorageEffect> {
+  if (isStuck) return { context: { ...context, pruning: 'stuck' } }
+  const restMs = Math.max(PRUNE_REST_MS, tookMs * PRUNE_REST)
+  const due: PruneDue = { type: 'storage.PruneDue', payload: {} }
+  return { context: { ...context, pruning: 'rest' }, effects: [after(restMs, 'prune', due)] }
 }
 
 const WRITES: ReadonlySet<StorageEffect['kind']> = new Set([
   'writeBlocks',
   'recordHalt',
   'recordEvidence',
+  'prune',
 ])
 
 /** Writes keep their order; reads go past them. */

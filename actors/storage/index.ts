@@ -3,7 +3,9 @@
  * enter one fsynced transaction (design §3, BP-7); what it acknowledged survives a kill at any moment.
  */
 import type { ActorDefinition } from '../../supervisor/index.ts'
+import { faultError } from '../../supervisor/index.ts'
 import { perform } from './effects.ts'
+import { STORAGE_FAULTS } from './errors.ts'
 import {
   handle,
   lane,
@@ -13,7 +15,7 @@ import {
 } from './handlers.ts'
 import { MAILBOX_CAPACITY } from './limits.ts'
 import { storageMachine } from './machine.ts'
-import type { StoragePorts } from './port.ts'
+import type { ChainStore, StoragePorts } from './port.ts'
 
 export { STORAGE_FAULTS } from './errors.ts'
 export type { StorageInbox } from './handlers.ts'
@@ -31,9 +33,25 @@ export const storageActor: StorageActor = {
   machine: storageMachine,
   follows: { SHUTDOWN: ['STOP'] },
   mailbox: { capacity: MAILBOX_CAPACITY },
-  init: async ({ ports }) => ({ context: { store: await ports.open() }, event: 'READY' }),
+  init: async ({ ports }) => {
+    const store = await ports.open()
+    assertHistory(store, ports)
+    const { keepBlocks } = ports
+    return { context: { store, ...(keepBlocks !== undefined && { keepBlocks }) }, event: 'READY' }
+  },
   handle,
   perform,
   lane,
   stop: ({ store }) => store.close(),
+}
+
+/** PR-5: what was pruned is not here any more. */
+function assertHistory(store: ChainStore, { keepBlocks }: StoragePorts): void {
+  const lowest = store.lowestBlock()
+  if (keepBlocks !== undefined || lowest === 1) return
+  throw faultError(
+    'HistoryPruned',
+    STORAGE_FAULTS.HistoryPruned,
+    `blocks below ${lowest} were pruned, so this cannot be an archive: set history to a number of blocks, or empty the data directory but for sign-guard and let the node fetch all again`,
+  )
 }

@@ -29,6 +29,15 @@ export interface ChainStore {
   writeBlocks(blocks: readonly StoredBlock[], ledgerRows: readonly LedgerRow[]): Promise<void>
   readHead(): StoredBlock | undefined
   readBlock(height: number): StoredBlock | undefined
+  /** What `pruneBlocks` left of a block: its hash, and the bytes that were given. */
+  readHeader(height: number): StoredBlock | undefined
+  /** The lowest height that is there with its body [1]. */
+  lowestBlock(): number
+  /**
+   * Puts `headers` in the place of the lowest blocks, which they are of in order, in one transaction; resolves after the fsync. The
+   * head's block stays.
+   */
+  pruneBlocks(headers: readonly StoredBlock[]): Promise<void>
   heightOf(hash: Uint8Array): number | undefined
   readLedgerRows(): Iterable<LedgerRow>
   /** The record of a halt, in one fsynced transaction; null removes it. */
@@ -44,6 +53,10 @@ export interface ChainStore {
 
 export interface StoragePorts {
   readonly metrics: MetricSink
+  /** Blocks that are kept with their bodies; absent: all of them (PR-5). */
+  readonly keepBlocks?: number
+  /** What others keep of blocks below a height goes as well, a bounded part of it at once. */
+  pruneOthers?(below: number): Promise<void>
   /** Opens the store; a store that is in use or damaged rejects with an error that carries a fault class. */
   open(): Promise<ChainStore>
 }

@@ -16,6 +16,8 @@ export interface Source {
   readonly claim: number
   /** It had nothing from here on when it claimed so much; a higher claim is tried once more. */
   readonly refuted?: { readonly from: number; readonly claim: number }
+  /** It has pruned what is below. */
+  readonly lowest?: number
   readonly failures: number
   readonly restUntilMs: number
 }
@@ -100,6 +102,12 @@ export function sourceRefuted(episode: Episode, peer: string, from: number): Epi
   return source === undefined
     ? episode
     : withSource(episode, { ...source, refuted: { from, claim: source.claim } })
+}
+
+/** A peer has pruned what was asked of it: it is asked for what it has, and for nothing lower (PR-3). */
+export function sourcePruned(episode: Episode, peer: string, lowest: number): Episode {
+  const source = episode.sources.get(peer)
+  return source === undefined ? episode : withSource(episode, { ...source, lowest })
 }
 
 export function sourceAnswered(episode: Episode, peer: string): Episode {
@@ -224,7 +232,7 @@ function chooseSource(
 ): string | undefined {
   let best: { readonly peer: string; readonly rank: readonly number[] } | undefined
   for (const source of episode.sources.values()) {
-    if (reachOf(source) < range.from) continue
+    if (reachOf(source) < range.from || (source.lowest ?? 0) > range.from) continue
     const busy = load.get(source.peer) ?? 0
     if (bounds !== undefined) {
       if (busy >= bounds.limits.requestsPerPeer || source.restUntilMs > bounds.nowMs) continue

@@ -35,6 +35,7 @@ import {
   reach,
   sourceAnswered,
   sourceFailed,
+  sourcePruned,
   sourceRefuted,
   withBatch,
   withPeers,
@@ -224,6 +225,9 @@ function batchReceived(
   const range = episode.ranges.find((other) => other.from === from && other.owner === peer)
   if (range === undefined) return walk
   const giveBack = (next: Episode): Episode => withRange(next, released(range, peer))
+  if (batch.code === 'Pruned' && batch.lowest !== undefined) {
+    return { ...walk, episode: giveBack(sourcePruned(episode, peer, batch.lowest)) }
+  }
   if (batch.code !== undefined) {
     return { ...walk, episode: giveBack(sourceFailed(episode, peer, nowMs)) }
   }

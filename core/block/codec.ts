@@ -3,6 +3,7 @@
  * `Malformed` error, and a size limit is checked before anything is read.
  */
 import type { ByteViews, Type } from '@chainsafe/ssz'
+import { concatBytes, uint32be } from '../../crypto/index.ts'
 import { err, ok, type Result, type Validator } from '../params/index.ts'
 import {
   type Block,
@@ -110,6 +111,27 @@ export function encodeHeader(header: BlockHeader): Uint8Array {
 
 export function encodeCommittedBlock(committed: CommittedBlock): Uint8Array {
   return CommittedBlockType.serialize(committed)
+}
+
+/** Header and certificate, which stay when a body is pruned (PR-1): the header behind its length, then the certificate. */
+export function encodeCertified(header: BlockHeader, certificate: QuorumCertificate): Uint8Array {
+  const bytes = encodeHeader(header)
+  return concatBytes(uint32be(bytes.length), bytes, encodeCertificate(certificate))
+}
+
+/** Reads what `encodeCertified` wrote. */
+export function decodeCertified(
+  bytes: Uint8Array,
+): Result<{ readonly header: BlockHeader; readonly certificate: QuorumCertificate }, DecodeError> {
+  const [start, end] = [4, bytes.length < 4 ? 4 : 4 + readUint32be(bytes)]
+  const header = decodeHeader(bytes.subarray(start, end))
+  if (!header.ok) return header
+  const certificate = decodeCertificate(bytes.subarray(end))
+  return certificate.ok ? ok({ header: header.value, certificate: certificate.value }) : certificate
+}
+
+function readUint32be(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
 }
 
 export function encodeCertificate(certificate: QuorumCertificate): Uint8Array {

@@ -7,5 +7,6 @@
 export * from './genesis.ts'
 export * from './ledger.ts'
 export * from './proof.ts'
+export * from './retention.ts'
 export * from './rows.ts'
 export * from './totals.ts'

@@ -26,6 +26,7 @@ export { flagOf, KEYS, type Key, PRESETS, SETTINGS, type ValueOf, variableOf } f
 export interface NodeConfig {
   readonly name: string
   readonly dataDir: string
+  readonly history: 'archive' | number
   readonly genesisFile: string
   readonly validatorKeyFile?: string
   readonly validatorPasswordFile?: string
@@ -132,6 +133,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
   return {
     name: need('name'),
     dataDir: need('dataDir'),
+    history: need('history'),
     genesisFile: need('genesisFile'),
     networkKeyFile: need('networkKeyFile'),
     ...(validatorKeyFile === undefined ? {} : { validatorKeyFile }),

@@ -98,6 +98,19 @@ function list(
   return { about, value: `${value},…`, schema: z.union([many, commas]), isList: true, fallback }
 }
 
+/** PR-1: what disputes and handovers may look back to. */
+const LEAST_HISTORY = 1_540
+
+function history(about: string, least: number): Setting<'archive' | number> {
+  const expected = `expected archive or a whole number from ${least}`
+  const most = Number.MAX_SAFE_INTEGER
+  const number = z.number(expected).int(expected).min(least, expected).max(most, expected)
+  const digits = z.string().regex(/^\d{1,15}$/, expected)
+  const blocks = z.union([number, digits.transform(Number).pipe(number)], { error: expected })
+  const schema = z.union([z.literal('archive'), blocks], { error: expected })
+  return { about, value: 'archive|BLOCKS', schema, fallback: 'archive' }
+}
+
 function flag(about: string): Setting<boolean> {
   const expected = 'expected true or false'
   const words = z.enum(['true', 'false'], expected).transform((word) => word === 'true')
@@ -122,6 +135,10 @@ const required = { isRequired: true } as const
 export const SETTINGS = {
   name: text('name of this node in logs and on its page', 'NAME', { fallback: 'node' }),
   dataDir: path('where chain, state and sign guard live', { fallback: '.millrace/node' }),
+  history: history(
+    'blocks kept with transactions and receipts: all of them, or the last so many',
+    LEAST_HISTORY,
+  ),
   genesisFile: path('the genesis file', required),
   validatorKeyFile: path('key file of the validator; without one the node only follows'),
   validatorPasswordFile: path('file with the password of the key file'),

@@ -5,12 +5,13 @@ import type { ChainStore } from '../../actors/storage/index.ts'
 import type { CertifiedBlock, ChainReader } from '../../actors/stream/index.ts'
 import {
   type CommittedBlock,
+  decodeCertified,
   decodeCommittedBlock,
   emptyCertificate,
 } from '../../core/block/index.ts'
 import { genesisHead } from '../../core/chain/index.ts'
 import { encodeLedgerProof, encodeRow, proveRow, rowOf } from '../../core/ledger/index.ts'
-import { certifiedHeader } from '../../core/light/index.ts'
+import { type CertifiedHeader, certifiedHeader } from '../../core/light/index.ts'
 import type { Genesis, Validator } from '../../core/params/index.ts'
 import { slotAt, viewLength, viewStart } from '../../core/pbft/index.ts'
 import {
@@ -40,6 +41,7 @@ export interface ChainViewOptions {
 export function createChainView(options: ChainViewOptions): ChainView {
   const { genesis, live, clock } = options
   const read = createBlockReader(options)
+  const certified = createHeaderReader(options, read)
   const origin = genesisHead(genesis)
   const self = options.self === undefined ? undefined : toHex(options.self)
   const rowOfValidator = ({ blsKey, power, address }: Validator): ValidatorRow => ({
@@ -64,7 +66,7 @@ export function createChainView(options: ChainViewOptions): ChainView {
       const height = options.store()?.heightOf(hash)
       return height === undefined ? undefined : read(height)
     },
-    certificate: (height) => read(height)?.certificate,
+    certificate: (height) => certified(height)?.certificate,
     validators: () => present().map(rowOfValidator),
     validatorsAt(height) {
       if (height > headHeight() + CHANGE_DELAY) return undefined
@@ -81,9 +83,8 @@ export function createChainView(options: ChainViewOptions): ChainView {
     },
     certified(height) {
       if (height === 0) return { header: origin.header, certificate: emptyCertificate() }
-      const committed = height <= headHeight() ? read(height) : undefined
-      const { block, certificate } = committed ?? {}
-      return block && certificate && certifiedHeader(block.header, certificate, ledger())
+      const found = height <= headHeight() ? certified(height) : undefined
+      return found && certifiedHeader(found.header, found.certificate, ledger())
     },
     ledgerProof(set, key) {
       const { height } = ledger().state
@@ -136,7 +137,7 @@ function stepOf(snapshot: LiveViews['snapshot']): string {
 /** Where a member's stream reads headers and proofs. */
 export function createChainReader(options: ChainViewOptions): ChainReader {
   const { genesis, live } = options
-  const read = createBlockReader(options)
+  const certified = createHeaderReader(options, createBlockReader(options))
   return {
     head() {
       const published = live.head
@@ -149,18 +150,34 @@ export function createChainReader(options: ChainViewOptions): ChainReader {
       const last = Math.min(fromHeight + count - 1, live.head?.head.header.height ?? 0)
       const found: CertifiedBlock[] = []
       for (let height = fromHeight; height <= last; height++) {
-        const committed = read(height)
+        const stored = certified(height)
         if (height === 0) {
           found.push({ header: genesisHead(genesis).header, certificate: emptyCertificate() })
-        } else if (committed === undefined) break
+        } else if (stored === undefined) break
         else {
           const ledger = (live.head as PublishedHead).head.ledger
-          found.push(certifiedHeader(committed.block.header, committed.certificate, ledger))
+          found.push(certifiedHeader(stored.header, stored.certificate, ledger))
         }
       }
       return found
     },
     subscribe: (listener) => live.onHead(listener),
+  }
+}
+
+/** Header and certificate of a committed height, whether or not its body was pruned (PR-1). */
+function createHeaderReader(
+  { store }: Pick<ChainViewOptions, 'store'>,
+  read: (height: number) => CommittedBlock | undefined,
+) {
+  return (height: number): Pick<CertifiedHeader, 'header' | 'certificate'> | undefined => {
+    const committed = read(height)
+    if (committed !== undefined) {
+      return { header: committed.block.header, certificate: committed.certificate }
+    }
+    const left = height > 0 ? store()?.readHeader(height) : undefined
+    const decoded = left && decodeCertified(left.bytes)
+    return decoded?.ok ? decoded.value : undefined
   }
 }
 

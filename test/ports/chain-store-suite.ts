@@ -150,6 +150,52 @@ export function chainStoreSuite(name: string, open: () => Promise<StoreUnderTest
       expect(rowsOf(store)).toEqual(['1:0100ff=0101010101'])
     })
 
+    describe('pruning', () => {
+      const headerOf = (height: number): StoredBlock => ({
+        ...blockAt(height),
+        bytes: new Uint8Array(9).fill(height),
+      })
+      const fill = async (count: number) => {
+        for (let height = 1; height <= count; height++) {
+          await under.store.writeBlocks([blockAt(height)], [row(1, height, height)])
+        }
+      }
+
+      it('PR-1: what is pruned leaves its header, and nothing else changes', async () => {
+        await fill(6)
+        const rows = rowsOf(under.store)
+        expect(under.store.lowestBlock()).toBe(1)
+        await under.store.pruneBlocks([1, 2, 3].map(headerOf))
+        await under.store.pruneBlocks([headerOf(4)])
+        await under.store.pruneBlocks([])
+        const again = await restart()
+        expect(again.lowestBlock()).toBe(5)
+        for (let height = 1; height <= 6; height++) {
+          const isPruned = height < 5
+          expect(again.readBlock(height)).toEqual(isPruned ? undefined : blockAt(height))
+          expect(again.readHeader(height)).toEqual(isPruned ? headerOf(height) : undefined)
+          expect(again.heightOf(blockAt(height).hash)).toBe(height)
+        }
+        expect(again.readHead()).toEqual(blockAt(6))
+        expect(rowsOf(again)).toEqual(rows)
+        await again.writeBlocks([blockAt(7)], [])
+        expect(again.readHead()?.height).toBe(7)
+      })
+
+      it('PR-4: a step that cannot be done changes nothing; the head stays', async () => {
+        await fill(4)
+        for (const heights of [[2], [1, 3], [0], [1, 2, 3, 4]]) {
+          await expect(under.store.pruneBlocks(heights.map(headerOf))).rejects.toBeDefined()
+        }
+        const again = await restart()
+        expect(again.lowestBlock()).toBe(1)
+        for (let height = 1; height <= 4; height++) {
+          expect(again.readBlock(height)).toEqual(blockAt(height))
+          expect(again.readHeader(height)).toBeUndefined()
+        }
+      })
+    })
+
     it('writes that are not waited for keep their order', async () => {
       const { store } = under
       const writes = [1, 2, 3, 4, 5].map((height) =>

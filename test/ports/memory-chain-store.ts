@@ -7,10 +7,12 @@ const LONGEST_KEY_BYTES = 1978
 /** What a chain store holds on its disk. A store that is opened again on it is the same store. */
 export class MemoryDisk {
   readonly blocks = new Map<number, StoredBlock>()
+  readonly headers = new Map<number, StoredBlock>()
   readonly heights = new Map<string, number>()
   readonly rows = new Map<string, LedgerRow>()
   readonly journal = new Map<string, string>()
   head: number | undefined
+  lowest = 1
   halt: string | undefined
 }
 
@@ -41,6 +43,20 @@ export function openMemoryChainStore(disk = new MemoryDisk()): ChainStore {
     },
     readHead: () => (disk.head === undefined ? undefined : disk.blocks.get(disk.head)),
     readBlock: (height) => disk.blocks.get(height),
+    readHeader: (height) => disk.headers.get(height),
+    lowestBlock: () => disk.lowest,
+    async pruneBlocks(headers) {
+      for (const [index, { height }] of headers.entries()) {
+        if (height !== disk.lowest + index || height >= (disk.head ?? 0)) {
+          throw new Error(`block ${height} is not the next to be pruned`)
+        }
+      }
+      for (const { height, hash, bytes } of headers) {
+        disk.headers.set(height, { height, hash: hash.slice(), bytes: bytes.slice() })
+        disk.blocks.delete(height)
+        disk.lowest += 1
+      }
+    },
     heightOf: (hash) => disk.heights.get(toHex(hash)),
     readLedgerRows: () => [...disk.rows.values()].map(copy),
     async writeJournal(rows) {

@@ -127,6 +127,7 @@ const MAX_BACKUPS = 8
 
 export class Disk {
   readonly blocks = new Map<number, StoredBlock>()
+  readonly #headers = new Map<number, StoredBlock>()
   readonly #heights = new Map<string, number>()
   readonly #ledger = new Map<string, LedgerRow>()
   readonly #journal = new Map<string, string>()
@@ -143,6 +144,7 @@ export class Disk {
   /** The guard's file at the time of each of the last heights: none of them knows of a later one. */
   readonly #guardBackups: { readonly height: number; readonly bytes: Uint8Array }[] = []
   headHeight = 0
+  lowest = 1
   halt: string | undefined
 
   constructor(world: World, chance: Chance, onBlock: (block: StoredBlock) => void) {
@@ -179,6 +181,22 @@ export class Disk {
       },
       readHead: () => this.blocks.get(this.headHeight),
       readBlock: (height) => this.blocks.get(height),
+      readHeader: (height) => this.#headers.get(height),
+      lowestBlock: () => this.lowest,
+      pruneBlocks: (headers) => {
+        const given = headers.map(copyOf)
+        return commit('pruneBlocks', () => {
+          for (const [index, { height }] of given.entries()) {
+            const isNext = height === this.lowest + index && height < this.headHeight
+            if (!isNext) throw new Error('not the next to be pruned')
+          }
+          for (const header of given) {
+            this.#headers.set(header.height, header)
+            this.blocks.delete(header.height)
+            this.lowest += 1
+          }
+        })
+      },
       heightOf: (hash) => this.#heights.get(toHex(hash)),
       readLedgerRows: () => [...this.#ledger.values()].map(copyOfRow),
       writeHalt: (record) =>
@@ -357,10 +375,10 @@ export class Disk {
 
   /** While nobody runs on this disk: all of it as it is now. Returns what puts it back. */
   backup(): () => void {
-    const held = [this.blocks, this.#heights, this.#ledger, this.#journal] as const
+    const held = [this.blocks, this.#headers, this.#heights, this.#ledger, this.#journal] as const
     const copies = held.map((map) => [...map])
     const { synced } = this.#guard
-    const { headHeight, halt } = this
+    const { headHeight, halt, lowest } = this
     const engine = copyOfEngine(this.engine)
     return () => {
       for (const [at, map] of held.entries()) {
@@ -371,6 +389,7 @@ export class Disk {
       }
       this.#guard.synced = synced
       this.headHeight = headHeight
+      this.lowest = lowest
       this.halt = halt
       engine()
     }
@@ -379,7 +398,8 @@ export class Disk {
   /** The store's block of a height is the one that was acknowledged. */
   holds(height: number, hash: Uint8Array): boolean {
     const block = this.blocks.get(height)
-    return block !== undefined && equalBytes(block.hash, hash)
+    const kept = block ?? this.#headers.get(height)
+    return kept !== undefined && equalBytes(kept.hash, hash)
   }
 }
 

@@ -36,11 +36,9 @@ export async function openChainStore(path: string): Promise<ChainStore> {
 }
 
 export interface ChainStoreReader
-  extends Pick<ChainStore, 'readBlock' | 'heightOf' | 'readLedgerRows' | 'close'> {
+  extends Pick<ChainStore, 'readBlock' | 'heightOf' | 'lowestBlock' | 'readLedgerRows' | 'close'> {
   /** 0: it holds no block. */
   headHeight(): number
-  /** The lowest height that is there with its body. */
-  lowestBlock(): number
 }
 
 /** The store in `path` for reading alone, as it is; or why it cannot be read. Beside a running node it sees what that committed. */
@@ -118,15 +116,38 @@ class LmdbChainStore implements ChainStore, ChainStoreReader {
   }
 
   readBlock(height: number): StoredBlock | undefined {
-    const record = this.#tables.blocks.get(height)
+    return this.#read('blocks', height)
+  }
+
+  #read(table: 'blocks' | 'headers', height: number): StoredBlock | undefined {
+    const record = this.#tables[table].get(height)
     if (record === undefined) return undefined
-    const value = openRecord('blocks', heightBytes(height), record)
+    const value = openRecord(table, heightBytes(height), record)
     if (value === undefined) throw damaged(`block ${height} has a wrong checksum`)
     return {
       height,
       hash: new Uint8Array(value.subarray(0, HASH_BYTES)),
       bytes: new Uint8Array(value.subarray(HASH_BYTES)),
     }
+  }
+
+  readHeader(height: number): StoredBlock | undefined {
+    return this.#read('headers', height)
+  }
+
+  async pruneBlocks(given: readonly StoredBlock[]): Promise<void> {
+    const { meta, blocks, headers } = this.#tables
+    await this.#commit(() => {
+      const lowest = this.lowestBlock()
+      for (const [index, { height, hash, bytes }] of given.entries()) {
+        if (height !== lowest + index || height >= this.headHeight()) {
+          throw new Error(`block ${height} is not the next to be pruned`)
+        }
+        headers.put(height, sealRecord('headers', heightBytes(height), hash, bytes))
+        blocks.remove(height)
+      }
+      meta.put('lowest', lowest + given.length)
+    })
   }
 
   heightOf(hash: Uint8Array): number | undefined {

@@ -43,6 +43,11 @@ export function commit({ hash }: { readonly hash: Uint8Array }): Promise<CommitR
   return engine().commit(hash)
 }
 
+/** Blocks below `below` lose what is kept of them beside their hashes, a bounded part of it at once. */
+export async function prune({ below }: { readonly below: number }): Promise<void> {
+  if (!('code' in database)) database.prune(below)
+}
+
 export async function close(): Promise<void> {
   if (!('code' in database)) await database.close()
 }

@@ -18,6 +18,7 @@ import {
   encodePast,
   encodeStoredPayload,
   encodeStoredReceipts,
+  keccak256,
   PAST_BLOCKS,
   pastView,
   type Receipt,
@@ -35,6 +36,8 @@ const MAX_PAST_BYTES = 64 * 1024 * 1024
 /** Layout version; a store of another version is refused. */
 const LAYOUT = 1
 const ADDRESS_BYTES = 20
+/** Blocks that one step of pruning takes; more than Storage's, so that this store catches up with it. */
+const PRUNE_BLOCKS = 128
 
 type Bytes = Database<Uint8Array, Uint8Array>
 type ByHeight = Database<Uint8Array, number>
@@ -65,6 +68,8 @@ export type EngineDatabase = EngineStore &
     refresh(): void
     /** The lowest height that is there with its transactions and receipts. */
     lowestBlock(): number
+    /** Blocks below `below` lose transactions and receipts, some at once; their hashes stay. Durable when it returns. */
+    prune(below: number): void
     /** Addresses of all accounts, in hex. */
     accounts(): Iterable<string>
     close(): Promise<void>
@@ -273,6 +278,27 @@ class LmdbEngineStore implements EngineDatabase {
   lowestBlock(): number {
     const record = this.#tables.meta.get('lowest')
     return record === undefined ? 0 : Buffer.from(record).readUInt32BE(0)
+  }
+
+  prune(below: number): void {
+    const { root, meta } = this.#tables
+    root.transactionSync(() => {
+      const from = this.lowestBlock()
+      const head = this.head()?.number ?? 0
+      const to = Math.min(below, head, from + PRUNE_BLOCKS)
+      for (let height = from; height < to; height++) this.#pruneBlock(height)
+      if (to > from) meta.putSync('lowest', Buffer.from(uint32be(to)))
+    })
+  }
+
+  #pruneBlock(height: number): void {
+    const { payloads, receipts, blooms, senders, transactions } = this.#tables
+    for (const raw of this.payloadAt(height)?.transactions ?? []) {
+      const key = Buffer.from(keccak256(raw))
+      // The same bytes may stand in no other block, but a damaged record may say anything.
+      if (this.positionOf(key)?.height === height) transactions.removeSync(key)
+    }
+    for (const table of [payloads, receipts, blooms, senders]) table.removeSync(height)
   }
 
   *accounts(): Iterable<string> {

@@ -8,12 +8,14 @@ import {
   decodeConsensus,
   decodeHeadFrame,
   decodePoint,
+  decodePruned,
   decodeRange,
   decodeRangeRequest,
   decodeStatus,
   encodeApprovedClaim,
   encodeHeadFrame,
   encodePoint,
+  encodePruned,
   encodeRange,
   encodeRangeRequest,
   encodeStatus,
@@ -40,6 +42,9 @@ describe('codecs of the wire (C-7)', () => {
     expect(decodeStatus(encodeStatus(status))).toEqual(status)
     const range = { from: 1_000, count: 101 }
     expect(decodeRangeRequest(encodeRangeRequest(range))).toEqual(range)
+    const pruned = encodePruned(1_541)
+    expect([decodePruned(pruned), decodeRange(pruned, 128)]).toEqual([1_541, undefined])
+    expect(decodePruned(encodeRange([]))).toBeUndefined()
     const blocks = chainOfBlocks(7, 11)
     const decoded = decodeRange(encodeRange(blocks), 5)
     expect(decoded?.map((block) => CommittedBlockType.serialize(block))).toEqual(
@@ -63,6 +68,7 @@ describe('codecs of the wire (C-7)', () => {
       decodePoint,
       decodeStatus,
       decodeHeadFrame,
+      decodePruned,
       decodeRangeRequest,
       decodeApprovedClaim,
       decodeConsensus,

@@ -57,6 +57,24 @@ describe('an episode', () => {
     expect(world.imported).toEqual(heights(1_000, 1_059))
   })
 
+  it('PR-3: a peer that has pruned what is asked for is left for one that has it, without a penalty', async () => {
+    const pruned: FakePeer = {
+      claim: 1_300,
+      answer: (from, count) =>
+        from < 1_150
+          ? { blocks: [], code: 'Pruned', lowest: 1_150 }
+          : honest(blocks.slice(0, 301)).answer(from, count),
+    }
+    const world = await worldWith({ alfa: pruned, bravo: honest(blocks.slice(0, 301)) })
+    await world.require(999, 1_300)
+    await world.advance(5_000)
+    expect(world.imported).toEqual(heights(1_000, 1_300))
+    expect(world.penalties).toEqual([])
+    const below = world.asked.filter(({ peer, from }) => peer === 'alfa' && from < 1_150)
+    expect(below).toHaveLength(1)
+    expect(world.asked.some(({ peer, from }) => peer === 'alfa' && from > 1_150)).toBe(true)
+  })
+
   it('begins for a higher target only', async () => {
     const world = await worldWith({ alfa: honest(blocks) })
     await world.require(2_000, 2_000)
