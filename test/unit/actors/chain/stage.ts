@@ -124,8 +124,8 @@ export class ChainStage {
   }
 
   /** `place` after the proposer of the first view. */
-  static async open(place: number): Promise<ChainStage> {
-    const town = await Town.open()
+  static async open(place: number, changes?: Parameters<typeof Town.open>[0]): Promise<ChainStage> {
+    const town = await Town.open(changes)
     const { engine } = await openTownEngine(town.genesis)
     return new ChainStage(town, engine, place)
   }

@@ -32,7 +32,7 @@ const receive = (value: PrePrepare) =>
 const told = (type: string) => stage.told.filter((message) => message.type === type)
 
 describe('C-2: Unknown', () => {
-  it('T12: a proposal that the engine cannot execute gets no vote, no figure of its own stands in for the engine’s, its sender no penalty, and nothing is stored', async () => {
+  it('a proposal that the engine cannot execute gets no vote, its sender no penalty, and nothing is stored', async () => {
     const value = await proposal()
     stage.engineAnswers = false
     await stage.toSlot(value.block.header.slot)
