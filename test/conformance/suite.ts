@@ -41,6 +41,6 @@ export function compared(what: string, expected: string, got: string): Verdict {
 export const SKIPPED = {
   fork: 'another fork',
   blobs: 'blobs: no blob transaction is valid here',
-  time: '2^32 rounds of blake2f: most of an hour, for gas that no block has',
+  time: 'minutes, for more gas than a transaction may have (EIP-7825)',
   precision: 'a gas limit, time or index above 2^53 in a header',
 } as const
