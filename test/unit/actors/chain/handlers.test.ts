@@ -354,6 +354,17 @@ describe('proposals', () => {
     const made = await town.make()
     const desk = await Desk.open(2, town)
     desk.tick(desk.slot)
+    // It has the block, executed and valid: a quorum is all that it waits for.
+    desk.receive(proposal(town, made.block, proposerIndex(town.head.header.slot, 0, 4)))
+    desk.hear({
+      type: 'chain.BlockValidated',
+      payload: {
+        hash: made.head.hash,
+        verdict: VALID,
+        objects: false,
+        candidate: { block: made.block, head: made.head },
+      },
+    })
     for (const [height, hash] of [
       [0, made.head.hash],
       [1, seeded('another')],

@@ -354,6 +354,20 @@ describe('the lock', () => {
     expect(votesIn(desk.log)).toEqual(['prepare 3'])
   })
 
+  it('is told in later views, whatever older certificate a proposal brings after a restart (2.5, BF-9)', () => {
+    const before = voter({ nowMs: viewStart(PARENT_SLOT, 1, 4) * SLOT_MS })
+    before.hear(proposalBy(2, 1, blockB))
+    before.found(blockB)
+    hearVotes(before, 'prepare', 1, blockB, [1, 2])
+    const desk = new Desk({ self: 0, guard: before.guard, nowMs: before.startOf(2) })
+    desk.start()
+    desk.hear(proposalBy(3, 2, blockA, prepared(0, blockA)))
+    const changed = only(desk.clock(desk.startOf(3)), 'broadcast')
+      .flatMap(({ message }) => (message.kind === 'viewChange' ? message.value : []))
+      .map(({ view, certificate }) => ({ view, named: certificate[0]?.view }))
+    expect(changed.at(-1)).toEqual({ view: 3, named: 1 })
+  })
+
   it('of an earlier height means nothing at the next (T4, BF-14)', () => {
     const before = voter()
     lock(before, blockA)
