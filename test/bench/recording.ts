@@ -150,7 +150,10 @@ export async function replay(recording: Recording, pace: Pace, clock: OwnClock):
       latenciesMs.push(clock.nowMs() - (due[at] as number))
       at += 1
       if (at === count) resolve()
-      return { ...step, effects: step.effects?.flatMap(withoutAnswers) ?? [] }
+      return {
+        ...step,
+        effects: step.effects?.flatMap((effect) => toOthers(effect, actor.name)) ?? [],
+      }
     },
     perform: async () => undefined,
   }
@@ -190,10 +193,11 @@ export async function replay(recording: Recording, pace: Pace, clock: OwnClock):
   return { count, seconds, latenciesMs }
 }
 
-function withoutAnswers(effect: unknown): readonly unknown[] {
+/** What the actor tells itself is in the recording, as are answers and what timers brought. */
+function toOthers(effect: unknown, self: string): readonly unknown[] {
   if (typeof effect !== 'object' || effect === null || !('kernel' in effect)) return [effect]
   const of = effect as KernelEffect
-  if (of.kernel === 'tell') return [of]
+  if (of.kernel === 'tell') return of.to === self ? [] : [of]
   return of.kernel === 'ask' ? [tell(of.to, of.request)] : []
 }
 
