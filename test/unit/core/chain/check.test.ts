@@ -207,6 +207,10 @@ describe('what makes a block no child of its parent: each rule by its name', () 
     expect(made.block.body.payload.timestamp).toBe(
       (made.block.header.slot * town.genesis.params.slotMs) / 1000,
     )
+    const { timestamp } = made.block.body.payload
+    for (const other of [timestamp - 1, timestamp + 1]) {
+      expect(codeOf({ payload: { timestamp: other } })).toBe('WrongPayloadField timestamp')
+    }
   })
 
   describe('BP-8: withdrawals', () => {
