@@ -200,6 +200,7 @@ export function apiPorts(
         ? { ok: true, hash: result.value.payload.hash }
         : { ok: false, error: result.value.payload }
     },
+    onPendingTransactions: (listener) => live.onAdded(listener),
     onChange: (listener) => live.onChange(listener),
   }
 }

@@ -7,11 +7,14 @@ import { ApiFailure, isFailure } from './errors.ts'
 import type { CallContext, Method, MethodTable } from './method.ts'
 import { describeIssues } from './params.ts'
 import type { Rates } from './rates.ts'
+import type { Subscriber } from './subscriptions.ts'
 
 export interface Caller {
   /** Address that the request came from. */
   readonly client: string
   readonly admin: boolean
+  /** Over WebSocket. */
+  readonly subscriber?: Subscriber
 }
 
 export interface RpcAnswer {
@@ -171,7 +174,9 @@ async function callMethod(
     return { result: new ApiFailure('RateLimited', `too many calls of ${name}`), retryAfterMs }
   }
   const startedAtMs = context.clock.nowMs()
-  const result = await runMethod(parts, name, method, request.params)
+  const { subscriber } = caller
+  const own = subscriber === undefined ? context : { ...context, subscriber }
+  const result = await runMethod({ ...parts, context: own }, name, method, request.params)
   const tookMs = context.clock.nowMs() - startedAtMs
   onCall({ method: name, outcome: isFailure(result) ? 'error' : 'ok', tookMs })
   return { result }

@@ -79,8 +79,8 @@ export function createEvmView(
     receipt: (hash) => engine().blocks.receipt(hash),
     logs: (filter) => engine().blocks.logs(filter),
     stateAt: (height) => {
-      const { blocks, state, stateAt } = engine()
-      return height === blocks.head().number ? state : stateAt(height)
+      const reads = engine()
+      return height === reads.blocks.head().number ? reads.state : reads.stateAt(height)
     },
     ask: (kind, question) => bounded((signal) => engine().ask(kind, question, signal)),
   }

@@ -19,7 +19,9 @@ import { loadPage } from './page.ts'
 import type { ApiPorts } from './port.ts'
 import { Rates } from './rates.ts'
 import { createHttpServer } from './server.ts'
+import { SocketHub } from './sockets.ts'
 import { StatusView } from './status.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { Budget, Turns } from './turns.ts'
 
 export { API_ERRORS, type ApiErrorCode, type ErrorRow } from './errors.ts'
@@ -63,10 +65,11 @@ export function createApi(ports: ApiPorts, options: ApiOptions): Api {
   const status = new StatusView(ports, limits, clock)
   const events = new EventHub({ ports, status, limits, clock, onBug })
   const filters = new Filters(clock, options.random, limits)
+  const subscriptions = new Subscriptions(ports, limits, options.random, onBug)
   const logTurns = new Turns(limits.logQueries, limits.logQueriesWaiting)
   registerNodeMetrics(registry, ports, clock)
   const dispatch = createDispatch({
-    context: { ports, limits, clock, filters, logTurns },
+    context: { ports, limits, clock, filters, subscriptions, logTurns },
     methods: createMethods(limits),
     rates: new Rates(clock, limits),
     onCall: createCallMetrics(registry),
@@ -81,6 +84,8 @@ export function createApi(ports: ApiPorts, options: ApiOptions): Api {
   const bodies = new Budget(limits.allBodyBytes)
   const parts = { ports, limits, guard, dispatch, bodies, status, events, registry, page, onBug }
   const server = createHttpServer(parts)
+  const sockets = new SocketHub({ limits, guard, dispatch, bodies, subscriptions, clock, onBug })
+  sockets.attach(server)
   return {
     server,
     listen: (wanted, { fallback }) =>
@@ -88,7 +93,11 @@ export function createApi(ports: ApiPorts, options: ApiOptions): Api {
     close: () =>
       new Promise((resolve) => {
         events.close()
-        const forced = clock.setTimer(limits.closeMs, () => server.closeAllConnections())
+        sockets.close()
+        const forced = clock.setTimer(limits.closeMs, () => {
+          sockets.terminate()
+          server.closeAllConnections()
+        })
         server.close(() => {
           forced.cancel()
           resolve()

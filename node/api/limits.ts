@@ -24,6 +24,16 @@ export interface ApiLimits {
   /** Transactions that txpool_content tells. */
   readonly poolContent: number
   readonly eventClients: number
+  /** WebSocket clients at once; requests of one under way, and notices that wait for it. */
+  readonly sockets: number
+  readonly socketRequests: number
+  readonly socketNotices: number
+  readonly socketHeartbeatMs: number
+  /** Subscriptions of one WebSocket client, and of all. */
+  readonly subscriptionsPerSocket: number
+  readonly subscriptions: number
+  /** New blocks that are told one by one after a gap; of a longer one the last. */
+  readonly subscriptionBlocks: number
   /** Bytes that wait for a slow reader of /events; beyond it the connection is closed and it comes back. */
   readonly eventBufferBytes: number
   readonly eventHeartbeatMs: number
@@ -80,6 +90,13 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   filterIdleMs: 5 * 60_000,
   poolContent: 5_000,
   eventClients: 100,
+  sockets: 500,
+  socketRequests: 100,
+  socketNotices: 1_000,
+  socketHeartbeatMs: 30_000,
+  subscriptionsPerSocket: 64,
+  subscriptions: 2_000,
+  subscriptionBlocks: 64,
   eventBufferBytes: 1024 * 1024,
   eventHeartbeatMs: 15_000,
   eventMinMs: 100,

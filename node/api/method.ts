@@ -4,6 +4,7 @@ import type { Clock } from '../../supervisor/index.ts'
 import type { Filters } from './filters.ts'
 import type { ApiLimits, RateClass } from './limits.ts'
 import type { ApiPorts, Later } from './port.ts'
+import type { Subscriber, Subscriptions } from './subscriptions.ts'
 import type { Turns } from './turns.ts'
 
 export interface CallContext {
@@ -11,6 +12,9 @@ export interface CallContext {
   readonly limits: ApiLimits
   readonly clock: Clock
   readonly filters: Filters
+  readonly subscriptions: Subscriptions
+  /** Of a call over WebSocket: where its subscriptions tell. */
+  readonly subscriber?: Subscriber
   /** Log queries take turns. */
   readonly logTurns: Turns
 }

@@ -428,6 +428,8 @@ export interface ApiPorts {
   submitValidatorChange(change: ValidatorChangeItem): Promise<SubmitChangeResult>
   /** Enters the engine's mailbox. */
   submitTransaction(raw: Uint8Array): Promise<SubmitResult>
+  /** Calls back with hashes of transactions that come into the pool. Returns how to end that. */
+  onPendingTransactions(listener: (hashes: readonly Uint8Array[]) => void): () => void
   /** Calls back when something that a view shows may have changed. Returns how to end that. */
   onChange(listener: () => void): () => void
 }

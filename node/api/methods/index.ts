@@ -8,6 +8,7 @@ import { GENERAL_METHODS } from './general.ts'
 import { logMethods } from './logs.ts'
 import { MILLRACE_METHODS } from './millrace.ts'
 import { STATE_METHODS } from './state.ts'
+import { subscribeMethods } from './subscribe.ts'
 
 export function createMethods(limits: ApiLimits): MethodTable {
   const table: MethodTable = {
@@ -15,6 +16,7 @@ export function createMethods(limits: ApiLimits): MethodTable {
     ...STATE_METHODS,
     ...DEBUG_METHODS,
     ...logMethods(limits),
+    ...subscribeMethods(limits),
     ...GENERAL_METHODS,
     ...MILLRACE_METHODS,
   }

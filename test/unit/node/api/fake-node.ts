@@ -81,6 +81,7 @@ export interface FakeNode {
   /** By hash, of transactions that are in no block and not pooled. */
   readonly ends: Map<string, PoolStanding>
   tipFloorWei: bigint
+  readonly onPending: Set<(hashes: readonly Uint8Array[]) => void>
 }
 
 const VALIDATOR_KEYS = [1, 2, 3, 4].map((byte) => new Uint8Array(48).fill(byte))
@@ -307,6 +308,7 @@ export function createFakeNode(clock: Clock): FakeNode {
     logLevels,
     ends: new Map(),
     tipFloorWei: 0n,
+    onPending: new Set(),
   }
   const ports = portsOf(node, clock, listeners)
   Object.assign(node, { ports })
@@ -479,6 +481,10 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
     bitcoin: () => node.bitcoin,
     submitValidatorChange: async () => ({ ok: false, error: { code: 'ValidatorKeyUnknown' } }),
     submitTransaction: (raw) => node.onSubmit(raw),
+    onPendingTransactions: (listener) => {
+      node.onPending.add(listener)
+      return () => node.onPending.delete(listener)
+    },
     onChange: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
