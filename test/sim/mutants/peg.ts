@@ -90,4 +90,14 @@ export const PEG_MUTANTS: readonly Mutant[] = [
     breaks: 'PO-1, protocol 4.4',
     says: 'A log counts as a burn whoever emitted it.',
   },
+  {
+    name: 'log-index-per-transaction',
+    room,
+    profile: 'reorgs',
+    file: 'vm/evm/bridge-logs.ts',
+    find: '  let logIndex = 0\n  for (const receipt of receipts) {\n',
+    replace: '  for (const receipt of receipts) {\n    let logIndex = 0\n',
+    breaks: 'PO-1, protocol 4.4',
+    says: 'Logs are counted anew in each transaction: two burns of one block are one request.',
+  },
 ]
