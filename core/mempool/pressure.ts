@@ -25,9 +25,9 @@ export interface Fill {
 }
 
 export function levelOf(fills: readonly Fill[]): PressureLevel {
-  const percent = Math.max(...fills.map(({ used, most }) => (used * 100) / most))
-  if (percent > HIGH_PERCENT) return 'High'
-  return percent >= WARNING_PERCENT ? 'Warning' : 'Normal'
+  if (fills.some(({ used, most }) => used * 100 > most * HIGH_PERCENT)) return 'High'
+  const isWarning = fills.some(({ used, most }) => used * 100 >= most * WARNING_PERCENT)
+  return isWarning ? 'Warning' : 'Normal'
 }
 
 export class TipFloor {
