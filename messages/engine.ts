@@ -125,6 +125,8 @@ export type PayloadExecuted = Message<
     readonly senders: readonly Uint8Array[]
     /** Transactions that no block can hold, and why. */
     readonly dropped: readonly { readonly hash: Uint8Array; readonly reason: string }[]
+    /** Transactions that the engine was offered for the block, where it was to build one. */
+    readonly offered?: number
     readonly to: Envelope
     readonly answer: BlockTemplate | ExecutionResult | EngineFailed
   }

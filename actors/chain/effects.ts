@@ -25,7 +25,7 @@ import {
 import { signRecord } from '../../core/guard/index.ts'
 import { ledgerChanges, lowestNeeded } from '../../core/ledger/index.ts'
 import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
-import { evidenceKey } from '../../core/pbft/index.ts'
+import { evidenceKey, viewLength } from '../../core/pbft/index.ts'
 import type { PegQueue, Refused } from '../../core/peg/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type {
@@ -116,11 +116,14 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
     type: 'chain.BlockProduced',
     payload: { height, view, code },
   })
-  const author = validatorsAfter(parent).find(
+  const validators = validatorsAfter(parent)
+  const author = validators.find(
     ({ blsKey }) => validator !== undefined && equalBytes(blsKey, validator.blsKey),
   )
   if (validator === undefined || author === undefined) return failed('NotAValidator')
-  const deadlineMs = slot * genesis.params.slotMs + BUILD_BUDGET_MS
+  // Views grow so that those who are slow get their time: the budget is for one slot (BP-6).
+  const budgetMs = BUILD_BUDGET_MS * viewLength(view, validators.length)
+  const deadlineMs = slot * genesis.params.slotMs + budgetMs
   const reveal = validator.sign(randaoMessage(genesis.hash, slot))
   const planned = (queue: PegQueue | undefined) =>
     planBlock(genesis, parent, slot, queue, effect.feeRateSatPerKvb, reveal, {
@@ -158,7 +161,7 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
     const fails = (queue: PegQueue) => !planned(queue).ok
     return withoutPeg(plan.error.code, suspectOf(effect.queue, fails))
   }
-  const template = await built(plan.value, BUILD_BUDGET_MS)
+  const template = await built(plan.value, budgetMs)
   if (typeof template === 'string') {
     // What is late would be late again.
     const retry = carriesPeg(plan.value) && template !== 'EngineTimeout'

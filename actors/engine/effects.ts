@@ -1,5 +1,5 @@
 import type { SenderAccount } from '../../core/mempool/index.ts'
-import { hexBytes } from '../../crypto/index.ts'
+import { equalBytes, hexBytes } from '../../crypto/index.ts'
 import type {
   EngineFailed,
   EngineHead,
@@ -62,7 +62,8 @@ async function build(effect: EffectOf<'build'>): Promise<PayloadExecuted> {
   const { mint, ...attributes } = request
   const { withdrawals } = mint
   const built = await port.build({ ...attributes, withdrawals, transactions })
-  const done = { hash: undefined, outcome: undefined, ...NO_BLOCK, to: replyTo }
+  const offered = transactions.length
+  const done = { hash: undefined, outcome: undefined, ...NO_BLOCK, offered, to: replyTo }
   if (built.status !== 'BUILT') {
     return {
       type: 'engine.PayloadExecuted',
@@ -80,12 +81,26 @@ async function build(effect: EffectOf<'build'>): Promise<PayloadExecuted> {
       hash: payload.blockHash,
       outcome,
       transactions: payload.transactions,
-      senders: transactions.map(({ sender }) => sender),
+      senders: sendersOf(payload.transactions, transactions),
       dropped,
+      offered,
       to: replyTo,
       answer: { type: 'engine.BlockTemplate', payload: { payload, outcome } },
     },
   }
+}
+
+/** Of those that came into the block, which holds them in the order in which they were offered. */
+function sendersOf(
+  included: readonly Uint8Array[],
+  offered: EffectOf<'build'>['transactions'],
+): Uint8Array[] {
+  const senders: Uint8Array[] = []
+  for (const { raw, sender } of offered) {
+    const next = included[senders.length]
+    if (next !== undefined && equalBytes(next, raw)) senders.push(sender)
+  }
+  return senders
 }
 
 async function execute(effect: EffectOf<'execute'>): Promise<PayloadExecuted> {

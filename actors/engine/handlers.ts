@@ -22,7 +22,7 @@ import {
   type Waiter,
 } from './admission.ts'
 import { ENGINE_FAULTS } from './errors.ts'
-import { MAX_CANDIDATES, MAX_TEMPLATE_TRANSACTIONS } from './limits.ts'
+import { MAX_CANDIDATES, MAX_TEMPLATE_TRANSACTIONS, MIN_TEMPLATE_TRANSACTIONS } from './limits.ts'
 import type { EnginePort } from './port.ts'
 
 /** A block that was executed here and may be committed. */
@@ -39,6 +39,8 @@ export interface EngineContext {
   readonly admission: Admission
   /** What executed blocks did, until one of them is committed. By EVM block hash. */
   readonly candidates: ReadonlyMap<string, Candidate>
+  /** Transactions that the engine is offered for a block: what it lately had the time for, and some more. */
+  readonly templateSize: number
 }
 
 type PayloadOf<Type extends EngineInbox['type']> = Extract<EngineInbox, { type: Type }>['payload']
@@ -90,7 +92,7 @@ export function handle(
       const request = message.payload
       const gasLimit = BigInt(request.gasLimitTarget)
       const transactions = pool
-        .template(port.nextBaseFeeWei(), gasLimit, MAX_TEMPLATE_TRANSACTIONS)
+        .template(port.nextBaseFeeWei(), gasLimit, context.templateSize)
         .map(({ raw, sender }) => ({ raw, sender }))
       return { context, effects: [{ kind: 'build', port, request, transactions, replyTo }] }
     }
@@ -119,7 +121,7 @@ export function handle(
     case 'engine.TransactionsRecovered':
       return admit(context, message.payload.recovered, about.nowMs)
     case 'engine.PayloadExecuted': {
-      const { hash, outcome, transactions, senders, dropped, answer, to } = message.payload
+      const { hash, outcome, transactions, senders, dropped, answer, offered, to } = message.payload
       for (const { hash: lost, reason } of dropped) pool.remove(lost, reason)
       const candidates = new Map(context.candidates)
       if (outcome !== undefined && hash !== undefined) {
@@ -127,7 +129,9 @@ export function handle(
       }
       const [oldest] = candidates.keys()
       if (candidates.size > MAX_CANDIDATES) candidates.delete(oldest as string)
-      const next = { ...context, candidates }
+      const used = transactions.length + dropped.length
+      const templateSize = nextTemplateSize(context.templateSize, offered, used)
+      const next = { ...context, candidates, templateSize }
       return withMode({ context: next, effects: [reply(to, answer), shown(next)] }, answer, about)
     }
     case 'engine.PayloadCommitted':
@@ -139,6 +143,15 @@ export function handle(
     case 'engine.StorageAway':
       return about.state === 'Running' ? { context, event: 'DEGRADED' } : { context }
   }
+}
+
+/** Twice as many after a block that took what it was offered, little more than it had the time for after another one. */
+function nextTemplateSize(size: number, offered: number | undefined, used: number): number {
+  if (offered === undefined) return size
+  if (used * 10 < offered * 9) {
+    return Math.min(size, Math.max(MIN_TEMPLATE_TRANSACTIONS, used + (used >> 1)))
+  }
+  return offered < size ? size : Math.min(MAX_TEMPLATE_TRANSACTIONS, size * 2)
 }
 
 /** At genesis there is nothing to go back to: whoever asks has a replay of all blocks behind it already. */

@@ -8,7 +8,7 @@ import type { ActorDefinition } from '../../supervisor/index.ts'
 import { Admission, reload } from './admission.ts'
 import { perform } from './effects.ts'
 import { type EngineContext, type EngineEffect, handle, lane } from './handlers.ts'
-import { MAILBOX_CAPACITY } from './limits.ts'
+import { FIRST_TEMPLATE_TRANSACTIONS, MAILBOX_CAPACITY } from './limits.ts'
 import { engineMachine } from './machine.ts'
 import type { EnginePorts } from './port.ts'
 
@@ -37,7 +37,13 @@ export const engineActor: EngineActor = {
       ...(maxTransactions !== undefined && { maxTransactions }),
     })
     await reload(pool, port, (await ports.journal?.load()) ?? [])
-    const context = { port, pool, admission: new Admission(pool), candidates: new Map() }
+    const context = {
+      port,
+      pool,
+      admission: new Admission(pool),
+      candidates: new Map(),
+      templateSize: FIRST_TEMPLATE_TRANSACTIONS,
+    }
     ports.views.publishPool(context, [])
     return { context, event: 'READY' }
   },

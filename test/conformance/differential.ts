@@ -225,6 +225,29 @@ export async function againstLibrary(seed: number, count: number): Promise<Diffe
   return tally
 }
 
+/** A chain of random blocks, replayed from genesis by an engine that knows nothing: what comes to stand in the two stores. */
+export async function replayed(seed: number, blocks: number) {
+  const built = await openEngine()
+  const ours = new Ours(built)
+  const source = new Source(seed)
+  await ours.block([])
+  for (let block = 0; block < blocks; block++) {
+    const raws = Array.from({ length: PER_BLOCK }, () => {
+      const { raw, accepted } = source.next()
+      accepted()
+      return raw
+    })
+    await ours.block(raws)
+  }
+  const again = await openEngine()
+  for (const { payload } of built.store.blocks.slice(1)) {
+    const verdict = await again.engine.execute({ payload })
+    if (verdict.status !== 'VALID') throw new Error(`block ${payload.blockNumber}: ${verdict.code}`)
+    await again.engine.commit(payload.blockHash)
+  }
+  return { built: built.store, replayed: again.store }
+}
+
 interface RpcReceipt {
   readonly status: string
   readonly gasUsed: string

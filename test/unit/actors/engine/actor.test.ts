@@ -43,7 +43,8 @@ class Bench {
 
   private constructor(port: EnginePort) {
     const pool = new Mempool({ chainId: CHAIN_ID, minFeeCapWei: 0n })
-    this.context = { port, pool, admission: new Admission(pool), candidates: new Map() }
+    const admission = new Admission(pool)
+    this.context = { port, pool, admission, candidates: new Map(), templateSize: 2_048 }
     this.ports = {
       metrics: createTestPorts().metrics,
       views: {
@@ -255,6 +256,31 @@ describe('the EngineActor', () => {
     const answers = await Promise.all(Array.from({ length: 100 }, () => bench.submit(raw)))
     expect((performance.now() - startedMs) / answers.length).toBeLessThan(1)
     expect(bench.replies.at(-1)).toMatchObject({ payload: { code: 'TransactionTooLarge' } })
+  })
+
+  it('a template is halved to what there was the time for, and grows again with what is taken', async () => {
+    const { bench } = await funded()
+    const built = async (offered: number, taken: number) => {
+      await bench.hear({
+        type: 'engine.PayloadExecuted',
+        payload: {
+          hash: undefined,
+          outcome: undefined,
+          transactions: Array.from({ length: taken }, () => new Uint8Array(0)),
+          senders: [],
+          dropped: [],
+          offered,
+          to: envelopeOf({ type: 'x', payload: {} }),
+          answer: { type: 'engine.EngineFailed', payload: { code: 'x', reason: '' } },
+        },
+      })
+      return bench.context.templateSize
+    }
+    expect(await built(2_048, 0)).toBe(512)
+    expect(await built(100, 100)).toBe(512)
+    expect(await built(512, 500)).toBe(1_024)
+    expect(await built(1_024, 700)).toBe(1_024)
+    expect(await built(1_024, 400)).toBe(600)
   })
 
   it('TX-1: what a build could not hold for good leaves with its reason', async () => {
