@@ -11,6 +11,8 @@ usage: millrace COMMAND [options]
   validators   who decides blocks; changes of that: propose, approve, submit
   keys         what this machine's keys have signed: the sign guard of a validator
   doctor       what is wrong with a node and what to do about it; its data, checked to the last byte
+  backup       a node in one encrypted file, made while it runs
+  restore      a node from its backup, on the same or another machine
   inspect      the live supervision tree of a running node
   faucet       more coins for an address of the running development federation
 
@@ -32,6 +34,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   keys: async () => (await import('../node/keys/index.ts')).main,
   validators: async () => (await import('../node/validators/index.ts')).main,
   doctor: async () => (await import('../node/doctor/index.ts')).main,
+  backup: async () => (await import('../node/backup/index.ts')).backup,
+  restore: async () => (await import('../node/backup/index.ts')).restore,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
 }

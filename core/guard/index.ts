@@ -7,5 +7,6 @@
  * or the floor; a file of which a record may be missing signs nothing that the record could have been about.
  */
 export * from './codec.ts'
+export * from './restored.ts'
 export * from './rules.ts'
 export * from './summary.ts'

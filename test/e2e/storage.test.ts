@@ -1,12 +1,12 @@
 /** What an operator does about a node's data: `millrace doctor`, and what the node itself says when its disk fails. */
 import { spawn } from 'node:child_process'
-import { cpSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Key, open } from 'lmdb'
 import { createNodeRpc } from '../../devnet/launcher/rpc.ts'
 import { TestFederation } from './federation.ts'
-import { runProgram } from './program.ts'
+import { Program, runProgram } from './program.ts'
 import { Account, include, minted, payDeposit } from './user.ts'
 
 const PATIENCE = 300_000
@@ -81,7 +81,7 @@ it(
     const { code, stderr } = await watched
     const lastLine = stderr.trimEnd().split('\n').at(-1)
     expect(lastLine).toMatch(
-      /^millrace node: stopped: actor \w+ was given up .*DiskUnusable: the disk/,
+      /millrace node: stopped: actor \w+ was given up .*DiskUnusable: the disk/,
     )
     expect(code).toBe(3)
     expect(acknowledged).toBeGreaterThan(BLOCKS)
@@ -93,6 +93,75 @@ it(
   },
   PATIENCE,
 )
+
+describe('millrace backup and restore (OP-6)', () => {
+  const password = () => join(own(), 'backup-password')
+  const file = () => join(own(), 'backup')
+  let backedUp: number
+  let lastHeight: number
+
+  it(
+    'a backup is made while the node makes blocks',
+    async () => {
+      writeFileSync(password(), 'a password of a test\n', { mode: 0o600 })
+      federation.startNode(0)
+      await federation.answers(0)
+      const { height } = await federation.head()
+      await federation.heightAtLeast(height + 2)
+      const flags = ['--config', config(), '--password-file', password(), '--json']
+      const run = await runProgram('backup', '--out', file(), ...flags)
+      expect([run.code, run.stderr]).toEqual([0, ''])
+      backedUp = run.json()['headHeight'] as number
+      expect(backedUp).toBeGreaterThanOrEqual(height + 2)
+      await federation.heightAtLeast(backedUp + 3)
+      lastHeight = (await federation.head()).height
+      await federation.stopNode(0)
+    },
+    PATIENCE,
+  )
+
+  it(
+    'restored, it has the chain of the backup, and signs nothing that it may have signed since',
+    async () => {
+      const data = join(own(), 'restored')
+      const flags = ['--config', config(), '--data-dir', data, '--password-file', password()]
+      const run = await runProgram('restore', '--from', file(), ...flags, '--json')
+      expect([run.code, run.stderr]).toEqual([0, ''])
+      const floor = run.json()['floor'] as number
+      // The node that was backed up went on: its votes are about the height after its last one at most.
+      expect(floor).toBeGreaterThan(lastHeight + 1)
+      const guard = await runProgram('keys', 'guard', '--data-dir', data, '--json')
+      expect(guard.json()).toMatchObject({ floorHeight: floor, lock: null })
+      const { found, diagnosis } = await doctor('--verify-state', '--data-dir', data)
+      expect([found, diagnosis.ok]).toEqual([[], true])
+      const node = new Program(['node', '--config', config(), '--data-dir', data])
+      await node.says(/"event":"ready"/)
+      const rpc = createNodeRpc(federation.urls[0] as string)
+      await new Promise((resolve) => setTimeout(resolve, 4_000))
+      expect((await rpc.call<{ height: number }>('getheadblock')).height).toBe(backedUp)
+      node.child.kill('SIGTERM')
+      expect(await node.exited).toBe(0)
+      const again = await runProgram('restore', '--from', file(), ...flags)
+      expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('is not empty')])
+      rmSync(data, { recursive: true })
+    },
+    PATIENCE,
+  )
+
+  it(
+    '4: a wrong password leaves nothing behind',
+    async () => {
+      const wrong = join(own(), 'wrong-password')
+      writeFileSync(wrong, 'another password of a test\n', { mode: 0o600 })
+      const data = join(own(), 'restored')
+      const flags = ['--config', config(), '--data-dir', data, '--password-file', wrong]
+      const run = await runProgram('restore', '--from', file(), ...flags)
+      expect([run.code, run.stderr]).toEqual([4, expect.stringContaining('BackupLocked')])
+      expect([existsSync(data), existsSync(`${data}.restoring`)]).toEqual([false, false])
+    },
+    PATIENCE,
+  )
+})
 
 describe('millrace doctor --verify-state', () => {
   it(
