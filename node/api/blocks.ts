@@ -22,6 +22,12 @@ export function findBlock(evm: EvmView, ref: BlockRef): EvmBlock | undefined {
   return height === undefined ? undefined : evm.blockAt(height)
 }
 
+/** What to answer where `findBlock` finds none: null, or that it is no longer kept. */
+export function absentBlock(evm: EvmView, ref: BlockRef): ApiFailure | null {
+  const height = heightOf(evm, ref)
+  return height !== undefined && evm.isPruned(height) ? new ApiFailure('HistoryPruned') : null
+}
+
 export function blockNotFound(): ApiFailure {
   return new ApiFailure('ResourceNotFound', 'block not found')
 }

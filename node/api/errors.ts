@@ -44,6 +44,8 @@ export const API_ERRORS = {
     http: 200,
     message: 'insufficient funds for gas * price + value',
   },
+  /** The block was here, and its transactions, receipts and logs are no longer kept (PR-3). */
+  HistoryPruned: { rpc: 4444, http: 200, message: 'pruned history unavailable' },
   /** State of a block this old is not kept. */
   StateUnavailable: { rpc: 4444, http: 200, message: 'historical state is not available' },
   /** An admin method without the token. */

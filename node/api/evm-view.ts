@@ -36,7 +36,7 @@ export interface CallBounds {
   readonly timeoutMs: number
 }
 
-export const DEFAULT_CALL_BOUNDS: CallBounds = { calls: 200, timeoutMs: 10_000 }
+export const DEFAULT_CALL_BOUNDS: CallBounds = { calls: 200, timeoutMs: 30_000 }
 
 /** Blocks whose roots are remembered; a block never changes. */
 const REMEMBERED_BLOCKS = 128
@@ -57,6 +57,7 @@ export function createEvmView(
     chainId,
     headHeight: () => engine().blocks.head().number,
     heightOf: (hash) => engine().blocks.heightOf(hash),
+    isPruned: (height) => engine().blocks.isPruned(height),
     blockAt: (height) => {
       const known = remembered.get(height)
       if (known !== undefined) return known

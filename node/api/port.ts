@@ -160,6 +160,8 @@ export interface EvmView {
   readonly chainId: number
   headHeight(): number
   heightOf(hash: Uint8Array): number | undefined
+  /** Its transactions, receipts and logs are no longer kept. */
+  isPruned(height: number): boolean
   blockAt(height: number): EvmBlock | undefined
   transactionsAt(height: number): readonly TransactionRead[]
   transactionAt(height: number, index: number): TransactionRead | undefined

@@ -44,6 +44,9 @@ const answerer: Answerer = {
   },
 }
 
+/** The interpreter is loaded. */
+export function ready(): void {}
+
 export function answer<Kind extends QuestionKind>(asked: {
   readonly kind: Kind
   readonly question: Questions[Kind]

@@ -214,6 +214,9 @@ class EmbeddedEngine implements ExecutionEngine {
     question: Questions[Kind],
     signal?: AbortSignal,
   ): Promise<AnswerOf<Kind>> {
+    // A thread that loads its interpreter is let do so: ended by a deadline, the next one would be as late.
+    if (this.#calls.threads.length === 0) await this.#calls.run(undefined, { name: 'ready' })
+    signal?.throwIfAborted()
     const options = { name: 'answer', ...(signal && { signal }) }
     return this.#calls.run({ kind, question }, options)
   }

@@ -1,7 +1,7 @@
 /** eth_ methods about blocks, transactions and fees. */
 import { z } from 'zod'
 import { nextBaseFee } from '../../../vm/evm/index.ts'
-import { blockNotFound, findBlock, heightOf } from '../blocks.ts'
+import { absentBlock, blockNotFound, findBlock, heightOf } from '../blocks.ts'
 import { ApiFailure, rejectionFailure } from '../errors.ts'
 import { nextBaseFeeWei, rewardsOf, suggestedTipWei } from '../fees.ts'
 import { data, quantity } from '../hex.ts'
@@ -27,19 +27,19 @@ const hashRef = (hash: Uint8Array): BlockRef => ({ kind: 'hash', hash })
 
 function blockJson({ ports: { evm } }: CallContext, ref: BlockRef, full: boolean): unknown {
   const block = findBlock(evm, ref)
-  if (block === undefined) return null
+  if (block === undefined) return absentBlock(evm, ref)
   return blockToJson(block, full ? evm.transactionsAt(block.payload.blockNumber) : undefined)
 }
 
 function transactionCount({ ports: { evm } }: CallContext, ref: BlockRef): unknown {
   const block = findBlock(evm, ref)
-  return block === undefined ? null : quantity(block.transactionHashes.length)
+  return block === undefined ? absentBlock(evm, ref) : quantity(block.transactionHashes.length)
 }
 
 function transactionAt({ ports: { evm } }: CallContext, ref: BlockRef, index: number): unknown {
   const height = heightOf(evm, ref)
   const mined = height === undefined ? undefined : evm.transactionAt(height, index)
-  return mined === undefined ? null : minedTransactionToJson(mined)
+  return mined === undefined ? absentBlock(evm, ref) : minedTransactionToJson(mined)
 }
 
 async function transactionByHash({ ports }: CallContext, hash: Uint8Array): Promise<unknown> {
@@ -71,7 +71,9 @@ function feeHistory(
   const blocks: EvmBlock[] = []
   for (let height = last - count + 1; height <= last; height++) {
     const block = evm.blockAt(height)
-    if (block === undefined) return blockNotFound()
+    if (block === undefined) {
+      return absentBlock(evm, { kind: 'number', number: height }) ?? blockNotFound()
+    }
     blocks.push(block)
   }
   const fees = blocks.map(({ payload }) => payload.baseFeePerGas)
@@ -138,6 +140,7 @@ export const CHAIN_METHODS: MethodTable = {
   eth_getBlockReceipts: method('heavy', z.tuple([blockParam]), ({ ports: { evm } }, [ref]) => {
     const height = heightOf(evm, ref)
     if (height === undefined || height > evm.headHeight()) return null
+    if (evm.isPruned(height)) return new ApiFailure('HistoryPruned')
     return evm.receiptsAt(height).map(receiptToJson)
   }),
   eth_getBlockTransactionCountByNumber: method(

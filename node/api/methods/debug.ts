@@ -1,7 +1,7 @@
 /** debug_ methods: traces of committed transactions and of calls, and committed things as bytes. */
 import { z } from 'zod'
 import { bloomOf, encodeHeader, encodeReceipt, type ReceiptRead } from '../../../vm/evm/index.ts'
-import { blockNotFound, findBlock, stateUnavailable } from '../blocks.ts'
+import { absentBlock, blockNotFound, findBlock, stateUnavailable } from '../blocks.ts'
 import { ApiFailure, isFailure } from '../errors.ts'
 import { data } from '../hex.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
@@ -53,7 +53,7 @@ async function traceBlock(
   given: TraceParam,
 ): Promise<unknown> {
   const block = findBlock(context.ports.evm, ref)
-  if (block === undefined) return blockNotFound()
+  if (block === undefined) return absentBlock(context.ports.evm, ref) ?? blockNotFound()
   const hashes = block.transactionHashes.map(data)
   if (hashes.length === 0) return []
   const found = await traces(context, block.payload.blockNumber, 0, hashes.length - 1, given)
@@ -76,7 +76,8 @@ async function traceCall(
 
 function rawBlock(context: CallContext, ref: BlockRef, encode: (block: EvmBlock) => unknown) {
   const block = findBlock(context.ports.evm, ref)
-  return block === undefined ? blockNotFound() : encode(block)
+  if (block !== undefined) return encode(block)
+  return absentBlock(context.ports.evm, ref) ?? blockNotFound()
 }
 
 function rawReceipt({ transaction, status, cumulativeGasUsed, logs }: ReceiptRead): string {

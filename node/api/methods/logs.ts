@@ -29,6 +29,7 @@ async function logsBetween(
   if (toHeight - fromHeight + 1 > limits.logBlocks) {
     return new ApiFailure('LimitExceeded', `query exceeds ${limits.logBlocks} blocks`)
   }
+  if (context.ports.evm.isPruned(fromHeight)) return new ApiFailure('HistoryPruned')
   const found = await logTurns.take(() => readSlices(context, fromHeight, toHeight, filter))
   return found ?? new ApiFailure('Unavailable', 'too many log queries at once')
 }

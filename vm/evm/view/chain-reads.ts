@@ -96,6 +96,12 @@ export class ChainReads {
     return this.#source.heightOf(hash)
   }
 
+  /** Is it a block whose transactions, receipts and logs are no longer kept? */
+  isPruned(height: number): boolean {
+    const isCommitted = this.#source.hashAt(height) !== undefined
+    return isCommitted && this.#source.bloomAt(height) === undefined
+  }
+
   /** Without the hashes of its transactions. */
   payloadAt(height: number): ExecutionPayload | undefined {
     return this.#source.payloadAt(height)

@@ -38,6 +38,25 @@ describe('eth methods', () => {
     expect(await api.result('eth_getTransactionByBlockNumberAndIndex', '0x2', '0x2')).toBeNull()
   })
 
+  it('PR-3: what was pruned is said to be gone, never answered as if it had not been', async () => {
+    api.node.chain.pruned.below = 2
+    const logs = { fromBlock: '0x0', toBlock: '0x3' }
+    for (const [method, ...params] of [
+      ['eth_getBlockByNumber', '0x1', false],
+      ['eth_getBlockReceipts', '0x1'],
+      ['eth_getBlockTransactionCountByNumber', '0x1'],
+      ['eth_getTransactionByBlockNumberAndIndex', '0x1', '0x0'],
+      ['eth_getLogs', logs],
+      ['eth_feeHistory', '0x4', 'latest', []],
+      ['debug_traceBlockByNumber', '0x1'],
+      ['debug_getRawHeader', '0x1'],
+    ] as const) {
+      expect([method, await codeOf(method, ...params)]).toEqual([method, 4444])
+    }
+    expect(await api.result('eth_getLogs', { ...logs, fromBlock: '0x2' })).toHaveLength(1)
+    expect(await api.result('eth_getBlockByNumber', '0x9', false)).toBeNull()
+  })
+
   it('a mined transaction is the same by hash, by number and index, and in its block', async () => {
     const block = (await api.result('eth_getBlockByNumber', '0x2', true)) as {
       hash: string

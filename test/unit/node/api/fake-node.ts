@@ -58,6 +58,8 @@ export interface FakeChain {
   readonly payloads: ExecutionPayload[]
   readonly receipts: Receipt[][]
   readonly committed: CommittedBlock[]
+  /** Blocks below are there by their hashes alone. */
+  readonly pruned: { below: number }
 }
 
 export interface FakeNode {
@@ -148,7 +150,7 @@ function commit(payload: ExecutionPayload, parent: CommittedBlock | undefined): 
   return { block, certificate }
 }
 
-function sourceOf({ payloads, receipts }: FakeChain): BlockSource {
+function sourceOf({ payloads, receipts, pruned }: FakeChain): BlockSource {
   const top = () => payloads.at(-1) as ExecutionPayload
   return {
     head: () => ({ number: top().blockNumber, hash: top().blockHash }),
@@ -157,9 +159,9 @@ function sourceOf({ payloads, receipts }: FakeChain): BlockSource {
       const height = payloads.findIndex(({ blockHash }) => equalBytes(blockHash, hash))
       return height < 0 ? undefined : height
     },
-    payloadAt: (height) => payloads[height],
+    payloadAt: (height) => (height < pruned.below ? undefined : payloads[height]),
     receiptsAt: (height) => receipts[height],
-    bloomAt: (height) => payloads[height]?.logsBloom,
+    bloomAt: (height) => (height < pruned.below ? undefined : payloads[height]?.logsBloom),
     sendersAt: (height) => payloads[height]?.transactions.map(() => SENDER) ?? [],
     positionOf: (hash) => {
       for (const [height, { transactions }] of payloads.entries()) {
@@ -200,7 +202,7 @@ export function actorRow(path: string, fields: Partial<ActorStatus> = {}): Actor
 export const ACTOR_NAMES = ['chain', 'engine', 'bridge', 'sync', 'network', 'stream', 'storage']
 
 export function createFakeNode(clock: Clock): FakeNode {
-  const chain: FakeChain = { payloads: [], receipts: [], committed: [] }
+  const chain: FakeChain = { payloads: [], receipts: [], committed: [], pruned: { below: 0 } }
   const listeners = new Set<() => void>()
   const pooled: EvmTransaction[] = []
   const logLevels: string[] = []

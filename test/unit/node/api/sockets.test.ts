@@ -170,7 +170,7 @@ describe('WebSocket', () => {
     const url = api.url.replace('http', 'ws')
     const provider = new WebSocketProvider(url)
     const heardByEthers = new Promise((resolve) => void provider.on('block', resolve))
-    const transport = webSocket(url, { retryCount: 0 })
+    const transport = webSocket(url, { retryCount: 0, reconnect: false })
     const reader = createPublicClient({ transport })
     let unwatch = () => {}
     const heardByViem = new Promise((resolve) => {
