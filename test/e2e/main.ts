@@ -7,6 +7,8 @@ import type { Outcome, ScenarioOptions } from './scenario.ts'
 
 interface Scenario {
   readonly summary: string
+  /** Kills, or faults, at random where nobody says how many [20]. */
+  readonly random?: number
   load(): Promise<(options: ScenarioOptions) => Promise<Outcome>>
 }
 
@@ -14,6 +16,11 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   kills: {
     summary: 'kill -9 of each process in turn, then at random, under load',
     load: async () => (await import('./kills.ts')).kills,
+  },
+  crash: {
+    summary: 'kill -9 of nodes at random moments under load; every store is looked at afterwards',
+    random: 200,
+    load: async () => (await import('./crash.ts')).crash,
   },
   consensus: {
     summary:
@@ -37,7 +44,7 @@ ${Object.entries(SCENARIOS)
   --members M        governance nodes [4]
   --bitcoin WHICH    embedded, bitcoind (BITCOIND or PATH) or a URL [embedded]
   --seed S           of what is random in a scenario [a new one, printed]
-  --random N         kills, or faults, at random [20]
+  --random N         kills, or faults, at random [20; crash 200]
 `
 
 const text = { type: 'string' } as const
@@ -56,7 +63,7 @@ async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
   const scenario =
     name !== undefined && Object.hasOwn(SCENARIOS, name) ? SCENARIOS[name] : undefined
-  const options = readOptions(rest)
+  const options = readOptions(rest, scenario?.random)
   if (scenario === undefined || typeof options === 'string') {
     const fault = scenario === undefined ? '' : `${String(options)}\n\n`
     process.stderr.write(`${fault}${USAGE}`)
@@ -81,7 +88,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function readOptions(args: readonly string[]): ScenarioOptions | string {
+function readOptions(args: readonly string[], random = 20): ScenarioOptions | string {
   const startedMs = Date.now()
   try {
     const { values } = parseArgs({ args: [...args], options: FLAGS, strict: true })
@@ -96,7 +103,7 @@ function readOptions(args: readonly string[]): ScenarioOptions | string {
       members: number(values.members, 4),
       bitcoin: values.bitcoin ?? 'embedded',
       seed: number(values.seed, startedMs % 1_000_000),
-      random: number(values.random, 20),
+      random: number(values.random, random),
       tell(line) {
         const seconds = ((Date.now() - startedMs) / 1000).toFixed(1).padStart(7)
         process.stderr.write(`${seconds}s  ${line}\n`)
