@@ -49,7 +49,8 @@ export async function runConsensus(
     cables = await Cables.lay(federation)
     const run = new ConsensusRun(federation, cables, options)
     await run.begin()
-    for (const fault of short ? shortList(nodes) : wholeList(nodes)) await fault(run)
+    const list = short ? shortList(nodes) : wholeList(nodes)
+    for (const fault of options.onlyRandom === true ? [] : list) await fault(run)
     await run.atRandom(short ? 0 : random)
     outcome = await run.conclude()
   } catch (error) {

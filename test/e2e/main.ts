@@ -45,6 +45,7 @@ ${Object.entries(SCENARIOS)
   --bitcoin WHICH    embedded, bitcoind (BITCOIND or PATH) or a URL [embedded]
   --seed S           of what is random in a scenario [a new one, printed]
   --random N         kills, or faults, at random [20; crash 200]
+  --only-random      those alone (consensus)
 `
 
 const text = { type: 'string' } as const
@@ -55,6 +56,7 @@ const FLAGS = {
   bitcoin: text,
   seed: text,
   random: text,
+  'only-random': { type: 'boolean' },
 } as const
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -104,6 +106,7 @@ function readOptions(args: readonly string[], random = 20): ScenarioOptions | st
       bitcoin: values.bitcoin ?? 'embedded',
       seed: number(values.seed, startedMs % 1_000_000),
       random: number(values.random, random),
+      onlyRandom: values['only-random'] === true,
       tell(line) {
         const seconds = ((Date.now() - startedMs) / 1000).toFixed(1).padStart(7)
         process.stderr.write(`${seconds}s  ${line}\n`)

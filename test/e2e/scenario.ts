@@ -7,6 +7,8 @@ export interface ScenarioOptions {
   /** All that is random in a scenario follows from it. */
   readonly seed: number
   readonly random: number
+  /** Nothing else. */
+  readonly onlyRandom?: boolean
   tell(line: string): void
 }
 

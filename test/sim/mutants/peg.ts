@@ -100,4 +100,14 @@ export const PEG_MUTANTS: readonly Mutant[] = [
     breaks: 'PO-1, protocol 4.4',
     says: 'Logs are counted anew in each transaction: two burns of one block are one request.',
   },
+  {
+    name: 'switch-undoes-nothing',
+    room,
+    profile: 'reorgs',
+    file: 'core/peg/headers.ts',
+    find: '    undoBitcoinBlock(draft, context, bestHash(draft, height) as Uint8Array)\n',
+    replace: '',
+    breaks: 'protocol 4.1',
+    says: 'A switch of branches leaves what the removed blocks booked.',
+  },
 ]
