@@ -41,6 +41,10 @@ const BENCHES: Readonly<Record<string, Listed>> = {
     summary: 'transfers, tokens and contracts through JSON-RPC beside anvil and EDR; import; roots',
     load: async () => (await import('./execution.ts')).execution,
   },
+  'worst-gas': {
+    summary: 'processor time per gas, of each opcode and precompile; the gas limit that follows',
+    load: async () => (await import('./worst-gas.ts')).worstGas,
+  },
   ...actorBenches,
   sim: {
     summary: 'worlds of the simulator: processor time, events, virtual against real time',
