@@ -18,12 +18,16 @@ export const FOUNDRY = {
   '@foundry-rs/forge': '1.7.1',
 } as const
 
-export const HARDHAT = {
+/** npm leaves out the native part of Hardhat's node where it is not named. */
+const EDR = `@nomicfoundation/edr-linux-${process.arch}-gnu`
+
+export const HARDHAT: Readonly<Record<string, string>> = {
   hardhat: '3.18.0',
+  [EDR]: '0.22.0',
   '@nomicfoundation/hardhat-node-test-runner': '3.1.0',
   '@nomicfoundation/hardhat-viem': '3.0.9',
   viem: '2.57.1',
-} as const
+}
 
 export interface Tools {
   /** Holds node_modules. */
@@ -43,7 +47,10 @@ export function fetchTools(packages: Readonly<Record<string, string>>): Tools | 
     const manifest = { private: true, type: 'module', dependencies: packages }
     writeFileSync(join(fresh, 'package.json'), JSON.stringify(manifest))
     const quiet = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--silent']
-    const fetched = spawnSync('npm', ['install', ...quiet], { cwd: fresh, timeout: FETCH_MS })
+    // Without a network it is said at once.
+    quiet.push('--fetch-retries=0')
+    const options = { cwd: fresh, timeout: FETCH_MS, stdio: 'ignore' } as const
+    const fetched = spawnSync('npm', ['install', ...quiet], options)
     if (fetched.status !== 0) return undefined
     renameSync(fresh, directory)
     return { directory }
