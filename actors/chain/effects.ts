@@ -23,10 +23,11 @@ import {
   validatorsAfter,
 } from '../../core/chain/index.ts'
 import { signRecord } from '../../core/guard/index.ts'
-import { ledgerChanges, lowestNeeded } from '../../core/ledger/index.ts'
-import { unknown, VALID, type Verdict } from '../../core/params/index.ts'
+import { type Ledger, ledgerChanges, lowestNeeded } from '../../core/ledger/index.ts'
+import { type Genesis, unknown, VALID, type Verdict } from '../../core/params/index.ts'
 import { evidenceKey, viewLength } from '../../core/pbft/index.ts'
 import type { PegQueue, Refused } from '../../core/peg/index.ts'
+import { feeRatesKept } from '../../core/validators/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type {
   BatchStored,
@@ -334,6 +335,11 @@ async function sign(
   }
 }
 
+/** The lowest block that the peg still needs, or a restart: it reads the last fee rates from the blocks. */
+function neededFrom(genesis: Genesis, ledger: Ledger): number {
+  return Math.min(lowestNeeded(genesis, ledger), ledger.state.height - feeRatesKept(ledger))
+}
+
 /** 2.11: one fsynced storage commit, then the engine's head, then everyone is told. */
 async function commit(
   effect: EffectOf<'commit'>,
@@ -345,7 +351,7 @@ async function commit(
     committed,
     hash: head.hash,
     ledgerChanges: ledgerChanges(head.ledger),
-    neededFrom: lowestNeeded(run.ports.genesis, head.ledger),
+    neededFrom: neededFrom(run.ports.genesis, head.ledger),
   }
   // Of a node that signed nothing at this height the floor of the one before may not be durable yet (2.8).
   await guard.compact(head.header.height - 1)
@@ -483,7 +489,7 @@ async function storeRun(
     committed,
     hash: head.hash,
     ledgerChanges: ledgerChanges(head.ledger),
-    neededFrom: lowestNeeded(run.ports.genesis, head.ledger),
+    neededFrom: neededFrom(run.ports.genesis, head.ledger),
   }))
   await guard.compact((imported.at(-1) as ImportedBlock).head.header.height)
   const stored = await run.ask<PersistBlockBatch>(

@@ -59,6 +59,8 @@ export interface Surroundings {
   readonly bitcoin: SimulatedBitcoin
   readonly streams: Streams
   readonly wrap?: NodeTuning['wrap']
+  /** Blocks that each node keeps with their bodies; absent: all. */
+  readonly keepBlocks?: number
 }
 
 export interface NodeObserver {
@@ -111,7 +113,7 @@ export class SimulatedNode {
 
   start(): void {
     if (this.alive) return
-    const { world, federation, bitcoin, streams, wrap } = this.#around
+    const { world, federation, bitcoin, streams, wrap, keepBlocks } = this.#around
     this.incarnations += 1
     this.startedAtMs = world.nowMs
     world.log(`${this.name} starts ${this.incarnations}`)
@@ -142,6 +144,7 @@ export class SimulatedNode {
         listen: [addressOf(this.name)],
         staticPeers: names.filter((name) => name !== this.name).map(addressOf),
         tuning: { ...tuningOf(this.knobs), ...(wrap && { wrap }) },
+        ...(keepBlocks !== undefined && { keepBlocks }),
         bitcoinPollMs: 500,
         minFeeCapWei: 0n,
         onTerminated: (reason) => {

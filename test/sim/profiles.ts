@@ -39,6 +39,8 @@ export interface Profile {
   readonly enoughWorlds?: number
   /** What it does not count [nothing]. */
   readonly without?: readonly Count[]
+  /** Blocks that a node keeps with their bodies [all]. */
+  readonly keepBlocks?: number
   /** The longest time that a node is away [4 s]. */
   readonly downMs?: number
   /** Faults and load come in this time; then all heals. */
@@ -318,6 +320,27 @@ export const PROFILES = {
     downMs: 14_000,
     faultsMs: 24_000,
     worldMs: 25_000,
+    covers: [],
+  },
+  /** Disks that fail, and deaths at any of their calls, under nodes that prune all the time: what is pruned is asked of others. */
+  storage: {
+    ...everything,
+    faults: {
+      crash: every(6_000),
+      crashBeforeCall: every(6_000),
+      crashAfterCall: every(6_000),
+      stop: every(12_000),
+      freeze: every(10_000),
+      writesFail: every(6_000),
+      syncsFail: every(12_000),
+      engineFails: every(12_000),
+      smallBatches: inWorlds(0.5),
+    },
+    keepBlocks: 12,
+    load: { deposits: 2, transferMs: 800, callMs: 8_000, burnMs: 4_000, bitcoinBlockMs: 1_000 },
+    downMs: 3_000,
+    faultsMs: 40_000,
+    worldMs: 42_000,
     covers: [],
   },
   /** Bitcoin's branches change under deposits and payouts, and nothing else goes wrong. */

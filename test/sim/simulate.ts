@@ -80,6 +80,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     bitcoin: new SimulatedBitcoin(world, federation),
     streams: new Streams(world),
     ...(options.wrap && { wrap: options.wrap }),
+    ...(profile.keepBlocks !== undefined && { keepBlocks: profile.keepBlocks }),
   }
   const nodes = federation.validators.map((_, index) => new SimulatedNode(index, around, auditor))
   auditor.watch(around, nodes)
