@@ -88,6 +88,8 @@ const NO_ADAPTER: Readonly<Record<string, string>> = {
   ChainPorts: 'a bundle: opens a SignGuard',
   EnginePorts: 'a bundle: opens an EnginePort',
   StoragePorts: 'a bundle: opens a ChainStore',
+  PoolJournal:
+    'the simulator’s pools are forgotten with their node; the files’ own test kills and tears them',
 }
 
 const sources = [

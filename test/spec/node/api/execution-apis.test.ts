@@ -58,7 +58,6 @@ const CALLS: readonly (readonly [string, ...unknown[]])[] = [
   ['eth_uninstallFilter', '@filter'],
   ['txpool_content'],
   ['txpool_contentFrom', ME],
-  ['txpool_inspect'],
   ['txpool_status'],
 ]
 
