@@ -101,10 +101,10 @@ export type OpenReply =
 const MAX_CANDIDATES = 64
 /** Blocks of fewer transactions tell little about where a build's time goes. */
 const MEASURED_TRANSACTIONS = 256
-const LEAST_PACKING = 0.2
-const MOST_PACKING = 0.8
+const LEAST_PACKING_PERCENT = 20
+const MOST_PACKING_PERCENT = 80
 /** What the way of the answer to the proposer takes, and the next block being slower. */
-const RESERVE = 0.85
+const RESERVE_PERCENT = 85
 
 export class Engine {
   readonly #chain: ChainEvm
@@ -112,7 +112,7 @@ export class Engine {
   readonly #now: () => number
   readonly #candidates = new Map<string, ExecutedBlock>()
   /** Of the time until the deadline of a build: how much goes into transactions. */
-  #packingShare = 0.5
+  #packingPercent = 50
 
   private constructor(chain: ChainEvm, store: EngineStore, now: () => number) {
     this.#chain = chain
@@ -153,7 +153,8 @@ export class Engine {
       gasLimit: nextGasLimit(base.parent.gasLimit, request.gasLimitTarget),
     }
     const startedMs = this.#now()
-    const packUntilMs = startedMs + (request.deadlineMs - startedMs) * this.#packingShare
+    const windowMs = request.deadlineMs - startedMs
+    const packUntilMs = startedMs + Math.floor((windowMs * this.#packingPercent) / 100)
     let packedMs = startedMs
     const mustStop = () => {
       packedMs = this.#now()
@@ -226,9 +227,9 @@ export class Engine {
   /** Packing stops early enough for what follows it, roots above all, to be done by the deadline. */
   #learnShare(packingMs: number, wholeMs: number): void {
     if (wholeMs <= 0) return
-    const measured = (packingMs / wholeMs) * RESERVE
-    const share = this.#packingShare * 0.75 + measured * 0.25
-    this.#packingShare = Math.min(MOST_PACKING, Math.max(LEAST_PACKING, share))
+    const measured = Math.floor((packingMs * RESERVE_PERCENT) / wholeMs)
+    const percent = Math.floor((this.#packingPercent * 3 + measured) / 4)
+    this.#packingPercent = Math.min(MOST_PACKING_PERCENT, Math.max(LEAST_PACKING_PERCENT, percent))
   }
 
   #keep(block: ExecutedBlock): void {
