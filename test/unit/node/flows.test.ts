@@ -157,7 +157,7 @@ describe('a coin goes round through the tree', () => {
     expect(village.flow('user')).toEqual(
       expect.arrayContaining([
         'engine ← engine.SubmitTransaction',
-        'engine ← engine.TransactionRecovered',
+        'engine ← engine.TransactionsRecovered',
         'network ← network.GossipTransaction',
       ]),
     )
