@@ -1,5 +1,4 @@
 /** Makes a backup, of a stopped node or beside a running one. */
-import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { parseGenesis } from '../../core/params/index.ts'
 import { blsSuite, toHex } from '../../crypto/index.ts'
 import { readChainStore } from '../adapters/chain-store/index.ts'
 import { copyEnvironment } from '../adapters/disk/index.ts'
+import { createSystemRandom } from '../adapters/system/index.ts'
 import type { NodeConfig } from '../config/index.ts'
 import { type ArchivedFile, type BackupHeader, writeArchive } from './archive.ts'
 import { CHAIN, configuredFiles, GUARD, STATE } from './files.ts'
@@ -51,8 +51,8 @@ export async function createBackup(
       createdAtMs: nowMs,
       ...(await headOf(join(copies, 'chain'))),
     }
-    const random = (length: number) => new Uint8Array(randomBytes(length))
-    return { header, sizeBytes: await writeArchive(out, header, files, password, random) }
+    const { bytes } = createSystemRandom()
+    return { header, sizeBytes: await writeArchive(out, header, files, password, bytes) }
   } finally {
     await rm(copies, { recursive: true, force: true })
   }
