@@ -41,6 +41,7 @@ interface Sent {
   readonly view?: number
   readonly from?: string
   readonly forged?: boolean
+  readonly verified?: boolean
 }
 
 /** Adds Prepares one by one; gives what came of it. */
@@ -48,10 +49,11 @@ function addAll(context: VoteContext, sent: readonly Sent[], start: VoteKeeper =
   let keeper = start
   const forgers: string[] = []
   const evidence: Evidence[] = []
-  for (const { by, hash = A, view = 0, from = `peer${by}`, forged = false } of sent) {
+  for (const one of sent) {
+    const { by, hash = A, view = 0, from = `peer${by}`, forged = false, verified = false } = one
     const { value } = voteBy(by, 'prepare', 5, view, hash)
     const vote = forged ? { ...value, signature: new Uint8Array(96).fill(by + 1) } : value
-    const incoming = { vote, phase: 'prepare', position: by, from, verified: false } as const
+    const incoming = { vote, phase: 'prepare', position: by, from, verified } as const
     const change = addVote(context, keeper, incoming, false)
     keeper = change.keeper
     forgers.push(...change.forgers)
@@ -74,8 +76,10 @@ describe('votes', () => {
   })
 
   it('are never summed over views or hashes (BF-6)', () => {
-    const views = addAll(contextOf(), [{ by: 0 }, { by: 1 }, { by: 2, view: 1 }])
-    expect(signersAt(contextOf(), views.keeper)).toBeUndefined()
+    for (const verified of [false, true]) {
+      const sent = [{ by: 0 }, { by: 1 }, { by: 2, view: 1 }].map((one) => ({ ...one, verified }))
+      expect(signersAt(contextOf(), addAll(contextOf(), sent).keeper)).toBeUndefined()
+    }
     const hashes = addAll(contextOf(), [{ by: 0 }, { by: 1 }, { by: 2, hash: B }])
     expect(signersAt(contextOf(), hashes.keeper)).toBeUndefined()
   })
