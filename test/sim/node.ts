@@ -11,7 +11,6 @@ import {
   isTransaction,
   loadEngineCore,
   nextBaseFee,
-  openEngineCore,
   recoverSender,
 } from '../../vm/evm/index.ts'
 import type { SimulatedBitcoin } from './bitcoin.ts'
@@ -261,9 +260,9 @@ export class SimulatedNode {
     const store = this.disk.engineStore(life)
     await life.io(this.#chance.between(5, 60), 'open engine', () => {})
     // Not the opening itself: it waits for the disk, whose events the world would not take meanwhile.
-    await world.compute(loadEngineCore())
-    const now = () => life.nowMs()
-    const { engine, reply } = await openEngineCore(store, evmGenesisOf(genesis), now)
+    const evmGenesis = evmGenesisOf(genesis)
+    const core = await world.compute(loadEngineCore(evmGenesis.chainId))
+    const { engine, reply } = await core.open(store, evmGenesis, () => life.nowMs())
     if (reply.status !== 'OPEN') {
       throw faultError(reply.code, ENGINE_FAULTS[reply.code], reply.reason)
     }

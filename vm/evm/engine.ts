@@ -125,12 +125,13 @@ export class Engine {
     store: EngineStore,
     genesis: EvmGenesis,
     now: () => number,
+    loaded?: ChainEvm,
   ): Promise<{ readonly engine: Engine; readonly reply: OpenReply }> {
     const { payload, delta } = genesisBlock(genesis)
     if (store.head() === undefined) {
       await store.append([{ payload, delta, receipts: [], transactionHashes: [], senders: [] }])
     }
-    const chain = await createChainEvm(genesis.chainId)
+    const chain = loaded ?? (await createChainEvm(genesis.chainId))
     const engine = new Engine(chain, store, now)
     const damage = damageOf(store)
     if (damage !== undefined) {

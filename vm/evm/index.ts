@@ -58,13 +58,22 @@ export async function openEngineCore(
   genesis: EvmGenesis,
   now: () => number,
 ): Promise<{ readonly engine: Engine; readonly reply: OpenReply }> {
-  const { Engine } = await import('./engine.ts')
-  return Engine.open(store, genesis, now)
+  return (await loadEngineCore(genesis.chainId)).open(store, genesis, now)
 }
 
-/** Loads the interpreter ahead of need; opening an engine then waits for nothing but its store. */
-export async function loadEngineCore(): Promise<void> {
-  await import('./engine.ts')
+/** An interpreter of its own, and the native code of its precompiles, in memory: opening waits for nothing but the store. */
+export interface EngineCore {
+  readonly open: typeof openEngineCore
+}
+
+/** Loads the interpreter ahead of need. */
+export async function loadEngineCore(chainId: number): Promise<EngineCore> {
+  const [{ Engine }, { createChainEvm }] = await Promise.all([
+    import('./engine.ts'),
+    import('./chain.ts'),
+  ])
+  const chain = await createChainEvm(chainId)
+  return { open: (store, genesis, now) => Engine.open(store, genesis, now, chain) }
 }
 
 /** Read-only calls with an interpreter of their own. */
