@@ -18,7 +18,7 @@ export interface NodeRpc {
   call<T>(method: string, params?: readonly unknown[]): Promise<T>
 }
 
-const CALL_MS = 10_000
+const CALL_MS = 30_000
 
 /** Posts JSON and gives the JSON of the answer: by the node that answered last, or the next one that does. */
 export function createPost(urls: readonly string[]): (body: unknown) => Promise<unknown> {
