@@ -273,7 +273,9 @@ export class Village {
           this.mood.diskFails = false
           throw new Error('not synced')
         }
-        if (this.mood.diskFull) throw new Error('MDB write: No space left on device')
+        if (this.mood.diskFull) {
+          throw faultError('DiskUnusable', 'configuration', 'No space left on device')
+        }
         if (this.mood.slowDiskMs > 0) await sleep(this.ports.clock, this.mood.slowDiskMs)
         await store.writeBlocks(blocks, rows)
       },
