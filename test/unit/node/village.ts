@@ -37,12 +37,12 @@ import {
   type TerminationReason,
 } from '../../../supervisor/index.ts'
 import { createTestPorts } from '../../../supervisor/testing/index.ts'
-import { Engine } from '../../../vm/evm/engine.ts'
 import { nextBaseFee } from '../../../vm/evm/gas.ts'
 import {
   decodeTransaction,
   evmGenesisOf,
   isTransaction,
+  loadEngineCore,
   recoverSender,
 } from '../../../vm/evm/index.ts'
 import { MemoryDisk, openMemoryChainStore } from '../../ports/memory-chain-store.ts'
@@ -51,6 +51,9 @@ import { BitcoinWorld, type MinedBlock, seeded } from '../core/peg/world.ts'
 import { MemoryStore } from '../vm/evm/memory-store.ts'
 
 const NOTHING = new Uint8Array(0)
+
+/** In memory before a test's clock begins, which does not wait for what takes real time; for one village after the other. */
+const CORE = loadEngineCore(townGenesis().execution.chainId)
 
 /** The town's genesis with its first validator alone: a quorum of one. */
 export function villageGenesis(changes: Partial<ParamsFile> = {}): Genesis {
@@ -174,6 +177,7 @@ export class Village {
   }
 
   async start(): Promise<this> {
+    await CORE
     const started = this.tree.system.start()
     await this.ports.clock.advance(0)
     const result = await started
@@ -301,7 +305,8 @@ export class Village {
 
   async #engine(): Promise<EnginePort> {
     const store = this.disks.engine
-    const { engine, reply } = await Engine.open(store, evmGenesisOf(this.genesis), () => 0)
+    const core = await CORE
+    const { engine, reply } = await core.open(store, evmGenesisOf(this.genesis), () => 0)
     if (reply.status !== 'OPEN') {
       throw faultError(reply.code, ENGINE_FAULTS[reply.code], reply.reason)
     }

@@ -84,7 +84,7 @@ export function attributes(parentHash: Uint8Array, height: number) {
     withdrawals: [],
     parentBeaconBlockRoot: sha256(Uint8Array.of(height, 1)),
     gasLimitTarget: 60_000_000,
-    deadlineMs: 1,
+    deadlineMs: 1_000,
   }
 }
 

@@ -111,7 +111,7 @@ describe('decided blocks', () => {
       parentBeaconBlockRoot: sha256(Uint8Array.of(2)),
       gasLimitTarget: 30_000_000,
       transactions: [],
-      deadlineMs: 1,
+      deadlineMs: 1_000,
     }
     const first = await engine.build(request)
     if (first.status !== 'BUILT') throw new Error(first.reason)
