@@ -36,7 +36,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     room,
     profile: 'storm',
     file: 'node/adapters/sign-guard/index.ts',
-    find: '    await write(encodeGuardEntry(owner, sizeBytes, record))\n    await file.sync()\n',
+    find: '    await write(encodeGuardEntry(owner, sizeBytes, record))\n    await sync()\n',
     replace: '    await write(encodeGuardEntry(owner, sizeBytes, record))\n',
     breaks: 'BP-4, protocol 2.8',
     says: 'A vote is signed when its record is written and not yet synced.',

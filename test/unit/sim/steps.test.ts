@@ -14,6 +14,7 @@ const LABELS = [
   'write guard',
   'sync guard',
   'send',
+  'publish',
   'writeBlocks',
   'writeBlocks told',
   'commit evm',
