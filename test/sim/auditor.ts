@@ -6,6 +6,8 @@ import {
   type ConsensusMessage,
   decodeCommittedBlock,
   decodeConsensusMessage,
+  type PrePrepare,
+  voteMessage,
 } from '../../core/block/index.ts'
 import { type Ledger, ledgerRoot } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
@@ -234,19 +236,16 @@ export class Auditor {
   }
 
   /** Of the proposer of that height and view; the author of a block that is proposed again may be another. */
-  #isCorrectProposer({
-    height,
-    view,
-  }: {
-    readonly height: number
-    readonly view: number
-  }): boolean {
+  #isCorrectProposer({ block, height, signature, view }: PrePrepare): boolean {
     const genesis = this.#genesis
     if (genesis === undefined) return true
     const slot = height === 1 ? genesis.slot : this.chain[height - 2]?.block.header.slot
     const validators = this.#book?.at(height)
     if (slot === undefined || validators === undefined) return false
-    return this.#isCorrectKey(proposer(validators, slot, view).blsKey)
+    const { blsKey } = proposer(validators, slot, view)
+    const signed = voteMessage(genesis.hash, 'proposal', height, view, blockHash(block.header))
+    // Others may say what is due to it, as who usurps a view does.
+    return this.#isCorrectKey(blsKey) && genesis.signatures.verify(blsKey, signed, signature)
   }
 
   /** A node that breaks the rules, from before its start. */
