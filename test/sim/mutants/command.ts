@@ -5,7 +5,7 @@ import { hunt, plantedProcess } from './hunt.ts'
 import { MUTANT_VARIABLE, MUTANTS, mutantNamed } from './index.ts'
 
 /** Worlds that a mutant may survive before it counts as not found. */
-export const MOST_WORLDS = 40
+export const MOST_WORLDS = 120
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 
