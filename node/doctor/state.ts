@@ -19,7 +19,7 @@ type EngineState = Extract<Awaited<ReturnType<typeof readEngineState>>, { ok: tr
 const RESTORE =
   'restore a backup (millrace restore), or empty the data directory but for sign-guard: the node fetches all again'
 const ROLL_BACK =
-  'move the directory evm away: the next start executes the blocks again, from genesis or the newest checkpoint'
+  'move the directory evm away: the next start executes the blocks again, from genesis on; a pruned node is restored from a backup'
 
 /** Every check that could be made, in order. */
 export async function verifyData(dataDir: string, genesis: Genesis): Promise<readonly Check[]> {
