@@ -7,7 +7,6 @@ import { createNodeTree, type NodeTree, type NodeTuning } from '../../node/tree.
 import { faultError } from '../../supervisor/index.ts'
 import {
   decodeTransaction,
-  type EngineCore,
   evmGenesisOf,
   isTransaction,
   loadEngineCore,
@@ -66,13 +65,6 @@ export interface Surroundings {
 export interface NodeObserver {
   /** A block became durable on a node. */
   stored(node: SimulatedNode, block: StoredBlock): void
-}
-
-let loadedCore: Promise<EngineCore> | undefined
-/** One for all worlds of this process: it keeps nothing of any of them. */
-function engineCore(): Promise<EngineCore> {
-  loadedCore ??= loadEngineCore()
-  return loadedCore
 }
 
 export class SimulatedNode {
@@ -269,7 +261,7 @@ export class SimulatedNode {
     await life.io(this.#chance.between(5, 60), 'open engine', () => {})
     // Not the opening itself: it waits for the disk, whose events the world would not take meanwhile.
     const evmGenesis = evmGenesisOf(genesis)
-    const core = await world.compute(engineCore())
+    const core = await world.compute(loadEngineCore(evmGenesis.chainId))
     const { engine, reply } = await core.open(store, evmGenesis, () => life.nowMs())
     if (reply.status !== 'OPEN') {
       throw faultError(reply.code, ENGINE_FAULTS[reply.code], reply.reason)

@@ -5,7 +5,7 @@ import { concatBytes, sha256 } from '../../crypto/index.ts'
 import { type Fork, OSAKA } from './fork.ts'
 import { keccak256 } from './keccak.ts'
 import { POINT_EVALUATION } from './kzg.ts'
-import { createPrecompiles, type Precompiles } from './precompiles.ts'
+import { createPrecompiles } from './precompiles.ts'
 import { EMPTY_STATE, type StateView } from './state.ts'
 import { StateJournal } from './state-journal.ts'
 import { FlatStateManager } from './state-manager.ts'
@@ -31,12 +31,7 @@ function ecrecover(hash: Uint8Array, v: bigint, r: Uint8Array, s: Uint8Array): U
   return secp256k1.ecdsaRecover(concatBytes(r, s), Number(v) - 27, hash, false).subarray(1)
 }
 
-/** `precompiles`: of the same fork, which many EVMs of a process may share; without them it loads its own. */
-export async function createChainEvm(
-  chainId: number,
-  fork: Fork = OSAKA,
-  precompiles?: Precompiles,
-): Promise<ChainEvm> {
+export async function createChainEvm(chainId: number, fork: Fork = OSAKA): Promise<ChainEvm> {
   const common = new Common({
     chain: { ...Mainnet, name: 'millrace', chainId },
     hardfork: HARDFORKS[fork.name],
@@ -56,7 +51,7 @@ export async function createChainEvm(
     common,
     stateManager: new FlatStateManager(state),
     blockchain,
-    ...(precompiles ?? (await createPrecompiles(fork))),
+    ...(await createPrecompiles(fork)),
   })
   return {
     chainId,

@@ -58,29 +58,22 @@ export async function openEngineCore(
   genesis: EvmGenesis,
   now: () => number,
 ): Promise<{ readonly engine: Engine; readonly reply: OpenReply }> {
-  return (await loadEngineCore()).open(store, genesis, now)
+  return (await loadEngineCore(genesis.chainId)).open(store, genesis, now)
 }
 
-/** The interpreter and the native code of its precompiles, in memory: opening an engine with it waits for nothing but the store. */
+/** An interpreter of its own, and the native code of its precompiles, in memory: opening waits for nothing but the store. */
 export interface EngineCore {
   readonly open: typeof openEngineCore
 }
 
-/** Loads the interpreter ahead of need; any number of engines may be opened with it. */
-export async function loadEngineCore(): Promise<EngineCore> {
-  const [{ Engine }, { createChainEvm }, { OSAKA }, { createPrecompiles }] = await Promise.all([
+/** Loads the interpreter ahead of need. */
+export async function loadEngineCore(chainId: number): Promise<EngineCore> {
+  const [{ Engine }, { createChainEvm }] = await Promise.all([
     import('./engine.ts'),
     import('./chain.ts'),
-    import('./fork.ts'),
-    import('./precompiles.ts'),
   ])
-  const precompiles = await createPrecompiles(OSAKA)
-  return {
-    async open(store, genesis, now) {
-      const chain = await createChainEvm(genesis.chainId, OSAKA, precompiles)
-      return Engine.open(store, genesis, now, chain)
-    },
-  }
+  const chain = await createChainEvm(chainId)
+  return { open: (store, genesis, now) => Engine.open(store, genesis, now, chain) }
 }
 
 /** Read-only calls with an interpreter of their own. */

@@ -52,8 +52,8 @@ import { MemoryStore } from '../vm/evm/memory-store.ts'
 
 const NOTHING = new Uint8Array(0)
 
-/** In memory before a test's clock begins, which does not wait for what takes real time. */
-const CORE = loadEngineCore()
+/** In memory before a test's clock begins, which does not wait for what takes real time; for one village after the other. */
+const CORE = loadEngineCore(townGenesis().execution.chainId)
 
 /** The town's genesis with its first validator alone: a quorum of one. */
 export function villageGenesis(changes: Partial<ParamsFile> = {}): Genesis {
