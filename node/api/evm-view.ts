@@ -1,14 +1,12 @@
 /** The EVM port on top of the embedded engine's reads: header roots and sizes added, calls bounded in number and time. */
 import type { Clock } from '../../supervisor/index.ts'
 import {
-  type AnswerOf,
+  type Ask,
   type BodyRoots,
   bodyRoots,
   type ChainReads,
   encodeHeader,
   type FeeRow,
-  type QuestionKind,
-  type Questions,
   type StateReads,
 } from '../../vm/evm/index.ts'
 import type { CallRefusal, EvmBlock, EvmView } from './port.ts'
@@ -21,11 +19,7 @@ export interface EngineReads {
   readonly state: AccountReads
   /** Undefined where it is not kept. */
   stateAt(height: number): AccountReads | undefined
-  ask<Kind extends QuestionKind>(
-    kind: Kind,
-    question: Questions[Kind],
-    signal?: AbortSignal,
-  ): Promise<AnswerOf<Kind>>
+  readonly ask: Ask
 }
 
 export type AccountReads = Pick<StateReads, keyof StateReads>

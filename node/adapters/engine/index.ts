@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { Piscina } from 'piscina'
 import {
   type AnswerOf,
+  type Ask,
   type BuildReply,
   type BuildRequest,
   ChainReads,
@@ -55,12 +56,8 @@ export interface ExecutionEngine {
   readonly state: StateReads
   /** Accounts after an earlier block, to be read at once; undefined where they are no longer kept. */
   stateAt(height: number): StateReads | undefined
-  /** Read-only calls, traces and proofs in a thread of their own; an aborted one ends with its thread. */
-  ask<Kind extends QuestionKind>(
-    kind: Kind,
-    question: Questions[Kind],
-    signal?: AbortSignal,
-  ): Promise<AnswerOf<Kind>>
+  /** Read-only calls, traces and proofs in a thread of their own. */
+  readonly ask: Ask
   /** Blocks below `below` lose transactions and receipts, a bounded part of it at once (PR-1). */
   prune(below: number): Promise<void>
   close(): Promise<void>

@@ -42,3 +42,10 @@ export type StateGone = { readonly ok: false; readonly code: 'StateUnavailable' 
 
 export type QuestionKind = keyof Questions
 export type AnswerOf<Kind extends QuestionKind> = Answers[Kind] | StateGone
+
+/** An aborted question ends with the thread that works on it. */
+export type Ask = <Kind extends QuestionKind>(
+  kind: Kind,
+  question: Questions[Kind],
+  signal?: AbortSignal,
+) => Promise<AnswerOf<Kind>>
