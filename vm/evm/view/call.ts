@@ -106,11 +106,8 @@ async function callReadOnly(
   site: CallSite,
   request: CallRequest,
 ): Promise<CallResult> {
-  const fault = fundsFault(site.view, request)
-  if (fault !== undefined) return fault
-  const gasLimit = smaller(request.gasLimit ?? CALL_GAS_LIMIT, CALL_GAS_LIMIT)
-  const { least } = leastGas(request)
-  if (gasLimit < least) return { ok: false, code: 'GasLimitTooLow', least }
+  const gasLimit = callGasLimit(site.view, request)
+  if (typeof gasLimit !== 'bigint') return gasLimit
   const attempt = await run(chain, site, request, gasLimit)
   if (attempt.error !== undefined) return faultOf(attempt)
   return { ok: true, returnValue: attempt.returnValue, gasUsed: attempt.gasUsed }
@@ -176,11 +173,8 @@ async function traceCall(
   request: CallRequest,
   config: TraceConfig,
 ): Promise<TraceResult> {
-  const fault = fundsFault(site.view, request)
-  if (fault !== undefined) return fault
-  const gasLimit = smaller(request.gasLimit ?? CALL_GAS_LIMIT, CALL_GAS_LIMIT)
-  const { least } = leastGas(request)
-  if (gasLimit < least) return { ok: false, code: 'GasLimitTooLow', least }
+  const gasLimit = callGasLimit(site.view, request)
+  if (typeof gasLimit !== 'bigint') return gasLimit
   if (config.tracer === 'prestateTracer') {
     const recording = new RecordingView(site.view)
     await run(chain, { ...site, view: recording }, request, gasLimit)
@@ -214,9 +208,8 @@ async function createAccessList(
   site: CallSite,
   request: CallRequest,
 ): Promise<AccessListResult> {
-  const fault = fundsFault(site.view, request)
-  if (fault !== undefined) return fault
-  const gasLimit = smaller(request.gasLimit ?? CALL_GAS_LIMIT, CALL_GAS_LIMIT)
+  const gasLimit = callGasLimit(site.view, request)
+  if (typeof gasLimit !== 'bigint') return gasLimit
   let accessList: readonly AccessListItem[] = request.accessList ?? []
   for (let round = 0; round < 4; round++) {
     const listed = { ...request, accessList }
@@ -234,6 +227,15 @@ async function createAccessList(
 
 function sizeOf(list: readonly AccessListItem[]): number {
   return list.reduce((sum, item) => sum + 1 + item.storageKeys.length, 0)
+}
+
+/** Gas that a call runs with, or why it cannot run. */
+function callGasLimit(view: StateView, request: CallRequest): bigint | CallFault {
+  const fault = fundsFault(view, request)
+  if (fault !== undefined) return fault
+  const gasLimit = smaller(request.gasLimit ?? CALL_GAS_LIMIT, CALL_GAS_LIMIT)
+  const { least } = leastGas(request)
+  return gasLimit < least ? { ok: false, code: 'GasLimitTooLow', least } : gasLimit
 }
 
 function fundsFault(view: StateView, request: CallRequest): CallFault | undefined {
