@@ -2,12 +2,17 @@
  * Validator changes that the members approve while everything else goes on: keys leave and come back, power moves (protocol §1.4, BF-13).
  * Whatever is approved, who may break the rules in this world never gets a third of the power.
  */
-import { combineApprovals, type ValidatorChange } from '../../core/block/index.ts'
+import {
+  combineApprovals,
+  type ValidatorChange,
+  type ValidatorChangeItem,
+} from '../../core/block/index.ts'
 import type { Validator } from '../../core/params/index.ts'
 import { largestStep, validatorChangeMessage } from '../../core/validators/index.ts'
 import { equalBytes, provePossession, type Signer, toHex } from '../../crypto/index.ts'
 import type { SubmitValidatorChange } from '../../messages/index.ts'
 import type { Chance } from './chance.ts'
+import type { Federation } from './federation.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
 import { powerOfKeys, totalOf } from './validator-book.ts'
 
@@ -17,6 +22,22 @@ const FEWEST = 3
 const MOST_POWER = 4
 /** Submitted again, perhaps to another node. */
 const AGAIN = 0.3
+
+/** With the approval of as many members as it takes. */
+export function approvedChange(
+  { genesis, members }: Federation,
+  change: ValidatorChange,
+): ValidatorChangeItem {
+  const message = validatorChangeMessage(genesis, 0, change)
+  const signatures = new Map(
+    members
+      .slice(0, genesis.memberThreshold)
+      .map(({ approver }, index) => [index, approver.sign(message)]),
+  )
+  const approval = combineApprovals(genesis, 0, signatures)
+  if (approval === undefined) throw new Error('no approval')
+  return { ...change, approval }
+}
 
 export class Changes {
   readonly #around: Surroundings
@@ -57,15 +78,7 @@ export class Changes {
     const signer = this.#chance.pick(federation.validators)
     const change = signer && this.#drawn(signer)
     if (change === undefined || !this.#isBearable(change)) return
-    const { genesis, members } = federation
-    const message = validatorChangeMessage(genesis, 0, change)
-    const signatures = new Map(
-      members
-        .slice(0, genesis.memberThreshold)
-        .map(({ approver }, index) => [index, approver.sign(message)]),
-    )
-    const approval = combineApprovals(genesis, 0, signatures)
-    if (approval === undefined) throw new Error('no approval')
+    const approved = approvedChange(federation, change)
     world.log(
       `validators: ${toHex(change.blsKey).slice(0, 8)} is to have power ${change.power} of ${totalOf(book.latest)}`,
     )
@@ -73,7 +86,7 @@ export class Changes {
       const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
       void node?.tree?.system.ask<SubmitValidatorChange>(
         'chain',
-        { type: 'chain.SubmitValidatorChange', payload: { change: { ...change, approval } } },
+        { type: 'chain.SubmitValidatorChange', payload: { change: approved } },
         { timeoutMs: SUBMIT_MS, sender: 'api' },
       )
     }

@@ -3,20 +3,17 @@
  * the chain must go on, the nodes must meet, and every peg operation must reach its end.
  */
 import type { ChainHead } from '../../core/chain/index.ts'
-import { Auditor } from './auditor.ts'
-import { SimulatedBitcoin } from './bitcoin.ts'
+import type { Auditor } from './auditor.ts'
 import { Changes } from './changes.ts'
 import type { Coverage, Invariant } from './coverage.ts'
 import { Faults } from './faults.ts'
 import { createFederation, type Federation } from './federation.ts'
 import { Load } from './load.ts'
 import { SimulatedMember } from './member.ts'
-import { Network } from './network.ts'
-import { SimulatedNode, type Surroundings } from './node.ts'
+import type { SimulatedNode, Surroundings } from './node.ts'
 import { drawPlan, type Fault, seatsTaken } from './plan.ts'
 import { PROFILES, type Profile } from './profiles.ts'
-import { Streams } from './streams.ts'
-import { ValidatorBook } from './validator-book.ts'
+import { startAll, watchedNodes } from './watched-nodes.ts'
 import { START_MS, type Violation, World } from './world.ts'
 
 export interface SimulationOptions {
@@ -43,6 +40,7 @@ export interface WorldReport {
 
 export { createFederation, type Federation }
 
+const START_SPREAD_MS = { nodes: 500, members: 800 } as const
 /** How long a supervisor's circuit breaker stays open (SU-2): whoever opened one just before the healing rests for so long. */
 const BREAKER_SLOTS = 60
 /** After healing: slots until the chain goes on, until all correct nodes are together, until the peg has nothing open. */
@@ -65,34 +63,18 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
       members: federation.members.length,
     })
   const world = new World(seed, { keepLog })
-  const auditor = new Auditor(world)
-  const around: Surroundings = {
-    world,
-    federation,
-    book: new ValidatorBook(world, federation.genesis),
-    network: new Network(
-      world,
-      (from, bytes, topic) => {
-        if (topic === undefined || topic.endsWith('/consensus')) auditor.sent(from, bytes)
-      },
-      (by, peer) => auditor.banned(by, peer),
-    ),
-    bitcoin: new SimulatedBitcoin(world, federation),
-    streams: new Streams(world),
+  const { around, auditor, nodes } = watchedNodes(world, federation, {
     ...(options.wrap && { wrap: options.wrap }),
     ...(profile.keepBlocks !== undefined && { keepBlocks: profile.keepBlocks }),
-  }
-  const nodes = federation.validators.map((_, index) => new SimulatedNode(index, around, auditor))
-  auditor.watch(around, nodes)
+  })
   const members = federation.members.map((_, index) => new SimulatedMember(index, around))
   const load = new Load(around, auditor, nodes)
   const faults = new Faults(around, auditor, nodes, members)
-  world.afterEvent = () => auditor.afterEvent(nodes)
 
   faults.begin(plan)
   const start = world.chance('start')
-  for (const node of nodes) world.at(start.between(0, 500), 'start', () => node.start())
-  for (const member of members) world.at(start.between(0, 800), 'start', () => member.start())
+  startAll(world, start, nodes, START_SPREAD_MS.nodes)
+  startAll(world, start, members, START_SPREAD_MS.members)
   load.begin(profile.load, faultsMs)
   const changes = new Changes(around, nodes, seatsTaken(plan))
   const rate = profile.changes

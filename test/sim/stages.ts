@@ -7,20 +7,19 @@
 
 import type { ConsensusMessage } from '../../core/block/index.ts'
 import { decodeConsensusMessage, VOTE_PHASES } from '../../core/block/index.ts'
-import { Auditor } from './auditor.ts'
-import { SimulatedBitcoin } from './bitcoin.ts'
+import type { Auditor } from './auditor.ts'
 import type { TreasonKind } from './coverage.ts'
 import { createFederation, type Federation } from './federation.ts'
-import { Network, type Tap } from './network.ts'
-import { SimulatedNode, type Surroundings } from './node.ts'
-import { Streams } from './streams.ts'
-import { ValidatorBook } from './validator-book.ts'
+import type { Tap } from './network.ts'
+import type { SimulatedNode } from './node.ts'
+import { startAll, watchedNodes } from './watched-nodes.ts'
 import { START_MS, type Violation, World } from './world.ts'
 
 const NODES = 4
 /** Who is kept from hearing something. */
 const VICTIM = 3
 const LONG_MS = 120_000
+const START_SPREAD_MS = 300
 /** Frames that tell a head begin with this bit. */
 const NO_CONSENSUS = 0x80
 
@@ -40,30 +39,12 @@ class Stage implements Tap {
 
   constructor(seed: number, federation: Federation) {
     const world = new World(seed)
-    const auditor = new Auditor(world)
-    const network = new Network(
-      world,
-      (from, bytes, topic) => {
-        if (topic === undefined || topic.endsWith('/consensus')) auditor.sent(from, bytes)
-      },
-      (by, peer) => auditor.banned(by, peer),
-    )
-    const around: Surroundings = {
-      world,
-      federation,
-      book: new ValidatorBook(world, federation.genesis),
-      network,
-      bitcoin: new SimulatedBitcoin(world, federation),
-      streams: new Streams(world),
-    }
+    const { around, auditor, nodes } = watchedNodes(world, federation)
     this.world = world
     this.auditor = auditor
-    network.tap = this
-    this.nodes = federation.validators.map((_, at) => new SimulatedNode(at, around, auditor))
-    auditor.watch(around, this.nodes)
-    world.afterEvent = () => auditor.afterEvent(this.nodes)
-    const start = world.chance('start')
-    for (const node of this.nodes) world.at(start.between(0, 300), 'start', () => node.start())
+    this.nodes = nodes
+    around.network.tap = this
+    startAll(world, world.chance('start'), nodes, START_SPREAD_MS)
   }
 
   get victim(): SimulatedNode {

@@ -8,14 +8,11 @@
 import { parseArgs } from 'node:util'
 import { decodeConsensusMessage } from '../../core/block/index.ts'
 import { toHex } from '../../crypto/index.ts'
-import { Auditor } from './auditor.ts'
-import { SimulatedBitcoin } from './bitcoin.ts'
+import type { Auditor } from './auditor.ts'
 import { createFederation, type Federation } from './federation.ts'
 import type { Fuse } from './life.ts'
-import { Network } from './network.ts'
-import { NODE_NAMES, SimulatedNode, type Surroundings } from './node.ts'
-import { Streams } from './streams.ts'
-import { ValidatorBook } from './validator-book.ts'
+import { NODE_NAMES, type SimulatedNode } from './node.ts'
+import { startAll, watchedNodes } from './watched-nodes.ts'
 import { type Violation, World } from './world.ts'
 
 const NODES = 4
@@ -29,6 +26,7 @@ const MOST_SLOTS_AFTER = 40
 
 /** Longer than anything here takes. */
 const LONG_MS = 120_000
+const START_SPREAD_MS = 300
 const SIDES = ['before', 'after'] as const
 
 /** Port calls that have to do with how a block is agreed on and becomes durable; not what Bitcoin or a member is asked. */
@@ -124,30 +122,15 @@ class Stage {
 
   constructor({ seed, federation }: StepsOptions) {
     const world = new World(seed)
-    const auditor = new Auditor(world)
+    const { auditor, nodes } = watchedNodes(world, federation, {
+      sent: (from, bytes) => {
+        if (from === NODE_NAMES[VICTIM]) this.#heard(federation, bytes)
+      },
+    })
     this.world = world
     this.auditor = auditor
-    const around: Surroundings = {
-      world,
-      federation,
-      book: new ValidatorBook(world, federation.genesis),
-      network: new Network(
-        world,
-        (from, bytes, topic) => {
-          if (topic !== undefined && !topic.endsWith('/consensus')) return
-          auditor.sent(from, bytes)
-          if (from === NODE_NAMES[VICTIM]) this.#heard(federation, bytes)
-        },
-        (by, peer) => auditor.banned(by, peer),
-      ),
-      bitcoin: new SimulatedBitcoin(world, federation),
-      streams: new Streams(world),
-    }
-    this.nodes = federation.validators.map((_, at) => new SimulatedNode(at, around, auditor))
-    auditor.watch(around, this.nodes)
-    world.afterEvent = () => auditor.afterEvent(this.nodes)
-    const start = world.chance('start')
-    for (const node of this.nodes) world.at(start.between(0, 300), 'start', () => node.start())
+    this.nodes = nodes
+    startAll(world, world.chance('start'), nodes, START_SPREAD_MS)
   }
 
   get victim(): SimulatedNode {

@@ -4,7 +4,6 @@
  */
 import {
   type CommittedBlock,
-  combineApprovals,
   decodeCommittedBlock,
   type ValidatorChange,
 } from '../../core/block/index.ts'
@@ -14,7 +13,6 @@ import { verifyCertificate } from '../../core/pbft/index.ts'
 import {
   latestValidators,
   nextSequence,
-  validatorChangeMessage,
   validatorsAt,
   validatorsHash,
 } from '../../core/validators/index.ts'
@@ -22,6 +20,7 @@ import { equalBytes, provePossession } from '../../crypto/index.ts'
 import type { SubmitValidatorChange } from '../../messages/index.ts'
 import { SimulatedBitcoin } from './bitcoin.ts'
 import type { Chance } from './chance.ts'
+import { approvedChange } from './changes.ts'
 import { createFederation, type Federation } from './federation.ts'
 import { Network } from './network.ts'
 import { SimulatedNode, type Surroundings } from './node.ts'
@@ -139,16 +138,7 @@ export class ValidatorWorld {
     const ledger = node?.tree?.live.head?.head.ledger
     if (node?.tree === undefined || ledger === undefined) return
     const change = this.#nextChange(ledger)
-    const { genesis, members } = this.#federation
-    const message = validatorChangeMessage(genesis, 0, change)
-    const signatures = new Map(
-      members
-        .slice(0, genesis.memberThreshold)
-        .map(({ approver }, index) => [index, approver.sign(message)]),
-    )
-    const approval = combineApprovals(genesis, 0, signatures)
-    if (approval === undefined) throw new Error('no approval')
-    const payload = { change: { ...change, approval } }
+    const payload = { change: approvedChange(this.#federation, change) }
     const times = this.#chance.happens(0.3) ? 2 : 1
     for (let count = 0; count < times; count++) {
       void node.tree.system.ask<SubmitValidatorChange>(
