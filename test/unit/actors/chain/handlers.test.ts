@@ -177,15 +177,19 @@ const committedOf = (town: Town, { block, head }: Made): CommittedBlock => ({
   certificate: certify(town.genesis, block.header.height, head.hash),
 })
 
+/** The engine found it valid. */
+function executed({ block, head }: Made): ChainInbox {
+  return {
+    type: 'chain.BlockValidated',
+    payload: { hash: head.hash, verdict: VALID, objects: false, candidate: { block, head } },
+  }
+}
+
 /** The block's whole way through a node: received with its certificate, executed, stored. */
 function commit(desk: Desk, made: Made): ChainStep {
   const committed = committedOf(desk.town, made)
   desk.receive({ kind: 'committedBlock', value: committed })
-  const { block, head } = made
-  const validated = desk.hear({
-    type: 'chain.BlockValidated',
-    payload: { hash: head.hash, verdict: VALID, objects: false, candidate: { block, head } },
-  })
+  const validated = desk.hear(executed(made))
   const [effect] = own(validated, 'commit')
   if (effect === undefined) throw new Error('nothing to commit')
   return desk.hear({
@@ -274,15 +278,7 @@ describe('proposals', () => {
     expect(own(step, 'validate')).toMatchObject([{ fresh: true }])
     expect(own(step, 'sign')).toEqual([])
     expect(desk.state).toBe('Importing')
-    const judged = desk.hear({
-      type: 'chain.BlockValidated',
-      payload: {
-        hash: made.head.hash,
-        verdict: VALID,
-        objects: false,
-        candidate: { block: made.block, head: made.head },
-      },
-    })
+    const judged = desk.hear(executed(made))
     expect(own(judged, 'sign').map(({ record }) => record.kind)).toEqual(['prepare'])
     expect(desk.state).toBe('Active')
   })
@@ -356,15 +352,7 @@ describe('proposals', () => {
     desk.tick(desk.slot)
     // It has the block, executed and valid: a quorum is all that it waits for.
     desk.receive(proposal(town, made.block, proposerIndex(town.head.header.slot, 0, 4)))
-    desk.hear({
-      type: 'chain.BlockValidated',
-      payload: {
-        hash: made.head.hash,
-        verdict: VALID,
-        objects: false,
-        candidate: { block: made.block, head: made.head },
-      },
-    })
+    desk.hear(executed(made))
     for (const [height, hash] of [
       [0, made.head.hash],
       [1, seeded('another')],
@@ -572,12 +560,8 @@ describe('commits', () => {
     desk.tick(desk.slot)
     const author = proposerIndex(town.head.header.slot, 0, 4)
     desk.receive(proposal(town, made.block, author))
-    const { block, head } = made
-    const validated: ChainInbox = {
-      type: 'chain.BlockValidated',
-      payload: { hash: head.hash, verdict: VALID, objects: false, candidate: { block, head } },
-    }
-    desk.hear(validated)
+    const { head } = made
+    desk.hear(executed(made))
     desk.context = { ...desk.context, candidates: new Map() }
     const decided = desk.receive({ kind: 'committedBlock', value: committedOf(town, made) })
     expect(own(decided, 'commit')).toEqual([])
@@ -591,7 +575,7 @@ describe('commits', () => {
       },
     })
     expect(own(desk.tick(desk.slot + 1), 'validate')).toHaveLength(1)
-    const step = desk.hear(validated)
+    const step = desk.hear(executed(made))
     expect(own(step, 'commit')).toMatchObject([{ head: { hash: head.hash } }])
     expect(desk.context.unexecuted).toBeUndefined()
   })
@@ -603,17 +587,11 @@ describe('commits', () => {
     desk.tick(desk.slot)
     const author = proposerIndex(town.head.header.slot, 0, 4)
     desk.receive(proposal(town, made.block, author))
-    const executed = (hash: Uint8Array): ChainInbox => ({
-      type: 'chain.BlockValidated',
-      payload: {
-        hash,
-        verdict: VALID,
-        objects: false,
-        candidate: { block: made.block, head: { ...made.head, hash } },
-      },
-    })
-    desk.hear(executed(made.head.hash))
-    for (let index = 0; index < 100; index++) desk.hear(executed(seeded(`other ${index}`)))
+    desk.hear(executed(made))
+    for (let index = 0; index < 100; index++) {
+      const head = { ...made.head, hash: seeded(`other ${index}`) }
+      desk.hear(executed({ ...made, head }))
+    }
     expect(desk.context.candidates.has(toHex(made.head.hash))).toBe(true)
     expect(desk.context.candidates.size).toBe(64)
   })
