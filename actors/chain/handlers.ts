@@ -204,7 +204,8 @@ export function handle(
       const caughtUp = { ...context, syncing: false }
       const again = executeAgain(caughtUp)
       const kept = withHolding(again.context, storeAgain(again.context.evidence))
-      const effects = [next, ...again.effects, ...kept.effects]
+      const told = tellOldHead(kept.context, nowMs)
+      const effects = [next, ...told, ...again.effects, ...kept.effects]
       return withMode(drive(kept.context, { kind: 'clock', nowMs }, nowMs, effects), about)
     }
     case 'chain.ConsensusWake':
@@ -717,6 +718,15 @@ function completed(queue: OperationQueue, { body, header }: Block): KernelEffect
       flow === undefined ? {} : { correlationId: flow },
     )
   })
+}
+
+/** 2.6: the tip is told once per slot. In a slot after a block it was just told; whoever lacks it asks for it. */
+function tellOldHead({ genesis, head }: ChainContext, nowMs: number): KernelEffect[] {
+  const { hash, header } = head
+  if (header.slot + 1 >= slotAt(nowMs, genesis.params.slotMs)) return []
+  return [
+    tell('network', { type: 'network.HeadAnnounced', payload: { height: header.height, hash } }),
+  ]
 }
 
 /** Those who follow the committed head. */

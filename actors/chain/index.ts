@@ -106,6 +106,13 @@ export function chainActor(): ChainActor {
       if (resources === undefined) throw new Error('an effect ran before the actor was initialised')
       return perform(effect, run, resources)
     },
+    recover: {
+      // The rows are Storage's: it makes them again while nobody reads them, and Chain starts when it is back.
+      async rollback({ code, reason }, run) {
+        if (code !== 'LedgerDamaged') throw new Error('nothing to roll back')
+        await run.tell('storage', { type: 'storage.RollBack', payload: { reason } })
+      },
+    },
     async stop() {
       await resources?.guard.close()
       resources = undefined

@@ -246,6 +246,19 @@ describe('slots', () => {
     expect(own(woken, 'produce')).toMatchObject([{ view: 1, slot: desk.slot + 1 }])
   })
 
+  it('2.6: an old tip is told again once per slot, one of the last slot is not', async () => {
+    const desk = await Desk.open(1)
+    const made = await desk.town.make()
+    const heads = (step: ChainStep) =>
+      told(step).flatMap(({ type, payload }) => (type === 'network.HeadAnnounced' ? [payload] : []))
+    desk.tick(made.block.header.slot)
+    commit(desk, made)
+    expect(heads(desk.tick(made.block.header.slot + 1))).toEqual([])
+    const tip = { height: 1, hash: made.head.hash }
+    expect(heads(desk.tick(made.block.header.slot + 2))).toEqual([tip])
+    expect(heads(desk.tick(made.block.header.slot + 3))).toEqual([tip])
+  })
+
   it('BP-5: while it syncs a tick is skipped and counted', async () => {
     const desk = await Desk.open(0)
     const made = await desk.town.make()
