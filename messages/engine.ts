@@ -88,7 +88,7 @@ export type EngineHead = Message<
   { readonly number: number; readonly hash: Uint8Array }
 >
 
-/** The durable state is not the one of the stored blocks. From: Chain at start. To: Engine, which empties it and starts from genesis. */
+/** The durable state is not the one of the stored blocks. From: Chain at start. To: Engine, which goes back to a checkpoint or genesis. */
 export type RollBack = Message<'engine.RollBack', { readonly reason: string }>
 
 /** A user's signed transaction. From: api, CLI. To: Engine. Reply: TransactionAccepted | TransactionRejected. */

@@ -32,6 +32,9 @@ export interface EvidenceRecord {
 /** Everything that Chain starts from. From: Chain. To: Storage. Reply: ChainLoaded. */
 export type LoadChain = Request<'storage.LoadChain', Record<string, never>, ChainLoaded>
 
+/** The ledger's rows are not those that the head commits to. From: Chain at start. To: Storage, which makes them again from a checkpoint. */
+export type LedgerRollBack = Message<'storage.RollBack', { readonly reason: string }>
+
 export type ChainLoaded = Message<
   'storage.ChainLoaded',
   {

@@ -41,7 +41,9 @@ export interface NodePorts {
   openEngine(): Promise<EnginePort>
   /** Absent: what waits in the pool is forgotten with the process. */
   readonly poolJournal?: PoolJournal
-  /** Empties the engine's durable state, which nobody has open then. */
+  /** Makes the ledger again from a checkpoint, in a chain store that nobody has open; absent: there are none. */
+  repairStore?(): Promise<void>
+  /** Puts the engine's durable state, which nobody has open then, back to a checkpoint or to genesis. */
   rollbackEngine(): Promise<void>
   /** The engine's part of blocks below a height goes, a bounded part of it at once. */
   pruneEngine?(below: number): Promise<void>
@@ -90,6 +92,9 @@ export interface NodeTree {
   store(): ChainStore | undefined
 }
 
+/** A large state is made again from its checkpoint, key by key: some 20,000 a second. */
+const RECOVERY_MS = 1_800_000
+
 export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTree {
   const { genesis, validator, tuning = {} } = settings
   const { kernel } = ports
@@ -123,7 +128,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
   const system = createSystem({
     ports: kernel,
     registry: [...MESSAGE_ROWS, ...STREAM_ROWS],
-    ...(tuning.kernel && { limits: tuning.kernel }),
+    limits: { recoveryMs: RECOVERY_MS, ...tuning.kernel },
     children: [
       childSpec(
         storageActor,
@@ -133,6 +138,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           ...(ports.pruneEngine && {
             pruneOthers: async (below: number) => ports.pruneEngine?.(below),
           }),
+          ...(ports.repairStore && { repair: async () => ports.repairStore?.() }),
           async open() {
             store = await ports.openStore()
             return store

@@ -6,9 +6,9 @@ export const ENGINE_FAULTS = {
   GenesisMismatch: 'configuration',
   /** The state was written by another version of the program. */
   LayoutMismatch: 'configuration',
-  /** The engine's store is unreadable or contradicts itself: it is emptied, and the blocks are executed again. */
+  /** The engine's store is unreadable or contradicts itself: it is made again from a checkpoint, or all blocks are executed again. */
   StateDamaged: 'corruption',
-  /** The engine's state is not the one of the stored blocks: it is emptied, and they are executed again. */
+  /** The engine's state is not the one of the stored blocks: it is made again from a checkpoint, or they are all executed again. */
   StateDiverged: 'corruption',
   /** The engine's thread died or its store failed: it is opened again at its durable head. */
   EngineUnavailable: 'service',

@@ -2,8 +2,10 @@ import { type FaultClass, faultError } from '../../supervisor/index.ts'
 
 /** Faults of this room; the class decides what the supervisor does. */
 export const STORAGE_FAULTS = {
-  /** What is read is not what was written (checksum, decoding, LMDB's own pages): only an operator can decide. */
+  /** What is read is not what was written (checksum, decoding, LMDB's own pages): the ledger is made again from a checkpoint, anything else is an operator's. */
   StoreDamaged: 'corruption',
+  /** The ledger's rows do not give the root that the head commits to, as Chain says. */
+  LedgerDamaged: 'corruption',
   /** All of history is wanted, and a part of it was pruned: only a new synchronization brings it back (PR-5). */
   HistoryPruned: 'configuration',
   /** The store was written by a newer program. */

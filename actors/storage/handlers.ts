@@ -1,6 +1,7 @@
 import type {
   BlockWrite,
   DeferredReply,
+  LedgerRollBack,
   LoadChain,
   PersistBlock,
   PersistBlockBatch,
@@ -11,7 +12,8 @@ import type {
   RecordHalt,
   WriteMeasured,
 } from '../../messages/index.ts'
-import { type About, after, type Envelope, reply, type Step } from '../../supervisor/index.ts'
+import { type About, after, type Envelope, fail, reply, type Step } from '../../supervisor/index.ts'
+import { STORAGE_FAULTS } from './errors.ts'
 import { PRUNE_REST, PRUNE_REST_MS, SLOW_WRITE_MS } from './limits.ts'
 import type { ChainStore } from './port.ts'
 
@@ -19,6 +21,7 @@ export type StorageInbox =
   | PersistBlock
   | PersistBlockBatch
   | LoadChain
+  | LedgerRollBack
   | ReadBlocks
   | RecordEvidence
   | RecordHalt
@@ -79,6 +82,11 @@ export function handle(
       return step({ kind: 'writeBlocks', store, blocks: message.payload.blocks, replyTo })
     case 'storage.LoadChain':
       return step({ kind: 'loadChain', store, replyTo })
+    case 'storage.RollBack': {
+      const code = 'LedgerDamaged'
+      const { reason } = message.payload
+      return { context, effects: [fail({ code, faultClass: STORAGE_FAULTS[code], reason })] }
+    }
     case 'storage.ReadBlocks':
       return step({ kind: 'readBlocks', store, range: message.payload, replyTo })
     case 'storage.RecordHalt':

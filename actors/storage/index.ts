@@ -43,6 +43,12 @@ export const storageActor: StorageActor = {
   perform,
   lane,
   stop: ({ store }) => store.close(),
+  recover: {
+    async rollback(_fault, { ports }) {
+      if (ports.repair === undefined) throw new Error('no checkpoints are kept')
+      await ports.repair()
+    },
+  },
 }
 
 /** PR-5: what was pruned is not here any more. */

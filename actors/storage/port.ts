@@ -57,6 +57,11 @@ export interface StoragePorts {
   readonly keepBlocks?: number
   /** What others keep of blocks below a height goes as well, a bounded part of it at once. */
   pruneOthers?(below: number): Promise<void>
+  /**
+   * Makes the ledger again from a checkpoint and what the blocks above it wrote, while nobody has the store open. Absent, or rejects:
+   * it cannot be done.
+   */
+  repair?(): Promise<void>
   /** Opens the store; a store that is in use or damaged rejects with an error that carries a fault class. */
   open(): Promise<ChainStore>
 }

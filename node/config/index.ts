@@ -53,6 +53,8 @@ export interface NodeConfig {
   readonly bitcoinPollMs: number
   readonly minFeeCapWei: bigint
   readonly pool: { readonly maxTransactions: number }
+  /** Blocks from one checkpoint to the next, 0: none; and how many are kept. */
+  readonly checkpoints: { readonly every: number; readonly keep: number }
   readonly resumeHalt?: string
   readonly engine: { readonly mode: 'embedded' }
   readonly log: {
@@ -159,6 +161,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     bitcoinPollMs: need('bitcoinPollMs'),
     minFeeCapWei: need('minFeeCapWei'),
     pool: { maxTransactions: need('pool.maxTransactions') },
+    checkpoints: { every: need('checkpoints.every'), keep: need('checkpoints.keep') },
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
     engine: { mode: need('engine.mode') },
     log: { level: need('log.level'), format: need('log.format') },

@@ -170,6 +170,14 @@ export const SETTINGS = {
     1_000_000,
     10_000,
   ),
+  'checkpoints.every': integer(
+    'blocks from one checkpoint of the state to the next; 0: none are made',
+    'N',
+    0,
+    500,
+    100,
+  ),
+  'checkpoints.keep': integer('checkpoints that are kept', 'N', 1, 100, 10),
   resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),
   'engine.mode': choice('what executes the EVM', ['embedded'], 'embedded'),
   'log.level': choice(

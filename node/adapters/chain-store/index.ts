@@ -13,16 +13,28 @@ import {
 } from '../../../actors/storage/index.ts'
 import { faultError } from '../../../supervisor/index.ts'
 import { damageOfFile, diskFault } from '../disk/index.ts'
+import { decodeWrite, encodeWrite, type LedgerWrite } from './changes.ts'
 import { layoutFault, migrate, openTables, type Tables } from './layout.ts'
 import { heightBytes, openRecord, sealRecord } from './records.ts'
 
+export type { LedgerWrite } from './changes.ts'
+
 const HASH_BYTES = 32
+/** Old changes that one write removes at most, so that none takes long. */
+const DROPPED_CHANGES = 8
 
 /** The key of the one halt that there can be. */
 const HALT = 'halt'
 
-/** Opens or creates the store in `path`, a directory. Throws when it is damaged or has a layout that this program does not know. */
-export async function openChainStore(path: string): Promise<ChainStore> {
+/**
+ * Opens or creates the store in `path`, a directory. Throws when it is damaged or has a layout that this program does not know.
+ * `keepChanges`: of so many last blocks it is kept what they did to the ledger.
+ */
+export async function openChainStore(path: string, keepChanges = 0): Promise<ChainStore> {
+  return openForWriting(path, keepChanges)
+}
+
+async function openForWriting(path: string, keepChanges: number): Promise<LmdbChainStore> {
   const damage = damageOfFile(path)
   if (damage !== undefined) throw damaged(damage)
   const tables = openTables(path, 'write')
@@ -32,13 +44,32 @@ export async function openChainStore(path: string): Promise<ChainStore> {
     await tables.root.close()
     throw error
   }
-  return new LmdbChainStore(tables, path)
+  return new LmdbChainStore(tables, path, keepChanges)
 }
 
 export interface ChainStoreReader
   extends Pick<ChainStore, 'readBlock' | 'heightOf' | 'lowestBlock' | 'readLedgerRows' | 'close'> {
   /** 0: it holds no block. */
   headHeight(): number
+  /** Writes to the ledger above a height, without a gap from there on; throws at one that is damaged. */
+  ledgerWrites(above: number): Iterable<LedgerWrite>
+}
+
+/**
+ * Gives a store that nobody has open the ledger `rows` and the head `height`, in one transaction. Blocks above it are gone then: they
+ * were damaged, and come again from the peers.
+ */
+export async function rewriteLedger(
+  path: string,
+  height: number,
+  rows: Iterable<LedgerRow>,
+): Promise<void> {
+  const store = await openForWriting(path, 0)
+  try {
+    await store.rewriteLedger(height, rows)
+  } finally {
+    await store.close()
+  }
 }
 
 /** The store in `path` for reading alone, as it is; or why it cannot be read. Beside a running node it sees what that committed. */
@@ -53,7 +84,7 @@ export async function readChainStore(
   if (damage !== undefined) return { ok: false, reason: damage }
   const tables = openTables(path, 'read')
   const reason = layoutFault(tables)
-  if (reason === undefined) return { ok: true, store: new LmdbChainStore(tables, path) }
+  if (reason === undefined) return { ok: true, store: new LmdbChainStore(tables, path, 0) }
   await tables.root.close()
   return { ok: false, reason }
 }
@@ -61,10 +92,12 @@ export async function readChainStore(
 class LmdbChainStore implements ChainStore, ChainStoreReader {
   readonly #tables: Tables
   readonly #path: string
+  readonly #keepChanges: number
 
-  constructor(tables: Tables, path: string) {
+  constructor(tables: Tables, path: string, keepChanges: number) {
     this.#tables = tables
     this.#path = path
+    this.#keepChanges = keepChanges
   }
 
   /** Resolves when what `change` wrote is on disk; all of it is, or nothing. */
@@ -99,6 +132,48 @@ class LmdbChainStore implements ChainStore, ChainStoreReader {
         const rowKey = Buffer.concat([Uint8Array.of(set), key])
         ledger.put(rowKey, sealRecord('ledger', rowKey, value))
       }
+      this.#noteChanges(blocks, ledgerRows)
+    })
+  }
+
+  #noteChanges(blocks: readonly StoredBlock[], rows: readonly LedgerRow[]): void {
+    const { changes } = this.#tables
+    const [first, last] = [blocks[0]?.height, blocks.at(-1)?.height]
+    if (first === undefined || last === undefined) return
+    if (this.#keepChanges > 0) {
+      const write = encodeWrite(first, rows)
+      changes.put(last, sealRecord('changes', heightBytes(last), write))
+    }
+    const old = { end: last - this.#keepChanges + 1, limit: DROPPED_CHANGES }
+    for (const height of [...changes.getKeys(old)]) changes.remove(height)
+  }
+
+  *ledgerWrites(above: number): Iterable<LedgerWrite> {
+    let next = above + 1
+    for (const { key, value } of this.#tables.changes.getRange({ start: next })) {
+      const bytes = openRecord('changes', heightBytes(key), value)
+      if (bytes === undefined) throw damaged(`the changes of block ${key} have a wrong checksum`)
+      const write = decodeWrite(key, bytes)
+      if (write.first !== next) return
+      yield write
+      next = key + 1
+    }
+  }
+
+  async rewriteLedger(height: number, rows: Iterable<LedgerRow>): Promise<void> {
+    const { blocks, changes, ledger, meta } = this.#tables
+    await this.#commit(() => {
+      ledger.clearSync()
+      for (const { set, key, value } of rows) {
+        const rowKey = Buffer.concat([Uint8Array.of(set), key])
+        ledger.put(rowKey, sealRecord('ledger', rowKey, value))
+      }
+      const head = this.headHeight()
+      for (let above = height + 1; above <= head; above++) {
+        blocks.remove(above)
+        changes.remove(above)
+      }
+      meta.put('head', height)
     })
   }
 

@@ -28,6 +28,8 @@ export interface Tables {
   readonly heights: Database<number, Buffer>
   /** Set and key → checksum, row. */
   readonly ledger: Database<Buffer, Buffer>
+  /** Height of a write's last block → checksum, what the write did to the ledger. Of the last blocks. */
+  readonly changes: Database<Buffer, number>
   readonly journal: Database<string, string>
   readonly halts: Database<string, string>
 }
@@ -47,6 +49,7 @@ export function openTables(path: string, mode: 'read' | 'write'): Tables {
     headers: root.openDB({ name: 'headers', encoding: 'binary' }),
     heights: root.openDB({ name: 'heights', encoding: 'json', keyEncoding: 'binary' }),
     ledger: root.openDB({ name: 'ledger', encoding: 'binary', keyEncoding: 'binary' }),
+    changes: root.openDB({ name: 'changes', encoding: 'binary' }),
     journal: root.openDB({ name: 'journal', encoding: 'string' }),
     halts: root.openDB({ name: 'halts', encoding: 'string' }),
   }

@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib'
 const CHECKSUM_BYTES = 4
 
 /** Tables whose records carry checksums; the number is part of the place and never used again. */
-export const PLACES = { blocks: 1, ledger: 2, headers: 3 } as const
+export const PLACES = { blocks: 1, ledger: 2, headers: 3, changes: 4 } as const
 export type Place = keyof typeof PLACES
 
 export function sealRecord(place: Place, key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer {
