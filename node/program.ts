@@ -2,7 +2,7 @@
  * The federation node as a program: real adapters around the tree, the API on top, one way to stop. Whoever starts it gets a
  * handle or one clear reason why not.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SignGuard } from '../actors/chain/index.ts'
 import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
@@ -16,6 +16,7 @@ import { evmGenesisOf, nextBaseFee } from '../vm/evm/index.ts'
 import { createBitcoinFailover, createBitcoinPort } from './adapters/bitcoin/index.ts'
 import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
+import { type Checkpoints, createCheckpoints } from './adapters/checkpoints/index.ts'
 import { lockDirectory } from './adapters/data-directory/index.ts'
 import { discardState, type ExecutionEngine, openEngine } from './adapters/engine/index.ts'
 import { createGovernanceServer } from './adapters/governance-grpc/index.ts'
@@ -101,20 +102,46 @@ export async function startNode(
       log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'engine', event, fields: { error } })
     },
   })
+  const [chainDirectory, engineDirectory] = ['chain', 'evm'].map((name) =>
+    join(options.dataDir, name),
+  ) as [string, string]
+  const { every, keep } = options.checkpoints
+  const checkpoints =
+    every === 0
+      ? undefined
+      : createCheckpoints({
+          directory: join(options.dataDir, 'checkpoints'),
+          chainDirectory,
+          engineDirectory,
+          every,
+          keep,
+          metrics,
+          nowMs: () => clock.nowMs(),
+          log(level, event, fields) {
+            log.write({ level, atMs: clock.nowMs(), actor: 'storage', event, fields })
+          },
+        })
   let engine: ExecutionEngine | undefined
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
 
   const tree = createNodeTree(
     {
       kernel,
-      openStore: () => openChainStore(join(options.dataDir, 'chain')),
+      // As many as the oldest checkpoint needs, and those that come while one is made.
+      openStore: () => openChainStore(chainDirectory, every * (keep + 2)),
       async openEngine() {
-        engine = await openEmbedded(join(options.dataDir, 'evm'), genesis)
-        return enginePort(engine)
+        const isMissing = !existsSync(join(engineDirectory, 'data.mdb'))
+        if (isMissing) await checkpoints?.restoreState('missing')
+        engine = await openEmbedded(engineDirectory, genesis)
+        return enginePort(engine, checkpoints)
       },
       poolJournal,
       pruneEngine: async (below) => engine?.prune(below),
-      rollbackEngine: async () => discardState(join(options.dataDir, 'evm')),
+      ...(checkpoints && { repairStore: () => checkpoints.repairLedger(genesis) }),
+      async rollbackEngine() {
+        if (checkpoints === undefined) discardState(engineDirectory)
+        else await checkpoints.restoreState('damaged')
+      },
       async openGuard(committedHeight) {
         if (files.validator === undefined) return observersGuard
         const opened = await openSignGuard({
@@ -213,6 +240,7 @@ export async function startNode(
     await telemetry?.close()
     for (const rpc of rpcs) rpc.close()
     await poolJournal.close()
+    await checkpoints?.close()
     lock.release()
   }
   return {
@@ -255,14 +283,19 @@ async function openEmbedded(directory: string, genesis: Genesis): Promise<Execut
   return opened.engine
 }
 
-function enginePort(engine: ExecutionEngine): EnginePort {
+function enginePort(engine: ExecutionEngine, checkpoints: Checkpoints | undefined): EnginePort {
   // Read for every template and every head, and a block is large.
   let known = { height: -1, nextBaseFeeWei: 0n }
   return {
     head: () => engine.blocks.head(),
     build: (request) => engine.build(request),
     execute: (request) => engine.execute(request),
-    commit: (hash) => engine.commit(hash),
+    async commit(hash) {
+      if (checkpoints !== undefined) engine.keepPast(checkpoints.pastNeededFrom)
+      const reply = await engine.commit(hash)
+      if (reply.status === 'COMMITTED') checkpoints?.committed(reply.head.number)
+      return reply
+    },
     recoverSenders: (raws) => engine.recoverSenders(raws),
     account: (address) => ({
       nonce: engine.state.nonce(address),

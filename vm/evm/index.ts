@@ -27,7 +27,7 @@ export { type EvmGenesis, genesisBlock } from './genesis.ts'
 export { type BodyRoots, bodyRoots, encodeHeader, hashPayload } from './header.ts'
 export { keccak256 } from './keccak.ts'
 export * from './limits.ts'
-export { encodePast, PAST_BLOCKS, pastView, type Replaced } from './past.ts'
+export { encodePast, findPast, PAST_BLOCKS, pastBelow, pastView, type Replaced } from './past.ts'
 export * from './pool-transaction.ts'
 export * from './receipt.ts'
 export * from './rejection.ts'
@@ -38,6 +38,7 @@ export {
   overlayView,
   type StateDelta,
   type StateView,
+  sealState,
 } from './state.ts'
 export { decodeStoredPayload, encodeStoredPayload } from './stored-block.ts'
 export * from './system-contracts.ts'

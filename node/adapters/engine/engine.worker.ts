@@ -9,6 +9,7 @@ import {
 } from '../../../vm/evm/index.ts'
 import { type EngineStoreFault, openEngineDatabase } from './store.ts'
 import {
+  type CommitRequest,
   type EngineWorkerData,
   type PackedBuildReply,
   type PackedBuildRequest,
@@ -39,7 +40,8 @@ export function execute(request: PackedExecuteRequest): Promise<ExecuteReply> {
   return engine().execute(unpackExecute(request))
 }
 
-export function commit({ hash }: { readonly hash: Uint8Array }): Promise<CommitReply> {
+export function commit({ hash, keepPastFrom }: CommitRequest): Promise<CommitReply> {
+  if (!('code' in database)) database.keepPast(keepPastFrom)
   return engine().commit(hash)
 }
 

@@ -29,6 +29,7 @@ import { buffersOf, type PackedBytes, packBytes, unpackBytes } from './packing.t
 import { type EngineDatabase, openEngineDatabase } from './store.ts'
 import {
   type CallsWorkerData,
+  type CommitRequest,
   type EngineWorkerData,
   type PackedBuildReply,
   packBuild,
@@ -37,6 +38,8 @@ import {
 } from './wire.ts'
 
 export { discardState } from './state-files.ts'
+export { StateRestore } from './state-restore.ts'
+export { openStateRows, type StateRow, type StateRows, TABLE_OF } from './state-rows.ts'
 
 /** What the node asks of the embedded engine. */
 export interface ExecutionEngine {
@@ -46,6 +49,8 @@ export interface ExecutionEngine {
   readonly genesisHash: Uint8Array
   build(request: BuildRequest): Promise<BuildReply>
   execute(request: ExecuteRequest): Promise<ExecuteReply>
+  /** What blocks from `height` on replaced is kept, within bounds, until a checkpoint has it. */
+  keepPast(height: number): void
   /** Resolves when the block and its uncommitted ancestors are on disk. */
   commit(hash: Uint8Array): Promise<CommitReply>
   /** Senders by position; undefined where a transaction is malformed or no key fits. */
@@ -142,6 +147,7 @@ class EmbeddedEngine implements ExecutionEngine {
   readonly #recovery: Piscina
   readonly #database: EngineDatabase
   readonly #directory: string
+  #keepPastFrom = Number.POSITIVE_INFINITY
 
   constructor(
     options: EngineOptions,
@@ -178,12 +184,17 @@ class EmbeddedEngine implements ExecutionEngine {
   }
 
   async commit(hash: Uint8Array): Promise<CommitReply> {
-    const commit = this.#writer.run({ hash }, { name: 'commit' })
+    const request: CommitRequest = { hash, keepPastFrom: this.#keepPastFrom }
+    const commit = this.#writer.run(request, { name: 'commit' })
     const reply: CommitReply = await commit.catch(async (cause) => {
       throw await diskFault(cause, this.#directory)
     })
     this.#database.refresh()
     return reply
+  }
+
+  keepPast(height: number): void {
+    this.#keepPastFrom = height
   }
 
   async prune(below: number): Promise<void> {

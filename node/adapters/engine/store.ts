@@ -34,15 +34,20 @@ import { removeDiscarded } from './state-files.ts'
 /** Records of past blocks that one reader holds. */
 const MAX_PAST_BYTES = 64 * 1024 * 1024
 /** Layout version; a store of another version is refused. */
-const LAYOUT = 1
+export const LAYOUT = 1
 const ADDRESS_BYTES = 20
+/** Stands in `meta` while the state is made from a checkpoint. */
+export const RESTORING = 'restoring'
+/** Records of past blocks are kept for who asked to, up to so many, and then go a few a block. */
+const MOST_PAST_BLOCKS = 1_024
+const DROPPED_PAST = 8
 /** Blocks that one step of pruning takes; more than Storage's, so that this store catches up with it. */
 const PRUNE_BLOCKS = 128
 
 type Bytes = Database<Uint8Array, Uint8Array>
 type ByHeight = Database<Uint8Array, number>
 
-type Tables = {
+export type Tables = {
   readonly root: RootDatabase
   readonly meta: Database<Uint8Array, string>
   readonly accounts: Bytes
@@ -56,7 +61,7 @@ type Tables = {
   readonly hashes: ByHeight
   readonly heights: Bytes
   readonly transactions: Bytes
-  /** What each of the last blocks replaced in accounts and storage. */
+  /** What each of the last blocks replaced in accounts and storage; of `PAST_BLOCKS`, or as many as a checkpoint still needs. */
   readonly past: ByHeight
 }
 
@@ -70,6 +75,8 @@ export type EngineDatabase = EngineStore &
     lowestBlock(): number
     /** Blocks below `below` lose transactions and receipts, some at once; their hashes stay. Durable when it returns. */
     prune(below: number): void
+    /** What blocks from `height` on replaced is kept, within bounds. */
+    keepPast(height: number): void
     /** Addresses of all accounts, in hex. */
     accounts(): Iterable<string>
     close(): Promise<void>
@@ -109,14 +116,15 @@ function openStore(tables: Tables, mode: 'write' | 'read'): EngineDatabase | Eng
     return { code: 'LayoutMismatch', reason: `layout ${layout?.[0]}, this program knows ${LAYOUT}` }
   }
   const store = new LmdbEngineStore(tables)
-  const unreadable = mode === 'write' ? unreadableHead(store) : undefined
+  const unreadable = mode === 'write' ? unreadableHead(store, tables) : undefined
   if (unreadable === undefined) return store
   void tables.root.close()
   return { code: 'StateDamaged', reason: unreadable }
 }
 
 /** Why the head and its block do not decode. */
-function unreadableHead(store: EngineStore): string | undefined {
+function unreadableHead(store: EngineStore, { meta }: Tables): string | undefined {
+  if (meta.get(RESTORING) !== undefined) return 'it was being made from a checkpoint'
   try {
     const head = store.head()
     if (head !== undefined) store.payloadAt(head.number)
@@ -126,7 +134,7 @@ function unreadableHead(store: EngineStore): string | undefined {
   }
 }
 
-function openTables(directory: string, mode: 'write' | 'read'): Tables {
+export function openTables(directory: string, mode: 'write' | 'read'): Tables {
   const root = open({
     path: directory,
     maxDbs: 16,
@@ -177,6 +185,7 @@ class LmdbEngineStore implements EngineDatabase {
   readonly #view: StateView
   readonly #past = new Map<number, Uint8Array>()
   #pastBytes = 0
+  #keepPastFrom = Number.POSITIVE_INFINITY
 
   constructor(tables: Tables) {
     this.#tables = tables
@@ -264,11 +273,15 @@ class LmdbEngineStore implements EngineDatabase {
   async append(blocks: readonly StoredBlock[]): Promise<void> {
     this.#tables.root.transactionSync(() => {
       for (const block of blocks) {
-        writePast(this.#tables, block)
+        writePast(this.#tables, block, this.#keepPastFrom)
         writeDelta(this.#tables, block.delta)
         writeBlock(this.#tables, block)
       }
     })
+  }
+
+  keepPast(height: number): void {
+    this.#keepPastFrom = height
   }
 
   refresh(): void {
@@ -310,7 +323,7 @@ class LmdbEngineStore implements EngineDatabase {
   }
 }
 
-function stateView(tables: Tables): StateView {
+export function stateView(tables: Tables): StateView {
   return {
     account(addressHex) {
       const record = tables.accounts.get(fromHexKey(addressHex))
@@ -336,12 +349,12 @@ function plain(record: Uint8Array): Uint8Array {
   return new Uint8Array(record.buffer, record.byteOffset, record.length)
 }
 
-function copied(record: Uint8Array | undefined): Uint8Array | undefined {
+export function copied(record: Uint8Array | undefined): Uint8Array | undefined {
   return record && new Uint8Array(record)
 }
 
 /** What the block's changes replace, and no longer what the oldest one's did. */
-function writePast(tables: Tables, { payload, delta }: StoredBlock): void {
+function writePast(tables: Tables, { payload, delta }: StoredBlock, keepFrom: number): void {
   const height = payload.blockNumber
   if (height === 0) return
   const replaced: Replaced[] = []
@@ -356,10 +369,15 @@ function writePast(tables: Tables, { payload, delta }: StoredBlock): void {
     }
   }
   tables.past.putSync(height, Buffer.from(encodePast(replaced).buffer))
-  if (height > PAST_BLOCKS) tables.past.removeSync(height - PAST_BLOCKS)
+  const needless = Math.min(height - PAST_BLOCKS, keepFrom - 1)
+  const end = Math.max(needless, height - MOST_PAST_BLOCKS) + 1
+  if (end <= 1) return
+  for (const old of [...tables.past.getKeys({ end, limit: DROPPED_PAST })]) {
+    tables.past.removeSync(old)
+  }
 }
 
-function writeDelta(tables: Tables, delta: StateDelta): void {
+export function writeDelta(tables: Tables, delta: StateDelta): void {
   for (const [addressHex, account] of delta.accounts) {
     const key = fromHexKey(addressHex)
     if (account === null) tables.accounts.removeSync(key)

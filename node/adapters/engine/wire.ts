@@ -12,6 +12,12 @@ import { type PackedBytes, packBytes, unpackBytes } from './packing.ts'
 export type EngineWorkerData = { readonly directory: string; readonly genesis: EvmGenesis }
 export type CallsWorkerData = { readonly directory: string; readonly chainId: number }
 
+export type CommitRequest = {
+  readonly hash: Uint8Array
+  /** What blocks from here on replaced is kept for a checkpoint. */
+  readonly keepPastFrom: number
+}
+
 export type PackedPayload = Omit<ExecutionPayload, 'transactions'> & {
   readonly transactions: PackedBytes
 }
