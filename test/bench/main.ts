@@ -76,21 +76,23 @@ ${Object.entries(BENCHES)
   --rounds N      rounds of those that run side by side [${DEFAULTS.rounds}]
   --worlds N      worlds that are simulated [${DEFAULTS.worlds}]
   --transactions N  transfers of the bench execution [${DEFAULTS.transactions}]
+  --only NAMES    contenders of the bench execution, of ours,anvil,edr [all]
 
 What the figures mean: test/bench/README.md. Without figures:
   node test/bench/status-page.ts FOLDER   pictures of the status page
 `
 
-const number = { type: 'string' } as const
+const given = { type: 'string' } as const
 const FLAGS = {
   json: { type: 'boolean' },
-  blocks: number,
-  deposits: number,
-  nodes: number,
-  members: number,
-  rounds: number,
-  worlds: number,
-  transactions: number,
+  blocks: given,
+  deposits: given,
+  nodes: given,
+  members: given,
+  rounds: given,
+  worlds: given,
+  transactions: given,
+  only: given,
 } as const
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -126,9 +128,9 @@ function readOptions(args: readonly string[]): BenchOptions | string {
   try {
     const { values } = parseArgs({ args: [...args], options: FLAGS, strict: true })
     const count = (flag: keyof typeof DEFAULTS) => {
-      const given = Number(values[flag] ?? DEFAULTS[flag])
-      if (!Number.isSafeInteger(given) || given < 1) throw new Error(`--${flag} takes a number`)
-      return given
+      const value = Number(values[flag] ?? DEFAULTS[flag])
+      if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${flag} takes a number`)
+      return value
     }
     return {
       json: values.json === true,
@@ -139,6 +141,7 @@ function readOptions(args: readonly string[]): BenchOptions | string {
       rounds: count('rounds'),
       worlds: count('worlds'),
       transactions: count('transactions'),
+      ...(values.only !== undefined && { only: values.only.split(',') }),
       tell(line) {
         const seconds = ((Date.now() - startedMs) / 1_000).toFixed(1).padStart(7)
         process.stderr.write(`${seconds}s  ${line}\n`)
