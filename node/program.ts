@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { SignGuard } from '../actors/chain/index.ts'
 import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
 import { EMPTY_GUARD } from '../core/guard/index.ts'
-import { MAX_POOL_BYTES, MAX_TRANSACTION_BYTES } from '../core/mempool/index.ts'
+import { MAX_POOL_BYTES, MAX_TRANSACTION_BYTES, type SenderAccount } from '../core/mempool/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { slotAt } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
@@ -18,7 +18,12 @@ import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
 import { type Checkpoints, createCheckpoints } from './adapters/checkpoints/index.ts'
 import { lockDirectory } from './adapters/data-directory/index.ts'
-import { discardState, type ExecutionEngine, openEngine } from './adapters/engine/index.ts'
+import {
+  discardState,
+  type ExecutionEngine,
+  type NodeEngine,
+  openEngine,
+} from './adapters/engine/index.ts'
 import { createGovernanceServer } from './adapters/governance-grpc/index.ts'
 import { createLibp2pNetwork } from './adapters/libp2p/index.ts'
 import { openPoolJournal } from './adapters/pool-journal/index.ts'
@@ -121,7 +126,7 @@ export async function startNode(
             log.write({ level, atMs: clock.nowMs(), actor: 'storage', event, fields })
           },
         })
-  let engine: ExecutionEngine | undefined
+  let engine: NodeEngine | undefined
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
 
   const tree = createNodeTree(
@@ -203,7 +208,7 @@ export async function startNode(
       options,
       tree,
       genesis,
-      () => engine as ExecutionEngine,
+      () => engine as NodeEngine,
       surroundings,
       log.setLevel,
       clock,
@@ -283,7 +288,12 @@ async function openEmbedded(directory: string, genesis: Genesis): Promise<Execut
   return opened.engine
 }
 
-function enginePort(engine: ExecutionEngine, checkpoints: Checkpoints | undefined): EnginePort {
+async function accountOf({ state }: NodeEngine, address: Uint8Array): Promise<SenderAccount> {
+  const [nonce, balanceWei] = [state.nonce(address), state.balanceWei(address)]
+  return { nonce: await nonce, balanceWei: await balanceWei }
+}
+
+function enginePort(engine: NodeEngine, checkpoints: Checkpoints | undefined): EnginePort {
   // Read for every template and every head, and a block is large.
   let known = { height: -1, nextBaseFeeWei: 0n }
   return {
@@ -297,10 +307,7 @@ function enginePort(engine: ExecutionEngine, checkpoints: Checkpoints | undefine
       return reply
     },
     recoverSenders: (raws) => engine.recoverSenders(raws),
-    account: (address) => ({
-      nonce: engine.state.nonce(address),
-      balanceWei: engine.state.balanceWei(address),
-    }),
+    accounts: (addresses) => Promise.all(addresses.map((address) => accountOf(engine, address))),
     nextBaseFeeWei() {
       const height = engine.blocks.head().number
       if (height !== known.height) {

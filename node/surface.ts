@@ -14,7 +14,7 @@ import type {
 } from '../messages/index.ts'
 import type { Clock } from '../supervisor/index.ts'
 import { bridgeLogs, decodeTransaction, isTransaction } from '../vm/evm/index.ts'
-import type { ExecutionEngine } from './adapters/engine/index.ts'
+import type { NodeEngine } from './adapters/engine/index.ts'
 import {
   type ApiPorts,
   createEvmView,
@@ -81,7 +81,7 @@ export function apiPorts(
   options: NodeConfig,
   tree: NodeTree,
   genesis: Genesis,
-  engine: () => ExecutionEngine,
+  engine: () => NodeEngine,
   surroundings: Surroundings,
   setLogLevel: ApiPorts['admin']['setLogLevel'],
   clock: Clock,

@@ -2,7 +2,12 @@
  * Transactions on their way into the pool. What can be refused without its signature is refused at once; the same bytes wait once
  * however many sent them (TX-5); the rest is recovered in batches: one is under way, what comes meanwhile is the next.
  */
-import { isForEver, type Mempool, Rejections } from '../../core/mempool/index.ts'
+import {
+  isForEver,
+  type Mempool,
+  Rejections,
+  type SenderAccount,
+} from '../../core/mempool/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import type { Envelope } from '../../supervisor/index.ts'
 import {
@@ -37,7 +42,7 @@ export class Admission {
   readonly #rejections = new Rejections()
   /** By hash: under way, or waiting for the next batch. */
   readonly #arrivals = new Map<string, Arrival>()
-  #waiting: Uint8Array[] = []
+  #waiting: EvmTransaction[] = []
   #isRecovering = false
 
   constructor(pool: Mempool) {
@@ -73,12 +78,12 @@ export class Admission {
     if (refused !== undefined) return this.refuse(hash, describe(refused), nowMs)
     if (this.#arrivals.size >= MAX_WAITING_TRANSACTIONS) return BUSY
     this.#arrivals.set(key, { transaction, waiters: [waiter] })
-    this.#waiting.push(raw)
+    this.#waiting.push(transaction)
     return undefined
   }
 
   /** The next batch to recover; empty while one is under way, or nothing waits. */
-  nextBatch(): readonly Uint8Array[] {
+  nextBatch(): readonly EvmTransaction[] {
     if (this.#isRecovering || this.#waiting.length === 0) return []
     const batch = this.#waiting.slice(0, MAX_RECOVERIES)
     this.#waiting = this.#waiting.slice(MAX_RECOVERIES)
@@ -119,14 +124,28 @@ export async function reload(
   for (let at = 0; at < remembered.length; at += MAX_RECOVERIES) {
     const batch = remembered.slice(at, at + MAX_RECOVERIES)
     const senders = await port.recoverSenders(batch.map(({ raw }) => raw))
+    const accounts = await accountsOf(port, senders)
     for (const [index, { raw, sinceMs }] of batch.entries()) {
       const sender = senders[index]
       const transaction = decodeTransaction(raw)
       if (sender === undefined || !isTransaction(transaction)) continue
-      pool.add(poolTransaction(transaction, sender), port.account(sender), sinceMs)
+      const account = accounts[index] as SenderAccount
+      pool.add(poolTransaction(transaction, sender), account, sinceMs)
     }
   }
 }
+
+/** By position; of nobody where there is no sender. */
+export async function accountsOf(
+  port: EnginePort,
+  senders: readonly (Uint8Array | undefined)[],
+): Promise<readonly SenderAccount[]> {
+  const found = await port.accounts(senders.filter((sender) => sender !== undefined))
+  let at = 0
+  return senders.map((sender) => (sender === undefined ? NOBODY : (found[at++] as SenderAccount)))
+}
+
+const NOBODY: SenderAccount = { nonce: 0n, balanceWei: 0n }
 
 const BUSY: Refusal = { code: 'Busy', reason: 'too many transactions at once' }
 

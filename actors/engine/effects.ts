@@ -8,10 +8,11 @@ import type {
   PayloadExecuted,
   TransactionsRecovered,
 } from '../../messages/index.ts'
-import { type BlockOutcome, isLostCause, keccak256 } from '../../vm/evm/index.ts'
+import { type BlockOutcome, isLostCause } from '../../vm/evm/index.ts'
+import { accountsOf } from './admission.ts'
 import type { EngineEffect } from './handlers.ts'
 import { ENGINE_METRICS } from './metrics.ts'
-import type { EnginePorts } from './port.ts'
+import type { EnginePort, EnginePorts } from './port.ts'
 
 type EffectOf<Kind extends EngineEffect['kind']> = Extract<EngineEffect, { kind: Kind }>
 
@@ -31,7 +32,7 @@ export async function perform(
     case 'recover':
       return recover(effect)
     case 'remember':
-      ports.journal?.remember({ raw: effect.raw, sinceMs: effect.sinceMs })
+      ports.journal?.remember(effect.raws.map((raw) => ({ raw, sinceMs: effect.sinceMs })))
       return undefined
     case 'tidy': {
       const { pool } = effect
@@ -104,8 +105,8 @@ function sendersOf(
 }
 
 async function execute(effect: EffectOf<'execute'>): Promise<PayloadExecuted> {
-  const { port, payload, replyTo } = effect
-  const senders = await port.recoverSenders(payload.transactions)
+  const { port, payload, known, replyTo } = effect
+  const senders = await allSenders(port, payload.transactions, known)
   const result = await port.execute({ payload, senders })
   const done = { ...NO_BLOCK, to: replyTo }
   switch (result.status) {
@@ -137,6 +138,19 @@ async function execute(effect: EffectOf<'execute'>): Promise<PayloadExecuted> {
   }
 }
 
+/** Recovers those that are not known. */
+async function allSenders(
+  port: EnginePort,
+  transactions: readonly Uint8Array[],
+  known: readonly (Uint8Array | undefined)[],
+): Promise<readonly (Uint8Array | undefined)[]> {
+  const unknown = transactions.filter((_, index) => known[index] === undefined)
+  if (unknown.length === 0) return known
+  const recovered = await port.recoverSenders(unknown)
+  let next = 0
+  return transactions.map((_, index) => known[index] ?? recovered[next++])
+}
+
 async function commit(effect: EffectOf<'commit'>): Promise<PayloadCommitted> {
   const { port, hash, height, senders, replyTo } = effect
   const result = await port.commit(hash)
@@ -144,28 +158,28 @@ async function commit(effect: EffectOf<'commit'>): Promise<PayloadCommitted> {
     result.status === 'COMMITTED'
       ? { type: 'engine.EngineHead', payload: result.head }
       : failed(result.code, result.reason)
-  const accounts: { address: Uint8Array; account: SenderAccount }[] = senders.map((address) => ({
-    address,
-    account: port.account(address),
-  }))
+  const found = await port.accounts(senders)
+  const accounts = senders.map((address, index) => {
+    return { address, account: found[index] as SenderAccount }
+  })
   return {
     type: 'engine.PayloadCommitted',
     payload: { hash, height, accounts, answer, to: replyTo },
   }
 }
 
-async function recover({ port, raws }: EffectOf<'recover'>): Promise<TransactionsRecovered> {
-  const senders = await port.recoverSenders(raws)
-  const recovered = raws.map((raw, index) => {
-    const found = senders[index]
-    const sender = found === undefined || isZero(found) ? undefined : found
-    const account = sender === undefined ? NOBODY : port.account(sender)
-    return { hash: keccak256(raw), sender, account }
+async function recover(effect: EffectOf<'recover'>): Promise<TransactionsRecovered> {
+  const { port, transactions } = effect
+  const senders = (await port.recoverSenders(transactions.map(({ raw }) => raw))).map((sender) => {
+    return sender === undefined || isZero(sender) ? undefined : sender
+  })
+  const accounts = await accountsOf(port, senders)
+  const recovered = transactions.map(({ hash }, index) => {
+    const sender = senders[index]
+    return { hash, sender, account: accounts[index] as SenderAccount }
   })
   return { type: 'engine.TransactionsRecovered', payload: { recovered } }
 }
-
-const NOBODY: SenderAccount = { nonce: 0n, balanceWei: 0n }
 
 function isZero(address: Uint8Array): boolean {
   return address.every((byte) => byte === 0)

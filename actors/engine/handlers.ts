@@ -12,7 +12,7 @@ import {
   type Step,
   tell,
 } from '../../supervisor/index.ts'
-import { type EvmTransaction, poolTransaction } from '../../vm/evm/index.ts'
+import { type EvmTransaction, keccak256, poolTransaction } from '../../vm/evm/index.ts'
 import {
   type Admission,
   describe,
@@ -57,6 +57,8 @@ export type EngineEffect =
       readonly kind: 'execute'
       readonly port: EnginePort
       readonly payload: PayloadOf<'engine.ExecutePayload'>['payload']
+      /** Senders by position, of transactions that this node has recovered before. */
+      readonly known: readonly (Uint8Array | undefined)[]
       readonly replyTo: Envelope
     }
   | {
@@ -67,8 +69,12 @@ export type EngineEffect =
       readonly senders: readonly Uint8Array[]
       readonly replyTo: Envelope
     }
-  | { readonly kind: 'recover'; readonly port: EnginePort; readonly raws: readonly Uint8Array[] }
-  | { readonly kind: 'remember'; readonly raw: Uint8Array; readonly sinceMs: number }
+  | {
+      readonly kind: 'recover'
+      readonly port: EnginePort
+      readonly transactions: readonly EvmTransaction[]
+    }
+  | { readonly kind: 'remember'; readonly raws: readonly Uint8Array[]; readonly sinceMs: number }
   | { readonly kind: 'tidy'; readonly pool: Mempool }
   | {
       readonly kind: 'publish'
@@ -98,7 +104,8 @@ export function handle(
     }
     case 'engine.ExecutePayload': {
       const { payload } = message.payload
-      return { context, effects: [{ kind: 'execute', port, payload, replyTo }] }
+      const known = knownSenders(context, payload)
+      return { context, effects: [{ kind: 'execute', port, payload, known, replyTo }] }
     }
     case 'engine.CommitPayload': {
       const { hash, height } = message.payload
@@ -194,8 +201,8 @@ function offer(context: EngineContext, raw: Uint8Array, waiter: Waiter, nowMs: n
 }
 
 function recovery({ admission, port }: EngineContext): EngineEffect[] {
-  const raws = admission.nextBatch()
-  return raws.length === 0 ? [] : [{ kind: 'recover', port, raws }]
+  const transactions = admission.nextBatch()
+  return transactions.length === 0 ? [] : [{ kind: 'recover', port, transactions }]
 }
 
 function refused({ replyTo, gossipId }: Waiter, { code, reason }: Refusal): KernelEffect[] {
@@ -206,7 +213,10 @@ function refused({ replyTo, gossipId }: Waiter, { code, reason }: Refusal): Kern
   ]
 }
 
-/** A batch is recovered: each goes into the pool or is refused, whoever waits for it is told, and the next batch begins. */
+/**
+ * A batch is recovered: each goes into the pool or is refused, whoever waits for it is told, and the next batch begins. What came in
+ * is in the journal before anybody is told.
+ */
 function admit(
   context: EngineContext,
   recovered: PayloadOf<'engine.TransactionsRecovered'>['recovered'],
@@ -215,6 +225,7 @@ function admit(
   const { admission, pool } = context
   const effects: AnyEffect[] = []
   const added: Uint8Array[] = []
+  const raws: Uint8Array[] = []
   admission.batchDone()
   for (const { hash, sender, account } of recovered) {
     const arrival = admission.take(hash)
@@ -234,22 +245,17 @@ function admit(
       continue
     }
     added.push(hash)
-    effects.push(...accepted(transaction, waiters, nowMs))
+    raws.push(transaction.raw)
+    effects.push(...accepted(transaction, waiters))
   }
+  if (raws.length > 0) effects.unshift({ kind: 'remember', raws, sinceMs: nowMs })
   effects.push(...recovery(context), shown(context, added))
   return { context, effects }
 }
 
-/**
- * It is in the journal before anybody is told. All who sent it meanwhile sent the same: every peer may pass on its own, and ours go
- * out once.
- */
-function accepted(
-  { hash, raw }: EvmTransaction,
-  waiters: readonly Waiter[],
-  nowMs: number,
-): AnyEffect[] {
-  const effects: AnyEffect[] = [{ kind: 'remember', raw, sinceMs: nowMs }]
+/** All who sent it meanwhile sent the same: every peer may pass on its own, and ours go out once. */
+function accepted({ hash, raw }: EvmTransaction, waiters: readonly Waiter[]): AnyEffect[] {
+  const effects: AnyEffect[] = []
   let isRelayed = false
   for (const { replyTo, gossipId } of waiters) {
     if (replyTo !== undefined) {
@@ -267,6 +273,18 @@ function accepted(
 function judged(id: number | undefined, verdict: TransactionVerdict): KernelEffect[] {
   if (id === undefined) return []
   return [tell('network', { type: 'network.TransactionJudged', payload: { id, verdict } })]
+}
+
+/** A block's transactions have mostly been in the pool, where each was recovered once: a hash costs a fraction of that. */
+function knownSenders(
+  { pool, candidates }: EngineContext,
+  { blockHash, transactions }: PayloadOf<'engine.ExecutePayload'>['payload'],
+): readonly (Uint8Array | undefined)[] {
+  const candidate = candidates.get(hashKey(blockHash))
+  // The very list that this node built or executed; another payload may name the same hash.
+  if (candidate?.transactions === transactions) return candidate.senders
+  if (pool.stats().transactions === 0) return transactions.map(() => undefined)
+  return transactions.map((raw) => pool.get(keccak256(raw))?.sender)
 }
 
 /** Those whose account a block changes by itself: the senders in it. Of a block that is not known here, all. */

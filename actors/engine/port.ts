@@ -19,8 +19,8 @@ export interface EnginePort {
   commit(hash: Uint8Array): Promise<CommitReply>
   /** Senders by position; undefined where a transaction is malformed or no key fits. */
   recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>
-  /** At the durable head. */
-  account(address: Uint8Array): SenderAccount
+  /** At the durable head, by position. */
+  accounts(addresses: readonly Uint8Array[]): Promise<readonly SenderAccount[]>
   /** Base fee of the block after the durable head. */
   nextBaseFeeWei(): bigint
   close(): Promise<void>
@@ -34,8 +34,8 @@ export interface EnginePorts {
    */
   open(): Promise<EnginePort>
   /**
-   * Empties the durable state while nobody has it open; the next `open` starts from genesis. Resolves when that is durable; a
-   * crash leaves all of it or nothing.
+   * Puts the durable state back to a checkpoint, further back each time, or to genesis, while nobody has it open. Resolves when that
+   * is durable; one that a crash cuts off opens as damaged.
    */
   rollback(): Promise<void>
   readonly chainId: number
@@ -68,7 +68,7 @@ export interface PoolJournal {
   /** What may still wait, in the order of arrival; at most the pool's bounds of it. */
   load(): Promise<readonly RememberedTransaction[]>
   /** Handed to the system before it returns. A fault of the disk is not thrown: the pool goes on without its journal. */
-  remember(transaction: RememberedTransaction): void
+  remember(transactions: readonly RememberedTransaction[]): void
   /** After a block: forgets what no longer waits, when that is worth it. */
   forget(waiting: { readonly bytes: number; all(): Iterable<RememberedTransaction> }): void
   close(): Promise<void>

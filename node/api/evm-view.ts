@@ -1,13 +1,13 @@
 /** The EVM port on top of the embedded engine's reads: header roots and sizes added, calls bounded in number and time. */
 import type { Clock } from '../../supervisor/index.ts'
 import {
+  type AccountReads,
   type Ask,
   type BodyRoots,
   bodyRoots,
   type ChainReads,
   encodeHeader,
   type FeeRow,
-  type StateReads,
 } from '../../vm/evm/index.ts'
 import type { CallRefusal, EvmBlock, EvmView } from './port.ts'
 
@@ -21,8 +21,6 @@ export interface EngineReads {
   stateAt(height: number): AccountReads | undefined
   readonly ask: Ask
 }
-
-export type AccountReads = Pick<StateReads, keyof StateReads>
 
 export interface CallBounds {
   /** Calls under way or waiting; more are refused. */

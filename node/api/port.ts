@@ -14,6 +14,7 @@ import type { TransactionEnd } from '../../core/mempool/index.ts'
 import type { ViewFailure } from '../../core/pbft/index.ts'
 import type { ActorStatus } from '../../supervisor/index.ts'
 import type {
+  AccountReads,
   AnswerOf,
   BlockRead,
   EvmTransaction,
@@ -26,8 +27,6 @@ import type {
   ReceiptRead,
   TransactionRead,
 } from '../../vm/evm/index.ts'
-
-import type { AccountReads } from './evm-view.ts'
 
 export type Later<T> = T | Promise<T>
 

@@ -63,7 +63,12 @@ export function levelOf(room: string): number | undefined {
 /** Views on the API, and commands that read the configuration. */
 const ABOVE_CONFIG: ReadonlySet<string> = new Set(['views', 'doctor', 'backup'])
 /** Adapters below or above the others. */
-const ADAPTER_LEVELS: Readonly<Record<string, number>> = { disk: 499, bitcoin: 501, checkpoints: 501 }
+const ADAPTER_LEVELS: Readonly<Record<string, number>> = {
+  disk: 499,
+  bitcoin: 501,
+  checkpoints: 501,
+  'engine-api': 501,
+}
 
 /** Adapters at the bottom, clients below those that use them; then configuration and API, views on them, the program. */
 function nodeLevel(name: string | undefined, adapter: string | undefined): number {

@@ -159,7 +159,7 @@ function opaqueEngine({ execution }: Genesis): EnginePort {
       return { status: 'COMMITTED', head }
     },
     recoverSenders: async (raws) => raws.map(() => undefined),
-    account: () => ({ nonce: 0n, balanceWei: 0n }),
+    accounts: async (addresses) => addresses.map(() => ({ nonce: 0n, balanceWei: 0n })),
     nextBaseFeeWei: () => 1n,
     close: async () => {},
   }

@@ -292,10 +292,11 @@ export class SimulatedNode {
       commit: (hash) => task(4, 'commit evm', () => engine.commit(hash)),
       recoverSenders: (raws) =>
         life.io(this.#chance.between(1, 5), 'recover', () => raws.map(senderOf)),
-      account: (address) => {
-        const account = state.account(toHex(address))
-        return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
-      },
+      accounts: async (addresses) =>
+        addresses.map((address) => {
+          const account = state.account(toHex(address))
+          return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
+        }),
       nextBaseFeeWei: () => {
         const head = store.head()
         const payload = head && store.payloadAt(head.number)

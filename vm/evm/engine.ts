@@ -7,7 +7,6 @@ import type { ExecutionPayload, Withdrawal } from '../../core/block/index.ts'
 import { nextGasLimit } from '../../core/params/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import { EMPTY_TRIE_ROOT } from './account.ts'
-import { bridgeLogs } from './bridge-logs.ts'
 import { type ChainEvm, createChainEvm } from './chain.ts'
 import {
   type BlockOutcome,
@@ -18,6 +17,7 @@ import {
   type ParentHeader,
   type RawTransaction,
 } from './executor.ts'
+import { storedOutcome } from './foreign-block.ts'
 import { type EvmGenesis, genesisBlock } from './genesis.ts'
 import { hashPayload, isSamePayload } from './header.ts'
 import { keccak256 } from './keccak.ts'
@@ -86,7 +86,11 @@ export type ExecuteReply =
 
 export type CommitReply =
   | { readonly status: 'COMMITTED'; readonly head: EngineHead }
-  | { readonly status: 'UNKNOWN'; readonly code: 'CandidateMissing'; readonly reason: string }
+  | {
+      readonly status: 'UNKNOWN'
+      readonly code: 'CandidateMissing' | 'EngineFault'
+      readonly reason: string
+    }
 
 export type OpenReply =
   | { readonly status: 'OPEN'; readonly head: EngineHead; readonly genesisHash: Uint8Array }
@@ -179,6 +183,12 @@ export class Engine {
     } catch (cause) {
       return { status: 'UNKNOWN', code: 'EngineFault', reason: String(cause) }
     }
+  }
+
+  /** The outcome of a block that was built or executed here; undefined when it is no longer held. */
+  recall(hash: Uint8Array): ExecuteReply | undefined {
+    const known = this.#candidates.get(toHex(hash))
+    return known && { status: 'VALID', outcome: known.outcome }
   }
 
   /** Executes a block. What fails in the interpreter itself is unknown, never invalid. */
@@ -285,14 +295,7 @@ export class Engine {
     if (receipts?.length !== payload.transactions.length) {
       return { status: 'UNKNOWN', code: 'ReceiptsMissing', reason: `block ${height}` }
     }
-    const outcome = {
-      ...bridgeLogs(receipts),
-      gasUsed: payload.gasUsed,
-      feesBurnedWei: BigInt(payload.gasUsed) * payload.baseFeePerGas,
-      receiptsRoot: payload.receiptsRoot,
-      transactionCount: receipts.length,
-    }
-    return { status: 'VALID', outcome }
+    return { status: 'VALID', outcome: storedOutcome(payload, receipts) }
   }
 }
 

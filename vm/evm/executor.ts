@@ -204,8 +204,11 @@ export async function checkBlock(
   return differingField(payload, executed.payload) ?? executed
 }
 
-/** Checks that need no execution. */
-function headerFault(parent: ParentHeader, payload: ExecutionPayload): ExecutionFault | undefined {
+/** What is wrong with a block that needs no execution to see. */
+export function headerFault(
+  parent: ParentHeader,
+  payload: ExecutionPayload,
+): ExecutionFault | undefined {
   const fault = (code: string, reason: string): ExecutionFault => ({ code, reason })
   if (!equalBytes(payload.parentHash, parent.blockHash))
     return fault('ParentMismatch', 'parentHash')

@@ -22,9 +22,17 @@ export type {
   ParentHeader,
   RawTransaction,
 } from './executor.ts'
+export { foreignBlockFault, foreignBlockOutcome, storedOutcome } from './foreign-block.ts'
 export * from './gas.ts'
 export { type EvmGenesis, genesisBlock } from './genesis.ts'
-export { type BodyRoots, bodyRoots, encodeHeader, hashPayload } from './header.ts'
+export { gethGenesis } from './geth-genesis.ts'
+export {
+  type BodyRoots,
+  bodyRoots,
+  encodeHeader,
+  hashPayload,
+  isSamePayload,
+} from './header.ts'
 export { keccak256 } from './keccak.ts'
 export * from './limits.ts'
 export { encodePast, findPast, PAST_BLOCKS, pastBelow, pastView, type Replaced } from './past.ts'

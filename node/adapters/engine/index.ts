@@ -5,27 +5,27 @@
  */
 import { existsSync } from 'node:fs'
 import { Piscina } from 'piscina'
+import type { ExecutionPayload } from '../../../core/block/index.ts'
 import {
+  type AccountReads,
   type AnswerOf,
   type Ask,
   type BuildReply,
   type BuildRequest,
   ChainReads,
   type CommitReply,
-  decodeTransaction,
   type EngineHead,
   type EvmGenesis,
   type ExecuteReply,
   type ExecuteRequest,
-  isTransaction,
   type QuestionKind,
   type Questions,
-  recoverSender,
   StateReads,
 } from '../../../vm/evm/index.ts'
 import { diskFault } from '../disk/index.ts'
 import type { OpenResult } from './engine.worker.ts'
-import { buffersOf, type PackedBytes, packBytes, unpackBytes } from './packing.ts'
+import { buffersOf } from './packing.ts'
+import { SenderRecovery } from './recovery.ts'
 import { type EngineDatabase, openEngineDatabase } from './store.ts'
 import {
   type CallsWorkerData,
@@ -37,9 +37,18 @@ import {
   unpackPayload,
 } from './wire.ts'
 
+export { SenderRecovery } from './recovery.ts'
 export { discardState } from './state-files.ts'
 export { StateRestore } from './state-restore.ts'
 export { openStateRows, type StateRow, type StateRows, TABLE_OF } from './state-rows.ts'
+
+export { type EngineDatabase, openEngineDatabase } from './store.ts'
+
+/** What the node asks of an engine, embedded or external. */
+export type NodeEngine = Omit<ExecutionEngine, 'state' | 'stateAt'> & {
+  readonly state: AccountReads
+  stateAt(height: number): AccountReads | undefined
+}
 
 /** What the node asks of the embedded engine. */
 export interface ExecutionEngine {
@@ -85,9 +94,6 @@ export type EngineRefused = {
 
 const MAX_WAITING_BLOCKS = 64
 const MAX_WAITING_CALLS = 256
-const MAX_WAITING_RECOVERIES = 1024
-/** Fewer than this are recovered at once, where they are: 50 µs each. */
-const POOLED_RECOVERIES = 16
 /** V8 sizes a thread's young generation by the machine's memory; more than this buys no speed here. */
 const YOUNG_GENERATION_MB = 32
 /** Idle threads of the small pools are given back after this. */
@@ -144,9 +150,11 @@ class EmbeddedEngine implements ExecutionEngine {
   readonly state: StateReads
   readonly #writer: Piscina
   readonly #calls: Piscina
-  readonly #recovery: Piscina
+  readonly #recovery: SenderRecovery
   readonly #database: EngineDatabase
   readonly #directory: string
+  /** Payloads that were built here, themselves: their blocks need not cross to the thread again to be checked. */
+  readonly #built = new WeakSet<ExecutionPayload>()
   #keepPastFrom = Number.POSITIVE_INFINITY
 
   constructor(
@@ -167,17 +175,26 @@ class EmbeddedEngine implements ExecutionEngine {
     this.blocks = new ChainReads(database)
     this.state = new StateReads(database.view())
     this.#calls = pool('calls', options.callThreads ?? 1, MAX_WAITING_CALLS, callsData)
-    this.#recovery = pool('recover', options.recoveryThreads ?? 1, MAX_WAITING_RECOVERIES, null)
+    this.#recovery = new SenderRecovery(options.recoveryThreads ?? 1)
   }
 
   async build(request: BuildRequest): Promise<BuildReply> {
     const packed = packBuild(request)
     const transferList = buffersOf(packed.transactions, packed.senders)
     const reply: PackedBuildReply = await this.#writer.run(packed, { name: 'build', transferList })
-    return reply.status === 'BUILT' ? { ...reply, payload: unpackPayload(reply.payload) } : reply
+    if (reply.status !== 'BUILT') return reply
+    const payload = unpackPayload(reply.payload)
+    this.#built.add(payload)
+    return { ...reply, payload }
   }
 
   async execute(request: ExecuteRequest): Promise<ExecuteReply> {
+    const { payload } = request
+    if (this.#built.has(payload)) {
+      const options = { name: 'recall' }
+      const reply: ExecuteReply | undefined = await this.#writer.run(payload.blockHash, options)
+      if (reply !== undefined) return reply
+    }
     const packed = packExecute(request)
     const transferList = buffersOf(packed.payload.transactions, packed.senders)
     return this.#writer.run(packed, { name: 'execute', transferList })
@@ -204,12 +221,8 @@ class EmbeddedEngine implements ExecutionEngine {
     })
   }
 
-  async recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    if (raws.length < POOLED_RECOVERIES) return raws.map(senderOf)
-    const packed = packBytes(raws)
-    const transferList = buffersOf(packed)
-    const senders: PackedBytes = await this.#recovery.run(packed, { name: 'recover', transferList })
-    return unpackBytes(senders).map((sender) => (sender.length === 0 ? undefined : sender))
+  recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#recovery.recover(raws)
   }
 
   stateAt(height: number): StateReads | undefined {
@@ -234,15 +247,10 @@ class EmbeddedEngine implements ExecutionEngine {
     try {
       await this.#writer.run(undefined, { name: 'close' })
     } finally {
-      await Promise.all([this.#writer.destroy(), this.#calls.destroy(), this.#recovery.destroy()])
+      await Promise.all([this.#writer.destroy(), this.#calls.destroy(), this.#recovery.close()])
       await this.#database.close()
     }
   }
-}
-
-function senderOf(raw: Uint8Array): Uint8Array | undefined {
-  const transaction = decodeTransaction(raw)
-  return isTransaction(transaction) ? recoverSender(transaction) : undefined
 }
 
 function pool(name: string, threads: number, maxQueue: number, workerData: unknown): Piscina {

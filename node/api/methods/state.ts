@@ -1,10 +1,15 @@
 /** eth_ methods that read state or run calls on it. */
 import { z } from 'zod'
 import { bigintFromBytes, hexBytes } from '../../../crypto/index.ts'
-import type { Answers, CallFault, CallRequest, Questions } from '../../../vm/evm/index.ts'
+import type {
+  AccountReads,
+  Answers,
+  CallFault,
+  CallRequest,
+  Questions,
+} from '../../../vm/evm/index.ts'
 import { stateHeightOf, stateUnavailable } from '../blocks.ts'
 import { ApiFailure, isFailure } from '../errors.ts'
-import type { AccountReads } from '../evm-view.ts'
 import { data, quantity } from '../hex.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
 import {
@@ -17,7 +22,7 @@ import {
   slotParam,
   stateOverrideParam,
 } from '../params.ts'
-import type { CallRefusal } from '../port.ts'
+import type { CallRefusal, Later } from '../port.ts'
 import { accessListToJson } from '../shapes/evm.ts'
 
 type BlockArgument = BlockRef | null | undefined
@@ -26,8 +31,8 @@ type BlockArgument = BlockRef | null | undefined
 function readState<T>(
   { ports: { evm } }: CallContext,
   block: BlockArgument,
-  read: (accounts: AccountReads) => T,
-): T | ApiFailure {
+  read: (accounts: AccountReads) => Later<T>,
+): Later<T | ApiFailure> {
   const height = stateHeightOf(evm, block ?? LATEST)
   if (isFailure(height)) return height
   const accounts = evm.stateAt(height)
@@ -39,7 +44,7 @@ async function transactionCount(
   address: Uint8Array,
   block: BlockArgument,
 ): Promise<unknown> {
-  const nonce = readState(context, block, (accounts) => accounts.nonce(address))
+  const nonce = await readState(context, block, (accounts) => accounts.nonce(address))
   if (isFailure(nonce)) return nonce
   const pending = block?.kind === 'tag' && block.tag === 'pending'
   return quantity(pending ? await context.ports.pool.nextNonce(address, nonce) : nonce)
@@ -51,14 +56,13 @@ function storageValues(
   wanted: Readonly<Record<string, readonly Uint8Array[]>>,
   block: BlockArgument,
 ): unknown {
-  return readState(context, block, (accounts) =>
-    Object.fromEntries(
-      Object.entries(wanted).map(([address, slots]) => [
-        address,
-        slots.map((slot) => data(accounts.storage(hexBytes(address), slot))),
-      ]),
-    ),
-  )
+  return readState(context, block, async (accounts) => {
+    const rows = Object.entries(wanted).map(async ([address, slots]) => {
+      const words = slots.map((slot) => accounts.storage(hexBytes(address), slot))
+      return [address, (await Promise.all(words)).map(data)] as const
+    })
+    return Object.fromEntries(await Promise.all(rows))
+  })
 }
 
 type CallKind = 'call' | 'estimateGas' | 'createAccessList'
@@ -212,22 +216,22 @@ const storageValuesParam = z
   )
 
 export const STATE_METHODS: MethodTable = {
-  eth_getBalance: method('state', accountParams, (context, [address, block]) => {
-    const value = readState(context, block, (accounts) => accounts.balanceWei(address))
+  eth_getBalance: method('state', accountParams, async (context, [address, block]) => {
+    const value = await readState(context, block, (accounts) => accounts.balanceWei(address))
     return isFailure(value) ? value : quantity(value)
   }),
   eth_getTransactionCount: method('state', accountParams, (context, [address, block]) =>
     transactionCount(context, address, block),
   ),
-  eth_getCode: method('state', accountParams, (context, [address, block]) => {
-    const code = readState(context, block, (accounts) => accounts.code(address))
+  eth_getCode: method('state', accountParams, async (context, [address, block]) => {
+    const code = await readState(context, block, (accounts) => accounts.code(address))
     return isFailure(code) ? code : data(code)
   }),
   eth_getStorageAt: method(
     'state',
     z.tuple([addressParam, slotParam, blockParam.nullish()]),
-    (context, [address, slot, block]) => {
-      const value = readState(context, block, (accounts) => accounts.storage(address, slot))
+    async (context, [address, slot, block]) => {
+      const value = await readState(context, block, (accounts) => accounts.storage(address, slot))
       return isFailure(value) ? value : data(value)
     },
   ),

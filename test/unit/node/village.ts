@@ -329,10 +329,11 @@ export class Village {
           const transaction = decodeTransaction(raw)
           return isTransaction(transaction) ? recoverSender(transaction) : undefined
         }),
-      account: (address) => {
-        const account = store.state.account(toHex(address))
-        return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
-      },
+      accounts: async (addresses) =>
+        addresses.map((address) => {
+          const account = store.state.account(toHex(address))
+          return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
+        }),
       nextBaseFeeWei() {
         const payload = store.blocks.at(-1)?.payload
         return payload === undefined ? 0n : nextBaseFee(payload)

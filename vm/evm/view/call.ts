@@ -40,7 +40,7 @@ export type CallRequest = {
 export type CallSite = { readonly view: StateView; readonly block: ExecutionPayload }
 
 export type CallResult =
-  | { readonly ok: true; readonly returnValue: Uint8Array; readonly gasUsed: bigint }
+  | { readonly ok: true; readonly returnValue: Uint8Array; readonly gasUsed?: bigint }
   | CallFault
 
 export type CallFault =

@@ -1,8 +1,19 @@
 import { toHex } from '../../../crypto/index.ts'
 import { codeOf, type StateView } from '../state.ts'
 
+type Later<T> = T | Promise<T>
+
+/** Accounts after one block; those of an external client are answered later. */
+export interface AccountReads {
+  balanceWei(address: Uint8Array): Later<bigint>
+  nonce(address: Uint8Array): Later<bigint>
+  code(address: Uint8Array): Later<Uint8Array>
+  /** The slot's word, 32 bytes. */
+  storage(address: Uint8Array, slot: Uint8Array): Later<Uint8Array>
+}
+
 /** Accounts at the latest committed block. Earlier states are not kept. */
-export class StateReads {
+export class StateReads implements AccountReads {
   readonly #view: StateView
 
   constructor(view: StateView) {

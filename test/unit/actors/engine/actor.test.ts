@@ -54,7 +54,7 @@ class Bench {
       },
       journal: {
         load: async () => [],
-        remember: ({ raw }) => void this.remembered.push(raw),
+        remember: (transactions) => void this.remembered.push(...transactions.map(({ raw }) => raw)),
         forget() {},
         close: async () => {},
       },
@@ -74,10 +74,11 @@ class Bench {
           const transaction = decodeTransaction(raw)
           return isTransaction(transaction) ? recoverSender(transaction) : undefined
         }),
-      account: (address) => {
-        const account = store.state.account(toHex(address))
-        return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
-      },
+      accounts: async (addresses) =>
+        addresses.map((address) => {
+          const account = store.state.account(toHex(address))
+          return { nonce: account?.nonce ?? 0n, balanceWei: account?.balance ?? 0n }
+        }),
       nextBaseFeeWei: () => nextBaseFee(store.blocks.at(-1)?.payload as never),
       close: async () => {},
     })
