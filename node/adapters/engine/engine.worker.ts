@@ -40,6 +40,10 @@ export function execute(request: PackedExecuteRequest): Promise<ExecuteReply> {
   return engine().execute(unpackExecute(request))
 }
 
+export async function recall(hash: Uint8Array): Promise<ExecuteReply | undefined> {
+  return engine().recall(hash)
+}
+
 export function commit({ hash, keepPastFrom }: CommitRequest): Promise<CommitReply> {
   if (!('code' in database)) database.keepPast(keepPastFrom)
   return engine().commit(hash)

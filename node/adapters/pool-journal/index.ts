@@ -83,12 +83,12 @@ class FileJournal implements PoolJournal {
     return [...found.values()].reverse()
   }
 
-  remember(transaction: RememberedTransaction): void {
+  remember(transactions: readonly RememberedTransaction[]): void {
     if (this.#file === undefined) return
     try {
-      const record = recordOf(transaction)
-      writeSync(this.#file, record)
-      this.#bytes += record.length
+      const records = Buffer.concat(transactions.map(recordOf))
+      writeSync(this.#file, records)
+      this.#bytes += records.length
       this.#isDirty = true
     } catch (error) {
       this.#fail(error)
@@ -122,12 +122,8 @@ class FileJournal implements PoolJournal {
     const older = this.#generations()
     try {
       this.#startFile()
-      let slice = 0
-      for (const transaction of waiting) {
-        this.remember(transaction)
-        slice += transaction.raw.length
-        if (slice < SLICE_BYTES) continue
-        slice = 0
+      for (const slice of slicesOf(waiting)) {
+        this.remember(slice)
         await new Promise((resolve) => setImmediate(resolve))
       }
       if (this.#file === undefined) return
@@ -198,6 +194,21 @@ class FileJournal implements PoolJournal {
     }
     return found
   }
+}
+
+function* slicesOf(
+  transactions: readonly RememberedTransaction[],
+): Generator<readonly RememberedTransaction[]> {
+  let from = 0
+  let bytes = 0
+  for (const [index, { raw }] of transactions.entries()) {
+    bytes += raw.length
+    if (bytes < SLICE_BYTES) continue
+    yield transactions.slice(from, index + 1)
+    from = index + 1
+    bytes = 0
+  }
+  yield transactions.slice(from)
 }
 
 /** [u32 length][u32 CRC-32 of what follows][f64 milliseconds since the epoch][bytes], little endian. */

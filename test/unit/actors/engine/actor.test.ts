@@ -26,6 +26,8 @@ import { p2wpkh } from '../../core/peg/world.ts'
 import { attributes, CHAIN_ID, keyOf, mint, openEngine, signed } from '../../vm/evm/fixtures.ts'
 import { envelopeOf } from '../fake-run.ts'
 
+type PayloadOf<Type extends EngineInbox['type']> = Extract<EngineInbox, { type: Type }>['payload']
+
 const alice = keyOf('alice')
 const bob = keyOf('bob')
 const FAR_MS = 8_640_000_000_000_000
@@ -54,7 +56,8 @@ class Bench {
       },
       journal: {
         load: async () => [],
-        remember: (transactions) => void this.remembered.push(...transactions.map(({ raw }) => raw)),
+        remember: (transactions) =>
+          void this.remembered.push(...transactions.map(({ raw }) => raw)),
         forget() {},
         close: async () => {},
       },
@@ -173,6 +176,28 @@ describe('the EngineActor', () => {
     const next = await bench.build(3, payload.blockHash)
     expect(next.payload.transactions).toEqual([])
     expect(bench.poolChanges).toBeGreaterThan(0)
+  })
+
+  it('a sender is recovered once, whether the block is our own or another node’s', async () => {
+    const { bench, hash } = await funded()
+    await bench.submit(signed(alice, { nonce: 0, to: bob.address, value: 1n }))
+    const { payload } = await bench.build(2, hash)
+    const own = payload as PayloadOf<'engine.ExecutePayload'>['payload']
+    const others = { ...own, transactions: own.transactions.map((raw) => raw.slice()) }
+    for (const each of [own, others]) {
+      const answer = await bench.hear({
+        type: 'engine.ExecutePayload',
+        payload: { payload: each },
+      })
+      expect(answer).toMatchObject({ type: 'engine.ExecutionResult', payload: { status: 'VALID' } })
+    }
+    expect(bench.recovered).toBe(1)
+    const unseen = signed(alice, { nonce: 1, to: bob.address, value: 2n })
+    const mixed = { ...others, transactions: [...others.transactions, unseen] }
+    expect(
+      await bench.hear({ type: 'engine.ExecutePayload', payload: { payload: mixed } }),
+    ).toEqual(expect.objectContaining({ payload: expect.objectContaining({ status: 'INVALID' }) }))
+    expect(bench.recovered).toBe(2)
   })
 
   it('TX-5: what is known already is passed on once, and refused with its code', async () => {
