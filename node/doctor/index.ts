@@ -1,6 +1,6 @@
 /**
  * `millrace doctor`: looks at what a node is started with, says of each thing whether it is well, and what to do where it is not. It
- * changes nothing. `--verify-state` reads the data of a stopped node from the first block to the last.
+ * changes nothing, unless it is told to repair. `--verify-state` reads the data of a stopped node from the first block to the last.
  */
 import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -13,6 +13,7 @@ import { EXIT } from '../adapters/system/index.ts'
 import { type NodeConfig, readNodeOptions } from '../config/index.ts'
 import { inspectGuard } from '../keys/index.ts'
 import { bad, type Check, good } from './check.ts'
+import { repairData } from './repair.ts'
 import { verifyData } from './state.ts'
 
 export type { Check } from './check.ts'
@@ -21,10 +22,11 @@ export { verifyData } from './state.ts'
 const USAGE = `usage: millrace doctor [options] [settings of the node]
 
   Looks at what a node is started with and what it has on disk, and says what to do about what is
-  wrong. It only reads. Settings are those of millrace node: --config FILE, or --data-dir, ...
+  wrong. Without --repair it only reads. Settings are those of millrace node: --config FILE, or --data-dir, ...
 
   --verify-state    read the data of a stopped node as a whole: checksums, hashes, receipts, and
                     whether ledger and EVM state have the roots that the head commits to
+  --repair          do that, and make again from the checkpoints what is damaged
   --json            one line of JSON
   --help            this text
 
@@ -40,13 +42,18 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE)
     return EXIT.ok
   }
-  const own = new Set(['--verify-state', '--json'])
+  const own = new Set(['--verify-state', '--repair', '--json'])
   const options = readNodeOptions(args.filter((argument) => !own.has(argument)))
   if ('text' in options) {
     process.stderr.write(`${options.text.replaceAll('millrace node', 'millrace doctor')}\n`)
     return options.exitCode
   }
-  const checks = await examine(options.program, args.includes('--verify-state'))
+  const depth = args.includes('--repair')
+    ? 'repair'
+    : args.includes('--verify-state')
+      ? 'verify'
+      : 'look'
+  const checks = await examine(options.program, depth)
   const worst = Math.max(...checks.map(({ exitCode }) => exitCode))
   const text = args.includes('--json')
     ? `${JSON.stringify({ ok: worst === 0, checks: checks.map(({ exitCode: _, ...rest }) => rest) })}\n`
@@ -61,7 +68,10 @@ function checkText({ name, ok, detail, advice }: Check): string {
 }
 
 /** All checks, in the order in which a start of the node would meet what they find. */
-export async function examine(config: NodeConfig, verify: boolean): Promise<readonly Check[]> {
+export async function examine(
+  config: NodeConfig,
+  depth: 'look' | 'verify' | 'repair',
+): Promise<readonly Check[]> {
   const genesis = readGenesis(config.genesisFile)
   const files = filesOf(config).map(([name, path]) => fileCheck(name, path))
   const checks = [
@@ -73,13 +83,17 @@ export async function examine(config: NodeConfig, verify: boolean): Promise<read
     await bitcoinCheck(config),
   ]
   const isRunning = directoryHolder(config.dataDir) !== undefined
-  if (!verify) return [...checks, await storeCheck(config.dataDir)]
+  if (depth === 'look') return [...checks, await storeCheck(config.dataDir)]
   if (genesis.value === undefined) return checks
   if (isRunning) {
     const advice = 'stop the node first; its data is read as a whole'
     return [...checks, bad('data', 'in use by the running node', advice)]
   }
-  return [...checks, ...(await verifyData(config.dataDir, genesis.value))]
+  const verified =
+    depth === 'repair'
+      ? await repairData(config.dataDir, genesis.value)
+      : await verifyData(config.dataDir, genesis.value)
+  return [...checks, ...verified]
 }
 
 function readGenesis(path: string): { readonly check: Check; readonly value?: Genesis } {

@@ -2,6 +2,7 @@
  * `doctor --verify-state`: the data of a stopped node, read from the first block to the last. It changes nothing. The chain is one of
  * this genesis file, each block follows its parent, the ledger's rows and the flat EVM state have the roots that the head commits to.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { blockHash, type CommittedBlock, decodeCommittedBlock } from '../../core/block/index.ts'
 import { ledgerFromRows, ledgerRoot } from '../../core/ledger/index.ts'
@@ -11,15 +12,17 @@ import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import { damageOfBlock, verifyState } from '../../vm/evm/index.ts'
 import { type ChainStoreReader, readChainStore } from '../adapters/chain-store/index.ts'
+import { inspectCheckpoints } from '../adapters/checkpoints/index.ts'
 import { readEngineState } from '../adapters/engine/index.ts'
 import { bad, type Check, good } from './check.ts'
 
 type EngineState = Extract<Awaited<ReturnType<typeof readEngineState>>, { ok: true }>['database']
 
+const REPAIR = 'millrace doctor --repair makes it again from the newest good checkpoint'
 const RESTORE =
   'restore a backup (millrace restore), or empty the data directory but for sign-guard: the node fetches all again'
-const ROLL_BACK =
-  'move the directory evm away: the next start executes the blocks again, from genesis on; a pruned node is restored from a backup'
+const EXECUTE_AGAIN =
+  'millrace doctor --repair empties it: the next start executes the blocks again, from block 1 on; of a pruned node those above the newest good checkpoint'
 
 /** Every check that could be made, in order. */
 export async function verifyData(dataDir: string, genesis: Genesis): Promise<readonly Check[]> {
@@ -28,7 +31,8 @@ export async function verifyData(dataDir: string, genesis: Genesis): Promise<rea
   try {
     const checks = [...chainChecks(chain.store, genesis)]
     if (checks.some(({ ok }) => !ok)) return checks
-    return [...checks, ...(await engineChecks(join(dataDir, 'evm'), chain.store))]
+    const engine = await engineChecks(join(dataDir, 'evm'), chain.store)
+    return [...checks, ...engine, await checkpointCheck(join(dataDir, 'checkpoints'))]
   } finally {
     await chain.store.close()
   }
@@ -51,7 +55,7 @@ function* chainChecks(store: ChainStoreReader, genesis: Genesis): Iterable<Check
     return
   }
   yield checked('blocks', RESTORE, () => verifyChain(store, top.block.header.height))
-  yield checked('ledger', RESTORE, () => verifyLedger(store, genesis, top))
+  yield checked('ledger', REPAIR, () => verifyLedger(store, genesis, top))
 }
 
 /** From block to block: hash, parent, index. */
@@ -99,17 +103,30 @@ function verifyLedger(store: ChainStoreReader, genesis: Genesis, top: CommittedB
 }
 
 async function engineChecks(directory: string, store: ChainStoreReader): Promise<readonly Check[]> {
+  if (!existsSync(join(directory, 'data.mdb'))) {
+    return [good('EVM blocks', 'none: the next start executes the blocks again')]
+  }
   const opened = readEngineState(directory)
-  if (!opened.ok) return [bad('EVM state', opened.reason, ROLL_BACK)]
+  if (!opened.ok) return [bad('EVM blocks', opened.reason, EXECUTE_AGAIN)]
   const { database } = opened
   try {
     return [
-      checked('EVM blocks', ROLL_BACK, () => verifyEvmBlocks(database, store)),
-      checked('EVM state', ROLL_BACK, () => verifyEvmState(database)),
+      checked('EVM blocks', EXECUTE_AGAIN, () => verifyEvmBlocks(database, store)),
+      checked('EVM state', REPAIR, () => verifyEvmState(database)),
     ]
   } finally {
     await database.close()
   }
+}
+
+async function checkpointCheck(directory: string): Promise<Check> {
+  const report = await inspectCheckpoints(directory, true)
+  if (report === undefined) return good('checkpoints', 'none yet')
+  const { damage, heights } = report
+  const detail = heights.length === 0 ? 'none is good' : `good ones of blocks ${heights.join(', ')}`
+  if (damage === undefined) return good('checkpoints', detail)
+  const advice = 'nothing hangs on it: the node leaves what is damaged out, and makes new ones'
+  return bad('checkpoints', `${damage}; ${detail}`, advice)
 }
 
 function verifyEvmBlocks(database: EngineState, store: ChainStoreReader): string {

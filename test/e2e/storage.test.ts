@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Key, open } from 'lmdb'
 import { createNodeRpc } from '../../devnet/launcher/rpc.ts'
+import { readChainStore } from '../../node/adapters/chain-store/index.ts'
 import { TestFederation } from './federation.ts'
 import { Program, runProgram } from './program.ts'
 import { Account, include, minted, payDeposit } from './user.ts'
@@ -180,6 +181,14 @@ describe('millrace doctor --verify-state', () => {
     PATIENCE,
   )
 
+  async function heightOf(dataDir: string): Promise<number> {
+    const read = await readChainStore(join(dataDir, 'chain'))
+    if (!read.ok) throw new Error(read.reason)
+    const height = read.store.headHeight()
+    await read.store.close()
+    return height
+  }
+
   type Encodings = { readonly key: 'ordered-binary' | 'binary' | 'uint32' }
   /** Flips the last bit of the value that `pick` chooses. */
   async function damage(
@@ -239,6 +248,37 @@ describe('millrace doctor --verify-state', () => {
         const { code, found } = await doctor('--verify-state', '--data-dir', copy)
         expect([code, found.map(({ name }) => name)]).toEqual([4, [check]])
         expect(found[0]?.advice).toBeTruthy()
+      } finally {
+        rmSync(copy, { recursive: true })
+      }
+    },
+    PATIENCE,
+  )
+
+  it.each(['a row of the ledger', 'an account', 'a payload'])(
+    'SY-9: --repair makes %s again, and the node goes on from its last block',
+    async (what) => {
+      const [, damageOne] = damages[what] as (typeof damages)[string]
+      const copy = join(own(), 'copy')
+      cpSync(join(own(), 'data'), copy, { recursive: true })
+      try {
+        await damageOne(copy)
+        const { code, diagnosis, found } = await doctor('--repair', '--data-dir', copy)
+        expect([code, found]).toEqual([0, []])
+        const repaired = diagnosis.checks.filter(({ name }) => name === 'repair')
+        expect(repaired.map(({ detail }) => detail)).toEqual([
+          expect.stringMatching(/checkpoint \d+|the next start executes the blocks again/),
+        ])
+        const height = await heightOf(copy)
+        const node = new Program(['node', '--config', config(), '--data-dir', copy])
+        await node.says(/"event":"ready"/)
+        const rpc = createNodeRpc(federation.urls[0] as string)
+        while ((await rpc.call<{ height: number }>('getheadblock')).height <= height) {
+          await new Promise((resolve) => setTimeout(resolve, 200))
+        }
+        node.child.kill('SIGTERM')
+        expect(await node.exited).toBe(0)
+        expect((await doctor('--verify-state', '--data-dir', copy)).found).toEqual([])
       } finally {
         rmSync(copy, { recursive: true })
       }

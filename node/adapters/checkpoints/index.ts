@@ -13,6 +13,8 @@ import type { RestoreReply, RestoreRequest } from './restore.ts'
 
 export { inspectCheckpoints, type ShelfReport } from './inspect.ts'
 export { CHECKPOINT_METRICS } from './metrics.ts'
+export { repairLedger } from './repair.ts'
+export { restoreState } from './restore.ts'
 
 import { CHECKPOINT_METRICS } from './metrics.ts'
 
