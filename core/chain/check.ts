@@ -9,11 +9,11 @@ import {
   type Block,
   type BlockBody,
   blockHash,
-  bodyRoot,
   type CommittedBlock,
   type ExecutionPayload,
   evidenceRoot,
   genesisMembersHash,
+  knownBodyRoot,
   mixRandao,
   randaoMessage,
   type Withdrawal,
@@ -219,7 +219,9 @@ function headerFault(
   if (author === undefined || !equalBytes(author.blsKey, header.author)) {
     return { code: 'WrongSlotAuthor' }
   }
-  if (!equalBytes(header.bodyRoot, bodyRoot(body))) return { code: 'WrongBodyRoot' }
+  if (!equalBytes(header.bodyRoot, knownBodyRoot(genesis, body))) {
+    return { code: 'WrongBodyRoot' }
+  }
   if (!equalBytes(header.evidenceRoot, evidenceRoot(body.evidence)))
     return { code: 'WrongEvidenceRoot' }
   if (!equalBytes(header.paramsHash, genesis.paramsHash)) return { code: 'WrongParamsHash' }
