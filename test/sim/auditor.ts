@@ -114,8 +114,9 @@ export class Auditor {
   /** One block per height over all nodes; each node's durable height rises by one at a time. */
   stored(node: SimulatedNode, block: StoredBlock): void {
     const { world } = this
-    if (!node.isCorrect) return
     const { height } = block
+    this.#halts?.stored(height)
+    if (!node.isCorrect) return
     const before = this.#durable.get(node) ?? 0
     this.#durable.set(node, height)
     world.check('HeightNeverFalls', height === before + 1, () => {

@@ -31,6 +31,9 @@ export class HaltWatch {
   readonly #network: Network
   #last: { readonly height: number; readonly slot: number }
   #splitAtMs: number | undefined
+  /** Stored by anybody, and so decided, when the split began. */
+  #decidedAtSplit = 0
+  #highest = 0
   /** All correct nodes were linked and together as the split began. */
   #isWhole = false
   #healing: Healing | undefined
@@ -48,6 +51,7 @@ export class HaltWatch {
     this.#healing = undefined
     this.#isWhole = this.#areTogether(nodes)
     this.#splitAtMs = this.#isHalved(side) ? this.#world.nowMs : undefined
+    this.#decidedAtSplit = this.#highest
   }
 
   #isHalved(side: readonly number[]): boolean {
@@ -92,12 +96,17 @@ export class HaltWatch {
     this.#healing = undefined
   }
 
-  /** The first node stores a height. */
+  /** Any node stores a height, those too that break the rules: even then it is decided. */
+  stored(height: number): void {
+    this.#highest = Math.max(this.#highest, height)
+  }
+
+  /** The first correct node stores a height. */
   decided({ block: { header }, certificate }: CommittedBlock): void {
     const { nowMs } = this.#world
     this.#last = header
     const splitAtMs = this.#splitAtMs
-    if (splitAtMs !== undefined) {
+    if (splitAtMs !== undefined && header.height > this.#decidedAtSplit) {
       this.#world.check('HaltsSplit', nowMs <= splitAtMs + SETTLE_MS, () => {
         return `block ${header.height} is decided ${nowMs - splitAtMs} ms after a split in halves`
       })

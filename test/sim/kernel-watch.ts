@@ -141,10 +141,12 @@ class Tree {
 
   /**
    * All that is there is handled before time goes on, unless the actor was away, the process stood still, or a full mailbox held
-   * somebody back.
+   * somebody back. Waits are told by the node's own clock: one that was turned in between says nothing.
    */
   #checkWait(path: string, messageType: string, waitedMs: number): void {
     const cameAtMs = this.#world.nowMs - waitedMs
+    const { changedAtMs: turnedAtMs = Number.NEGATIVE_INFINITY } = this.#node.skew
+    if (turnedAtMs >= cameAtMs) return
     const ranSinceMs = this.#runningSinceMs.get(path) ?? Number.POSITIVE_INFINITY
     const heldUntilMs = Math.max(ranSinceMs, this.#frozenAtMs, this.#fullUntilMs)
     const mayWait = cameAtMs <= heldUntilMs || this.#node.isFrozen || this.#full.size > 0
