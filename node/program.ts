@@ -13,6 +13,7 @@ import { slotAt } from '../core/pbft/index.ts'
 import { equalBytes } from '../crypto/index.ts'
 import { type Clock, faultError, type System } from '../supervisor/index.ts'
 import { evmGenesisOf, nextBaseFee } from '../vm/evm/index.ts'
+import { type AddressIndex, createAddressIndex } from './adapters/address-index/index.ts'
 import { createBitcoinFailover, createBitcoinPort } from './adapters/bitcoin/index.ts'
 import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
@@ -126,6 +127,15 @@ export async function startNode(
             log.write({ level, atMs: clock.nowMs(), actor: 'storage', event, fields })
           },
         })
+  const addressIndex = options.index.addresses
+    ? createAddressIndex({
+        directory: join(options.dataDir, 'addresses'),
+        engineDirectory,
+        log(event, fields) {
+          log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'storage', event, fields })
+        },
+      })
+    : undefined
   let engine: NodeEngine | undefined
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
 
@@ -138,10 +148,15 @@ export async function startNode(
         const isMissing = !existsSync(join(engineDirectory, 'data.mdb'))
         if (isMissing) await checkpoints?.restoreState('missing')
         engine = await openEmbedded(engineDirectory, genesis)
-        return enginePort(engine, checkpoints)
+        addressIndex?.committed()
+        return enginePort(engine, { addressIndex, checkpoints })
       },
       poolJournal,
-      pruneEngine: async (below) => engine?.prune(below),
+      async pruneEngine(below) {
+        // What the index knows of a block it reads from the engine.
+        await addressIndex?.prune(below)
+        await engine?.prune(below)
+      },
       ...(checkpoints && { repairStore: () => checkpoints.repairLedger(genesis) }),
       async rollbackEngine() {
         if (checkpoints === undefined) discardState(engineDirectory)
@@ -203,17 +218,23 @@ export async function startNode(
     return refuse(started.reason.fault.code, message, exitCode)
   }
   const surroundings = createSurroundings(tree, genesis)
+  const ports = apiPorts(
+    options,
+    tree,
+    genesis,
+    () => engine as NodeEngine,
+    surroundings,
+    log.setLevel,
+    clock,
+    files,
+  )
   const api = createApi(
-    apiPorts(
-      options,
-      tree,
-      genesis,
-      () => engine as NodeEngine,
-      surroundings,
-      log.setLevel,
-      clock,
-      files,
-    ),
+    {
+      ...ports,
+      ...(addressIndex && {
+        addressHistory: (address, limit, cursor) => addressIndex.page(address, limit, cursor),
+      }),
+    },
     {
       clock,
       random,
@@ -245,6 +266,7 @@ export async function startNode(
     await telemetry?.close()
     for (const rpc of rpcs) rpc.close()
     await poolJournal.close()
+    await addressIndex?.close()
     await checkpoints?.close()
     lock.release()
   }
@@ -293,7 +315,13 @@ async function accountOf({ state }: NodeEngine, address: Uint8Array): Promise<Se
   return { nonce: await nonce, balanceWei: await balanceWei }
 }
 
-function enginePort(engine: NodeEngine, checkpoints: Checkpoints | undefined): EnginePort {
+/** Who works beside the engine on what it committed. */
+interface Followers {
+  readonly addressIndex: AddressIndex | undefined
+  readonly checkpoints: Checkpoints | undefined
+}
+
+function enginePort(engine: NodeEngine, { addressIndex, checkpoints }: Followers): EnginePort {
   // Read for every template and every head, and a block is large.
   let known = { height: -1, nextBaseFeeWei: 0n }
   return {
@@ -303,7 +331,10 @@ function enginePort(engine: NodeEngine, checkpoints: Checkpoints | undefined): E
     async commit(hash) {
       if (checkpoints !== undefined) engine.keepPast(checkpoints.pastNeededFrom)
       const reply = await engine.commit(hash)
-      if (reply.status === 'COMMITTED') checkpoints?.committed(reply.head.number)
+      if (reply.status === 'COMMITTED') {
+        checkpoints?.committed(reply.head.number)
+        addressIndex?.committed()
+      }
       return reply
     },
     recoverSenders: (raws) => engine.recoverSenders(raws),

@@ -44,6 +44,8 @@ export interface ApiLimits {
   readonly statusOperations: number
   /** Rows of each list in a page of `millrace_evidence`. */
   readonly evidenceRows: number
+  /** Entries in a page of `millrace_addressHistory`. */
+  readonly historyEntries: number
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
   /** When the node stops: how long requests that are under way may take. */
@@ -104,6 +106,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   statusBlocks: 24,
   statusOperations: 40,
   evidenceRows: 100,
+  historyEntries: 100,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   closeMs: 3_000,

@@ -413,6 +413,31 @@ export interface AdminPort {
   setLogLevel(level: 'trace' | 'debug' | 'info' | 'warn' | 'error', actor?: string): void
 }
 
+/** What happened to an address. */
+export interface HistoryEntry {
+  readonly kind: 'sent' | 'received' | 'created' | 'tokenSent' | 'tokenReceived' | 'credited'
+  readonly height: number
+  /** Of what a transaction did. */
+  readonly transaction?: { readonly index: number; readonly hash: Uint8Array }
+  /** Of a transfer of tokens, in the block. */
+  readonly logIndex?: number
+  /** Of what the chain credited. */
+  readonly amountGwei?: bigint
+}
+
+export interface HistoryPage {
+  /** The latest first. */
+  readonly entries: readonly HistoryEntry[]
+  /** Where the next page begins; absent at the end. */
+  readonly cursor?: Uint8Array
+  /** The blocks that are known; `to` is below `from` when there is none yet. */
+  readonly from: number
+  readonly to: number
+}
+
+/** Bytes of a cursor. */
+export const HISTORY_CURSOR_BYTES = 13
+
 export interface ApiPorts {
   readonly node: NodeIdentity
   readonly chain: ChainView
@@ -421,6 +446,8 @@ export interface ApiPorts {
   readonly peg: PegView
   readonly system: SystemView
   readonly admin: AdminPort
+  /** At most `limit` entries below the cursor. Absent: no index is kept; undefined: it cannot be read yet. */
+  addressHistory?(address: Uint8Array, limit: number, cursor?: Uint8Array): HistoryPage | undefined
   federation(): FederationSnapshot
   peers(): readonly PeerRow[]
   sync(): SyncSnapshot

@@ -55,6 +55,7 @@ export interface NodeConfig {
   readonly pool: { readonly maxTransactions: number }
   /** Blocks from one checkpoint to the next, 0: none; and how many are kept. */
   readonly checkpoints: { readonly every: number; readonly keep: number }
+  readonly index: { readonly addresses: boolean }
   readonly resumeHalt?: string
   readonly engine: { readonly mode: 'embedded' }
   readonly log: {
@@ -161,6 +162,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     bitcoinPollMs: need('bitcoinPollMs'),
     minFeeCapWei: need('minFeeCapWei'),
     pool: { maxTransactions: need('pool.maxTransactions') },
+    index: { addresses: config.get('index.addresses') ?? true },
     checkpoints: { every: need('checkpoints.every'), keep: need('checkpoints.keep') },
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
     engine: { mode: need('engine.mode') },

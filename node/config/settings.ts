@@ -178,6 +178,9 @@ export const SETTINGS = {
     100,
   ),
   'checkpoints.keep': integer('checkpoints that are kept', 'N', 1, 100, 10),
+  'index.addresses': flag(
+    'whether the history of addresses is kept, for millrace_addressHistory [true]',
+  ),
   resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),
   'engine.mode': choice('what executes the EVM', ['embedded'], 'embedded'),
   'log.level': choice(
@@ -212,6 +215,7 @@ export const PRESETS: Readonly<Record<string, Readonly<Partial<Record<Key, unkno
     minFeeCapWei: 0,
     'pool.maxTransactions': 50_000,
     'rpc.rateLimits': false,
+    'index.addresses': false,
   },
 }
 

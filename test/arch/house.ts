@@ -67,6 +67,7 @@ const ADAPTER_LEVELS: Readonly<Record<string, number>> = {
   disk: 499,
   bitcoin: 501,
   checkpoints: 501,
+  'address-index': 501,
   'engine-api': 501,
 }
 

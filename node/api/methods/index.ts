@@ -5,6 +5,7 @@ import { type MethodTable, method } from '../method.ts'
 import { CHAIN_METHODS } from './chain.ts'
 import { DEBUG_METHODS } from './debug.ts'
 import { GENERAL_METHODS } from './general.ts'
+import { HISTORY_METHODS } from './history.ts'
 import { logMethods } from './logs.ts'
 import { MILLRACE_METHODS } from './millrace.ts'
 import { STATE_METHODS } from './state.ts'
@@ -19,6 +20,7 @@ export function createMethods(limits: ApiLimits): MethodTable {
     ...subscribeMethods(limits),
     ...GENERAL_METHODS,
     ...MILLRACE_METHODS,
+    ...HISTORY_METHODS,
   }
   const prefixes = Object.keys(table).flatMap((name) => {
     const at = name.indexOf('_')

@@ -1,0 +1,2 @@
+/** The thread of the address index. */
+export { advance, prune } from './build.ts'
