@@ -25,6 +25,8 @@ export interface BenchOptions {
   readonly worlds: number
   /** Signed transactions of the largest round. */
   readonly transactions: number
+  /** Of the largest state. */
+  readonly accounts: number
   /** The contenders that run; absent: all. */
   readonly only?: readonly string[]
   tell(line: string): void

@@ -38,8 +38,17 @@ const BENCHES: Readonly<Record<string, Listed>> = {
     load: async () => (await import('./kernel.ts')).kernel,
   },
   execution: {
-    summary: 'transfers, tokens and contracts through JSON-RPC beside anvil and EDR; import; roots',
+    summary:
+      'transfers, tokens and contracts through JSON-RPC beside anvil and EDR, and reads meanwhile',
     load: async () => (await import('./execution.ts')).execution,
+  },
+  import: {
+    summary: 'blocks with recovery of their senders, beside stock @ethereumjs/vm',
+    load: async () => (await import('./import.ts')).importBench,
+  },
+  state: {
+    summary: 'roots, transactions, memory and disk by the number of accounts',
+    load: async () => (await import('./state.ts')).state,
   },
   'worst-gas': {
     summary: 'processor time per gas, of each opcode and precompile; the gas limit that follows',
@@ -60,6 +69,7 @@ const DEFAULTS = {
   rounds: 9,
   worlds: 10,
   transactions: 60_000,
+  accounts: 100_000,
 } as const
 
 const USAGE = `usage: npm run bench -- NAME [options]
@@ -76,6 +86,7 @@ ${Object.entries(BENCHES)
   --rounds N      rounds of those that run side by side [${DEFAULTS.rounds}]
   --worlds N      worlds that are simulated [${DEFAULTS.worlds}]
   --transactions N  transfers of the bench execution [${DEFAULTS.transactions}]
+  --accounts N    accounts of the largest state [${DEFAULTS.accounts}]
   --only NAMES    contenders of the bench execution, of ours,anvil,edr [all]
 
 What the figures mean: test/bench/README.md. Without figures:
@@ -92,6 +103,7 @@ const FLAGS = {
   rounds: given,
   worlds: given,
   transactions: given,
+  accounts: given,
   only: given,
 } as const
 
@@ -141,6 +153,7 @@ function readOptions(args: readonly string[]): BenchOptions | string {
       rounds: count('rounds'),
       worlds: count('worlds'),
       transactions: count('transactions'),
+      accounts: count('accounts'),
       ...(values.only !== undefined && { only: values.only.split(',') }),
       tell(line) {
         const seconds = ((Date.now() - startedMs) / 1_000).toFixed(1).padStart(7)

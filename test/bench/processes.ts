@@ -36,6 +36,11 @@ export function proportionalMib(pid: number): number {
   return kibOf(`/proc/${pid}/smaps_rollup`, 'Pss') / 1_024
 }
 
+/** What of it is no page of a file: heaps and stacks, without the map of a database. */
+export function anonymousMib(pid: number): number {
+  return kibOf(`/proc/${pid}/status`, 'RssAnon') / 1_024
+}
+
 function kibOf(path: string, field: string): number {
   const line = new RegExp(`^${field}:\\s*(\\d+) kB`, 'm').exec(readFileSync(path, 'utf8'))
   if (line === null) throw new Error(`${path} has no ${field}`)
