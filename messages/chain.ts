@@ -141,10 +141,13 @@ export type BatchStored = Message<
 /** Whether the record of a halt is durable. From: Chain's effect. To: Chain. */
 export type HaltStored = Message<'chain.HaltStored', { readonly stored: boolean }>
 
-/** Evidence that a peer passed on, unchecked. From: Network. To: Chain. Answered by EvidenceJudged under its id. */
+/**
+ * Evidence that a peer passed on, unchecked. From: Network. To: Chain. Gossip has an id and is answered by EvidenceJudged under it; what
+ * the peer itself sent has none.
+ */
 export type EvidenceReceived = Message<
   'chain.EvidenceReceived',
-  { readonly id: number; readonly peer: string; readonly evidence: Evidence }
+  { readonly id: number | undefined; readonly peer: string; readonly evidence: Evidence }
 >
 
 /** Whether the pool's changes are durable. From: Chain's effect. To: Chain. */

@@ -33,6 +33,12 @@ export type GossipApproval = Message<
 /** That a validator signed twice, found here first. From: Chain. To: Network. Once per offence. */
 export type GossipEvidence = Message<'network.GossipEvidence', { readonly evidence: Evidence }>
 
+/** That a validator signed twice, to a peer that may have missed it. From: Chain. To: Network. To each that connects. */
+export type SendEvidence = Message<
+  'network.SendEvidence',
+  { readonly peer: string; readonly evidence: Evidence }
+>
+
 /** What Chain's pool thinks of gossiped evidence. From: Chain. To: Network, which relays it, or not. */
 export type EvidenceJudged = Message<
   'network.EvidenceJudged',
@@ -205,6 +211,7 @@ export type NetworkInbox =
   | GossipTransaction
   | GossipApproval
   | GossipEvidence
+  | SendEvidence
   | EvidenceJudged
   | GossipValidatorChange
   | ValidatorChangeJudged

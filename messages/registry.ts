@@ -153,6 +153,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('network.GossipTransaction', 'engine', 'network', 'gossip', 'dropNewest'),
   row('network.GossipApproval', 'bridge', 'network', 'gossip', 'dropNewest'),
   row('network.GossipEvidence', 'chain', 'network', 'gossip', 'dropNewest'),
+  row('network.SendEvidence', 'chain', 'network', 'gossip', 'dropNewest'),
   row('network.EvidenceJudged', 'chain', 'network', 'gossip', 'dropNewest'),
   row('network.GossipValidatorChange', 'chain', 'network', 'gossip', 'dropNewest'),
   row('network.ValidatorChangeJudged', 'chain', 'network', 'gossip', 'dropNewest'),

@@ -12,7 +12,7 @@ import {
   type TransactionProof,
   type ValidatorChangeItem,
 } from '../../core/block/index.ts'
-import { type ChainHead, validatorsAfter } from '../../core/chain/index.ts'
+import { type ChainHead, type PoolChange, validatorsAfter } from '../../core/chain/index.ts'
 import type { GuardRecord, GuardView } from '../../core/guard/index.ts'
 import type { Genesis, Verdict } from '../../core/params/index.ts'
 import {
@@ -228,10 +228,7 @@ export function handle(
       }
     }
     case 'chain.PeerConnected':
-      return withMode(
-        drive(context, { kind: 'peerConnected', peer: message.payload.peer }, nowMs),
-        about,
-      )
+      return withMode(peerConnected(context, message.payload.peer, nowMs), about)
     case 'sync.ValidatedBlockBatch':
       return withMode(beginBatch(context, message.payload.blocks, about), about)
     case 'sync.SyncCompleted':
@@ -505,20 +502,14 @@ function perform(
       const held = holdEvidence(genesis, head.ledger, context.evidence, evidence, 'own')
       const kept = withHolding(context, held)
       if (held.outcome !== 'taken') return kept
-      const gossiped = tell('network', { type: 'network.GossipEvidence', payload: { evidence } })
-      return { context: kept.context, effects: [...kept.effects, gossiped] }
+      return { context: kept.context, effects: [...kept.effects, gossiped(evidence)] }
     }
     case 'punish': {
       const { blame, peer, code } = effect
       // What a liar signed and an honest peer passed on costs the peer nothing.
       if (blame !== 'peer')
         return { context, effects: [note(context, 'misconduct', { peer, code })] }
-      return {
-        context,
-        effects: [
-          tell('network', { type: 'network.PenalizePeer', payload: { peer, code, score: 20 } }),
-        ],
-      }
+      return { context, effects: [penalty(peer, code)] }
     }
     case 'halt': {
       const halt = haltRecord(effect.reason, effect.certificates, nowMs)
@@ -562,15 +553,40 @@ function withHolding(context: ChainContext, { effects, holding }: Held): Perform
 /** Only what this node keeps is relayed; what is late, early or known already is nobody's fault. */
 function judgeEvidence(
   context: ChainContext,
-  { evidence, id }: EvidenceReceived['payload'],
+  { evidence, id, peer }: EvidenceReceived['payload'],
 ): ChainStep {
   const { genesis, head } = context
   const held = holdEvidence(genesis, head.ledger, context.evidence, evidence, 'gossip')
   const kept = withHolding(context, held)
-  const verdict =
-    held.outcome === 'taken' ? 'accept' : held.outcome === 'forged' ? 'reject' : 'ignore'
-  const judged = tell('network', { type: 'network.EvidenceJudged', payload: { id, verdict } })
-  return { context: kept.context, effects: [...kept.effects, judged] }
+  const answers = id === undefined ? told(held.outcome, peer, evidence) : judged(held.outcome, id)
+  return { context: kept.context, effects: [...kept.effects, ...answers] }
+}
+
+function judged(outcome: PoolChange['outcome'], id: number): KernelEffect[] {
+  const verdict = outcome === 'taken' ? 'accept' : outcome === 'forged' ? 'reject' : 'ignore'
+  return [tell('network', { type: 'network.EvidenceJudged', payload: { id, verdict } })]
+}
+
+/** What a peer sent to this node alone is passed on by gossip from here. */
+function told(outcome: PoolChange['outcome'], peer: string, evidence: Evidence): KernelEffect[] {
+  if (outcome === 'taken') return [gossiped(evidence)]
+  return outcome === 'forged' ? [penalty(peer, 'ForgedEvidence')] : []
+}
+
+function gossiped(evidence: Evidence): KernelEffect {
+  return tell('network', { type: 'network.GossipEvidence', payload: { evidence } })
+}
+
+function penalty(peer: string, code: string): KernelEffect {
+  return tell('network', { type: 'network.PenalizePeer', payload: { peer, code, score: 20 } })
+}
+
+/** Whoever connects may have missed what was gossiped: the evidence that waits is sent to it (2.9). */
+function peerConnected(context: ChainContext, peer: string, nowMs: number): ChainStep {
+  const effects = [...context.evidence.pool.values()].map((evidence) =>
+    tell('network', { type: 'network.SendEvidence', payload: { peer, evidence } }),
+  )
+  return drive(context, { kind: 'peerConnected', peer }, nowMs, effects)
 }
 
 function submitChange(

@@ -67,8 +67,10 @@ import {
   decodePoint,
   decodeRangeRequest,
   encodeApprovedClaim,
+  encodeEvidenceFrame,
   encodeHeadFrame,
   heightOfMessage,
+  isEvidenceFrame,
   isHeadFrame,
 } from './wire.ts'
 
@@ -134,6 +136,11 @@ function decide(
         topic,
         bytes: encodeEvidence(message.payload.evidence),
       })
+    }
+    case 'network.SendEvidence': {
+      const { evidence, peer } = message.payload
+      const bytes = encodeEvidenceFrame(encodeEvidence(evidence))
+      return outcome(context, { kind: 'send', peers: [peer], bytes })
     }
     case 'network.GetConnectedPeers':
       return outcome(context, reply(envelope, peerList(context, nowMs)))
@@ -313,6 +320,16 @@ function frameReceived(
     const head = decodeHeadFrame(bytes)
     if (head === undefined) return refuse(spent, 'Malformed')
     return then(ignore(spent), (next) => headSeen(next, peer, head))
+  }
+  if (isEvidenceFrame(bytes) && !relayed) {
+    const bounded = spend(spent, peer, nowMs, ['evidence', 1])
+    if (bounded === undefined) return ignore(spent)
+    const evidence = decodeEvidence(bytes.subarray(1))
+    if (!evidence.ok) return refuse(bounded, 'Malformed')
+    const payload = { id: undefined, peer, evidence: evidence.value }
+    return then(ignore(bounded), (next) =>
+      outcome(next, tell('chain', { type: 'chain.EvidenceReceived', payload })),
+    )
   }
   const hash = sha256(bytes)
   const toldMs = toldAt(spent.recent, hash)

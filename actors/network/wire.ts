@@ -16,7 +16,7 @@ import {
   type PegInClaim,
   PegInClaimType,
 } from '../../core/block/index.ts'
-import { taggedHash, toHex } from '../../crypto/index.ts'
+import { concatBytes, taggedHash, toHex } from '../../crypto/index.ts'
 import {
   MAX_APPROVAL_BYTES,
   MAX_CONSENSUS_BYTES,
@@ -87,8 +87,9 @@ const POINT_BYTES = 40
 export const STATUS_BYTES = 72
 const RANGE_REQUEST_BYTES = 12
 const LENGTH_BYTES = 4
-/** First byte of a frame that tells a head; consensus messages begin with their kind, which is below it. */
+/** First byte of a frame that tells a head, or evidence; consensus messages begin with their kind, which is below both. */
 const HEAD_FRAME = 0x80
+const EVIDENCE_FRAME = 0x81
 export const MAX_RANGE_ANSWER_BYTES = MAX_RANGE_BYTES + LENGTH_BYTES * (1 + MAX_RANGE_BLOCKS)
 
 function viewOf(bytes: Uint8Array): DataView {
@@ -140,6 +141,15 @@ export function isHeadFrame(bytes: Uint8Array): boolean {
 
 export function decodeHeadFrame(bytes: Uint8Array): Point | undefined {
   return decodePoint(bytes.subarray(1))
+}
+
+/** `evidence` is its SSZ. */
+export function encodeEvidenceFrame(evidence: Uint8Array): Uint8Array {
+  return concatBytes(Uint8Array.of(EVIDENCE_FRAME), evidence)
+}
+
+export function isEvidenceFrame(bytes: Uint8Array): boolean {
+  return bytes[0] === EVIDENCE_FRAME
 }
 
 export interface RangeRequest {

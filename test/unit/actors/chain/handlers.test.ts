@@ -7,6 +7,7 @@ import {
   blockHash,
   type CommittedBlock,
   type ConsensusMessage,
+  type Evidence,
   type PrePrepare,
   voteMessage,
 } from '../../../../core/block/index.ts'
@@ -550,6 +551,35 @@ describe('commits', () => {
     expect(judge(1, { ...evidence, round: 4 })).toEqual(['reject'])
     expect(judge(2, evidence)).toEqual(['accept'])
     expect(judge(3, evidence)).toEqual(['ignore'])
+  })
+
+  it('BP-17: whoever connects is sent what waits; what a peer sent is passed on when it is news, and at its cost when it is forged', async () => {
+    const town = await Town.open()
+    const holder = await Desk.open(1, town)
+    const liar = (holder.index + 1) % 4
+    holder.receive(voteOf(town, liar, 1, 3, seeded('one')))
+    holder.receive(voteOf(town, liar, 1, 3, seeded('two')))
+    const connected = holder.hear({ type: 'chain.PeerConnected', payload: { peer: 'new' } })
+    const sent = told(connected).flatMap((message) =>
+      message.type === 'network.SendEvidence' ? [message.payload] : [],
+    )
+    expect(sent).toMatchObject([{ peer: 'new', evidence: { round: 3 } }])
+    const { evidence } = sent[0] as { readonly evidence: Evidence }
+    const desk = await Desk.open(1, town)
+    const hear = (one: Evidence) => {
+      const payload = { id: undefined, peer: 'peer', evidence: one }
+      return told(desk.hear({ type: 'chain.EvidenceReceived', payload }))
+    }
+    expect(hear({ ...evidence, round: 4 })).toMatchObject([
+      { type: 'network.PenalizePeer', payload: { peer: 'peer', code: 'ForgedEvidence' } },
+    ])
+    expect(hear(evidence)).toMatchObject([
+      { type: 'network.GossipEvidence', payload: { evidence } },
+    ])
+    expect(hear(evidence)).toEqual([])
+    const nobody = await Desk.open(1, town)
+    const empty = nobody.hear({ type: 'chain.PeerConnected', payload: { peer: 'new' } })
+    expect(told(empty).map(({ type }) => type)).not.toContain('network.SendEvidence')
   })
 
   it('BP-17: evidence that could not be written is written again with the next slot', async () => {

@@ -71,6 +71,24 @@ describe('gossiped evidence', () => {
     expect(b.logs()).toContain('peer banned InvalidMessage')
   })
 
+  it('goes to one peer alone over its stream, bounded as well; what is none is malformed', async () => {
+    const [a, b, c] = await line()
+    const send = (round: number) =>
+      a.tell({ type: 'network.SendEvidence', payload: { peer: 'b', evidence: evidenceOf(round) } })
+    await send(1)
+    await network.advance(100)
+    expect(received(b).map(({ payload }) => payload)).toEqual([
+      { id: undefined, peer: 'a', evidence: evidenceOf(1) },
+    ])
+    for (let round = 2; round < 200; round++) await send(round)
+    await network.advance(100)
+    const { burst } = DEFAULT_LIMITS.rates.evidence
+    expect(received(b).length).toBeGreaterThanOrEqual(burst)
+    expect(received(b).length).toBeLessThanOrEqual(burst + 1)
+    expect(received(c)).toEqual([])
+    expect(b.logs()).not.toContain('peer banned InvalidMessage')
+  })
+
   it('is bounded per peer before anything of it is verified (BF-8)', async () => {
     const [a, b] = await line()
     for (let round = 0; round < 200; round++) await tellOf(a, round)
