@@ -13,6 +13,7 @@ usage: millrace COMMAND [options]
   doctor       what is wrong with a node and what to do about it; its data, checked to the last byte
   backup       a node in one encrypted file, made while it runs
   restore      a node from its backup, on the same or another machine
+  genesis      block 0 of the EVM chain for an execution client of another make
   inspect      the live supervision tree of a running node
   faucet       more coins for an address of the running development federation
 
@@ -36,6 +37,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   doctor: async () => (await import('../node/doctor/index.ts')).main,
   backup: async () => (await import('../node/backup/index.ts')).backup,
   restore: async () => (await import('../node/backup/index.ts')).restore,
+  genesis: async () => (await import('../node/genesis/index.ts')).main,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
 }

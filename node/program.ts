@@ -2,7 +2,7 @@
  * The federation node as a program: real adapters around the tree, the API on top, one way to stop. Whoever starts it gets a
  * handle or one clear reason why not.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SignGuard } from '../actors/chain/index.ts'
 import { ENGINE_FAULTS, type EnginePort } from '../actors/engine/index.ts'
@@ -19,12 +19,8 @@ import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
 import { type Checkpoints, createCheckpoints } from './adapters/checkpoints/index.ts'
 import { lockDirectory } from './adapters/data-directory/index.ts'
-import {
-  discardState,
-  type ExecutionEngine,
-  type NodeEngine,
-  openEngine,
-} from './adapters/engine/index.ts'
+import { discardState, type NodeEngine, openEngine } from './adapters/engine/index.ts'
+import { openExternalEngine, readJwtSecret } from './adapters/engine-api/index.ts'
 import { createGovernanceServer } from './adapters/governance-grpc/index.ts'
 import { createLibp2pNetwork } from './adapters/libp2p/index.ts'
 import { openPoolJournal } from './adapters/pool-journal/index.ts'
@@ -108,10 +104,13 @@ export async function startNode(
       log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'engine', event, fields: { error } })
     },
   })
-  const [chainDirectory, engineDirectory] = ['chain', 'evm'].map((name) =>
-    join(options.dataDir, name),
-  ) as [string, string]
-  const { every, keep } = options.checkpoints
+  const isEmbedded = options.engine.mode === 'embedded'
+  const chainDirectory = join(options.dataDir, 'chain')
+  // Blocks beside another client's state are kept apart: who changes the mode back has the state of then.
+  const engineDirectory = join(options.dataDir, isEmbedded ? 'evm' : 'evm-mirror')
+  // Of an execution client of another make the state is its own.
+  const { keep } = options.checkpoints
+  const every = isEmbedded ? options.checkpoints.every : 0
   const checkpoints =
     every === 0
       ? undefined
@@ -147,7 +146,7 @@ export async function startNode(
       async openEngine() {
         const isMissing = !existsSync(join(engineDirectory, 'data.mdb'))
         if (isMissing) await checkpoints?.restoreState('missing')
-        engine = await openEmbedded(engineDirectory, genesis)
+        engine = await openNodeEngine(options, engineDirectory, genesis, clock)
         addressIndex?.committed()
         return enginePort(engine, { addressIndex, checkpoints })
       },
@@ -294,8 +293,23 @@ const observersGuard: SignGuard = {
   close: async () => {},
 }
 
-async function openEmbedded(directory: string, genesis: Genesis): Promise<ExecutionEngine> {
-  const opened = await openEngine({ directory, genesis: evmGenesisOf(genesis) })
+async function openNodeEngine(
+  { engine }: NodeConfig,
+  directory: string,
+  genesis: Genesis,
+  clock: Clock,
+): Promise<NodeEngine> {
+  const opened =
+    engine.mode === 'embedded'
+      ? await openEngine({ directory, genesis: evmGenesisOf(genesis) })
+      : await openExternalEngine({
+          directory,
+          genesis: evmGenesisOf(genesis),
+          url: engine.url,
+          ...(engine.readUrl !== undefined && { readUrl: engine.readUrl }),
+          jwtSecret: jwtSecretOf(engine.jwtSecretFile),
+          nowMs: () => clock.nowMs(),
+        })
   if (opened.status === 'REFUSED') {
     throw faultError(opened.code, ENGINE_FAULTS[opened.code], opened.reason)
   }
@@ -308,6 +322,22 @@ async function openEmbedded(directory: string, genesis: Genesis): Promise<Execut
     )
   }
   return opened.engine
+}
+
+function jwtSecretOf(path: string): Uint8Array {
+  const text = attempt(() => readFileSync(path, 'utf8'))
+  const secret = text === undefined ? undefined : readJwtSecret(text)
+  if (secret !== undefined) return secret
+  const reason = text === undefined ? 'cannot be read' : 'has not 32 bytes in hex'
+  throw faultError('ClientUnsuitable', ENGINE_FAULTS.ClientUnsuitable, `${path} ${reason}`)
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }
 
 async function accountOf({ state }: NodeEngine, address: Uint8Array): Promise<SenderAccount> {

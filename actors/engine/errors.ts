@@ -10,6 +10,8 @@ export const ENGINE_FAULTS = {
   StateDamaged: 'corruption',
   /** The engine's state is not the one of the stored blocks: it is made again from a checkpoint, or they are all executed again. */
   StateDiverged: 'corruption',
+  /** The execution client of another make cannot run this chain: methods, fork or secret. */
+  ClientUnsuitable: 'configuration',
   /** The engine's thread died or its store failed: it is opened again at its durable head. */
   EngineUnavailable: 'service',
 } as const satisfies Record<string, FaultClass>

@@ -22,6 +22,15 @@ export {
 } from './resolve.ts'
 export { flagOf, KEYS, type Key, PRESETS, SETTINGS, type ValueOf, variableOf } from './settings.ts'
 
+export type EngineConfig =
+  | { readonly mode: 'embedded' }
+  | {
+      readonly mode: 'engine-api'
+      readonly url: string
+      readonly readUrl?: string
+      readonly jwtSecretFile: string
+    }
+
 /** What a node runs with; paths are absolute. */
 export interface NodeConfig {
   readonly name: string
@@ -57,7 +66,7 @@ export interface NodeConfig {
   readonly checkpoints: { readonly every: number; readonly keep: number }
   readonly index: { readonly addresses: boolean }
   readonly resumeHalt?: string
-  readonly engine: { readonly mode: 'embedded' }
+  readonly engine: EngineConfig
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'json' | 'text'
@@ -93,6 +102,8 @@ export function nodeOptions(inputs: ConfigInputs): NodeOptions {
   if (!result.ok) return faultText(result)
   const { config } = result
   if (inputs.args.includes('--explain')) return { text: explain(config), exitCode: EXIT_OK }
+  const missing = missingOfEngine(config)
+  if (missing !== undefined) return fault(`${missing} is missing: engine.mode engine-api needs it`)
   const tokenFile = config.get('rpc.adminTokenFile')
   if (tokenFile === undefined) return { program: nodeConfig(config, undefined) }
   try {
@@ -119,6 +130,22 @@ function faultText({ faults }: Extract<ConfigResult, { ok: false }>): NodeOption
     text: [...lines, 'millrace node --help lists every setting'].join('\n'),
     exitCode: isUsage ? EXIT_USAGE : EXIT_CONFIG,
   }
+}
+
+/** What an engine of another make needs and has not. */
+function missingOfEngine(config: Config): Key | undefined {
+  if (config.get('engine.mode') !== 'engine-api') return undefined
+  return (['engine.url', 'engine.jwtSecretFile'] as const).find((key) => {
+    return config.get(key) === undefined
+  })
+}
+
+function engineConfig(config: Config): EngineConfig {
+  const [url, jwtSecretFile] = [config.get('engine.url'), config.get('engine.jwtSecretFile')]
+  if (config.get('engine.mode') !== 'engine-api') return { mode: 'embedded' }
+  if (url === undefined || jwtSecretFile === undefined) throw new Error('checked before')
+  const readUrl = config.get('engine.readUrl')
+  return { mode: 'engine-api', url, jwtSecretFile, ...(readUrl !== undefined && { readUrl }) }
 }
 
 function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig {
@@ -165,7 +192,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     index: { addresses: config.get('index.addresses') ?? true },
     checkpoints: { every: need('checkpoints.every'), keep: need('checkpoints.keep') },
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
-    engine: { mode: need('engine.mode') },
+    engine: engineConfig(config),
     log: { level: need('log.level'), format: need('log.format') },
     telemetry: {
       sampleRatio: need('telemetry.sampleRatio'),

@@ -182,7 +182,18 @@ export const SETTINGS = {
     'whether the history of addresses is kept, for millrace_addressHistory [true]',
   ),
   resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),
-  'engine.mode': choice('what executes the EVM', ['embedded'], 'embedded'),
+  'engine.mode': choice(
+    'what executes the EVM: this process, or a client of another make by the Engine API',
+    ['embedded', 'engine-api'],
+    'embedded',
+  ),
+  'engine.url': url('authenticated port of that client', {}, 'http://host:port'),
+  'engine.readUrl': url(
+    'JSON-RPC of that client for reads of state and receipts; without one the authenticated port',
+    {},
+    'http://host:port',
+  ),
+  'engine.jwtSecretFile': path('file with the 32 bytes, in hex, that both sides know'),
   'log.level': choice(
     'least level that is written',
     ['trace', 'debug', 'info', 'warn', 'error'],

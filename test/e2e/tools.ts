@@ -34,9 +34,14 @@ export interface Tools {
   readonly directory: string
 }
 
-/** Undefined when npm cannot fetch them. */
-export function fetchTools(packages: Readonly<Record<string, string>>): Tools | undefined {
-  const wanted = Object.entries(packages).map(([name, version]) => `${name}@${version}`)
+/** Undefined when npm cannot fetch them. `overrides`: versions of what they depend on, in place of their own. */
+export function fetchTools(
+  packages: Readonly<Record<string, string>>,
+  overrides: Readonly<Record<string, string>> = {},
+): Tools | undefined {
+  const wanted = [packages, overrides].flatMap((named) => {
+    return Object.entries(named).map(([name, version]) => `${name}@${version}`)
+  })
   const key = toHex(sha256(new TextEncoder().encode(wanted.join(' ')))).slice(0, 16)
   const root = process.env['E2E_TOOLS'] ?? join(homedir(), '.cache', 'millrace-e2e-tools')
   const directory = join(root, key)
@@ -44,7 +49,7 @@ export function fetchTools(packages: Readonly<Record<string, string>>): Tools | 
   const fresh = `${directory}.${process.pid}`
   try {
     mkdirSync(fresh, { recursive: true })
-    const manifest = { private: true, type: 'module', dependencies: packages }
+    const manifest = { private: true, type: 'module', dependencies: packages, overrides }
     writeFileSync(join(fresh, 'package.json'), JSON.stringify(manifest))
     const quiet = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--silent']
     // Without a network it is said at once.

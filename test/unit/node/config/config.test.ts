@@ -126,7 +126,10 @@ describe('faults', () => {
       ['--bitcoin-url', 'ftp://x'],
       'bitcoinUrl (flag --bitcoin-url): expected http://user:password@host:port',
     ],
-    [['--engine-mode', 'engine-api'], 'engine.mode (flag --engine-mode): expected embedded'],
+    [
+      ['--engine-mode', 'reth'],
+      'engine.mode (flag --engine-mode): expected embedded or engine-api',
+    ],
     [['--rpc-fallback=perhaps'], 'rpc.fallback (flag --rpc-fallback): expected true or false'],
     [['--preset', 'prod'], 'unknown preset prod; there is dev, bench'],
   ])('%j: %s', (args, expected) => {
@@ -162,6 +165,24 @@ describe('faults', () => {
     const faults = faultsOf([])
     expect(faults.map(({ code }) => code)).toEqual(Array(6).fill('MissingSetting'))
     expect(describeFault(faults[0] as ConfigFault)).toMatch(/--genesis-file, MILLRACE_GENESIS_FILE/)
+  })
+
+  it('an engine of another make needs its address and the secret', () => {
+    const other = [...FILE, '--engine-mode', 'engine-api', '--engine-url', 'http://127.0.0.1:8551']
+    const text = (args: readonly string[]) => {
+      const options = nodeOptions(inputs(args))
+      return 'text' in options ? options.text : options.program.engine
+    }
+    const missing = (key: string) =>
+      `millrace node: ${key} is missing: engine.mode engine-api needs it`
+    expect(text(other.slice(0, 4))).toBe(missing('engine.url'))
+    expect(text(other)).toBe(missing('engine.jwtSecretFile'))
+    expect(text([...other, '--engine-jwt-secret-file', 'jwt'])).toEqual({
+      mode: 'engine-api',
+      url: 'http://127.0.0.1:8551',
+      jwtSecretFile: '/srv/jwt',
+    })
+    expect(text(FILE)).toEqual({ mode: 'embedded' })
   })
 
   it('exit codes: 2 for the command line, 3 for configuration, 0 for help', () => {
