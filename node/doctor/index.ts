@@ -13,6 +13,7 @@ import { EXIT } from '../adapters/system/index.ts'
 import { type NodeConfig, readNodeOptions } from '../config/index.ts'
 import { inspectGuard } from '../keys/index.ts'
 import { bad, type Check, good } from './check.ts'
+import { compactData } from './compact.ts'
 import { repairData } from './repair.ts'
 import { verifyData } from './state.ts'
 
@@ -22,11 +23,13 @@ export { verifyData } from './state.ts'
 const USAGE = `usage: millrace doctor [options] [settings of the node]
 
   Looks at what a node is started with and what it has on disk, and says what to do about what is
-  wrong. Without --repair it only reads. Settings are those of millrace node: --config FILE, or --data-dir, ...
+  wrong. Without --repair and --compact it only reads. Settings are those of millrace node: --config FILE, or --data-dir, ...
 
   --verify-state    read the data of a stopped node as a whole: checksums, hashes, receipts, and
                     whether ledger and EVM state have the roots that the head commits to
   --repair          do that, and make again from the checkpoints what is damaged
+  --compact         give the room back that pruning left in the files of a stopped node; it takes as
+                    much free room as they will have
   --json            one line of JSON
   --help            this text
 
@@ -37,22 +40,26 @@ const USAGE = `usage: millrace doctor [options] [settings of the node]
 const LEAST_FREE_BYTES = 1024 * 1024 * 1024
 const BITCOIN_MS = 5_000
 
+type Depth = 'look' | 'verify' | 'repair' | 'compact'
+
+const DEPTHS: Readonly<Record<string, Depth>> = {
+  '--compact': 'compact',
+  '--repair': 'repair',
+  '--verify-state': 'verify',
+}
+
 export async function main(args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
     process.stdout.write(USAGE)
     return EXIT.ok
   }
-  const own = new Set(['--verify-state', '--repair', '--json'])
+  const own = new Set([...Object.keys(DEPTHS), '--json'])
   const options = readNodeOptions(args.filter((argument) => !own.has(argument)))
   if ('text' in options) {
     process.stderr.write(`${options.text.replaceAll('millrace node', 'millrace doctor')}\n`)
     return options.exitCode
   }
-  const depth = args.includes('--repair')
-    ? 'repair'
-    : args.includes('--verify-state')
-      ? 'verify'
-      : 'look'
+  const depth = Object.entries(DEPTHS).find(([flag]) => args.includes(flag))?.[1] ?? 'look'
   const checks = await examine(options.program, depth)
   const worst = Math.max(...checks.map(({ exitCode }) => exitCode))
   const text = args.includes('--json')
@@ -68,10 +75,7 @@ function checkText({ name, ok, detail, advice }: Check): string {
 }
 
 /** All checks, in the order in which a start of the node would meet what they find. */
-export async function examine(
-  config: NodeConfig,
-  depth: 'look' | 'verify' | 'repair',
-): Promise<readonly Check[]> {
+export async function examine(config: NodeConfig, depth: Depth): Promise<readonly Check[]> {
   const genesis = readGenesis(config.genesisFile)
   const files = filesOf(config).map(([name, path]) => fileCheck(name, path))
   const checks = [
@@ -89,6 +93,7 @@ export async function examine(
     const advice = 'stop the node first; its data is read as a whole'
     return [...checks, bad('data', 'in use by the running node', advice)]
   }
+  if (depth === 'compact') return [...checks, ...(await compactData(config.dataDir))]
   const verified =
     depth === 'repair'
       ? await repairData(config.dataDir, genesis.value)
