@@ -10,6 +10,8 @@ import { type PoolTransaction, rateAt } from './transaction.ts'
 
 interface Package {
   readonly transactions: PoolTransaction[]
+  /** Of a single transaction, as nearly all packages are: compared as it is. Undefined: the average below. */
+  rateWei: bigint | undefined
   /** Per unit of gas on average: tips weighted by gas limits, over their sum. */
   tipsWei: bigint
   gas: bigint
@@ -59,10 +61,11 @@ function packagesOf(lane: Lane, baseFeeWei: bigint): Package[] {
   const packages: Package[] = []
   for (const transaction of lane.run()) {
     if (transaction.maxFeePerGas < baseFeeWei) break
-    const { gasLimit } = transaction
-    const tipsWei = rateAt(transaction, baseFeeWei) * gasLimit
-    packages.push({ transactions: [transaction], tipsWei, gas: gasLimit })
-    mergeRising(packages)
+    const rateWei = rateAt(transaction, baseFeeWei)
+    const last = packages.at(-1)
+    const isNoBetter = last?.rateWei !== undefined && rateWei <= last.rateWei
+    packages.push({ transactions: [transaction], rateWei, tipsWei: 0n, gas: 0n })
+    if (!isNoBetter) mergeRising(packages)
   }
   return packages
 }
@@ -74,20 +77,30 @@ function mergeRising(packages: Package[]): void {
     const before = packages.at(-2)
     if (last === undefined || before === undefined || !paysMore(last, before)) return
     packages.pop()
+    const [tipsWei, gas] = [tipsOf(before) + tipsOf(last), gasOf(before) + gasOf(last)]
     before.transactions.push(...last.transactions)
-    before.tipsWei += last.tipsWei
-    before.gas += last.gas
+    before.rateWei = undefined
+    before.tipsWei = tipsWei
+    before.gas = gas
   }
 }
 
+function gasOf({ rateWei, transactions, gas }: Package): bigint {
+  return rateWei === undefined ? gas : (transactions[0] as PoolTransaction).gasLimit
+}
+
+function tipsOf(one: Package): bigint {
+  return one.rateWei === undefined ? one.tipsWei : one.rateWei * gasOf(one)
+}
+
 function paysMore(left: Package, right: Package): boolean {
-  return left.tipsWei * right.gas > right.tipsWei * left.gas
+  if (left.rateWei !== undefined && right.rateWei !== undefined) return left.rateWei > right.rateWei
+  return tipsOf(left) * gasOf(right) > tipsOf(right) * gasOf(left)
 }
 
 function isBetter(left: Candidate, right: Candidate): boolean {
-  const ours = left.first.tipsWei * right.first.gas
-  const theirs = right.first.tipsWei * left.first.gas
-  if (ours !== theirs) return ours > theirs
+  if (paysMore(left.first, right.first)) return true
+  if (paysMore(right.first, left.first)) return false
   const [mine] = left.first.transactions as [PoolTransaction]
   const [other] = right.first.transactions as [PoolTransaction]
   return compareBytes(mine.hash, other.hash) < 0

@@ -16,6 +16,17 @@ export function packBytes(items: readonly Uint8Array[]): PackedBytes {
   return { bytes, ends }
 }
 
+/** Views of the one buffer, for what lives and goes together: each keeps all of it in memory. */
+export function viewBytes({ bytes, ends }: PackedBytes): Uint8Array[] {
+  const items: Uint8Array[] = []
+  let start = 0
+  for (const end of ends) {
+    items.push(bytes.subarray(start, end))
+    start = end
+  }
+  return items
+}
+
 export function unpackBytes({ bytes, ends }: PackedBytes): Uint8Array[] {
   const items: Uint8Array[] = []
   let start = 0

@@ -7,7 +7,7 @@ import type {
   ExecuteRequest,
   RawTransaction,
 } from '../../../vm/evm/index.ts'
-import { type PackedBytes, packBytes, unpackBytes } from './packing.ts'
+import { type PackedBytes, packBytes, unpackBytes, viewBytes } from './packing.ts'
 
 export type EngineWorkerData = { readonly directory: string; readonly genesis: EvmGenesis }
 export type CallsWorkerData = { readonly directory: string; readonly chainId: number }
@@ -46,7 +46,7 @@ export function packPayload(payload: ExecutionPayload): PackedPayload {
 }
 
 export function unpackPayload(payload: PackedPayload): ExecutionPayload {
-  return { ...payload, transactions: unpackBytes(payload.transactions) }
+  return { ...payload, transactions: viewBytes(payload.transactions) }
 }
 
 export function packBuild(request: BuildRequest): PackedBuildRequest {
@@ -59,7 +59,7 @@ export function packBuild(request: BuildRequest): PackedBuildRequest {
 
 export function unpackBuild(request: PackedBuildRequest): BuildRequest {
   const senders = unpackBytes(request.senders)
-  const transactions: RawTransaction[] = unpackBytes(request.transactions).map((raw, index) => {
+  const transactions: RawTransaction[] = viewBytes(request.transactions).map((raw, index) => {
     return { raw, sender: known(senders[index]) }
   })
   return { ...request, transactions }
