@@ -10,10 +10,11 @@ import { findPort } from '../../node/adapters/system/index.ts'
 import { createdAddress } from '../../vm/evm/index.ts'
 import { processesOf, TestFederation } from '../e2e/federation.ts'
 import { minted, payDeposit } from '../e2e/user.ts'
-import type { Bench, BenchOptions, Figure } from './figures.ts'
+import { type Bench, type BenchOptions, type Figure, quantile } from './figures.ts'
 import { CHAIN_ID, drive, type Key, keyOf, type Lanes, lanesOf, sign } from './load.ts'
 import { anvilProgram, installPeer } from './peers.ts'
 import { commandLineOf, usageOf } from './processes.ts'
+import { type Read, type ReadFigures, readWhile } from './reads.ts'
 
 const GAS_LIMIT = 500_000_000
 const INTERVAL_MS = 1_000
@@ -55,6 +56,7 @@ const stranger = (index: number): Uint8Array => sha256(Buffer.from(`to ${index}`
 /** First four bytes of the hashes of what the contracts are asked. */
 const SELECTORS = {
   transfer: 'a9059cbb',
+  balanceOf: '70a08231',
   store: '6057361d',
   compute: '5ed86d5c',
   precompiles: 'edee61dc',
@@ -65,8 +67,38 @@ interface Round {
   readonly lanes: Lanes
 }
 
+interface Work {
+  readonly setup: string[]
+  readonly rounds: readonly Round[]
+  /** Under the reads; nobody takes all of it in their time. */
+  readonly background: Lanes
+}
+
+/** Of the block in which the contracts are, and of accounts and balances. */
+const READS: readonly Read[] = [
+  {
+    method: 'eth_getBalance',
+    params: (index) => [`0x${toHex(stranger(index % 4_096))}`, 'latest'],
+  },
+  {
+    method: 'eth_call',
+    params: (index) => {
+      const data = `0x${SELECTORS.balanceOf}${word(stranger(index % 4_096))}`
+      return [{ to: `0x${toHex(token)}`, data }, 'latest']
+    },
+  },
+  {
+    method: 'eth_getLogs',
+    // Transfers to one holder out of thousands: the node looks through all blocks and answers little.
+    params: (index) => {
+      const topics = [null, null, `0x${word(stranger(index % 4_096))}`]
+      return [{ address: `0x${toHex(token)}`, fromBlock: '0x0', toBlock: 'latest', topics }]
+    },
+  },
+]
+
 /** What every contender gets, signed once. */
-function roundsOf(transactions: number): { readonly setup: string[]; readonly rounds: Round[] } {
+function roundsOf(transactions: number): Work {
   const holders = senders.map(({ address }) => word(address)).join('')
   const each = word(10n ** 24n)
   const creation = `${artifacts.Token.bytecode}${word(64n)}${each}${word(BigInt(SENDERS))}${holders}`
@@ -110,7 +142,12 @@ function roundsOf(transactions: number): { readonly setup: string[]; readonly ro
     round('mixed_contracts_compute', transactions / 16, call('compute', 400_000n)),
     round('mixed_contracts_precompiles', transactions / 16, call('precompiles', 120_000n)),
   ]
-  return { setup, rounds }
+  const background = lanesOf(senders, nonce, whole(transactions * 2), (index) => ({
+    to: stranger(index % 4_096),
+    valueWei: 1n,
+    gasLimit: TRANSFER_GAS,
+  }))
+  return { setup, rounds, background }
 }
 
 async function freePort(): Promise<number> {
@@ -212,12 +249,17 @@ interface Measured {
   readonly blocks: number
 }
 
+interface Results {
+  readonly measured: ReadonlyMap<string, Measured>
+  readonly reads: ReadonlyMap<string, ReadFigures>
+}
+
 /** All rounds on one contender, which has the machine to itself. */
 async function measure(
   contender: Contender,
-  { setup, rounds }: ReturnType<typeof roundsOf>,
+  { setup, rounds, background }: Work,
   tell: BenchOptions['tell'],
-): Promise<ReadonlyMap<string, Measured>> {
+): Promise<Results> {
   const measured = new Map<string, Measured>()
   const rpc = createNodeRpc(contender.url)
   const each = (ONE_BTC * BigInt(DEPOSIT_SAT)) / 100_000_000n / BigInt(SENDERS + 2)
@@ -234,7 +276,14 @@ async function measure(
     const taken = `taken ${takenPerSecond.toFixed(0)}/s, ${cpuUs.toFixed(0)} µs of processor each`
     tell(`${contender.name.padEnd(6)} ${metric.padEnd(28)} ${rate}; ${taken}`)
   }
-  return measured
+  const reads = await readWhile(contender.url, READS, background)
+  for (const [method, { perSecond, latenciesMs }] of reads) {
+    const p99 = quantile(latenciesMs, 0.99).toFixed(1)
+    tell(
+      `${contender.name.padEnd(6)} ${method.padEnd(28)} ${perSecond.toFixed(0)}/s, p99 ${p99} ms`,
+    )
+  }
+  return { measured, reads }
 }
 
 async function expectCode(rpc: NodeRpc): Promise<void> {
@@ -248,7 +297,7 @@ async function endToEnd(options: BenchOptions): Promise<Figure[]> {
   const { tell, transactions } = options
   tell(`signing ${transactions} transfers and what follows`)
   const work = roundsOf(transactions)
-  const results = new Map<string, ReadonlyMap<string, Measured>>()
+  const results = new Map<string, Results>()
   const contenders = { ours: startOurs, anvil: startAnvil, edr: startEdr }
   for (const [name, start] of Object.entries(contenders)) {
     if (options.only?.includes(name) === false) continue
@@ -263,13 +312,13 @@ async function endToEnd(options: BenchOptions): Promise<Figure[]> {
       await contender.stop()
     }
   }
-  return work.rounds
+  const writes = work.rounds
     .filter(({ metric }) => metric !== 'warm_up')
     .flatMap(({ metric }) => {
-      const ours = results.get('ours')?.get(metric)
+      const ours = results.get('ours')?.measured.get(metric)
       if (ours === undefined) return []
       const peers = ['anvil', 'edr'].flatMap((name) => {
-        const theirs = results.get(name)?.get(metric)
+        const theirs = results.get(name)?.measured.get(metric)
         return theirs === undefined ? [] : [[name, theirs] as const]
       })
       const of = (value: (measured: Measured) => number) =>
@@ -293,6 +342,41 @@ async function endToEnd(options: BenchOptions): Promise<Figure[]> {
         },
       ] satisfies Figure[]
     })
+  return [...writes, ...readFigures(results)]
+}
+
+function readFigures(results: ReadonlyMap<string, Results>): Figure[] {
+  return READS.flatMap(({ method }): Figure[] => {
+    const ours = results.get('ours')?.reads.get(method)
+    if (ours === undefined) return []
+    const p99 = ({ latenciesMs }: ReadFigures) => quantile(latenciesMs, 0.99)
+    const theirs = (value: (figures: ReadFigures) => number) =>
+      Object.fromEntries(
+        [...results].flatMap(([name, { reads }]) => {
+          const figures = name === 'ours' ? undefined : reads.get(method)
+          return figures === undefined ? [] : [[name, value(figures)] as const]
+        }),
+      )
+    const note = 'four at a time, while blocks are full'
+    return [
+      {
+        metric: method,
+        unit: 'requests/s',
+        better: 'higher',
+        ours: ours.perSecond,
+        peers: theirs(({ perSecond }) => perSecond),
+        note,
+      },
+      {
+        metric: `${method}_p99`,
+        unit: 'ms',
+        better: 'lower',
+        ours: p99(ours),
+        peers: theirs(p99),
+        note,
+      },
+    ]
+  })
 }
 
 export const execution: Bench = async (options) => [...(await endToEnd(options))]

@@ -88,9 +88,8 @@ export interface LoadFigures {
   readonly takenPerSecond: number
 }
 
-/** Sends everything and waits until it stands in blocks. Throws when a transaction is refused. */
-export async function drive(url: string, lanes: Lanes): Promise<LoadFigures> {
-  const total = lanes.reduce((sum, lane) => sum + lane.length, 0)
+/** Sends everything, or what it comes to until `signal`, and waits until it stands in blocks. Throws when a transaction is refused. */
+export async function drive(url: string, lanes: Lanes, signal?: AbortSignal): Promise<LoadFigures> {
   const bodies = lanes.map(bodiesOf)
   const blocks = new CommittedCount(url)
   await blocks.start()
@@ -101,12 +100,14 @@ export async function drive(url: string, lanes: Lanes): Promise<LoadFigures> {
     bodies.map(async (lane) => {
       for (const { body, count } of lane) {
         while (taken - blocks.transactions > MOST_WAITING) await pause()
+        if (signal?.aborted === true) return
         await post(agent, url, body)
         taken += count
       }
     }),
   )
   const takenMs = performance.now()
+  const total = taken
   await blocks.reaches(total)
   blocks.stop()
   agent.destroy()
