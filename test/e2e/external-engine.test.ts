@@ -90,9 +90,13 @@ onClient(
     const to = `0x${'00'.repeat(18)}aa01`
     const hash = await include(external, await user.transfer(to, 10n ** 12n))
     await include(embedded, await user.transfer(to, 10n ** 12n))
-    const receipt = await until('the receipt', PATIENCE_MS, () =>
-      external.call<{ blockNumber: string } | null>('eth_getTransactionReceipt', [hash]),
-    )
+    const receipt = await until('the receipt', PATIENCE_MS, async () => {
+      const found = await external.call<{ blockNumber: string } | null>(
+        'eth_getTransactionReceipt',
+        [hash],
+      )
+      return found ?? undefined
+    })
     const top = await federation.heightAtLeast(Number(receipt.blockNumber) + 6)
     await federation.heightAtLeast(top.height, external)
     const balances = await Promise.all(
