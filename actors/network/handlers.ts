@@ -446,6 +446,13 @@ function namedPeer(
   return withPeer(context, { ...peer, validator: message.value.validator })
 }
 
+function transactionCosts(bytes: number): readonly (readonly [RateClass, number])[] {
+  return [
+    ['transactions', 1],
+    ['transactionBytes', bytes],
+  ]
+}
+
 function gossipReceived(
   context: NetworkContext,
   { id, topic, peer, bytes }: GossipReceived['payload'],
@@ -459,18 +466,21 @@ function gossipReceived(
   if (spent === undefined) return outcome(context, judge('ignore'))
   const { names, checks } = spent.settings
   if (topic === names.transactions) {
+    const costs = spent.settings.staticPeers.has(peer) ? [] : transactionCosts(bytes.length)
+    const bounded = spend(spent, peer, nowMs, ...costs)
+    if (bounded === undefined) return outcome(spent, judge('ignore'))
     const verdict = checks.transaction(bytes)
-    if (verdict.kind === 'invalid') return refuse(spent, 'InvalidMessage')
-    if (verdict.kind === 'unknown') return outcome(spent, judge('ignore'))
-    if (spent.weighed.size >= MAX_WEIGHED) return outcome(spent, judge('ignore'))
+    if (verdict.kind === 'invalid') return refuse(bounded, 'InvalidMessage')
+    if (verdict.kind === 'unknown') return outcome(bounded, judge('ignore'))
+    if (bounded.weighed.size >= MAX_WEIGHED) return outcome(bounded, judge('ignore'))
     const payload = { raw: bytes, peer, id }
     const onRefused = (): TransactionJudged => ({
       type: 'network.TransactionJudged',
       payload: { id, verdict: 'ignore' },
     })
-    const weighed = new Map(spent.weighed).set(id, { peer, untilMs: nowMs + WEIGH_TIMEOUT_MS })
+    const weighed = new Map(bounded.weighed).set(id, { peer, untilMs: nowMs + WEIGH_TIMEOUT_MS })
     return outcome(
-      { ...spent, weighed },
+      { ...bounded, weighed },
       tell('engine', { type: 'engine.TransactionReceived', payload }, { onRefused }),
     )
   }

@@ -72,6 +72,8 @@ export type RateClass =
   | 'stale'
   | 'gossip'
   | 'gossipBytes'
+  | 'transactions'
+  | 'transactionBytes'
   | 'evidence'
   | 'request'
 
@@ -101,6 +103,9 @@ export const DEFAULT_LIMITS: NetworkLimits = {
     stale: { perSecond: 4, burst: 16 },
     gossip: { perSecond: 1_000, burst: 4_000 },
     gossipBytes: { perSecond: 2 * 1024 * 1024, burst: 16 * 1024 * 1024 },
+    // MP-8: transactions of one peer, unless the operator named it: what the federation's own nodes were given they all pass on.
+    transactions: { perSecond: 100, burst: 1_000 },
+    transactionBytes: { perSecond: 1024 * 1024, burst: 1024 * 1024 },
     // Two signatures are verified for each that is news: an offence is rare, and one peer tells of it once.
     evidence: { perSecond: 2, burst: 32 },
     request: { perSecond: 20, burst: 60 },

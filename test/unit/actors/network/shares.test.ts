@@ -80,6 +80,15 @@ class Gate {
     return this.#context.penalties.get('peer')?.points ?? 0
   }
 
+  /** From now on it is one that the operator named. */
+  name(): void {
+    const settings = {
+      ...this.#context.settings,
+      staticPeers: new Map([['peer', '/ip4/192.0.2.1']]),
+    }
+    this.#context = { ...this.#context, settings }
+  }
+
   pass(ms: number): void {
     this.#nowMs += ms
   }
@@ -268,6 +277,54 @@ describe('a prepare certificate', () => {
   })
 })
 
+describe('MP-8: the transactions of one peer', () => {
+  /** How many of `count` the pool was asked about. */
+  const taken = (gate: Gate, count: number, bytes = 1): number => {
+    const before = gate.verdicts.length
+    for (let id = 0; id < count; id++) {
+      gate.gossip(new Uint8Array(bytes), id)
+      gate.tell({ type: 'network.TransactionJudged', payload: { id, verdict: 'accept' } })
+    }
+    return gate.verdicts.slice(before).filter((verdict) => verdict === 'accept').length
+  }
+
+  it('are 100 a second after a burst of 1,000; the rest is ignored, and nobody is blamed', () => {
+    const gate = new Gate()
+    expect(taken(gate, 1_500)).toBe(1_000)
+    gate.pass(1_000)
+    expect(taken(gate, 150)).toBe(100)
+    gate.pass(60_000)
+    expect(taken(gate, 1_500)).toBe(1_000)
+    expect(gate.points).toBe(0)
+  })
+
+  it('are one megabyte a second, however few they are', () => {
+    const gate = new Gate()
+    expect(taken(gate, 12, 128 * 1024)).toBe(8)
+    gate.pass(500)
+    expect(taken(gate, 12, 128 * 1024)).toBe(4)
+  })
+
+  it('of one that the operator named have the allowance of all gossip', () => {
+    const gate = new Gate()
+    gate.name()
+    expect(taken(gate, 3_000)).toBe(3_000)
+  })
+
+  it('that are never valid cost points that are forgiven in time', () => {
+    const gate = new Gate()
+    for (let id = 0; id < 4; id++) {
+      gate.gossip(Uint8Array.of(1), id)
+      gate.tell({ type: 'network.TransactionJudged', payload: { id, verdict: 'reject' } })
+    }
+    expect(gate.points).toBe(80)
+    gate.pass(120_000)
+    gate.gossip(Uint8Array.of(1), 5)
+    gate.tell({ type: 'network.TransactionJudged', payload: { id: 5, verdict: 'reject' } })
+    expect(gate.points).toBe(80)
+  })
+})
+
 describe('a gossiped transaction', () => {
   const judged = (gate: Gate, id: number, verdict: 'accept' | 'ignore' | 'reject') =>
     gate.tell({ type: 'network.TransactionJudged', payload: { id, verdict } })
@@ -300,6 +357,7 @@ describe('a gossiped transaction', () => {
 
   it('is ignored while too many wait for the pool', () => {
     const gate = new Gate()
+    gate.name()
     for (let id = 0; id < MAX_WEIGHED + 3; id++) gate.gossip(Uint8Array.of(1), id)
     expect(gate.verdicts).toEqual(['ignore', 'ignore', 'ignore'])
     judged(gate, 0, 'accept')
