@@ -153,8 +153,8 @@ export async function startNode(
       poolJournal,
       async pruneEngine(below) {
         // What the index knows of a block it reads from the engine.
-        await addressIndex?.prune(below)
-        await engine?.prune(below)
+        const lowest = await addressIndex?.prune(below)
+        await engine?.prune(lowest ?? below)
       },
       ...(checkpoints && { repairStore: () => checkpoints.repairLedger(genesis) }),
       async rollbackEngine() {

@@ -21,6 +21,8 @@ export interface AdvanceReply {
 /** Rows of one transaction. */
 const BATCH_ROWS = 20_000
 const BATCH_BLOCKS = 64
+/** What one step of pruning takes out. */
+const PRUNE_ROWS = 50_000
 
 /** Goes on for some `maxMs`. */
 export async function advance(
@@ -93,8 +95,11 @@ function rowsAt(engine: EngineDatabase, height: number): Iterable<HistoryRow> {
   return rowsOfBlock(payload, hashes, engine.sendersAt(height), engine.receiptsAt(height) ?? [])
 }
 
-/** Blocks below `below` leave it, some at once, while they are still there to tell what that is. */
-export async function prune(paths: IndexPaths & { readonly below: number }): Promise<void> {
+/**
+ * Blocks below `below` leave it, some at once, while they are still there to tell what that is. Below what it gives they have left, so
+ * that the state may forget them.
+ */
+export async function prune(paths: IndexPaths & { readonly below: number }): Promise<number> {
   const opened = readEngineState(paths.engineDirectory)
   if (!opened.ok) throw new Error(opened.reason)
   const engine = opened.database
@@ -102,13 +107,17 @@ export async function prune(paths: IndexPaths & { readonly below: number }): Pro
   try {
     engine.refresh()
     const known = store.progress()
-    if (known === undefined) return
+    if (known === undefined) return paths.below
     const { from, lastHash, next } = known
-    // The state's own step, which comes after this one, takes no more.
-    const to = Math.min(paths.below, next, Math.max(from, engine.lowestBlock()) + BATCH_BLOCKS * 2)
+    const end = Math.min(paths.below, next)
     const gone: HistoryRow[] = []
-    for (let height = from; height < to; height++) gone.push(...rowsAt(engine, height))
+    let to = from
+    for (; to < end && gone.length < PRUNE_ROWS; to++) {
+      for (const row of rowsAt(engine, to)) gone.push(row)
+    }
     if (to > from) store.write({ from: to, next, lastHash }, [], gone)
+    // What it has not come to yet it will find gone.
+    return to >= next ? paths.below : to
   } finally {
     await Promise.all([engine.close(), store.close()])
   }

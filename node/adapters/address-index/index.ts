@@ -17,8 +17,8 @@ export interface AddressIndexOptions extends IndexPaths {
 export interface AddressIndex {
   /** There are new blocks: it follows soon. */
   committed(): void
-  /** Blocks below `below` are about to lose their transactions, some of them now. */
-  prune(below: number): Promise<void>
+  /** Blocks below `below` are about to lose their transactions: those below what it gives may do so now. */
+  prune(below: number): Promise<number>
   /** The latest entries below the cursor; undefined: nothing can be read yet. */
   page(address: Uint8Array, limit: number, cursor?: Uint8Array): HistoryPage | undefined
   close(): Promise<void>
@@ -82,13 +82,14 @@ class BackgroundIndex implements AddressIndex {
     }
   }
 
-  async prune(below: number): Promise<void> {
+  async prune(below: number): Promise<number> {
     const { directory, engineDirectory, log } = this.#options
     try {
-      await this.#thread.run({ directory, engineDirectory, below }, { name: 'prune' })
+      return await this.#thread.run({ directory, engineDirectory, below }, { name: 'prune' })
     } catch (error) {
       // Rows of blocks that are gone are not shown.
       log('the address index was not pruned', { reason: (error as Error).message })
+      return below
     }
   }
 

@@ -49,9 +49,11 @@ export function commit({ hash, keepPastFrom }: CommitRequest): Promise<CommitRep
   return engine().commit(hash)
 }
 
-/** Blocks below `below` lose what is kept of them beside their hashes, a bounded part of it at once. */
-export async function prune({ below }: { readonly below: number }): Promise<void> {
-  if (!('code' in database)) database.prune(below)
+/** Blocks below `below` lose what is kept of them beside their hashes, a few at once. The lowest that still has it. */
+export async function prune({ below }: { readonly below: number }): Promise<number> {
+  if ('code' in database) return below
+  database.prune(below)
+  return database.lowestBlock()
 }
 
 export async function close(): Promise<void> {

@@ -96,6 +96,8 @@ const MAX_WAITING_BLOCKS = 64
 const MAX_WAITING_CALLS = 256
 /** V8 sizes a thread's young generation by the machine's memory; more than this buys no speed here. */
 const YOUNG_GENERATION_MB = 32
+/** Steps of pruning go on for so long at once. */
+const PRUNE_MS = 1_000
 /** Idle threads of the small pools are given back after this. */
 const IDLE_MS = 10_000
 
@@ -215,10 +217,16 @@ class EmbeddedEngine implements ExecutionEngine {
   }
 
   async prune(below: number): Promise<void> {
-    const pruned = this.#writer.run({ below }, { name: 'prune' })
-    await pruned.catch(async (cause) => {
-      throw await diskFault(cause, this.#directory)
-    })
+    const untilMs = performance.now() + PRUNE_MS
+    let [before, lowest] = [-1, 0]
+    // Between two steps blocks that wait have the thread.
+    while (lowest > before && lowest < below && performance.now() < untilMs) {
+      before = lowest
+      const pruned: Promise<number> = this.#writer.run({ below }, { name: 'prune' })
+      lowest = await pruned.catch(async (cause) => {
+        throw await diskFault(cause, this.#directory)
+      })
+    }
   }
 
   recoverSenders(raws: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {

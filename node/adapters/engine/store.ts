@@ -41,8 +41,9 @@ export const RESTORING = 'restoring'
 /** Records of past blocks are kept for who asked to, up to so many, and then go a few a block. */
 const MOST_PAST_BLOCKS = 1_024
 const DROPPED_PAST = 8
-/** Blocks that one step of pruning takes; more than Storage's, so that this store catches up with it. */
+/** What one step of pruning takes, blocks and their transactions: some milliseconds in which no block can be committed. */
 const PRUNE_BLOCKS = 128
+const PRUNE_TRANSACTIONS = 2_048
 
 type Bytes = Database<Uint8Array, Uint8Array>
 type ByHeight = Database<Uint8Array, number>
@@ -73,7 +74,7 @@ export type EngineDatabase = EngineStore &
     refresh(): void
     /** The lowest height that is there with its transactions and receipts. */
     lowestBlock(): number
-    /** Blocks below `below` lose transactions and receipts, some at once; their hashes stay. Durable when it returns. */
+    /** Blocks below `below` lose transactions and receipts, a few at once; their hashes stay. Durable when it returns. */
     prune(below: number): void
     /** What blocks from `height` on replaced is kept, within bounds. */
     keepPast(height: number): void
@@ -298,20 +299,25 @@ class LmdbEngineStore implements EngineDatabase {
     root.transactionSync(() => {
       const from = this.lowestBlock()
       const head = this.head()?.number ?? 0
-      const to = Math.min(below, head, from + PRUNE_BLOCKS)
-      for (let height = from; height < to; height++) this.#pruneBlock(height)
+      const end = Math.min(below, head, from + PRUNE_BLOCKS)
+      let transactions = 0
+      let to = from
+      while (to < end && transactions < PRUNE_TRANSACTIONS) transactions += this.#pruneBlock(to++)
       if (to > from) meta.putSync('lowest', Buffer.from(uint32be(to)))
     })
   }
 
-  #pruneBlock(height: number): void {
+  /** How many transactions it had. */
+  #pruneBlock(height: number): number {
     const { payloads, receipts, blooms, senders, transactions } = this.#tables
-    for (const raw of this.payloadAt(height)?.transactions ?? []) {
+    const raws = this.payloadAt(height)?.transactions ?? []
+    for (const raw of raws) {
       const key = Buffer.from(keccak256(raw))
       // The same bytes may stand in no other block, but a damaged record may say anything.
       if (this.positionOf(key)?.height === height) transactions.removeSync(key)
     }
     for (const table of [payloads, receipts, blooms, senders]) table.removeSync(height)
+    return raws.length
   }
 
   *accounts(): Iterable<string> {
