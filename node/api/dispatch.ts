@@ -99,7 +99,10 @@ async function single(parts: DispatchParts, item: unknown, caller: Caller): Prom
   return { body: text, status: refused ? failure.row.http : 200 }
 }
 
-/** Items run side by side, a few at a time; what no longer fits the response becomes an error. */
+/**
+ * Items run side by side, a few at a time; what no longer fits the response becomes an error. What is submitted only waits for the
+ * actor that takes it, which looks at all that waits together: it begins in its order and holds up nothing behind it.
+ */
 async function batch(
   parts: DispatchParts,
   items: readonly unknown[],
@@ -107,22 +110,38 @@ async function batch(
 ): Promise<RpcAnswer> {
   const { batchConcurrency, responseBytes } = parts.context.limits
   const texts: (string | undefined)[] = new Array(items.length)
+  const submitted: Promise<void>[] = []
   let bytes = 0
   let next = 0
+  const take = async (at: number) => {
+    const full = bytes > responseBytes
+    const { text } = full ? tooLarge(items[at]) : await answer(parts, items[at], caller)
+    bytes += text?.length ?? 0
+    texts[at] = bytes > responseBytes && !full ? tooLarge(items[at]).text : text
+  }
   const worker = async () => {
     while (next < items.length) {
       const at = next
       next += 1
-      const full = bytes > responseBytes
-      const { text } = full ? tooLarge(items[at]) : await answer(parts, items[at], caller)
-      bytes += text?.length ?? 0
-      texts[at] = bytes > responseBytes && !full ? tooLarge(items[at]).text : text
+      const taken = take(at)
+      if (!isSubmission(parts, items[at])) await taken
+      else {
+        submitted.push(taken)
+        // Its failure is met below, when the others have begun.
+        taken.catch(() => undefined)
+      }
     }
   }
   await Promise.all(Array.from({ length: Math.min(batchConcurrency, items.length) }, worker))
+  await Promise.all(submitted)
   const answers = texts.filter((text) => text !== undefined)
   if (answers.length === 0) return { body: undefined, status: 204 }
   return { body: `[${answers.join(',')}]`, status: 200 }
+}
+
+function isSubmission({ methods }: DispatchParts, item: unknown): boolean {
+  const name = (item as { readonly method?: unknown } | null)?.method
+  return typeof name === 'string' && Object.hasOwn(methods, name) && methods[name]?.rate === 'send'
 }
 
 function tooLarge(item: unknown): Answered {

@@ -76,6 +76,28 @@ describe('JSON-RPC envelope', () => {
     expect((await api.rpc('eth_getBalance', { address: '0x' })).error?.code).toBe(-32602)
   })
 
+  it('what a batch submits waits together, in its order', async () => {
+    const wide = await startApi({ batchItems: 40, batchConcurrency: 2 })
+    const seen: number[] = []
+    const waiting: (() => void)[] = []
+    wide.node.onSubmit = async (raw) => {
+      seen.push(raw[0] as number)
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return { ok: true, hash: new Uint8Array(32).fill(raw[0] as number) }
+    }
+    const items = Array.from({ length: 40 }, (_, id) => {
+      const raw = `0x${id.toString(16).padStart(2, '0')}`
+      return { jsonrpc: '2.0', id, method: 'eth_sendRawTransaction', params: [raw] }
+    })
+    const answered = wide.post(items)
+    while (waiting.length < items.length) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(seen).toEqual(items.map(({ id }) => id))
+    for (const go of waiting.reverse()) go()
+    const answers = (await (await answered).json()) as { readonly id: number }[]
+    expect(answers.map(({ id }) => id)).toEqual(seen)
+    await wide.close()
+  })
+
   it('OP-2: a batch above the limit is refused as a whole', async () => {
     const item = { jsonrpc: '2.0', id: 1, method: 'eth_chainId' }
     const response = await api.post(Array(11).fill(item))
