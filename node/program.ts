@@ -165,6 +165,7 @@ export async function startNode(
         if (files.validator === undefined) return observersGuard
         const opened = await openSignGuard({
           path: join(options.dataDir, 'sign-guard'),
+          markPath: join(chainDirectory, 'signing-mark'),
           genesisHash: genesis.hash,
           publicKey: files.validator.blsKey,
           committedHeight,

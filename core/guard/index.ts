@@ -7,6 +7,7 @@
  * or the floor; a file of which a record may be missing signs nothing that the record could have been about.
  */
 export * from './codec.ts'
+export * from './mark.ts'
 export * from './restored.ts'
 export * from './rules.ts'
 export * from './summary.ts'

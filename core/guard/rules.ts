@@ -16,6 +16,7 @@ import {
   viewChangeMessage,
   voteMessage,
 } from '../block/index.ts'
+import type { SigningMark } from './mark.ts'
 
 /** A proposal. `bytes`: the encoded PrePrepare with its own signatures zero; signing is deterministic, so they fix it. */
 export interface ProposeRecord {
@@ -224,16 +225,34 @@ const MOST_SLOTS_AHEAD = 10
 
 /**
  * The floors to start with over a chain whose highest committed height is `committedHeight`. A guard follows the chain by
- * one height at most; one that lags more is older than the chain (a restored or lost file). The votes that it forgot can
- * only concern the next height, which is left out; a block that it forgot may be of any slot up to now (BP-4).
+ * one height at most; one that lags more is older than the chain (a restored or lost file), and so is one that does not know of the
+ * height and view that `mark` names. The votes that it forgot can only concern the next height, which is left out; a block that it forgot
+ * may be of any slot up to now (BP-4).
  */
-export function startFloor(view: GuardView, committedHeight: number, nowSlot: number): FloorRecord {
+export function startFloor(
+  view: GuardView,
+  committedHeight: number,
+  nowSlot: number,
+  mark: SigningMark,
+): FloorRecord {
   const { slot } = view
-  if (view.floor >= committedHeight) {
+  if (view.floor >= committedHeight && !hasForgotten(view, committedHeight + 1, mark)) {
     return { kind: 'floor', floor: Math.max(view.floor, committedHeight + 1), slot }
   }
   const usedSlot = Math.max(slot, nowSlot + MOST_SLOTS_AHEAD)
-  return { kind: 'floor', floor: committedHeight + 2, slot: usedSlot }
+  const floor = Math.max(committedHeight + 2, mark.height + 1)
+  return { kind: 'floor', floor, slot: usedSlot }
+}
+
+/** The mark tells of signatures at the open height; a guard that made them has its floor there, and a record of a view above 0. */
+function hasForgotten(
+  guard: GuardView,
+  openHeight: number,
+  { height, view }: SigningMark,
+): boolean {
+  if (height < openHeight) return false
+  if (guard.floor !== height) return guard.floor < height
+  return view > 0 && (guard.height !== height || guard.view < view)
 }
 
 /** The block under a hash that the guard keeps. */

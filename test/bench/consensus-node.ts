@@ -298,7 +298,7 @@ async function openGuard(
 ): Promise<SignGuard> {
   const nowSlot = slotAt(Date.now(), genesis.params.slotMs)
   const facts = { genesisHash: genesis.hash, publicKey, committedHeight, nowSlot }
-  const opened = await openSignGuard({ path, ...facts })
+  const opened = await openSignGuard({ path, markPath: `${path}-mark`, ...facts })
   if (!opened.ok) throw new Error(opened.error.code)
   return opened.value
 }

@@ -23,8 +23,9 @@ async function onDisk(directory?: string): Promise<FilesUnderTest> {
   return {
     openGuard: async (committedHeight) => {
       const path = join(place, 'guard')
-      const facts = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight, nowSlot: 100 }
-      const opened = await openSignGuard(facts)
+      const markPath = join(place, 'signing-mark')
+      const facts = { genesisHash: GENESIS_HASH, publicKey, committedHeight, nowSlot: 100 }
+      const opened = await openSignGuard({ path, markPath, ...facts })
       if (!opened.ok) throw new Error(opened.error.code)
       guards.push(opened.value)
       return opened.value

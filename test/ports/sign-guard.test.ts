@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { jest } from '@jest/globals'
 import { encodeBlock } from '../../core/block/index.ts'
 import {
+  decodeGuardFile,
   encodeGuardFile,
   encodeGuardHeader,
   type GuardRecord,
@@ -20,6 +21,8 @@ import {
   guardEntries,
   guardedBlock,
   guardOwner,
+  NO_MARK,
+  type SigningMark,
 } from '../../core/guard/index.ts'
 import { sha256 } from '../../crypto/index.ts'
 import {
@@ -27,6 +30,8 @@ import {
   openSignGuard,
   type SignGuard,
   type SignGuardFile,
+  type SigningMarkFile,
+  signingMarkFile,
 } from '../../node/adapters/sign-guard/index.ts'
 import { blockOf, certificateBy, GENESIS_HASH, hashOf, keyOf } from '../unit/core/pbft/fixtures.ts'
 
@@ -72,11 +77,14 @@ const RECORDS = [propose, prepare, commit, viewChange]
 describe('the sign guard file', () => {
   let directory: string
   let path: string
+  /** Taken away: the machine stopped before it was written. */
+  let markPath: string
   const opened: SignGuard[] = []
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'millrace-guard-'))
     path = join(directory, 'guard')
+    markPath = join(directory, 'chain', 'signing-mark')
     const guard = await openGuard({ committedHeight: 0 })
     await guard.compact(4)
     await guard.close()
@@ -99,6 +107,7 @@ describe('the sign guard file', () => {
     const publicKey = keyOf(key)
     const options = {
       path,
+      markPath,
       genesisHash: GENESIS_HASH,
       publicKey,
       committedHeight,
@@ -154,6 +163,7 @@ describe('the sign guard file', () => {
     const before = await lastRecordOffset(bytes)
     for (let length = before; length < bytes.length - 17; length += 7) {
       await writeFile(path, bytes.subarray(0, length))
+      await rm(markPath)
       const torn = await openGuard()
       expect([torn.view().view, torn.view().lock?.view]).toEqual([0, 0])
       expect(await torn.append(viewChange)).toBe('sign')
@@ -173,6 +183,7 @@ describe('the sign guard file', () => {
     await writeFile(path, bytes)
     await expect(openGuard()).rejects.toThrow('GuardDamaged')
     await writeFile(path, bytes.subarray(0, bytes.length - 17))
+    await rm(markPath)
     const torn = await openGuard()
     expect(torn.view()).toMatchObject({ height: 5, view: 0 })
   })
@@ -187,6 +198,7 @@ describe('the sign guard file', () => {
     // A bit of the floor record that is the end of the file.
     bytes[bytes.length - 17 - 1]! ^= 1
     await writeFile(path, bytes)
+    await rm(markPath)
     const torn = await openGuard()
     expect(torn.view()).toMatchObject({ floor: 5, height: 5 })
     await torn.close()
@@ -212,8 +224,8 @@ describe('the sign guard file', () => {
     bytes[Math.floor(bytes.length / 2)]! ^= 1
     await writeFile(path, bytes)
     const publicKey = keyOf(0)
-    const options = { path, genesisHash: GENESIS_HASH, publicKey, committedHeight: 4, nowSlot: 100 }
-    expect(await openSignGuard(options)).toMatchObject({
+    const facts = { genesisHash: GENESIS_HASH, publicKey, committedHeight: 4, nowSlot: 100 }
+    expect(await openSignGuard({ path, markPath, ...facts })).toMatchObject({
       ok: false,
       error: { code: 'GuardDamaged' },
     })
@@ -262,7 +274,7 @@ describe('the sign guard file', () => {
       height: 6,
       view: 1,
     })
-    expect(await readdir(directory)).toEqual(['guard'])
+    expect((await readdir(directory)).sort()).toEqual(['chain', 'guard'])
   })
 
   it('folds to the same view through a rewrite in the middle of a height', async () => {
@@ -299,6 +311,7 @@ describe('the sign guard file', () => {
 
   it('starts a fresh chain with a fresh file, and tolerates a floor that lags by one', async () => {
     await rm(path)
+    await rm(markPath)
     const fresh = await openGuard({ committedHeight: 0 })
     expect(fresh.view().floor).toBe(1)
     await fresh.close()
@@ -333,6 +346,7 @@ describe('the sign guard file', () => {
   it('says so when the file cannot be opened', async () => {
     const options = {
       path: join(directory, 'missing', 'guard'),
+      markPath,
       genesisHash: GENESIS_HASH,
       publicKey: keyOf(0),
       committedHeight: 0,
@@ -390,23 +404,164 @@ class FragileFile implements SignGuardFile {
   async close(): Promise<void> {}
 }
 
-describe('a guard whose machine loses its power', () => {
-  async function openOn(file: SignGuardFile, committedHeight: number): Promise<SignGuard> {
-    const facts = { genesisHash: GENESIS_HASH, publicKey: keyOf(0), nowSlot: 100 }
-    const opened = await openGuardOn(file, { ...facts, committedHeight })
-    if (!opened.ok) throw new Error(opened.error.code)
-    return opened.value
+class FragileMark implements SigningMarkFile {
+  marks: readonly SigningMark[] = []
+  fails = false
+
+  async read(): Promise<SigningMark> {
+    return this.marks.at(-1) ?? NO_MARK
   }
 
+  async write(_: Uint8Array, mark: SigningMark): Promise<void> {
+    if (this.fails) throw new Error('input/output error')
+    this.marks = [...this.marks, mark]
+  }
+
+  async close(): Promise<void> {}
+}
+
+async function openOn(
+  file: SignGuardFile,
+  mark: SigningMarkFile,
+  committedHeight: number,
+): Promise<SignGuard> {
+  const facts = { genesisHash: GENESIS_HASH, publicKey: keyOf(0), nowSlot: 100 }
+  const opened = await openGuardOn(file, mark, { ...facts, committedHeight })
+  if (!opened.ok) throw new Error(opened.error.code)
+  return opened.value
+}
+
+describe('a guard whose machine loses its power', () => {
   it.each([
     ['several blocks that came at once', [4, 9]],
     ['blocks that it signed nothing for', [4, 4, 5, 5, 6, 6, 7]],
   ])('after %s leaves out no height that it forgot nothing of (BP-4, 2.8)', async (_, closed) => {
     const file = new FragileFile()
-    const guard = await openOn(file, 0)
+    const mark = new FragileMark()
+    const guard = await openOn(file, mark, 0)
     for (const height of closed) await guard.compact(height)
     file.cutPower()
     const last = closed.at(-1) ?? 0
-    expect((await openOn(file, last)).view().floor).toBe(last + 1)
+    expect((await openOn(file, mark, last)).view().floor).toBe(last + 1)
+  })
+})
+
+describe('a guard from before', () => {
+  /** A guard at height 5 over a chain of 4 blocks. */
+  async function atFive() {
+    const file = new FragileFile()
+    const mark = new FragileMark()
+    const guard = await openOn(file, mark, 0)
+    await guard.compact(4)
+    expect(await guard.append(prepare)).toBe('sign')
+    return { file, guard, mark }
+  }
+  const later = (height: number, view: number) => ({ ...viewChange, height, view })
+
+  it('2.8, BP-4: put back one block later leaves out the height that it may have signed at', async () => {
+    const { file, guard, mark } = await atFive()
+    const old = await file.read()
+    await guard.compact(5)
+    await guard.append({ ...prepare, height: 6 })
+    await guard.close()
+    await file.replace(old)
+    expect((await openOn(file, mark, 5)).view().floor).toBe(7)
+  })
+
+  it('2.8, BP-4: put back at the same height leaves it out where views have passed', async () => {
+    const { file, guard, mark } = await atFive()
+    const old = await file.read()
+    await guard.append(later(5, 1))
+    await guard.close()
+    await file.replace(old)
+    const again = await openOn(file, mark, 4)
+    expect(again.view().floor).toBe(6)
+    expect(await again.append(later(5, 2))).toEqual({ refuse: expect.any(String) })
+  })
+
+  it('2.8: a lost one leaves out even the first height, once something was signed there', async () => {
+    const file = new FragileFile()
+    const mark = new FragileMark()
+    const first = await openOn(file, mark, 0)
+    expect(first.view().floor).toBe(1)
+    await first.append({ ...prepare, height: 1 })
+    await first.close()
+    await file.replace(NO_BYTES)
+    expect((await openOn(file, mark, 0)).view().floor).toBe(2)
+  })
+
+  it('2.8: the mark is behind the guard and before the signature; without it nothing is signed', async () => {
+    const { file, guard, mark } = await atFive()
+    expect(mark.marks.at(-1)).toEqual({ height: 5, view: 0 })
+    const { length } = mark.marks
+    await guard.append(commit)
+    expect(mark.marks).toHaveLength(length)
+    let known: Uint8Array = NO_BYTES
+    const write = mark.write.bind(mark)
+    mark.write = async (owner, one) => {
+      file.cutPower()
+      known = await file.read()
+      await write(owner, one)
+    }
+    await guard.append(later(5, 1))
+    expect(mark.marks.at(-1)).toEqual({ height: 5, view: 1 })
+    const decoded = decodeGuardFile(guardOwner(GENESIS_HASH, keyOf(0)), known)
+    expect(decoded.ok && decoded.value.view.view).toBe(1)
+    mark.fails = true
+    await expect(guard.append(later(5, 2))).rejects.toThrow('input/output error')
+  })
+
+  it('2.8: the height that comes is opened while nothing else is to be done', async () => {
+    const { guard, mark } = await atFive()
+    await guard.compact(5)
+    await guard.close()
+    expect(mark.marks.at(-1)).toEqual({ height: 6, view: 0 })
+  })
+})
+
+describe('the file of the signing mark', () => {
+  const owner = guardOwner(GENESIS_HASH, keyOf(0))
+  let directory: string
+  let path: string
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'millrace-mark-'))
+    path = join(directory, 'chain', 'signing-mark')
+  })
+  afterEach(() => rm(directory, { recursive: true }))
+
+  async function reopened(from = owner): Promise<SigningMark> {
+    const file = signingMarkFile(path)
+    const mark = await file.read(from)
+    await file.close()
+    return mark
+  }
+
+  it('gives the highest that was written, over restarts; none where there is none', async () => {
+    expect(await reopened()).toEqual(NO_MARK)
+    for (let height = 1; height <= 5; height++) {
+      const file = signingMarkFile(path)
+      await file.read(owner)
+      await file.write(owner, { height, view: 0 })
+      await file.write(owner, { height, view: 7 })
+      await file.close()
+      expect(await reopened()).toEqual({ height, view: 7 })
+    }
+    expect(await reopened(guardOwner(GENESIS_HASH, keyOf(1)))).toEqual(NO_MARK)
+  })
+
+  it('a torn write leaves the mark before it', async () => {
+    const file = signingMarkFile(path)
+    await file.read(owner)
+    for (const height of [1, 2, 3]) await file.write(owner, { height, view: 0 })
+    await file.close()
+    const bytes = await readFile(path)
+    for (let at = 0; at < 64; at++) {
+      const torn = Buffer.from(bytes)
+      torn[at]! ^= 1
+      await writeFile(path, torn)
+      expect((await reopened()).height).toBe(at < 32 ? 2 : 3)
+    }
+    await writeFile(path, bytes.subarray(0, 40))
+    expect((await reopened()).height).toBe(3)
   })
 })

@@ -93,10 +93,11 @@ export class Auditor {
     return this.#halts
   }
 
-  /** The guard of a node that is down is from before its head: what it has forgotten is of the next height at most. */
+  /** The guard of a node that is down is from before its head: it must not sign where it may have signed. */
   guardIsOld(node: SimulatedNode): void {
     node.hasForgotten = true
-    this.#staysOut.set(node.name, node.disk.headHeight + 1)
+    const { headHeight, markedHeight } = node.disk
+    this.#staysOut.set(node.name, Math.max(headHeight, markedHeight))
   }
 
   get height(): number {

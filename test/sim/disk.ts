@@ -4,10 +4,20 @@
  */
 import type { SignGuard } from '../../actors/chain/index.ts'
 import type { ChainStore, JournalRow, LedgerRow, StoredBlock } from '../../actors/storage/index.ts'
-import { decodeGuardFile, type GuardEntry, guardOwner } from '../../core/guard/index.ts'
+import {
+  decodeGuardFile,
+  type GuardEntry,
+  guardOwner,
+  NO_MARK,
+  type SigningMark,
+} from '../../core/guard/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import type { HeadStore } from '../../governance/port.ts'
-import { openGuardOn, type SignGuardFile } from '../../node/adapters/sign-guard/index.ts'
+import {
+  openGuardOn,
+  type SignGuardFile,
+  type SigningMarkFile,
+} from '../../node/adapters/sign-guard/index.ts'
 import { faultError } from '../../supervisor/index.ts'
 import type { StoredBlock as EngineBlock, EngineStore } from '../../vm/evm/index.ts'
 import { MemoryStore } from '../unit/vm/evm/memory-store.ts'
@@ -133,6 +143,7 @@ export class Disk {
   readonly #journal = new Map<string, string>()
   readonly engine = new MemoryStore()
   readonly #guard: DurableFile = { synced: NO_BYTES, tail: NO_BYTES, next: undefined }
+  #mark: SigningMark = NO_MARK
   /** Whose guard it is, as its file names it. */
   #owner: Uint8Array = NO_BYTES
   readonly #chain = new Transactions()
@@ -262,9 +273,27 @@ export class Disk {
     const compactAtBytes = COMPACT_BYTES
     const nowSlot = Math.floor(life.nowMs() / SLOT_MS)
     const facts = { genesisHash, publicKey, committedHeight, nowSlot, compactAtBytes }
-    const opened = await openGuardOn(this.#guardFile(life), facts)
+    const opened = await openGuardOn(this.#guardFile(life), this.#markFile(life), facts)
     if (opened.ok) return opened.value
     throw faultError(opened.error.code, 'configuration', JSON.stringify(opened.error))
+  }
+
+  /** Heights up to here this node may have signed at. */
+  get markedHeight(): number {
+    return this.#mark.height
+  }
+
+  /** A write takes place or does not. */
+  #markFile(life: Life): SigningMarkFile {
+    const chance = this.#chance
+    return {
+      read: () => life.io(chance.between(0, 2), 'read guard mark', () => this.#mark),
+      write: (_, mark) =>
+        life.io(chance.between(0, 8), 'write guard mark', () => {
+          this.#mark = mark
+        }),
+      close: () => life.io(0, 'close guard mark', () => {}),
+    }
   }
 
   #guardFile(life: Life): SignGuardFile {
@@ -388,6 +417,8 @@ export class Disk {
         }
       }
       this.#guard.synced = synced
+      // The copy of a chain has none.
+      this.#mark = NO_MARK
       this.headHeight = headHeight
       this.lowest = lowest
       this.halt = halt

@@ -6,6 +6,9 @@
  * on and cannot be read any more is told from one that a crash tore. Once a height is committed its records are dead; when enough of them lie about, the
  * live ones are written to a new file that takes the old one's place. After a failed write nothing is signed until the
  * file is opened again.
+ *
+ * A file of before can be put in this one's place, and knows nothing of what was signed since. So the highest (height, view) that the guard
+ * knows of is marked elsewhere before anything is signed there; a guard that knows less leaves that height out.
  */
 
 import {
@@ -21,12 +24,16 @@ import {
   type GuardView,
   guardEntries,
   guardOwner,
+  isAboveMark,
+  type SigningMark,
   startFloor,
 } from '../../../core/guard/index.ts'
 import { err, ok, type Result } from '../../../core/params/index.ts'
 import { type SignGuardFile, signGuardFile } from './file.ts'
+import { type SigningMarkFile, signingMarkFile } from './mark.ts'
 
 export { readGuardFile, type SignGuardFile } from './file.ts'
+export { type SigningMarkFile, signingMarkFile } from './mark.ts'
 
 export interface SignGuard {
   /** What all durable records add up to. */
@@ -59,6 +66,8 @@ export interface SignGuardFacts {
 
 export interface SignGuardOptions extends SignGuardFacts {
   readonly path: string
+  /** Of the file that says where this node may have signed: with the chain, not with the guard. */
+  readonly markPath: string
 }
 
 export type SignGuardError =
@@ -71,25 +80,28 @@ const DEFAULT_COMPACT_BYTES = 4 * 1024 * 1024
 export function openSignGuard(
   options: SignGuardOptions,
 ): Promise<Result<SignGuard, SignGuardError>> {
-  return openGuardOn(signGuardFile(options.path), options)
+  return openGuardOn(signGuardFile(options.path), signingMarkFile(options.markPath), options)
 }
 
-/** The guard over any file. */
+/** The guard over any files. */
 export async function openGuardOn(
   file: SignGuardFile,
+  markFile: SigningMarkFile,
   facts: SignGuardFacts,
 ): Promise<Result<SignGuard, SignGuardError>> {
   try {
-    const opened = await open(file, facts)
-    if (!opened.ok) await file.close()
+    const opened = await open(file, markFile, facts)
+    if (!opened.ok) await Promise.all([file.close(), markFile.close()])
     return opened
   } catch (error) {
+    await Promise.allSettled([file.close(), markFile.close()])
     return err({ code: 'GuardIo', reason: String((error as Error).message) })
   }
 }
 
 async function open(
   file: SignGuardFile,
+  markFile: SigningMarkFile,
   facts: SignGuardFacts,
 ): Promise<Result<SignGuard, SignGuardError>> {
   const { committedHeight, nowSlot } = facts
@@ -98,33 +110,36 @@ async function open(
   const decoded = decodeGuardFile(owner, bytes)
   if (!decoded.ok) return decoded
   const { view, goodBytes } = decoded.value
-  const floor = startFloor(view, committedHeight, nowSlot)
+  const marked = await markFile.read(owner)
+  const files = { file, markFile }
+  const floor = startFloor(view, committedHeight, nowSlot, marked)
   if (goodBytes === 0 || floor.floor !== view.floor) {
     const raised = foldGuard(view, floor)
     const contents = encodeGuardFile(owner, guardEntries(raised))
     await file.replace(contents)
-    return ok(createGuard(facts, owner, file, raised, contents.length))
+    return ok(
+      createGuard(facts, owner, files, { view: raised, sizeBytes: contents.length, marked }),
+    )
   }
   if (goodBytes < bytes.length) await file.truncate(goodBytes)
   // What was read may have been written and never synced: the writer's sync failed, or it was stopped before.
   await file.sync()
   const seal = encodeGuardSeal(owner, goodBytes)
   await file.write(seal, goodBytes)
-  return ok(createGuard(facts, owner, file, view, goodBytes + seal.length))
+  const sizeBytes = goodBytes + seal.length
+  return ok(createGuard(facts, owner, files, { view, sizeBytes, marked }))
 }
 
 function createGuard(
   { compactAtBytes = DEFAULT_COMPACT_BYTES }: SignGuardFacts,
   owner: Uint8Array,
-  file: SignGuardFile,
-  startView: GuardView,
-  startBytes: number,
+  { file, markFile }: { readonly file: SignGuardFile; readonly markFile: SigningMarkFile },
+  start: { readonly view: GuardView; readonly sizeBytes: number; readonly marked: SigningMark },
 ): SignGuard {
-  let view = startView
-  let sizeBytes = startBytes
+  let { marked, sizeBytes, view } = start
   /** What is left of the file and its floor when the power goes; at least. */
-  let durableBytes = startBytes
-  let durableFloor = startView.floor
+  let durableBytes = sizeBytes
+  let durableFloor = view.floor
   let failed: Error | undefined
   let queue: Promise<unknown> = Promise.resolve()
 
@@ -166,11 +181,28 @@ function createGuard(
     }).catch(() => undefined)
   }
 
+  /** To be called when the guard knows durably of the place, before anything is signed there. */
+  async function raiseMark({ height, view: at }: SigningMark): Promise<void> {
+    const mark = { height, view: at }
+    if (!isAboveMark(mark, marked)) return
+    await markFile.write(owner, mark)
+    marked = mark
+  }
+
+  /** While nothing else is to be done: what the first signature of the next height would wait for. */
+  function openHeightLater(): void {
+    serial(async () => {
+      if (durableFloor < view.floor) await sync()
+      await raiseMark({ height: view.floor, view: 0 })
+    }).catch(() => undefined)
+  }
+
   async function append(record: GuardRecord): Promise<GuardDecision> {
     const decision = decideGuard(view, record)
     if (decision !== 'sign') return decision
     await write(encodeGuardEntry(owner, sizeBytes, record))
     await sync()
+    await raiseMark(record)
     view = foldGuard(view, record)
     sealLater()
     return decision
@@ -201,11 +233,14 @@ function createGuard(
   return {
     view: () => view,
     append: (record) => serial(() => append(record)),
-    compact: (committedHeight) => serial(() => compact(committedHeight)),
+    async compact(committedHeight) {
+      await serial(() => compact(committedHeight))
+      openHeightLater()
+    },
     async close() {
       await queue
       failed ??= new Error('the sign guard is closed')
-      await file.close()
+      await Promise.all([file.close(), markFile.close()])
     },
   }
 }

@@ -13,6 +13,7 @@ const LABELS = [
   'execute',
   'write guard',
   'sync guard',
+  'write guard mark',
   'send',
   'publish',
   'writeBlocks',
@@ -23,6 +24,7 @@ const LABELS = [
   'open store',
   'open engine',
   'read guard',
+  'read guard mark',
   'truncate guard',
 ]
 

@@ -54,7 +54,12 @@ describe('millrace keys guard', () => {
 
   it('changes nothing, and stands beside an open guard', async () => {
     const facts = { path, genesisHash: GENESIS_HASH, publicKey: keyOf(0) }
-    const opened = await openSignGuard({ ...facts, committedHeight: 4, nowSlot: 100 })
+    const opened = await openSignGuard({
+      ...facts,
+      markPath: `${path}-mark`,
+      committedHeight: 4,
+      nowSlot: 100,
+    })
     if (!opened.ok) throw new Error(opened.error.code)
     const before = await readFile(path)
     expect(await shown()).toMatchObject({ height: 5 })
