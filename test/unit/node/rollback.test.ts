@@ -1,5 +1,5 @@
 /** What a node does about a state of its engine that is damaged: it is emptied and made again from the stored blocks. */
-import type { StoredBlock } from '../../../actors/storage/index.ts'
+import type { LedgerRow, StoredBlock } from '../../../actors/storage/index.ts'
 import { decodeCommittedBlock, encodeCommittedBlock } from '../../../core/block/index.ts'
 import { exitCauseOf } from '../../../supervisor/index.ts'
 import { type Disks, Village } from './village.ts'
@@ -125,5 +125,48 @@ describe('SU-15: a damaged state of the engine', () => {
     expect(actions(town, 'rollback', 'failed')).toBe(1)
     expect(town.ended).toMatchObject({ path: 'engine', fault: { code: 'StateDiverged' } })
     expect(town.ended && exitCauseOf(town.ended)).toBe('data')
+  })
+})
+
+describe('SY-9: a damaged ledger', () => {
+  const ledgerDamages: Record<string, (disks: Disks) => void> = {
+    'a row is another': ({ chain }) => {
+      const [key, row] = [...chain.rows][0] as [string, LedgerRow]
+      chain.rows.set(key, { ...row, value: row.value.map((byte) => byte ^ 1) })
+    },
+    'a row is missing': ({ chain }) => {
+      chain.rows.delete([...chain.rows.keys()][0] as string)
+    },
+  }
+
+  it.each(Object.keys(ledgerDamages))(
+    '%s: one repair by Storage while nobody has the store open, and the node goes on from its last block',
+    async (name) => {
+      const disks = await disksAt(4)
+      const rows = new Map(disks.chain.rows)
+      ledgerDamages[name]?.(disks)
+      const town = restarted(disks)
+      let repairs = 0
+      town.mood.repair = async () => {
+        repairs += 1
+        disks.chain.rows.clear()
+        for (const [key, row] of rows) disks.chain.rows.set(key, row)
+      }
+      await startAnyway(town, 5_000)
+      expect([repairs, town.ended]).toEqual([1, undefined])
+      expect(actions(town, 'rollback', 'failed')).toBe(0)
+      expect(alerts(town, 'LedgerDamaged').length).toBeGreaterThan(0)
+      expect(town.height).toBeGreaterThan(4)
+    },
+  )
+
+  it('where it cannot be made again the node ends, as damaged data', async () => {
+    const disks = await disksAt(3)
+    ledgerDamages['a row is missing']?.(disks)
+    const town = restarted(disks)
+    await startAnyway(town)
+    expect(town.ended).toMatchObject({ path: 'storage', fault: { code: 'LedgerDamaged' } })
+    expect(town.ended && exitCauseOf(town.ended)).toBe('data')
+    expect(actions(town, 'rollback', 'failed')).toBe(1)
   })
 })

@@ -99,6 +99,8 @@ export interface Mood {
   engineFaults: boolean
   /** What becomes of an attempt to empty the engine's state. */
   rollback: 'works' | 'without effect' | 'fails'
+  /** Makes the ledger again; without it the node keeps no checkpoints. */
+  repair: (() => Promise<void>) | undefined
   /** Members that deny every deposit, and those that do not answer a request for signatures. */
   readonly denies: Set<number>
   readonly signsNot: Set<number>
@@ -118,6 +120,7 @@ export class Village {
     slowDiskMs: 0,
     engineFaults: false,
     rollback: 'works',
+    repair: undefined,
     denies: new Set(),
     signsNot: new Set(),
   }
@@ -152,6 +155,10 @@ export class Village {
       kernel: this.ports,
       openStore: async () => this.#store(),
       openEngine: () => this.#engine(),
+      repairStore: async () => {
+        if (this.mood.repair === undefined) throw new Error('no checkpoints are kept')
+        await this.mood.repair()
+      },
       rollbackEngine: async () => {
         this.rollbacks += 1
         if (this.mood.rollback === 'fails') throw new Error('permission denied')
