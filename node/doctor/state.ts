@@ -21,6 +21,8 @@ type EngineState = Extract<Awaited<ReturnType<typeof readEngineState>>, { ok: tr
 const REPAIR = 'millrace doctor --repair makes it again from the newest good checkpoint'
 const RESTORE =
   'restore a backup (millrace restore), or empty the data directory but for sign-guard: the node fetches all again'
+const FILL_AGAIN =
+  'move the directory evm-mirror away: the next start fills it again from the stored blocks'
 const EXECUTE_AGAIN =
   'millrace doctor --repair empties it: the next start executes the blocks again, from block 1 on; of a pruned node those above the newest good checkpoint'
 
@@ -31,7 +33,10 @@ export async function verifyData(dataDir: string, genesis: Genesis): Promise<rea
   try {
     const checks = [...chainChecks(chain.store, genesis)]
     if (checks.some(({ ok }) => !ok)) return checks
-    const engine = await engineChecks(join(dataDir, 'evm'), chain.store)
+    const mirror = join(dataDir, 'evm-mirror')
+    const engine = existsSync(join(mirror, 'data.mdb'))
+      ? await mirrorChecks(mirror, chain.store)
+      : await engineChecks(join(dataDir, 'evm'), chain.store)
     return [...checks, ...engine, await checkpointCheck(join(dataDir, 'checkpoints'))]
   } finally {
     await chain.store.close()
@@ -100,6 +105,18 @@ function verifyLedger(store: ChainStoreReader, genesis: Genesis, top: CommittedB
   if (verdict.kind !== 'valid')
     throw new Damage(`the certificate of block ${header.height} is not valid`)
   return `${rows.length} rows have the root of block ${header.height}, which its validators signed`
+}
+
+/** The blocks beside an execution client of another make, whose state is its own to verify. */
+async function mirrorChecks(directory: string, store: ChainStoreReader): Promise<readonly Check[]> {
+  const opened = readEngineState(directory)
+  if (!opened.ok) return [bad('EVM blocks', opened.reason, FILL_AGAIN)]
+  const { database } = opened
+  try {
+    return [checked('EVM blocks', FILL_AGAIN, () => verifyEvmBlocks(database, store))]
+  } finally {
+    await database.close()
+  }
 }
 
 async function engineChecks(directory: string, store: ChainStoreReader): Promise<readonly Check[]> {

@@ -83,7 +83,9 @@ export class RunningClient {
     const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
     const log = openSync(join(directory, 'log'), 'a')
     const args = ['--import', preload, program, ...flags]
-    return new RunningClient(spawn(process.execPath, args, { stdio: ['ignore', log, log] }))
+    return new RunningClient(
+      spawn(process.execPath, args, { cwd: directory, stdio: ['ignore', log, log] }),
+    )
   }
 
   /** SIGKILL; resolves when it is gone. */
