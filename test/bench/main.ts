@@ -50,6 +50,11 @@ const BENCHES: Readonly<Record<string, Listed>> = {
     summary: 'roots, transactions, memory and disk by the number of accounts',
     load: async () => (await import('./state.ts')).state,
   },
+  storage: {
+    summary:
+      'the chain store beside LMDB alone; commits while old blocks are pruned; bytes on disk',
+    load: async () => (await import('./storage.ts')).storage,
+  },
   'worst-gas': {
     summary: 'processor time per gas, of each opcode and precompile; the gas limit that follows',
     load: async () => (await import('./worst-gas.ts')).worstGas,
