@@ -15,7 +15,10 @@ args.push('--selectProjects', ...projects, ...(all ? ['--runInBand'] : []))
 const passed = rest.filter((argument) => argument !== '--all')
 if (passed.length > 0) args.push('--', ...passed)
 
-const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit' })
+// As of `bin/millrace.cjs`: the threads and processes of tests load what others have compiled.
+const cache = fileURLToPath(new URL('../node_modules/.cache/millrace', import.meta.url))
+const env = { NODE_COMPILE_CACHE: cache, ...process.env }
+const child = spawn(process.execPath, args, { cwd: root, env, stdio: 'inherit' })
 child.on('exit', (code, signal) => {
   process.exitCode = code ?? (signal === null ? 1 : 130)
 })
