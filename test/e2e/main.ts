@@ -31,6 +31,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     summary: 'a federation node that asks the members to sign what is not so',
     load: async () => (await import('./forgeries.ts')).forgeries,
   },
+  engine: {
+    summary: 'the compliance suite of the engine port on a real execution client, EthereumJS',
+    load: async () => (await import('./engine.ts')).engine,
+  },
 }
 
 const USAGE = `usage: npm run e2e -- NAME [options]

@@ -40,7 +40,7 @@ export interface Manners {
   /** Answers these methods with something else. */
   answers: ReadonlyMap<string, unknown>
   capabilities: readonly string[]
-  /** Receipts of canonical blocks alone. */
+  /** Receipts of canonical blocks alone; what was canonical once and is no more has none for ever, executed again or not. */
   receiptsByHash: boolean
   /** Length of its answers, at least. */
   padding: number
@@ -53,6 +53,7 @@ export class TestClient {
   readonly #known = new Map<string, Known>()
   readonly #payloads = new Map<string, ExecutedBlock>()
   readonly #server: Server
+  readonly #lost = new Set<string>()
   #pool: Pooled[] = []
   #head: Uint8Array
   readonly calls: string[] = []
@@ -212,6 +213,16 @@ export class TestClient {
     return known.block.payload.blockNumber === height ? known : undefined
   }
 
+  #canonicalHashes(): Set<string> {
+    const found = new Set<string>()
+    let known: Known | undefined = this.#knownOf(this.#head)
+    while (known !== undefined) {
+      found.add(nameOf(known))
+      known = this.#known.get(toHex(known.block.payload.parentHash))
+    }
+    return found
+  }
+
   #accountAt([address, tag]: unknown[]) {
     return this.#canonical(tag as string)?.view.account((address as string).slice(2))
   }
@@ -286,7 +297,10 @@ export class TestClient {
     const head = hexBytes((state as { headBlockHash: string }).headBlockHash.slice(2))
     const known = this.#known.get(toHex(head))
     if (known === undefined) return { payloadStatus: { status: 'SYNCING' }, payloadId: null }
+    const before = this.#canonicalHashes()
     this.#head = head
+    const now = this.#canonicalHashes()
+    for (const name of before) if (!now.has(name)) this.#lost.add(name)
     const nonceOf = (address: Uint8Array) => known.view.account(toHex(address))?.nonce ?? 0n
     this.#pool = this.#pool.filter(({ sender, nonce }) => nonce >= nonceOf(sender))
     const payloadStatus = { status: 'VALID', latestValidHash: hex(head), validationError: null }
@@ -329,7 +343,8 @@ export class TestClient {
     const isHash = name.length === 66
     if (isHash && !this.manners.receiptsByHash) return null
     const known = isHash ? this.#known.get(name.slice(2)) : this.#canonical(name)
-    return known === undefined
+    const isLost = !this.manners.receiptsByHash && this.#lost.has(nameOf(known))
+    return known === undefined || isLost
       ? null
       : known.block.receipts.map(({ type, status, cumulativeGasUsed, logs }) => ({
           type: quantity(type),
@@ -340,6 +355,10 @@ export class TestClient {
           }),
         }))
   }
+}
+
+function nameOf(known: Known | undefined): string {
+  return known === undefined ? '' : toHex(known.block.payload.blockHash)
 }
 
 function payloadJson({ payload }: ExecutedBlock): Json {

@@ -14,11 +14,12 @@ export interface ClientOptions {
   readonly jwtSecret: Uint8Array
   readonly nowMs: () => number
   readonly maxAnswerBytes?: number
+  /** For a payload that was built, and for any other call of the Engine API [1 s, 8 s]. */
+  readonly timeouts?: { readonly getPayloadMs: number; readonly engineMs: number }
 }
 
 /** As execution-apis has them for callers of the Engine API. */
-const ENGINE_MS = 8_000
-const GET_PAYLOAD_MS = 1_000
+const TIMEOUTS = { getPayloadMs: 1_000, engineMs: 8_000 }
 const READ_MS = 5_000
 /** Calls run as long as the API lets them. */
 const QUESTION_MS = 30_000
@@ -32,9 +33,11 @@ export type BlockTag = number | 'latest'
 export class ExecutionClient {
   readonly #engine: Transport
   readonly #reads: Transport
+  readonly #timeouts: { readonly getPayloadMs: number; readonly engineMs: number }
   #getPayload: string = GET_PAYLOAD[0]
 
-  constructor({ url, readUrl, jwtSecret, nowMs, maxAnswerBytes }: ClientOptions) {
+  constructor({ url, readUrl, jwtSecret, nowMs, maxAnswerBytes, timeouts }: ClientOptions) {
+    this.#timeouts = timeouts ?? TIMEOUTS
     const bound = { ...(maxAnswerBytes !== undefined && { maxAnswerBytes }) }
     this.#engine = createTransport({ url, token: () => jwtOf(jwtSecret, nowMs()), ...bound })
     this.#reads = readUrl === undefined ? this.#engine : createTransport({ url: readUrl, ...bound })
@@ -71,7 +74,7 @@ export class ExecutionClient {
   async newPayload(payload: ExecutionPayload): Promise<ClientResult<wire.PayloadStatus>> {
     const params = wire.payloadParams(payload)
     return checked(
-      await this.#engine.call('engine_newPayloadV4', params, ENGINE_MS),
+      await this.#engine.call('engine_newPayloadV4', params, this.#timeouts.engineMs),
       wire.payloadStatus,
     )
   }
@@ -80,7 +83,7 @@ export class ExecutionClient {
   async forkchoice(head: Uint8Array, committed: Uint8Array, request?: BuildRequest) {
     const params = wire.forkchoiceParams(head, committed, request)
     return checked(
-      await this.#engine.call('engine_forkchoiceUpdatedV3', params, ENGINE_MS),
+      await this.#engine.call('engine_forkchoiceUpdatedV3', params, this.#timeouts.engineMs),
       wire.forkchoiceAnswer,
     )
   }
@@ -89,7 +92,7 @@ export class ExecutionClient {
     id: string,
     parentBeaconBlockRoot: Uint8Array,
   ): Promise<ClientResult<ExecutionPayload>> {
-    const answer = await this.#engine.call(this.#getPayload, [id], GET_PAYLOAD_MS)
+    const answer = await this.#engine.call(this.#getPayload, [id], this.#timeouts.getPayloadMs)
     const built = checked(answer, wire.builtPayload)
     if (!built.ok) return built
     return { ok: true, value: wire.payloadOf(built.value, parentBeaconBlockRoot) }
@@ -100,7 +103,7 @@ export class ExecutionClient {
     block: Uint8Array | number,
   ): Promise<ClientResult<readonly Receipt[] | undefined>> {
     const params = [typeof block === 'number' ? wire.quantity(block) : wire.hex(block)]
-    const answer = await this.#reads.read('eth_getBlockReceipts', params, ENGINE_MS)
+    const answer = await this.#reads.read('eth_getBlockReceipts', params, this.#timeouts.engineMs)
     const read = checked(isAbsent(answer) ? { ok: true, value: null } : answer, wire.blockReceipts)
     if (!read.ok) return read
     return { ok: true, value: read.value === null ? undefined : wire.receiptsOf(read.value) }

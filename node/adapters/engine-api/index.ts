@@ -124,6 +124,8 @@ class ExternalEngine implements NodeEngine {
   /** Transactions that the client was given, with the height. */
   readonly #fed = new Map<string, number>()
   #openedAt: EngineHead | undefined
+  /** The client's head, as it was last told. */
+  #chosen: Uint8Array = new Uint8Array(32)
   /** Whether it answers for blocks that are not canonical. */
   #knowsSideBlocks = true
   /** Up to where the client's own chain went when it was opened: what it had before us is not taken back. */
@@ -454,7 +456,9 @@ class ExternalEngine implements NodeEngine {
       if (theirs.value !== undefined && equalBytes(theirs.value.hash, hash)) return undefined
     }
     this.#clientHeight = Math.min(this.#clientHeight, height)
-    const chosen = await this.#forkchoice(hash, undefined, hash)
+    // The client's head may be a candidate above: taken back, it would have to be executed and set again.
+    const above = this.#descends(this.#chosen, hash) ? this.#chosen : undefined
+    const chosen = await this.#forkchoice(above ?? hash, undefined, hash)
     if (typeof chosen !== 'string') return undefined
     // It may have been started anew since it executed them.
     const behind = await this.#catchUp(CATCH_UP_MS)
@@ -474,7 +478,10 @@ class ExternalEngine implements NodeEngine {
     if (!answer.ok) return said(answer.fault)
     const { payloadId, payloadStatus } = answer.value
     const { status, validationError } = payloadStatus
-    if (status === 'VALID') return { payloadId: payloadId ?? undefined }
+    if (status === 'VALID') {
+      this.#chosen = head
+      return { payloadId: payloadId ?? undefined }
+    }
     return `the client answers ${status} to its new head: ${validationError ?? 'it does not say why'}`
   }
 
@@ -534,6 +541,14 @@ class ExternalEngine implements NodeEngine {
       else other = middle
     }
     return shared
+  }
+
+  #descends(from: Uint8Array, hash: Uint8Array): boolean {
+    let next: Uint8Array | undefined = from
+    while (next !== undefined && !equalBytes(next, hash)) {
+      next = this.#candidates.get(toHex(next))?.payload.parentHash
+    }
+    return next !== undefined
   }
 
   #parentOf(hash: Uint8Array): Parent | UnknownParent {
