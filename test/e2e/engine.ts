@@ -12,7 +12,7 @@ const CONFIG = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': './test/jest/transform.cjs' },
-  testMatch: ['<rootDir>/test/e2e/external-client.suite.ts'],
+  testMatch: ['<rootDir>/test/e2e/external-client-suite.ts'],
 }
 
 interface Results {
