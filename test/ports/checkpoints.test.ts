@@ -1,4 +1,6 @@
 /** SY-9: checkpoints on real files, and what they are for. */
+
+import { spawn } from 'node:child_process'
 import {
   cpSync,
   existsSync,
@@ -11,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Key, open as openLmdb } from 'lmdb'
 import type { LedgerRow } from '../../actors/storage/index.ts'
 import { blockHash, encodeCommittedBlock } from '../../core/block/index.ts'
@@ -68,11 +71,18 @@ beforeAll(async () => {
 })
 
 class Node {
-  readonly root = mkdtempSync(join(tmpdir(), 'millrace-checkpoints-'))
-  readonly directory = join(this.root, 'checkpoints')
-  readonly chainDirectory = join(this.root, 'chain')
-  readonly engineDirectory = join(this.root, 'evm')
+  readonly root: string
+  readonly directory: string
+  readonly chainDirectory: string
+  readonly engineDirectory: string
   readonly made: MakeReply[] = []
+
+  constructor(root = mkdtempSync(join(tmpdir(), 'millrace-checkpoints-'))) {
+    this.root = root
+    this.directory = join(root, 'checkpoints')
+    this.chainDirectory = join(root, 'chain')
+    this.engineDirectory = join(root, 'evm')
+  }
 
   /** Blocks up to `height`; after each the next checkpoint, if it is due. `pruneAt`: then only the last blocks are kept. */
   async grow(height: number, options: { every?: number; batch?: number; pruneAt?: number } = {}) {
@@ -229,6 +239,29 @@ class Node {
 }
 
 const nodes: Node[] = []
+
+/** Kills the process so long after it said `step`; the last round that it began. */
+function killedAt(
+  script: string,
+  args: readonly string[],
+  step: string,
+  afterMs: number,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [script, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let last = 0
+    child.stdout.on('data', (chunk: Buffer) => {
+      for (const line of chunk.toString().split('\n')) {
+        if (line.startsWith('make')) last = Number(line.split(' ')[1])
+        if (line === step) setTimeout(() => child.kill('SIGKILL'), afterMs)
+      }
+    })
+    child.on('error', reject)
+    child.on('close', () => resolve(last))
+  })
+}
 afterAll(() => {
   for (const { root } of nodes) rmSync(root, { recursive: true, force: true })
 })
@@ -342,6 +375,26 @@ describe('SY-9: checkpoints', () => {
     expect(await node.make()).toMatchObject({ made: 'difference', height: HEIGHT })
     expect(await node.heights()).toEqual([HEIGHT, 13, 10, 7])
     expect(readdirSync(node.directory)).toHaveLength(4)
+  })
+
+  it('kill -9 at any point of making one, and of making the state from it: both are done again', async () => {
+    const writer = fileURLToPath(new URL('./checkpoints-writer.ts', import.meta.url))
+    const kills = ['make 2', 'restore 1', 'make 4', 'restore 3', 'make 1', 'restore 2']
+    for (const [index, at] of kills.entries()) {
+      const target = mkdtempSync(join(tmpdir(), 'millrace-checkpoints-killed-'))
+      const last = await killedAt(writer, [grown.root, target], at, index * 4)
+      const node = new Node(join(target, String(last)))
+      nodes.push(node)
+      const report = await inspectCheckpoints(node.directory, true)
+      expect(report?.damage).toBeUndefined()
+      // The oldest may be folded and not yet removed; the newest is there or not.
+      expect([16, HEIGHT]).toContain(report?.heights[0])
+      await node.make(1)
+      expect((await node.heights())[0]).toBe(HEIGHT)
+      expect((await node.restore()).height).toBe(HEIGHT)
+      expect(await node.verified()).toBe(HEIGHT)
+      rmSync(target, { recursive: true })
+    }
   })
 
   it('of another chain none is used, and the next is whole', async () => {
