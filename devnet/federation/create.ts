@@ -264,6 +264,8 @@ function nodeConfig(
       ...(options.preset === 'bench' && { rateLimits: false }),
     },
     ...(options.preset === 'bench' && { pool: { maxTransactions: 50_000 } }),
+    // The one whose page is opened; it takes a thread.
+    ...(options.preset !== 'bench' && index === 0 && { index: { addresses: true } }),
     p2p: {
       listen: [`/ip4/127.0.0.1/tcp/${ports.p2p[index]}`],
       peers: peers.filter((_, other) => other !== index),

@@ -189,7 +189,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     bitcoinPollMs: need('bitcoinPollMs'),
     minFeeCapWei: need('minFeeCapWei'),
     pool: { maxTransactions: need('pool.maxTransactions') },
-    index: { addresses: config.get('index.addresses') ?? true },
+    index: { addresses: config.get('index.addresses') ?? false },
     checkpoints: { every: need('checkpoints.every'), keep: need('checkpoints.keep') },
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
     engine: engineConfig(config),

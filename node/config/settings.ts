@@ -179,7 +179,7 @@ export const SETTINGS = {
   ),
   'checkpoints.keep': integer('checkpoints that are kept', 'N', 1, 100, 10),
   'index.addresses': flag(
-    'whether the history of addresses is kept, for millrace_addressHistory [true]',
+    'whether the history of addresses is kept, for millrace_addressHistory [false]',
   ),
   resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),
   'engine.mode': choice(
@@ -226,7 +226,6 @@ export const PRESETS: Readonly<Record<string, Readonly<Partial<Record<Key, unkno
     minFeeCapWei: 0,
     'pool.maxTransactions': 50_000,
     'rpc.rateLimits': false,
-    'index.addresses': false,
   },
 }
 
