@@ -70,7 +70,10 @@ export async function openEngineCore(
   return (await loadEngineCore(genesis.chainId)).open(store, genesis, now)
 }
 
-/** An interpreter of its own, and the native code of its precompiles, in memory: opening waits for nothing but the store. */
+/**
+ * An interpreter with the native code of its precompiles, in memory: opening waits for nothing but the store. It is that of every engine opened
+ * with it: one at a time.
+ */
 export interface EngineCore {
   readonly open: typeof openEngineCore
 }
