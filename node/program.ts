@@ -378,6 +378,9 @@ function enginePort(engine: NodeEngine, { addressIndex, checkpoints }: Followers
       }
       return known.nextBaseFeeWei
     },
-    close: () => engine.close(),
+    async close() {
+      await Promise.all([addressIndex?.rest(), checkpoints?.rest()])
+      await engine.close()
+    },
   }
 }

@@ -446,8 +446,8 @@ export interface ApiPorts {
   readonly peg: PegView
   readonly system: SystemView
   readonly admin: AdminPort
-  /** At most `limit` entries below the cursor. Absent: no index is kept; undefined: it cannot be read yet. */
-  addressHistory?(address: Uint8Array, limit: number, cursor?: Uint8Array): HistoryPage | undefined
+  /** At most `limit` entries below the cursor. Absent: no index is kept. */
+  addressHistory?(address: Uint8Array, limit: number, cursor?: Uint8Array): Later<HistoryPage>
   federation(): FederationSnapshot
   peers(): readonly PeerRow[]
   sync(): SyncSnapshot

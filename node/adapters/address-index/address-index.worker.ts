@@ -1,2 +1,2 @@
 /** The thread of the address index. */
-export { advance, prune } from './build.ts'
+export { advance, page, prune } from './build.ts'

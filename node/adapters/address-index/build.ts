@@ -3,7 +3,7 @@ import { equalBytes, hexBytes, toHex } from '../../../crypto/index.ts'
 import { keccak256 } from '../../../vm/evm/index.ts'
 import { readEngineState } from '../engine/index.ts'
 import { type HistoryRow, rowsOfBlock } from './rows.ts'
-import { HistoryStore, type Progress } from './store.ts'
+import { type HistoryPage, HistoryStore, type Progress } from './store.ts'
 
 type EngineDatabase = Extract<ReturnType<typeof readEngineState>, { ok: true }>['database']
 
@@ -45,6 +45,21 @@ export async function advance(
     return { behind: head + 1 - progress.next, blocks: progress.next - first }
   } finally {
     await Promise.all([engine.close(), store.close()])
+  }
+}
+
+/** The thread that writes reads as well: LMDB's files are one handle for all threads, and the first one says what for. */
+export async function page(asked: {
+  readonly directory: string
+  readonly address: Uint8Array
+  readonly limit: number
+  readonly cursor?: Uint8Array
+}): Promise<HistoryPage> {
+  const store = HistoryStore.openForWriting(asked.directory)
+  try {
+    return store.page(asked.address, asked.limit, asked.cursor)
+  } finally {
+    await store.close()
   }
 }
 

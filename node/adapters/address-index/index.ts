@@ -5,7 +5,7 @@
  */
 import { Piscina } from 'piscina'
 import type { AdvanceReply, IndexPaths } from './build.ts'
-import { type HistoryPage, HistoryStore } from './store.ts'
+import type { HistoryPage } from './store.ts'
 
 export type { HistoryEntry, HistoryKind } from './rows.ts'
 export type { HistoryPage } from './store.ts'
@@ -19,8 +19,10 @@ export interface AddressIndex {
   committed(): void
   /** Blocks below `below` are about to lose their transactions: those below what it gives may do so now. */
   prune(below: number): Promise<number>
-  /** The latest entries below the cursor; undefined: nothing can be read yet. */
-  page(address: Uint8Array, limit: number, cursor?: Uint8Array): HistoryPage | undefined
+  /** The latest entries below the cursor. */
+  page(address: Uint8Array, limit: number, cursor?: Uint8Array): Promise<HistoryPage>
+  /** Resolves when the engine's files are left alone, until there is a block again: LMDB must not open them for reading first. */
+  rest(): Promise<void>
   close(): Promise<void>
 }
 
@@ -40,8 +42,7 @@ class BackgroundIndex implements AddressIndex {
   readonly #thread: Piscina
   #timer: NodeJS.Timeout | undefined
   #working: Promise<void> | undefined
-  #isClosed = false
-  #store: HistoryStore | undefined
+  #isResting = true
 
   constructor(options: AddressIndexOptions) {
     this.#options = options
@@ -54,11 +55,12 @@ class BackgroundIndex implements AddressIndex {
   }
 
   committed(): void {
+    this.#isResting = false
     this.#workIn(PAUSE_MS)
   }
 
   #workIn(delayMs: number): void {
-    if (this.#isClosed || this.#timer !== undefined || this.#working !== undefined) return
+    if (this.#isResting || this.#timer !== undefined || this.#working !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#working = this.#work().then((nextMs) => {
@@ -84,6 +86,7 @@ class BackgroundIndex implements AddressIndex {
 
   async prune(below: number): Promise<number> {
     const { directory, engineDirectory, log } = this.#options
+    if (this.#isResting) return below
     try {
       return await this.#thread.run({ directory, engineDirectory, below }, { name: 'prune' })
     } catch (error) {
@@ -93,17 +96,20 @@ class BackgroundIndex implements AddressIndex {
     }
   }
 
-  page(address: Uint8Array, limit: number, cursor?: Uint8Array): HistoryPage | undefined {
-    this.#store ??= HistoryStore.openForReading(this.#options.directory)
-    this.#store?.refresh()
-    return this.#store?.page(address, limit, cursor)
+  page(address: Uint8Array, limit: number, cursor?: Uint8Array): Promise<HistoryPage> {
+    const { directory } = this.#options
+    return this.#thread.run({ directory, address, limit, cursor }, { name: 'page' })
+  }
+
+  async rest(): Promise<void> {
+    this.#isResting = true
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    await this.#working
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    clearTimeout(this.#timer)
-    await this.#working
+    await this.rest()
     await this.#thread.destroy()
-    await this.#store?.close()
   }
 }

@@ -123,11 +123,6 @@ export class HistoryStore {
     return { entries, from, to: next - 1, ...(isMore && last && { cursor: last }) }
   }
 
-  /** Reads from now on see what was written up to now. */
-  refresh(): void {
-    this.#root.resetReadTxn()
-  }
-
   async close(): Promise<void> {
     await this.#root.close()
   }

@@ -43,6 +43,8 @@ export interface Checkpoints {
   restoreState(because: 'damaged' | 'missing'): Promise<void>
   /** Makes the ledger again in a chain store that nobody has open. Rejects where that is not possible. */
   repairLedger(genesis: Genesis): Promise<void>
+  /** Resolves when nothing is made: LMDB must not open files for reading that somebody is about to open for writing. */
+  rest(): Promise<void>
   close(): Promise<void>
 }
 
@@ -133,6 +135,10 @@ class FileCheckpoints implements Checkpoints {
     const repaired = await repairLedger({ directory, chainDirectory, genesis })
     metrics.count(CHECKPOINT_METRICS.ledgersRepaired, {})
     log('warn', 'the ledger is made again', { ...repaired })
+  }
+
+  async rest(): Promise<void> {
+    await this.#making
   }
 
   async close(): Promise<void> {

@@ -18,19 +18,18 @@ const pageParam = z.strictObject({
     .optional(),
 })
 
-function addressHistory(
+async function addressHistory(
   { limits, ports }: CallContext,
   address: Uint8Array,
   { cursor, limit = DEFAULT_ENTRIES }: z.output<typeof pageParam>,
-): unknown {
+): Promise<unknown> {
   if (ports.addressHistory === undefined) {
     return new ApiFailure('Unavailable', 'this node keeps no index of addresses (index.addresses)')
   }
   if (limit > limits.historyEntries) {
     return new ApiFailure('LimitExceeded', `a page has at most ${limits.historyEntries} entries`)
   }
-  const page = ports.addressHistory(address, limit, cursor)
-  if (page === undefined) return new ApiFailure('Unavailable', 'the index is not there yet')
+  const page = await ports.addressHistory(address, limit, cursor)
   return {
     entries: page.entries.map(entryToJson),
     cursor: page.cursor === undefined ? null : Buffer.from(page.cursor).toString('hex'),
