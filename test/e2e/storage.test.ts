@@ -14,6 +14,7 @@ const PATIENCE = 300_000
 const BLOCKS = 8
 
 let federation: TestFederation
+let user: Account
 const own = () => federation.files.nodeDirectory(0)
 const config = () => join(own(), 'config.json')
 
@@ -21,7 +22,7 @@ const config = () => join(own(), 'config.json')
 beforeAll(async () => {
   federation = await TestFederation.start({ nodes: 1, members: 1 })
   const { rpc } = federation
-  const user = Account.random(Number(await rpc.call<string>('eth_chainId')))
+  user = Account.random(Number(await rpc.call<string>('eth_chainId')))
   await minted(rpc, await payDeposit(federation, user.address, 1_000_000n))
   for (let at = 0; at < 3; at++) {
     await include(rpc, await user.transfer(`0x${'00'.repeat(18)}aa0${at}`, 10n ** 12n))
@@ -90,6 +91,39 @@ it(
     federation.startNode(0)
     await federation.answers(0)
     await federation.heightAtLeast(acknowledged + 2, rpc)
+    await federation.stopNode(0)
+  },
+  PATIENCE,
+)
+
+interface History {
+  readonly entries: readonly { kind: string; blockNumber: number; transactionHash?: string }[]
+  readonly cursor: string | null
+  readonly toBlock: number
+}
+
+it(
+  'the history of an address is there soon after its blocks, page by page, and after a restart',
+  async () => {
+    federation.startNode(0)
+    await federation.answers(0)
+    const { rpc } = federation
+    const ask = (page: object) => rpc.call<History>('millrace_addressHistory', [user.address, page])
+    let known = await ask({})
+    while (known.toBlock < BLOCKS) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      known = await ask({})
+    }
+    expect(known.entries.map(({ kind }) => kind)).toEqual(['sent', 'sent', 'sent', 'credited'])
+    const first = await ask({ limit: 3 })
+    const last = await ask({ limit: 3, cursor: first.cursor })
+    expect([...first.entries, ...last.entries]).toEqual(known.entries)
+    expect(last.cursor).toBeNull()
+    const { blockNumber, transactionHash } = known.entries[0] as History['entries'][number]
+    const receipt = await rpc.call<{ blockNumber: string }>('eth_getTransactionReceipt', [
+      transactionHash,
+    ])
+    expect(Number(receipt.blockNumber)).toBe(blockNumber)
     await federation.stopNode(0)
   },
   PATIENCE,
