@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fetchTools, type Tools } from './tools.ts'
+import { fetchedTools, fetchTools, type Tools } from './tools.ts'
 
 const LIBRARIES = '10.1.3'
 const NAMES = [
@@ -21,10 +21,17 @@ const NAMES = [
   'vm',
 ]
 
+const PACKAGES = { '@ethereumjs/client': '0.10.5' }
+const OVERRIDES = Object.fromEntries(NAMES.map((name) => [`@ethereumjs/${name}`, LIBRARIES]))
+
 /** Undefined when npm cannot fetch it. */
 export function fetchClient(): Tools | undefined {
-  const libraries = NAMES.map((name) => [`@ethereumjs/${name}`, LIBRARIES])
-  return fetchTools({ '@ethereumjs/client': '0.10.5' }, Object.fromEntries(libraries))
+  return fetchTools(PACKAGES, OVERRIDES)
+}
+
+/** Undefined until `npm run e2e -- engine` fetched it: a client of another make, beside nodes on the same two cores, is for a machine of its own. */
+export function fetchedClient(): Tools | undefined {
+  return fetchedTools(PACKAGES, OVERRIDES)
 }
 
 /** Gives the library the names that the client imports and does not use on this fork. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { toHex } from '../../crypto/index.ts'
 import { until } from '../../devnet/launcher/rpc.ts'
 import { findPort } from '../../node/adapters/system/index.ts'
-import { type ClientPlace, fetchClient, RunningClient } from './execution-client.ts'
+import { type ClientPlace, fetchedClient, RunningClient } from './execution-client.ts'
 import { PATIENCE_MS, TestFederation } from './federation.ts'
 import { runProgram } from './program.ts'
 import { itWith } from './tools.ts'
@@ -15,7 +15,7 @@ const PATIENCE = 600_000
 /** Its node has the client. */
 const EXTERNAL = 0
 const EMBEDDED = 1
-const tools = fetchClient()
+const tools = fetchedClient()
 const onClient = itWith(tools, 'an execution client')
 
 let federation: TestFederation

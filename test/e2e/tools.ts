@@ -39,12 +39,7 @@ export function fetchTools(
   packages: Readonly<Record<string, string>>,
   overrides: Readonly<Record<string, string>> = {},
 ): Tools | undefined {
-  const wanted = [packages, overrides].flatMap((named) => {
-    return Object.entries(named).map(([name, version]) => `${name}@${version}`)
-  })
-  const key = toHex(sha256(new TextEncoder().encode(wanted.join(' ')))).slice(0, 16)
-  const root = process.env['E2E_TOOLS'] ?? join(homedir(), '.cache', 'millrace-e2e-tools')
-  const directory = join(root, key)
+  const directory = directoryOf(packages, overrides)
   if (existsSync(directory)) return { directory }
   const fresh = `${directory}.${process.pid}`
   try {
@@ -66,11 +61,32 @@ export function fetchTools(
   }
 }
 
+/** Undefined unless they were fetched before. */
+export function fetchedTools(
+  packages: Readonly<Record<string, string>>,
+  overrides: Readonly<Record<string, string>> = {},
+): Tools | undefined {
+  const directory = directoryOf(packages, overrides)
+  return existsSync(directory) ? { directory } : undefined
+}
+
+function directoryOf(
+  packages: Readonly<Record<string, string>>,
+  overrides: Readonly<Record<string, string>>,
+): string {
+  const wanted = [packages, overrides].flatMap((named) => {
+    return Object.entries(named).map(([name, version]) => `${name}@${version}`)
+  })
+  const key = toHex(sha256(new TextEncoder().encode(wanted.join(' ')))).slice(0, 16)
+  const root = process.env['E2E_TOOLS'] ?? join(homedir(), '.cache', 'millrace-e2e-tools')
+  return join(root, key)
+}
+
 /** `it`, or `it.skip` with the reason in the name. */
 export function itWith(tools: Tools | undefined, name: string): typeof it {
   if (tools !== undefined) return it
   const skip = (title: string, ...rest: [() => Promise<void>, number?]) =>
-    it.skip(`${title} (npm cannot fetch ${name})`, ...rest)
+    it.skip(`${title} (${name} is not here)`, ...rest)
   return skip as typeof it
 }
 
