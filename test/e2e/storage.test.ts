@@ -321,6 +321,33 @@ describe('millrace doctor --verify-state', () => {
   )
 
   it(
+    'SY-9: a node that finds ledger and EVM state damaged at its start makes both again and goes on',
+    async () => {
+      const copy = join(own(), 'copy')
+      cpSync(join(own(), 'data'), copy, { recursive: true })
+      try {
+        const height = await heightOf(copy)
+        await damage(join(copy, 'chain'), 'ledger', { key: 'binary' })
+        await damage(join(copy, 'evm'), 'nodes', { key: 'binary' }, ([root]) => root)
+        const node = new Program(['node', '--config', config(), '--data-dir', copy])
+        await node.says(/"event":"ready"/)
+        const rpc = createNodeRpc(federation.urls[0] as string)
+        while ((await rpc.call<{ height: number }>('getheadblock')).height <= height) {
+          await new Promise((resolve) => setTimeout(resolve, 200))
+        }
+        node.child.kill('SIGTERM')
+        expect(await node.exited).toBe(0)
+        expect(node.stdout + node.stderr).toMatch(/the ledger is made again/)
+        expect(node.stdout + node.stderr).toMatch(/the EVM state is made again/)
+        expect((await doctor('--verify-state', '--data-dir', copy)).found).toEqual([])
+      } finally {
+        rmSync(copy, { recursive: true })
+      }
+    },
+    PATIENCE,
+  )
+
+  it(
     '4: the node runs: its data is left alone',
     async () => {
       federation.startNode(0)
