@@ -7,7 +7,7 @@
 import { concatBytes, toHex } from '../../crypto/index.ts'
 import { EMPTY_TRIE_ROOT } from './account.ts'
 import { keccak256 } from './keccak.ts'
-import { decodeRlp, encodeBytes, type RlpItem } from './rlp.ts'
+import { decodeRlp, encodeBytes, prefixSize, type RlpItem, writePrefix } from './rlp.ts'
 import {
   compactKey,
   digit,
@@ -241,7 +241,36 @@ function prepend(prefix: string, node: Loaded): Loaded {
   return { kind: 'extension', key: prefix + node.key, child: node.child }
 }
 
+/** What RLP of a branch consists of when none of its children is small enough to stand in it. */
+const EMPTY_CHILD = 0x80
+const HASH_CHILD = 0xa0
+const HASH_CHILD_BYTES = 33
+
+/** A branch whose children stay where they are in its bytes; undefined for any other node, which is read item by item. */
+function parseBranch(bytes: Uint8Array): Branch | undefined {
+  let at = prefixSize(bytes.length - 1)
+  if (at > 1) at = prefixSize(bytes.length - at)
+  const header = new Uint8Array(at)
+  writePrefix(header, 0, bytes.length - at, 0xc0)
+  if (!header.every((byte, index) => byte === bytes[index])) return undefined
+  const children: (Node | undefined)[] = new Array(16).fill(undefined)
+  for (let index = 0; index < 16; index++) {
+    const prefix = bytes[at]
+    if (prefix === HASH_CHILD) {
+      const end = at + HASH_CHILD_BYTES
+      children[index] = { kind: 'stored', reference: bytes.subarray(at, end) }
+      at = end
+    } else if (prefix === EMPTY_CHILD) at += 1
+    else return undefined
+  }
+  return bytes[at] === EMPTY_CHILD && at + 1 === bytes.length
+    ? { kind: 'branch', children }
+    : undefined
+}
+
 function parseNode(bytes: Uint8Array): Loaded {
+  const branch = parseBranch(bytes)
+  if (branch !== undefined) return branch
   const items = decodeRlp(bytes)
   if (items === undefined || items instanceof Uint8Array) throw new Error('damaged trie node')
   return fromItems(items)
