@@ -250,17 +250,17 @@ interface Measured {
 }
 
 interface Results {
-  readonly measured: ReadonlyMap<string, Measured>
-  readonly reads: ReadonlyMap<string, ReadFigures>
+  readonly measured: Map<string, Measured>
+  readonly reads: Map<string, ReadFigures>
 }
 
-/** All rounds on one contender, which has the machine to itself. */
+/** All rounds on one contender, which has the machine to itself. What was measured before one that fails is kept. */
 async function measure(
   contender: Contender,
   { setup, rounds, background }: Work,
+  { measured, reads }: Results,
   tell: BenchOptions['tell'],
-): Promise<Results> {
-  const measured = new Map<string, Measured>()
+): Promise<void> {
   const rpc = createNodeRpc(contender.url)
   const each = (ONE_BTC * BigInt(DEPOSIT_SAT)) / 100_000_000n / BigInt(SENDERS + 2)
   await contender.fund([...senders, deployer], each)
@@ -276,14 +276,15 @@ async function measure(
     const taken = `taken ${takenPerSecond.toFixed(0)}/s, ${cpuUs.toFixed(0)} µs of processor each`
     tell(`${contender.name.padEnd(6)} ${metric.padEnd(28)} ${rate}; ${taken}`)
   }
-  const reads = await readWhile(contender.url, READS, background)
-  for (const [method, { perSecond, latenciesMs }] of reads) {
+  const answered = await readWhile(contender.url, READS, background)
+  for (const [method, figures] of answered) {
+    const { perSecond, latenciesMs } = figures
+    reads.set(method, figures)
     const p99 = quantile(latenciesMs, 0.99).toFixed(1)
     tell(
       `${contender.name.padEnd(6)} ${method.padEnd(28)} ${perSecond.toFixed(0)}/s, p99 ${p99} ms`,
     )
   }
-  return { measured, reads }
 }
 
 async function expectCode(rpc: NodeRpc): Promise<void> {
@@ -306,8 +307,13 @@ async function endToEnd(options: BenchOptions): Promise<Figure[]> {
       tell(`${name}: it cannot be installed here; the bench goes on without it`)
       continue
     }
+    const measured: Results = { measured: new Map(), reads: new Map() }
+    results.set(name, measured)
     try {
-      results.set(contender.name, await measure(contender, work, tell))
+      await measure(contender, work, measured, tell)
+    } catch (error) {
+      if (name === 'ours') throw error
+      tell(`${name}: ${(error as Error).message}; the bench goes on without the rest of it`)
     } finally {
       await contender.stop()
     }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import secp256k1 from 'secp256k1'
 import { bigintFromBytes, concatBytes, keccak256, toHex } from '../../crypto/index.ts'
-import { createNodeRpc } from '../../devnet/launcher/rpc.ts'
+import { createNodeRpc, RpcError } from '../../devnet/launcher/rpc.ts'
 import { encodeRlp, integerBytes } from '../../vm/evm/rlp.ts'
 import { addressOf } from '../../vm/evm/sender.ts'
 
@@ -190,13 +190,23 @@ class CommittedCount {
     }
   }
 
+  /** A node may be deaf while it executes a block; what never comes ends by patience. */
+  async #ask(method: string, params: readonly unknown[] = []): Promise<number | undefined> {
+    try {
+      return Number(await this.#rpc.call<string>(method, params))
+    } catch (error) {
+      if (error instanceof RpcError) throw error
+      return undefined
+    }
+  }
+
   async #follow(): Promise<void> {
     while (!this.#stopped) {
-      const head = Number(await this.#rpc.call<string>('eth_blockNumber'))
+      const head = (await this.#ask('eth_blockNumber')) ?? 0
       while (this.#height < head) {
         const height = `0x${(this.#height + 1).toString(16)}`
-        const method = 'eth_getBlockTransactionCountByNumber'
-        const count = Number(await this.#rpc.call<string>(method, [height]))
+        const count = await this.#ask('eth_getBlockTransactionCountByNumber', [height])
+        if (count === undefined) break
         this.#height += 1
         this.transactions += count
         if (count > 0) this.blocks += 1
