@@ -174,7 +174,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
     reply: 'storage.BlockPersisted',
   }),
   row('storage.BlockPersisted', 'storage', 'chain', 'consensus', 'blockProducer'),
-  row('storage.RollBack', 'chain', 'storage', 'consensus', 'blockProducer'),
+  row('storage.RollBackLedger', 'chain', 'storage', 'consensus', 'blockProducer'),
   row('storage.LoadChain', 'chain', 'storage', 'control', 'returnError', {
     reply: 'storage.ChainLoaded',
   }),

@@ -33,7 +33,7 @@ export interface EvidenceRecord {
 export type LoadChain = Request<'storage.LoadChain', Record<string, never>, ChainLoaded>
 
 /** The ledger's rows are not those that the head commits to. From: Chain at start. To: Storage, which makes them again from a checkpoint. */
-export type LedgerRollBack = Message<'storage.RollBack', { readonly reason: string }>
+export type RollBackLedger = Message<'storage.RollBackLedger', { readonly reason: string }>
 
 export type ChainLoaded = Message<
   'storage.ChainLoaded',

@@ -110,7 +110,7 @@ export function chainActor(): ChainActor {
       // The rows are Storage's: it makes them again while nobody reads them, and Chain starts when it is back.
       async rollback({ code, reason }, run) {
         if (code !== 'LedgerDamaged') throw new Error('nothing to roll back')
-        await run.tell('storage', { type: 'storage.RollBack', payload: { reason } })
+        await run.tell('storage', { type: 'storage.RollBackLedger', payload: { reason } })
       },
     },
     async stop() {

@@ -1,7 +1,6 @@
 import type {
   BlockWrite,
   DeferredReply,
-  LedgerRollBack,
   LoadChain,
   PersistBlock,
   PersistBlockBatch,
@@ -10,6 +9,7 @@ import type {
   ReadBlocks,
   RecordEvidence,
   RecordHalt,
+  RollBackLedger,
   WriteMeasured,
 } from '../../messages/index.ts'
 import { type About, after, type Envelope, fail, reply, type Step } from '../../supervisor/index.ts'
@@ -21,7 +21,7 @@ export type StorageInbox =
   | PersistBlock
   | PersistBlockBatch
   | LoadChain
-  | LedgerRollBack
+  | RollBackLedger
   | ReadBlocks
   | RecordEvidence
   | RecordHalt
@@ -82,7 +82,7 @@ export function handle(
       return step({ kind: 'writeBlocks', store, blocks: message.payload.blocks, replyTo })
     case 'storage.LoadChain':
       return step({ kind: 'loadChain', store, replyTo })
-    case 'storage.RollBack': {
+    case 'storage.RollBackLedger': {
       const code = 'LedgerDamaged'
       const { reason } = message.payload
       return { context, effects: [fail({ code, faultClass: STORAGE_FAULTS[code], reason })] }
