@@ -25,15 +25,8 @@ const BATCH_BLOCKS = 64
 const PRUNE_ROWS = 50_000
 
 /** Goes on for some `maxMs`. */
-export async function advance(
-  paths: IndexPaths & { readonly maxMs: number },
-): Promise<AdvanceReply> {
-  const opened = readEngineState(paths.engineDirectory)
-  if (!opened.ok) throw new Error(opened.reason)
-  const engine = opened.database
-  const store = HistoryStore.openForWriting(paths.directory)
-  try {
-    engine.refresh()
+export function advance(paths: IndexPaths & { readonly maxMs: number }): Promise<AdvanceReply> {
+  return withBoth(paths, (store, engine) => {
     const head = engine.head()?.number ?? 0
     const untilMs = Date.now() + paths.maxMs
     let progress = startOf(store, engine)
@@ -43,6 +36,21 @@ export async function advance(
       if (Date.now() >= untilMs) break
     }
     return { behind: head + 1 - progress.next, blocks: progress.next - first }
+  })
+}
+
+/** The index and the state as it is now, open for as long as `work` takes. */
+async function withBoth<T>(
+  { directory, engineDirectory }: IndexPaths,
+  work: (store: HistoryStore, engine: EngineDatabase) => T,
+): Promise<T> {
+  const opened = readEngineState(engineDirectory)
+  if (!opened.ok) throw new Error(opened.reason)
+  const engine = opened.database
+  const store = HistoryStore.openForWriting(directory)
+  try {
+    engine.refresh()
+    return work(store, engine)
   } finally {
     await Promise.all([engine.close(), store.close()])
   }
@@ -114,13 +122,8 @@ function rowsAt(engine: EngineDatabase, height: number): Iterable<HistoryRow> {
  * Blocks below `below` leave it, some at once, while they are still there to tell what that is. Below what it gives they have left, so
  * that the state may forget them.
  */
-export async function prune(paths: IndexPaths & { readonly below: number }): Promise<number> {
-  const opened = readEngineState(paths.engineDirectory)
-  if (!opened.ok) throw new Error(opened.reason)
-  const engine = opened.database
-  const store = HistoryStore.openForWriting(paths.directory)
-  try {
-    engine.refresh()
+export function prune(paths: IndexPaths & { readonly below: number }): Promise<number> {
+  return withBoth(paths, (store, engine) => {
     const known = store.progress()
     if (known === undefined) return paths.below
     const { from, lastHash, next } = known
@@ -133,7 +136,5 @@ export async function prune(paths: IndexPaths & { readonly below: number }): Pro
     if (to > from) store.write({ from: to, next, lastHash }, [], gone)
     // What it has not come to yet it will find gone.
     return to >= next ? paths.below : to
-  } finally {
-    await Promise.all([engine.close(), store.close()])
-  }
+  })
 }
