@@ -223,6 +223,19 @@ describe('millrace doctor --verify-state', () => {
     return height
   }
 
+  /** A node on that directory until the chain has grown beyond `height`; gives what it said. */
+  async function runsAbove(dataDir: string, height: number): Promise<string> {
+    const node = new Program(['node', '--config', config(), '--data-dir', dataDir])
+    await node.says(/"event":"ready"/)
+    const rpc = createNodeRpc(federation.urls[0] as string)
+    while ((await rpc.call<{ height: number }>('getheadblock')).height <= height) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    node.child.kill('SIGTERM')
+    expect(await node.exited).toBe(0)
+    return node.stdout + node.stderr
+  }
+
   type Encodings = { readonly key: 'ordered-binary' | 'binary' | 'uint32' }
   /** Flips the last bit of the value that `pick` chooses. */
   async function damage(
@@ -303,15 +316,7 @@ describe('millrace doctor --verify-state', () => {
         expect(repaired.map(({ detail }) => detail)).toEqual([
           expect.stringMatching(/checkpoint \d+|the next start executes the blocks again/),
         ])
-        const height = await heightOf(copy)
-        const node = new Program(['node', '--config', config(), '--data-dir', copy])
-        await node.says(/"event":"ready"/)
-        const rpc = createNodeRpc(federation.urls[0] as string)
-        while ((await rpc.call<{ height: number }>('getheadblock')).height <= height) {
-          await new Promise((resolve) => setTimeout(resolve, 200))
-        }
-        node.child.kill('SIGTERM')
-        expect(await node.exited).toBe(0)
+        await runsAbove(copy, await heightOf(copy))
         expect((await doctor('--verify-state', '--data-dir', copy)).found).toEqual([])
       } finally {
         rmSync(copy, { recursive: true })
@@ -329,16 +334,9 @@ describe('millrace doctor --verify-state', () => {
         const height = await heightOf(copy)
         await damage(join(copy, 'chain'), 'ledger', { key: 'binary' })
         await damage(join(copy, 'evm'), 'nodes', { key: 'binary' }, ([root]) => root)
-        const node = new Program(['node', '--config', config(), '--data-dir', copy])
-        await node.says(/"event":"ready"/)
-        const rpc = createNodeRpc(federation.urls[0] as string)
-        while ((await rpc.call<{ height: number }>('getheadblock')).height <= height) {
-          await new Promise((resolve) => setTimeout(resolve, 200))
-        }
-        node.child.kill('SIGTERM')
-        expect(await node.exited).toBe(0)
-        expect(node.stdout + node.stderr).toMatch(/the ledger is made again/)
-        expect(node.stdout + node.stderr).toMatch(/the EVM state is made again/)
+        const said = await runsAbove(copy, height)
+        expect(said).toMatch(/the ledger is made again/)
+        expect(said).toMatch(/the EVM state is made again/)
         expect((await doctor('--verify-state', '--data-dir', copy)).found).toEqual([])
       } finally {
         rmSync(copy, { recursive: true })
