@@ -65,6 +65,7 @@ const ABOVE_CONFIG: ReadonlySet<string> = new Set(['views', 'doctor', 'backup'])
 /** Adapters below or above the others. */
 const ADAPTER_LEVELS: Readonly<Record<string, number>> = {
   disk: 499,
+  'json-post': 499,
   bitcoin: 501,
   checkpoints: 501,
   'address-index': 501,

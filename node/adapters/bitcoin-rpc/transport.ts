@@ -1,6 +1,6 @@
 /** One JSON-RPC call over HTTP: keep-alive, a deadline for the whole call, a bound on the answer. */
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { z } from 'zod'
+import { createJsonPost, type HttpAnswer, type PostFault } from '../json-post/index.ts'
 
 /**
  * - `BitcoinUnreachable`: no connection, a broken one, or a server too busy to take the call. Retry later.
@@ -63,83 +63,31 @@ export const failure = (
   return { ok: false, error: rpcCode === undefined ? fault : { ...fault, rpcCode } }
 }
 
+const CODES: Readonly<Record<PostFault['code'], BitcoinRpcFault['code']>> = {
+  Unreachable: 'BitcoinUnreachable',
+  Timeout: 'BitcoinTimeout',
+  TooLarge: 'BitcoinBadAnswer',
+}
+
 /** Throws for an URL that does not parse: configuration has checked it before. */
 export function createTransport(options: TransportOptions): Transport {
-  const { hostname, port, pathname, username, password } = new URL(options.url)
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  const agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS })
-  const target = {
-    method: 'POST',
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? 80 : Number(port),
-    path: pathname,
-    headers: {
-      authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
-      'content-type': 'application/json',
-    },
-  }
-  const maxBytes = options.maxAnswerBytes ?? DEFAULT_MAX_ANSWER_BYTES
+  const url = new URL(options.url)
+  url.search = ''
+  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const basic = `Basic ${Buffer.from(credentials).toString('base64')}`
+  const maxAnswerBytes = options.maxAnswerBytes ?? DEFAULT_MAX_ANSWER_BYTES
+  const http = createJsonPost({ url, maxSockets: MAX_SOCKETS, maxAnswerBytes })
   let nextId = 1
-
-  const once = (body: string, timeoutMs: number, repeatable: boolean): Promise<Attempt> => {
-    const { promise, resolve } = Promise.withResolvers<Attempt>()
-    const headers = { ...target.headers, 'content-length': Buffer.byteLength(body) }
-    const request = httpRequest({ ...target, headers, agent: repeatable ? agent : false })
-    const timer = setTimeout(() => {
-      resolve({ result: failure('BitcoinTimeout', `no answer within ${timeoutMs} ms`) })
-      request.destroy()
-    }, timeoutMs)
-    request.once('response', (response) => {
-      readAnswer(response, maxBytes).then(resolve, (error: unknown) =>
-        resolve(brokenConnection(error, request)),
-      )
-    })
-    request.on('error', (error) => resolve(brokenConnection(error, request)))
-    request.end(body)
-    return promise.finally(() => clearTimeout(timer))
-  }
-
   return {
     call: async (method, params, { repeatable = true, timeoutMs = options.timeoutMs } = {}) => {
       const id = nextId++
       const body = JSON.stringify({ jsonrpc: '1.0', id, method, params })
-      const first = await once(body, timeoutMs, repeatable)
-      // A kept connection may be closed by the server at the moment it is used again.
-      const last = first.stale === true ? await once(body, timeoutMs, false) : first
-      return 'answer' in last ? readEnvelope(last.answer, id) : last.result
+      const posted = await http.post(body, { timeoutMs, repeatable, authorization: () => basic })
+      if (posted.ok) return readEnvelope(posted.answer, id)
+      return failure(CODES[posted.fault.code], posted.fault.reason)
     },
-    close: () => agent.destroy(),
+    close: http.close,
   }
-}
-
-interface HttpAnswer {
-  readonly status: number
-  readonly body: string
-}
-
-type Attempt =
-  | { readonly answer: HttpAnswer; readonly stale?: false }
-  | { readonly result: BitcoinResult<never>; readonly stale?: boolean }
-
-function brokenConnection(error: unknown, request: ClientRequest): Attempt {
-  const { code, message } = error as NodeJS.ErrnoException
-  const stale = request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')
-  return { stale, result: failure('BitcoinUnreachable', message || code || 'connection failed') }
-}
-
-async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<Attempt> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > maxBytes) {
-      response.destroy()
-      return { result: failure('BitcoinBadAnswer', `the answer exceeds ${maxBytes} bytes`) }
-    }
-    chunks.push(chunk)
-  }
-  const body = Buffer.concat(chunks).toString('utf8')
-  return { answer: { status: response.statusCode ?? 0, body } }
 }
 
 function readEnvelope({ status, body }: HttpAnswer, id: number): BitcoinResult<unknown> {

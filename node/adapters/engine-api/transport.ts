@@ -2,8 +2,8 @@
  * JSON-RPC 2.0 over HTTP to an execution client: keep-alive, a deadline for every call, a bound on every answer. Calls of one moment may
  * go together as a batch. What goes wrong is a value.
  */
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { z } from 'zod'
+import { createJsonPost, type HttpAnswer, type PostFault } from '../json-post/index.ts'
 
 /**
  * - `Unreachable`: no connection, or a broken one. The call may have had its effect.
@@ -68,45 +68,26 @@ interface Asked {
   readonly resolve: (result: ClientResult<unknown>) => void
 }
 
-export function createTransport(options: TransportOptions): Transport {
-  const { hostname, port, pathname, search } = new URL(options.url)
-  const agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS })
-  const maxBytes = options.maxAnswerBytes ?? MAX_ANSWER_BYTES
-  const target = {
-    method: 'POST',
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? 80 : Number(port),
-    path: `${pathname}${search}`,
-  }
+const CODES: Readonly<Record<PostFault['code'], ClientFault['code']>> = {
+  Unreachable: 'Unreachable',
+  Timeout: 'Timeout',
+  TooLarge: 'BadAnswer',
+}
+
+export function createTransport({ maxAnswerBytes, token, url }: TransportOptions): Transport {
+  const http = createJsonPost({
+    url: new URL(url),
+    maxSockets: MAX_SOCKETS,
+    maxAnswerBytes: maxAnswerBytes ?? MAX_ANSWER_BYTES,
+  })
+  const authorization = token && (() => `Bearer ${token()}`)
   let waiting: Asked[] = []
 
-  const once = (body: string, timeoutMs: number, kept: boolean): Promise<Attempt> => {
-    const { promise, resolve } = Promise.withResolvers<Attempt>()
-    const headers = {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-      ...(options.token && { authorization: `Bearer ${options.token()}` }),
-    }
-    const request = httpRequest({ ...target, headers, agent: kept ? agent : false })
-    const timer = setTimeout(() => {
-      resolve({ failure: faulty('Timeout', `no answer within ${timeoutMs} ms`) })
-      request.destroy()
-    }, timeoutMs)
-    request.once('response', (response) => {
-      readAnswer(response, maxBytes).then(resolve, (error: unknown) =>
-        resolve(broken(error, request)),
-      )
-    })
-    request.on('error', (error) => resolve(broken(error, request)))
-    request.end(body)
-    return promise.finally(() => clearTimeout(timer))
-  }
-
+  /** Every call may be made twice. */
   const post = async (body: string, timeoutMs: number): Promise<ClientResult<unknown>> => {
-    const first = await once(body, timeoutMs, true)
-    // A kept connection may be closed by the other side at the moment it is used again. Every call may be made twice.
-    const last = first.stale === true ? await once(body, timeoutMs, false) : first
-    return 'failure' in last ? last.failure : readBody(last.status, last.body)
+    const posted = await http.post(body, { timeoutMs, ...(authorization && { authorization }) })
+    if (posted.ok) return readBody(posted.answer)
+    return faulty(CODES[posted.fault.code], posted.fault.reason)
   }
 
   const flush = (): void => {
@@ -144,7 +125,7 @@ export function createTransport(options: TransportOptions): Transport {
       waiting.push({ method, params, timeoutMs, resolve })
       return promise
     },
-    close: () => agent.destroy(),
+    close: http.close,
   }
 }
 
@@ -156,31 +137,7 @@ export function faulty(
   return { ok: false, fault: { code, reason: reason.slice(0, MAX_REASON_CHARS), ...more } }
 }
 
-type Attempt =
-  | { readonly status: number; readonly body: string; readonly stale?: false }
-  | { readonly failure: ReturnType<typeof faulty>; readonly stale?: boolean }
-
-function broken(error: unknown, request: ClientRequest): Attempt {
-  const { code, message } = error as NodeJS.ErrnoException
-  const stale = request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')
-  return { stale, failure: faulty('Unreachable', message || code || 'connection failed') }
-}
-
-async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<Attempt> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > maxBytes) {
-      response.destroy()
-      return { failure: faulty('BadAnswer', `the answer exceeds ${maxBytes} bytes`) }
-    }
-    chunks.push(chunk)
-  }
-  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }
-}
-
-function readBody(status: number, body: string): ClientResult<unknown> {
+function readBody({ status, body }: HttpAnswer): ClientResult<unknown> {
   if (status === 401 || status === 403) {
     return faulty('Unauthorized', `HTTP ${status}: ${body || 'the token is refused'}`)
   }
