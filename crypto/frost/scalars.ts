@@ -36,6 +36,11 @@ export function readPoint(bytes: Uint8Array): Point | undefined {
   }
 }
 
+/** Whether they are 33 bytes of a point on the curve. */
+export function isPoint(bytes: Uint8Array): boolean {
+  return readPoint(bytes) !== undefined
+}
+
 /** Bytes that were checked when they came in. */
 export function pointOf(bytes: Uint8Array): Point {
   const point = readPoint(bytes)

@@ -1,0 +1,151 @@
+/**
+ * Who collects the signatures of one attempt, as ROAST does it (Ruffing et al., 2022, with t of n): as soon as t members have an offer
+ * open, they make a session; who has given its parts and a fresh offer is free for the next one. A silent member holds up
+ * the sessions that it is in and no other; a lying one is convicted and left out. So with t honest members among n there are at most
+ * n − t + 1 sessions, no timers, and the last one ends with the signatures.
+ */
+import { toHex } from '../crypto/index.ts'
+import {
+  joinParts,
+  listHash,
+  type NonceOffer,
+  offerFault,
+  type PartsEvidence,
+  partsFault,
+  type SignedParts,
+  type SigningList,
+  type SigningTask,
+} from './session.ts'
+
+interface Session {
+  readonly list: SigningList
+  readonly parts: ReadonlyMap<number, SignedParts>
+}
+
+export interface Coordinator {
+  readonly task: SigningTask
+  /** By member, in order of arrival: offers in no session. */
+  readonly free: ReadonlyMap<number, NonceOffer>
+  /** The last serial that each member has used here. */
+  readonly serials: ReadonlyMap<number, number>
+  /** By the list's hash. */
+  readonly sessions: ReadonlyMap<string, Session>
+  readonly convicted: ReadonlyMap<number, PartsEvidence>
+  /** By input, once all is signed. */
+  readonly signatures?: readonly (readonly Uint8Array[])[]
+}
+
+/** What happened. `ask`: these members are to sign under this list. */
+export type CoordinatorEvent =
+  | { readonly kind: 'ask'; readonly list: SigningList }
+  | { readonly kind: 'convicted'; readonly member: number; readonly evidence: PartsEvidence }
+  | {
+      readonly kind: 'signed'
+      /** The members whose parts these are, ascending. */
+      readonly members: readonly number[]
+      readonly signatures: readonly (readonly Uint8Array[])[]
+    }
+  /** Not used, and nothing is held against anybody. */
+  | { readonly kind: 'ignored'; readonly member: number; readonly reason: string }
+
+export interface Coordinated {
+  readonly coordinator: Coordinator
+  readonly events: readonly CoordinatorEvent[]
+}
+
+export function beginCoordinating(task: SigningTask): Coordinator {
+  return { task, free: new Map(), serials: new Map(), sessions: new Map(), convicted: new Map() }
+}
+
+/** A member is ready. One that still owes parts is not. */
+export function offerArrived(coordinator: Coordinator, offer: NonceOffer): Coordinated {
+  const { convicted, free, serials, signatures, task } = coordinator
+  const { member, serial } = offer
+  if (signatures !== undefined) return ignored(coordinator, member, 'Signed')
+  if (convicted.has(member)) return ignored(coordinator, member, 'Convicted')
+  if (serial <= (serials.get(member) ?? -1)) return ignored(coordinator, member, 'OldOffer')
+  if (owesParts(coordinator, member)) return ignored(coordinator, member, 'PartsOwed')
+  const fault = offerFault(task, offer)
+  if (fault !== undefined) return ignored(coordinator, member, fault)
+  return openSession({
+    ...coordinator,
+    free: new Map(free).set(member, offer),
+    serials: new Map(serials).set(member, serial),
+  })
+}
+
+function owesParts({ sessions }: Coordinator, member: number): boolean {
+  for (const { list, parts } of sessions.values()) {
+    if (!parts.has(member) && list.some((offer) => offer.member === member)) return true
+  }
+  return false
+}
+
+function ignored(coordinator: Coordinator, member: number, reason: string): Coordinated {
+  return { coordinator, events: [{ kind: 'ignored', member, reason }] }
+}
+
+/** With t members free, they are asked. */
+function openSession(coordinator: Coordinator): Coordinated {
+  const { free, sessions, task } = coordinator
+  if (free.size < task.threshold) return { coordinator, events: [] }
+  const list = [...free.values()]
+    .slice(0, task.threshold)
+    .sort((left, right) => left.member - right.member)
+  const rest = new Map(free)
+  for (const { member } of list) rest.delete(member)
+  const session: Session = { list, parts: new Map() }
+  const opened = new Map(sessions).set(toHex(listHash(task, list)), session)
+  return {
+    coordinator: { ...coordinator, free: rest, sessions: opened },
+    events: [{ kind: 'ask', list }],
+  }
+}
+
+/** A member has signed; its next offer follows. */
+export function partsArrived(coordinator: Coordinator, parts: SignedParts): Coordinated {
+  const { sessions, signatures, task } = coordinator
+  const { member } = parts
+  if (signatures !== undefined) return ignored(coordinator, member, 'Signed')
+  const key = toHex(parts.listHash)
+  const session = sessions.get(key)
+  if (session === undefined) return ignored(coordinator, member, 'NoSuchList')
+  if (session.parts.has(member)) return ignored(coordinator, member, 'Twice')
+  const fault = partsFault(task, session.list, parts)
+  if (fault !== undefined) return ignored(coordinator, member, fault)
+  const given = new Map(session.parts).set(member, parts)
+  if (given.size < session.list.length) {
+    const waiting = new Map(sessions).set(key, { ...session, parts: given })
+    return { coordinator: { ...coordinator, sessions: waiting }, events: [] }
+  }
+  return endSession(coordinator, key, session.list, given)
+}
+
+function endSession(
+  coordinator: Coordinator,
+  key: string,
+  list: SigningList,
+  given: ReadonlyMap<number, SignedParts>,
+): Coordinated {
+  const members = list.map(({ member }) => member)
+  const all = members.map((member) => given.get(member) as SignedParts)
+  const joined = joinParts(coordinator.task, list, all)
+  const sessions = new Map(coordinator.sessions)
+  sessions.delete(key)
+  if (joined.ok) {
+    const { signatures } = joined
+    return {
+      coordinator: { ...coordinator, sessions: new Map(), free: new Map(), signatures },
+      events: [{ kind: 'signed', members, signatures }],
+    }
+  }
+  const convicted = new Map(coordinator.convicted)
+  const free = new Map(coordinator.free)
+  const events = joined.culprits.map((member) => {
+    const evidence: PartsEvidence = { list, parts: given.get(member) as SignedParts }
+    convicted.set(member, evidence)
+    free.delete(member)
+    return { kind: 'convicted', member, evidence } as const
+  })
+  return { coordinator: { ...coordinator, sessions, free, convicted }, events }
+}

@@ -1,0 +1,336 @@
+/**
+ * Signing together in two rounds (protocol §5.4, §5.5): each of exactly t members offers nonce commitments, one pair per input that is
+ * spent by the key; whoever coordinates fixes the list of t offers; each of the t gives one part per input under that list: a share of the
+ * key's signature, or a signature of its own where the output has no key that anybody holds (leaf A). Offers and parts carry the
+ * signature of their member's own key, so that parts which are wrong under their list convict their member before everybody,
+ * and nobody is convicted by what somebody else says.
+ */
+import {
+  aggregateShares,
+  commitNonces,
+  concatBytes,
+  equalBytes,
+  type GroupKey,
+  isPoint,
+  isSignatureShare,
+  type KeyShare,
+  type NonceCommitment,
+  type Random,
+  type SigningNonces,
+  schnorrSign,
+  schnorrVerify,
+  sha256,
+  signShare,
+  taggedHash,
+  uint32be,
+} from '../crypto/index.ts'
+
+/** One attempt at one version of a batch. */
+export interface SigningTask {
+  readonly genesisHash: Uint8Array
+  readonly batchId: Uint8Array
+  readonly version: number
+  readonly attempt: number
+  /** How many members sign. */
+  readonly threshold: number
+  /** Their own BIP340 keys, by index. A member's number in FROST is its index + 1. */
+  readonly members: readonly Uint8Array[]
+  readonly inputs: readonly InputTask[]
+}
+
+/** What one input wants: `digest` is BIP341's hash of 32 bytes, of the key path or of leaf A. */
+export type InputTask =
+  | { readonly path: 'leaf'; readonly digest: Uint8Array }
+  | {
+      readonly path: 'key'
+      readonly digest: Uint8Array
+      readonly epoch: number
+      /** Of the output: the epoch's key with its scalars added. */
+      readonly group: GroupKey
+    }
+
+/** "These are my nonces for this attempt." */
+export interface NonceOffer {
+  readonly member: number
+  /** Counts a member's offers in an attempt. */
+  readonly serial: number
+  /** By input of the key path, in input order: hiding and binding point, 33 bytes each. */
+  readonly commitments: readonly Uint8Array[]
+  /** 64 bytes, by the member's own key. */
+  readonly signature: Uint8Array
+}
+
+/** Whose offer or parts are made: its index and its own BIP340 key. */
+export interface SigningMember {
+  readonly index: number
+  readonly secretKey: Uint8Array
+}
+
+/** The members that sign, ascending. */
+export type SigningList = readonly NonceOffer[]
+
+/** A member's parts: by input, a share of 32 bytes or a signature of 64. */
+export interface SignedParts {
+  readonly member: number
+  /** Of the list that they are under. */
+  readonly listHash: Uint8Array
+  readonly parts: readonly Uint8Array[]
+  /** 64 bytes, by the member's own key. */
+  readonly signature: Uint8Array
+}
+
+/** That a member's parts are wrong under their list: whoever has the task can check it (`isConvicting`). */
+export interface PartsEvidence {
+  readonly list: SigningList
+  readonly parts: SignedParts
+}
+
+export type OfferFault = 'StrangeMember' | 'WrongCommitments' | 'NotSigned'
+export type ListFault =
+  | { readonly code: 'WrongSize'; readonly size: number }
+  | { readonly code: 'NotAscending' }
+  | { readonly code: OfferFault; readonly member: number }
+export type PartsFault = 'StrangeMember' | 'OtherList' | 'NotSigned'
+
+const POINT_BYTES = 33
+const PAIR_BYTES = 2 * POINT_BYTES
+const SHARE_BYTES = 32
+const SIGNATURE_BYTES = 64
+
+export const signerOf = (member: number): number => member + 1
+
+/** Whether a member takes part: it holds a share of every key of the task. */
+export function canSign({ inputs, members }: SigningTask, member: number): boolean {
+  if (members[member] === undefined) return false
+  return inputs.every(
+    (input) => input.path === 'leaf' || input.group.verifyingShares.has(signerOf(member)),
+  )
+}
+
+/** What a member keeps while its offer is open, in memory only: by input of the key path. `signMyParts` wipes it. */
+export type OfferNonces = readonly SigningNonces[]
+
+/** An offer with fresh nonces. `shares` gives the member's share by epoch; `auxiliary` is 32 random bytes. */
+export function makeOffer(
+  task: SigningTask,
+  member: SigningMember,
+  serial: number,
+  shareOf: (epoch: number) => KeyShare,
+  random: Random,
+): { readonly offer: NonceOffer; readonly nonces: OfferNonces } {
+  const made = task.inputs.flatMap((input) =>
+    input.path === 'key' ? [commitNonces(shareOf(input.epoch), random)] : [],
+  )
+  const commitments = made.map(({ commitment }) =>
+    concatBytes(commitment.hiding, commitment.binding),
+  )
+  const unsigned = { member: member.index, serial, commitments }
+  const signature = schnorrSign(member.secretKey, offerHash(task, unsigned), random(32))
+  return { offer: { ...unsigned, signature }, nonces: made.map(({ nonces }) => nonces) }
+}
+
+/** What is wrong with an offer by itself; undefined when nothing is. */
+export function offerFault(task: SigningTask, offer: NonceOffer): OfferFault | undefined {
+  const key = task.members[offer.member]
+  if (key === undefined || !canSign(task, offer.member)) return 'StrangeMember'
+  const wanted = task.inputs.filter(({ path }) => path === 'key').length
+  const isWhole =
+    offer.commitments.length === wanted &&
+    offer.commitments.every((pair) => pair.length === PAIR_BYTES && isPair(pair))
+  if (!isWhole) return 'WrongCommitments'
+  const isSigned =
+    offer.signature.length === SIGNATURE_BYTES &&
+    schnorrVerify(key, offerHash(task, offer), offer.signature)
+  return isSigned ? undefined : 'NotSigned'
+}
+
+function isPair(pair: Uint8Array): boolean {
+  return isPoint(pair.slice(0, POINT_BYTES)) && isPoint(pair.slice(POINT_BYTES))
+}
+
+/** What is wrong with a list; undefined: exactly t offers of different members, each good. */
+export function listFault(task: SigningTask, list: SigningList): ListFault | undefined {
+  if (list.length !== task.threshold) return { code: 'WrongSize', size: list.length }
+  const isAscending = list.every(({ member }, at) => member > (list[at - 1]?.member ?? -1))
+  if (!isAscending) return { code: 'NotAscending' }
+  for (const offer of list) {
+    const code = offerFault(task, offer)
+    if (code !== undefined) return { code, member: offer.member }
+  }
+  return undefined
+}
+
+/**
+ * A member's parts under a list without fault that holds its own offer; the nonces are used up. Undefined when they are not those of
+ * the list, or were used before.
+ */
+export function signMyParts(
+  task: SigningTask,
+  member: SigningMember,
+  shareOf: (input: Extract<InputTask, { readonly path: 'key' }>) => KeyShare,
+  nonces: OfferNonces,
+  list: SigningList,
+  random: Random,
+): SignedParts | undefined {
+  const parts: Uint8Array[] = []
+  let next = 0
+  for (const input of task.inputs) {
+    if (input.path === 'leaf') {
+      parts.push(schnorrSign(member.secretKey, input.digest, random(32)))
+      continue
+    }
+    const mine = nonces[next]
+    if (mine === undefined) return undefined
+    const commitments = commitmentsAt(list, next)
+    const signed = signShare(input.group, shareOf(input), mine, commitments, input.digest)
+    if (!signed.ok) return undefined
+    parts.push(signed.share)
+    next += 1
+  }
+  return sealParts(task, member, list, parts, random)
+}
+
+/** A member's word that these are its parts under a list. */
+export function sealParts(
+  task: SigningTask,
+  member: SigningMember,
+  list: SigningList,
+  parts: readonly Uint8Array[],
+  random: Random,
+): SignedParts {
+  const hash = listHash(task, list)
+  const signature = schnorrSign(member.secretKey, partsHash(hash, parts), random(32))
+  return { member: member.index, listHash: hash, parts, signature }
+}
+
+/** What makes parts no word of their member at all; undefined when they are, right or wrong. */
+export function partsFault(
+  task: SigningTask,
+  list: SigningList,
+  parts: SignedParts,
+): PartsFault | undefined {
+  const key = task.members[parts.member]
+  if (key === undefined || !list.some(({ member }) => member === parts.member)) {
+    return 'StrangeMember'
+  }
+  if (!equalBytes(parts.listHash, listHash(task, list))) return 'OtherList'
+  const isSigned =
+    parts.signature.length === SIGNATURE_BYTES &&
+    schnorrVerify(key, partsHash(parts.listHash, parts.parts), parts.signature)
+  return isSigned ? undefined : 'NotSigned'
+}
+
+export type Joined =
+  /** By input: one signature of the key, or the t members' own, in list order. */
+  | { readonly ok: true; readonly signatures: readonly (readonly Uint8Array[])[] }
+  /** Members whose parts are wrong under the list. */
+  | { readonly ok: false; readonly culprits: readonly number[] }
+
+/**
+ * Everybody's parts become signatures. Of shares it is their sum that is checked, each singly only where that is wrong. `all` is in list order, without
+ * fault.
+ */
+export function joinParts(
+  task: SigningTask,
+  list: SigningList,
+  all: readonly SignedParts[],
+): Joined {
+  const culprits = new Set<number>()
+  const signatures: Uint8Array[][] = []
+  for (const [index, input] of task.inputs.entries()) {
+    const given = all.map(({ member, parts }) => ({
+      member,
+      part: parts.length === task.inputs.length ? parts[index] : undefined,
+    }))
+    if (input.path === 'leaf') {
+      for (const { member, part } of given) {
+        if (!isPart(task, list, index, member, part)) culprits.add(member)
+      }
+      signatures.push(given.map(({ part }) => part as Uint8Array))
+      continue
+    }
+    const shares = new Map(
+      given.map(({ member, part }) => [signerOf(member), part as Uint8Array] as const),
+    )
+    const at = keyInputsBefore(task, index)
+    const sum = aggregateShares(input.group, commitmentsAt(list, at), input.digest, shares)
+    if (sum.ok) signatures.push([sum.signature])
+    else {
+      for (const { member, part } of given) {
+        if (!isPart(task, list, index, member, part)) culprits.add(member)
+      }
+    }
+  }
+  const named = [...culprits].sort((left, right) => left - right)
+  return named.length === 0 ? { ok: true, signatures } : { ok: false, culprits: named }
+}
+
+/** Whether evidence convicts its member: it signed parts, and they are wrong under a list whose every offer is signed. */
+export function isConvicting(task: SigningTask, { list, parts }: PartsEvidence): boolean {
+  if (listFault(task, list) !== undefined || partsFault(task, list, parts) !== undefined) {
+    return false
+  }
+  const ofMember = parts.parts.length === task.inputs.length ? parts.parts : []
+  return task.inputs.some((_, index) => !isPart(task, list, index, parts.member, ofMember[index]))
+}
+
+function isPart(
+  task: SigningTask,
+  list: SigningList,
+  index: number,
+  member: number,
+  part: Uint8Array | undefined,
+): boolean {
+  const input = task.inputs[index]
+  const key = task.members[member]
+  if (input === undefined || key === undefined || part === undefined) return false
+  if (input.path === 'leaf') {
+    return part.length === SIGNATURE_BYTES && schnorrVerify(key, input.digest, part)
+  }
+  if (part.length !== SHARE_BYTES) return false
+  const commitments = commitmentsAt(list, keyInputsBefore(task, index))
+  return isSignatureShare(input.group, commitments, input.digest, signerOf(member), part)
+}
+
+function keyInputsBefore({ inputs }: SigningTask, index: number): number {
+  return inputs.slice(0, index).filter(({ path }) => path === 'key').length
+}
+
+/** The commitments of all members for the `at`-th input of the key path. */
+function commitmentsAt(list: SigningList, at: number): NonceCommitment[] {
+  return list.map(({ member, commitments }) => {
+    const pair = commitments[at] as Uint8Array
+    const [hiding, binding] = [pair.slice(0, POINT_BYTES), pair.slice(POINT_BYTES)]
+    return { signer: signerOf(member), hiding, binding }
+  })
+}
+
+function attemptBytes({ genesisHash, batchId, version, attempt }: SigningTask): Uint8Array {
+  return concatBytes(genesisHash, batchId, uint32be(version), uint32be(attempt))
+}
+
+function offerHash(
+  task: SigningTask,
+  { member, serial, commitments }: Omit<NonceOffer, 'signature'>,
+): Uint8Array {
+  return taggedHash(
+    'millrace/nonce-offer',
+    attemptBytes(task),
+    uint32be(member),
+    uint32be(serial),
+    ...commitments,
+  )
+}
+
+/** 32 bytes that name a list: who signs, with which nonces, in which attempt. */
+export function listHash(task: SigningTask, list: SigningList): Uint8Array {
+  const offers = list.map(({ member, serial, commitments }) =>
+    concatBytes(uint32be(member), uint32be(serial), sha256(...commitments)),
+  )
+  return taggedHash('millrace/signing-list', attemptBytes(task), ...offers)
+}
+
+function partsHash(hash: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
+  const sized = parts.flatMap((part) => [uint32be(part.length), part])
+  return taggedHash('millrace/signature-parts', hash, ...sized)
+}
