@@ -1,6 +1,6 @@
 /**
- * The precompiles that pure JavaScript is slow at: BLS12-381 (EIP-2537) and KZG's pairing by mcl, bn254 by the Rust library, both in
- * WebAssembly; modular powers by GMP; P-256 (EIP-7951), RIPEMD-160 and SHA-256 by OpenSSL. The others are the library's.
+ * The precompiles that pure JavaScript is slow at: BLS12-381 (EIP-2537), KZG's pairing and bn254 by mcl, modular powers by GMP and
+ * BLAKE2b's rounds, all in WebAssembly; P-256 (EIP-7951), RIPEMD-160 and SHA-256 by OpenSSL. The others are the library's.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -9,11 +9,11 @@ import {
   MCLBLS,
   type PrecompileFunc,
   type PrecompileInput,
-  RustBN254,
 } from '@ethereumjs/evm'
 import { Address } from '@ethereumjs/util'
-import { initRustBN } from 'rustbn-wasm'
 import { bigintToBytes, verifyP256 } from '../../crypto/index.ts'
+import { createBlake2f } from './blake2f.ts'
+import { createBn254 } from './bn254.ts'
 import type { Fork } from './fork.ts'
 import { createModularPower, modexpPrecompile } from './modexp.ts'
 import { mcl } from './pairing.ts'
@@ -30,13 +30,16 @@ export type Precompiles = Required<Pick<EVMOpts, 'bls' | 'bn254' | 'customPrecom
 
 /** What an EVM of `fork` gets in place of the library's own. */
 export async function createPrecompiles(fork: Fork): Promise<Precompiles> {
-  const own: [number, PrecompileFunc][] = [[0x03, ripemd160]]
+  const own: [number, PrecompileFunc][] = [
+    [0x03, ripemd160],
+    [0x09, await createBlake2f(outOfGas)],
+  ]
   if (fork.name === 'osaka') {
     own.push([0x05, modexpPrecompile(await createModularPower(), outOfGas)], [0x100, p256Verify])
   }
   return {
     bls: new MCLBLS(mcl),
-    bn254: new RustBN254(await initRustBN()),
+    bn254: await createBn254(),
     customPrecompiles: own.map(([address, run]) => ({
       address: new Address(bigintToBytes(BigInt(address), 20)),
       function: run,

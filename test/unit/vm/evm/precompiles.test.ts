@@ -1,4 +1,10 @@
-import { EVMError, NobleBLS, NobleBN254, type PrecompileFunc } from '@ethereumjs/evm'
+import {
+  EVMError,
+  getActivePrecompiles,
+  NobleBLS,
+  NobleBN254,
+  type PrecompileFunc,
+} from '@ethereumjs/evm'
 import { bls12_381 } from '@noble/curves/bls12-381.js'
 import { bn254 } from '@noble/curves/bn254.js'
 import { p256 } from '@noble/curves/nist.js'
@@ -147,6 +153,132 @@ describe('bn254 (EIP-196, 197), against pure JavaScript', () => {
     expect(bigintFromBytes(bn.pairing(right))).toBe(1n)
     expect(bigintFromBytes(bn.pairing(wrong))).toBe(0n)
     expect(outcome(() => bn.add(concatBytes(word(1n), word(1n), bnG1(1n))))).toBe('refused')
+  })
+
+  it('points that meet, cancel or are infinite; factors of the order and above it', () => {
+    const order = bn254.fields.Fr.ORDER
+    const none = new Uint8Array(64)
+    for (const [a, b] of [
+      [bnG1(5n), bnG1(5n)],
+      [bnG1(5n), bnG1(order - 5n)],
+      [bnG1(5n), none],
+      [none, none],
+    ] as const) {
+      const sum = concatBytes(a, b)
+      expect(toHex(bn.add(sum))).toBe(toHex(plain.bn.add(sum)))
+    }
+    for (const factor of [0n, order - 1n, order, order + 1n, 2n ** 256n - 1n]) {
+      const product = concatBytes(bnG1(5n), word(factor))
+      expect(toHex(bn.mul(product))).toBe(toHex(plain.bn.mul(product)))
+    }
+    expect(toHex(bn.mul(concatBytes(none, word(7n))))).toBe(toHex(none))
+  })
+
+  it('a coordinate of the prime and above it is refused', () => {
+    const prime = bn254.fields.Fp.ORDER
+    for (const bad of [prime, prime + 1n, 2n ** 256n - 1n]) {
+      expect(outcome(() => bn.add(concatBytes(word(bad), word(2n), bnG1(1n))))).toBe('refused')
+      expect(outcome(() => bn.mul(concatBytes(word(1n), word(bad), word(1n))))).toBe('refused')
+    }
+    expect(outcome(() => bn.add(concatBytes(word(0n), word(prime), bnG1(1n))))).toBe('refused')
+  })
+
+  it('infinities, no pairs, more pairs than run together, and points outside the subgroup', () => {
+    const minus = bn254.fields.Fr.ORDER - 35n
+    const right = [bnG1(5n), bnG2(7n), bnG1(minus), bnG2(1n)]
+    const infinite = [new Uint8Array(64), bnG2(3n), bnG1(3n), new Uint8Array(128)]
+    const one = (...parts: Uint8Array[]) => bigintFromBytes(bn.pairing(concatBytes(...parts)))
+    expect(one()).toBe(1n)
+    expect(one(...infinite)).toBe(1n)
+    const many = Array.from({ length: 9 }, () => right).flat()
+    expect(one(...many, ...infinite)).toBe(1n)
+    expect(one(...infinite, ...many, bnG1(1n), bnG2(1n))).toBe(0n)
+    const outside = twistPointOutside()
+    expect(outcome(() => bn.pairing(concatBytes(new Uint8Array(64), outside)))).toBe('refused')
+    expect(outcome(() => plain.bn.pairing(concatBytes(bnG1(1n), outside)))).toBe('refused')
+  })
+})
+
+/** A point on the twist whose order is not that of the group: the first x that has a root. */
+function twistPointOutside(): Uint8Array {
+  const { Fp2 } = bn254.fields
+  const { b } = bn254.G2.Point.CURVE()
+  for (let x = 1n; ; x += 1n) {
+    const at = Fp2.fromBigTuple([x, 0n])
+    try {
+      const y = Fp2.sqrt(Fp2.add(Fp2.mul(Fp2.sqr(at), at), b))
+      return concatBytes(word(0n), word(x), word(y.c1), word(y.c0))
+    } catch {
+      // No root: beside the curve.
+    }
+  }
+}
+
+describe('BLAKE2b compression (EIP-152)', () => {
+  const blake = precompile('09')
+  const words =
+    '48c9bdf267e6096a3ba7ca8485ae67bb2bf894fe72f36e3cf1361d5f3af54fa5' +
+    'd182e6ad7f520e511f6c3e2b8c68059b6bbd41fbabd9831f79217e1319cde05b' +
+    '616263'.padEnd(256, '0')
+  const vector = (rounds: string, final: string) =>
+    hexBytes(`${rounds}${words}${'03'.padEnd(32, '0')}${final}`)
+
+  // Test vectors 4 to 7 of the EIP.
+  it.each([
+    [
+      '00000000',
+      '01',
+      '08c9bcf367e6096a3ba7ca8485ae67bb2bf894fe72f36e3cf1361d5f3af54fa5d282e6ad7f520e511f6c3e2b8c68059b9442be0454267ce079217e1319cde05b',
+    ],
+    [
+      '0000000c',
+      '01',
+      'ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923',
+    ],
+    [
+      '0000000c',
+      '00',
+      '75ab69d3190a562c51aef8d88f1c2775876944407270c42c9844252c26d2875298743e7f6d5ea2f2d3e8d226039cd31b4e426ac4f2d3d666a610c2116fde4735',
+    ],
+    [
+      '00000001',
+      '01',
+      'b63a380cb2897d521994a85234ee2c181b5f844d2c624c002677e9703449d2fba551b3a8333bcdf5f2f7e08993d53923de3d64fcc68c034e717b9293fed7a421',
+    ],
+  ])('%s rounds, final %s', (rounds, final, expected) => {
+    const { returnValue, executionGasUsed } = blake(vector(rounds, final))
+    expect(toHex(returnValue)).toBe(expected)
+    expect(executionGasUsed).toBe(BigInt(`0x${rounds}`))
+  })
+
+  it('anything gives what pure JavaScript gives, whatever the number of rounds', async () => {
+    const library = getActivePrecompiles(chain.evm.common).get('9'.padStart(40, '0'))
+    const run = library as PrecompileFunc
+    const bytes = fc.uint8Array({ minLength: 209, maxLength: 209 })
+    await fc.assert(
+      fc.asyncProperty(fc.nat(30_000), bytes, async (rounds, rest) => {
+        const data = concatBytes(bigintToBytes(BigInt(rounds), 4), rest)
+        data[212] = (data[212] as number) & 1
+        const input = { data, gasLimit: 10n ** 9n, common: chain.evm.common, _EVM: chain.evm }
+        expect(toHex(blake(data).returnValue)).toBe(toHex((await run(input)).returnValue))
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('another length, another last byte and too little gas take all gas and give nothing', () => {
+    const right = vector('0000000c', '01')
+    for (const bad of [
+      right.subarray(1),
+      concatBytes(right, Uint8Array.of(0)),
+      vector('0000000c', '02'),
+    ]) {
+      const { returnValue, exceptionError, executionGasUsed } = blake(bad)
+      expect(exceptionError?.error).toBe(EVMError.errorMessages.OUT_OF_RANGE)
+      expect([returnValue.length, executionGasUsed]).toEqual([0, 10n ** 9n])
+    }
+    const dear = blake(vector('ffffffff', '01'))
+    expect(dear.exceptionError?.error).toBe(EVMError.errorMessages.OUT_OF_GAS)
   })
 })
 
