@@ -14,6 +14,7 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'lock-not-asked',
+    rare: true,
     room,
     profile: 'storm',
     file: 'core/pbft/view.ts',

@@ -17,6 +17,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'sleeps-after-restart',
+    rare: true,
     room,
     file: 'supervisor/cell.ts',
     find: '    if (this.mode.done) this.group.complete(this)\n    this.wake()\n',
@@ -65,6 +66,7 @@ export const KERNEL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'ring-forgets-last',
+    rare: true,
     room,
     file: 'supervisor/ring.ts',
     find: '    for (let at = this.head; at < this.tail; at += 1) {\n      const letter = this.slots[at',

@@ -19,6 +19,8 @@ export interface Mutant extends Place {
   readonly room: Room
   /** Of the worlds that it is looked for in [everything]. */
   readonly profile?: ProfileName | StageName
+  /** It takes a dozen worlds or more to find, and the whole hunt's command to look for it. */
+  readonly rare?: true
   /** Where the same rule is looked at once more. */
   readonly also?: readonly Place[]
   /** The requirement, or the section of the protocol, that no longer holds. */

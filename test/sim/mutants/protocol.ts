@@ -17,6 +17,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'prepares-unexecuted',
+    rare: true,
     room,
     profile,
     file: 'core/pbft/view.ts',
@@ -34,6 +35,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'older-certificate-unlocks',
+    rare: true,
     room,
     profile,
     file: 'core/pbft/view.ts',
@@ -165,6 +167,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'proposer-not-checked',
+    rare: true,
     room,
     profile: 'restarts',
     file: 'core/pbft/present.ts',

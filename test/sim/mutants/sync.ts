@@ -5,6 +5,7 @@ const room = 'sync'
 export const SYNC_MUTANTS: readonly Mutant[] = [
   {
     name: 'parent-not-moved',
+    rare: true,
     room,
     profile: 'behind',
     file: 'actors/chain/effects.ts',
