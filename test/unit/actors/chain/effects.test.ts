@@ -316,7 +316,7 @@ describe('validate', () => {
     expect(sent).toEqual([])
   })
 
-  it('BP-10: INVALID is invalid; UNKNOWN, a failure and silence are unknown and come again', async () => {
+  it('BP-10, D16: INVALID is invalid; UNKNOWN, a failure and silence are unknown and come again', async () => {
     const town = await Town.open()
     const made = await town.make()
     const verdictAfter = async (answer: Answer) => {

@@ -99,7 +99,7 @@ describe('transactions', () => {
 })
 
 describe('decided blocks', () => {
-  it('BP-11: without all receipts the answer is unknown', async () => {
+  it('BP-11, D16: without all receipts the answer is unknown, never invalid', async () => {
     const store = new MemoryStore()
     const { engine, head } = await openEngine(store)
     const request = {
