@@ -6,7 +6,7 @@
  */
 import { toHex } from '../crypto/index.ts'
 import {
-  joinParts,
+  type Joined,
   listHash,
   type NonceOffer,
   offerFault,
@@ -35,9 +35,12 @@ export interface Coordinator {
   readonly signatures?: readonly (readonly Uint8Array[])[]
 }
 
-/** What happened. `ask`: these members are to sign under this list. */
+/** What happened. */
 export type CoordinatorEvent =
+  /** These members are to sign under this list. */
   | { readonly kind: 'ask'; readonly list: SigningList }
+  /** All parts of a list are here, in its order: what `joinParts` makes of them, input by input, is to be told to `partsJoined`. */
+  | { readonly kind: 'join'; readonly list: SigningList; readonly all: readonly SignedParts[] }
   | { readonly kind: 'convicted'; readonly member: number; readonly evidence: PartsEvidence }
   | {
       readonly kind: 'signed'
@@ -114,26 +117,30 @@ export function partsArrived(coordinator: Coordinator, parts: SignedParts): Coor
   const fault = partsFault(task, session.list, parts)
   if (fault !== undefined) return ignored(coordinator, member, fault)
   const given = new Map(session.parts).set(member, parts)
-  if (given.size < session.list.length) {
-    const waiting = new Map(sessions).set(key, { ...session, parts: given })
-    return { coordinator: { ...coordinator, sessions: waiting }, events: [] }
-  }
-  return endSession(coordinator, key, session.list, given)
+  const waiting = new Map(sessions).set(key, { ...session, parts: given })
+  const next = { ...coordinator, sessions: waiting }
+  if (given.size < session.list.length) return { coordinator: next, events: [] }
+  const all = session.list.map((offer) => given.get(offer.member) as SignedParts)
+  return { coordinator: next, events: [{ kind: 'join', list: session.list, all }] }
 }
 
-function endSession(
+/** By input, what the parts of a list came to. */
+export function partsJoined(
   coordinator: Coordinator,
-  key: string,
   list: SigningList,
-  given: ReadonlyMap<number, SignedParts>,
+  joined: readonly Joined[],
 ): Coordinated {
-  const members = list.map(({ member }) => member)
-  const all = members.map((member) => given.get(member) as SignedParts)
-  const joined = joinParts(coordinator.task, list, all)
+  const key = toHex(listHash(coordinator.task, list))
+  const session = coordinator.sessions.get(key)
+  if (session === undefined || coordinator.signatures !== undefined) {
+    return { coordinator, events: [] }
+  }
+  const culprits = new Set(joined.flatMap((one) => (one.ok ? [] : one.culprits)))
   const sessions = new Map(coordinator.sessions)
   sessions.delete(key)
-  if (joined.ok) {
-    const { signatures } = joined
+  if (culprits.size === 0) {
+    const signatures = joined.flatMap((one) => (one.ok ? [one.signatures] : []))
+    const members = list.map(({ member }) => member)
     return {
       coordinator: { ...coordinator, sessions: new Map(), free: new Map(), signatures },
       events: [{ kind: 'signed', members, signatures }],
@@ -141,11 +148,13 @@ function endSession(
   }
   const convicted = new Map(coordinator.convicted)
   const free = new Map(coordinator.free)
-  const events = joined.culprits.map((member) => {
-    const evidence: PartsEvidence = { list, parts: given.get(member) as SignedParts }
-    convicted.set(member, evidence)
+  const events: CoordinatorEvent[] = []
+  for (const { member } of list) {
+    const parts = session.parts.get(member)
+    if (!culprits.has(member) || parts === undefined) continue
+    convicted.set(member, { list, parts })
     free.delete(member)
-    return { kind: 'convicted', member, evidence } as const
-  })
+    events.push({ kind: 'convicted', member, evidence: { list, parts } })
+  }
   return { coordinator: { ...coordinator, sessions, free, convicted }, events }
 }

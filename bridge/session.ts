@@ -221,48 +221,41 @@ export function partsFault(
 }
 
 export type Joined =
-  /** By input: one signature of the key, or the t members' own, in list order. */
-  | { readonly ok: true; readonly signatures: readonly (readonly Uint8Array[])[] }
-  /** Members whose parts are wrong under the list. */
+  /** One signature of the key, or the members' own, in list order: 64 bytes each. */
+  | { readonly ok: true; readonly signatures: readonly Uint8Array[] }
+  /** Members whose part is wrong under the list. */
   | { readonly ok: false; readonly culprits: readonly number[] }
 
 /**
- * Everybody's parts become signatures. Of shares it is their sum that is checked, each singly only where that is wrong. `all` is in list order, without
- * fault.
+ * Everybody's parts for one input become what its witness takes. Of shares it is their sum that is checked, each singly only where that
+ * is wrong. `all` is in list order, without fault.
  */
 export function joinParts(
   task: SigningTask,
   list: SigningList,
   all: readonly SignedParts[],
+  index: number,
 ): Joined {
-  const culprits = new Set<number>()
-  const signatures: Uint8Array[][] = []
-  for (const [index, input] of task.inputs.entries()) {
-    const given = all.map(({ member, parts }) => ({
-      member,
-      part: parts.length === task.inputs.length ? parts[index] : undefined,
-    }))
-    if (input.path === 'leaf') {
-      for (const { member, part } of given) {
-        if (!isPart(task, list, index, member, part)) culprits.add(member)
-      }
-      signatures.push(given.map(({ part }) => part as Uint8Array))
-      continue
-    }
+  const given = all.map((one) => ({ member: one.member, part: partAt(task, one, index) }))
+  const input = task.inputs[index]
+  if (input === undefined) throw new RangeError(`no input ${index}`)
+  if (input.path === 'key') {
     const shares = new Map(
-      given.map(({ member, part }) => [signerOf(member), part as Uint8Array] as const),
+      given.flatMap(({ member, part }) => (part ? [[signerOf(member), part] as const] : [])),
     )
-    const at = keyInputsBefore(task, index)
-    const sum = aggregateShares(input.group, commitmentsAt(list, at), input.digest, shares)
-    if (sum.ok) signatures.push([sum.signature])
-    else {
-      for (const { member, part } of given) {
-        if (!isPart(task, list, index, member, part)) culprits.add(member)
-      }
-    }
+    const commitments = commitmentsAt(list, keyInputsBefore(task, index))
+    const sum = aggregateShares(input.group, commitments, input.digest, shares)
+    if (sum.ok) return { ok: true, signatures: [sum.signature] }
   }
-  const named = [...culprits].sort((left, right) => left - right)
-  return named.length === 0 ? { ok: true, signatures } : { ok: false, culprits: named }
+  const culprits = given.filter(({ member, part }) => !isPart(task, list, index, member, part))
+  if (culprits.length > 0) return { ok: false, culprits: culprits.map(({ member }) => member) }
+  // Right shares have a right sum (RFC 9591): only a leaf comes here.
+  return { ok: true, signatures: given.map(({ part }) => part as Uint8Array) }
+}
+
+/** A member's part for an input, where it gave as many parts as there are inputs. */
+function partAt({ inputs }: SigningTask, { parts }: SignedParts, index: number) {
+  return parts.length === inputs.length ? parts[index] : undefined
 }
 
 /** Whether evidence convicts its member: it signed parts, and they are wrong under a list whose every offer is signed. */
@@ -270,8 +263,9 @@ export function isConvicting(task: SigningTask, { list, parts }: PartsEvidence):
   if (listFault(task, list) !== undefined || partsFault(task, list, parts) !== undefined) {
     return false
   }
-  const ofMember = parts.parts.length === task.inputs.length ? parts.parts : []
-  return task.inputs.some((_, index) => !isPart(task, list, index, parts.member, ofMember[index]))
+  return task.inputs.some((_, index) => {
+    return !isPart(task, list, index, parts.member, partAt(task, parts, index))
+  })
 }
 
 function isPart(

@@ -6,6 +6,7 @@ import {
   type CoordinatorEvent,
   type InputTask,
   isConvicting,
+  joinParts,
   listFault,
   listHash,
   makeOffer,
@@ -15,6 +16,7 @@ import {
   offerFault,
   partsArrived,
   partsFault,
+  partsJoined,
   type SignedParts,
   type SigningList,
   type SigningTask,
@@ -141,6 +143,16 @@ interface Outcome {
   readonly events: readonly CoordinatorEvent[]
 }
 
+/** What a full list's parts come to. */
+function joining(step: Coordinated): Coordinated {
+  const [join] = eventsOf(step.events, 'join')
+  if (join === undefined) return step
+  const { task } = step.coordinator
+  const joined = task.inputs.map((_, index) => joinParts(task, join.list, join.all, index))
+  const next = partsJoined(step.coordinator, join.list, joined)
+  return { coordinator: next.coordinator, events: [...step.events, ...next.events] }
+}
+
 /** One attempt: what a member says arrives in its order; whose word comes next is for `pick`; until nobody says more. */
 function attempt(
   of: Federation,
@@ -160,7 +172,7 @@ function attempt(
     const talking = said.filter(({ length }) => length > 0)
     const arrive = talking[pick(talking.length)]?.shift()
     if (arrive === undefined) return { coordinator, events }
-    const step = arrive()
+    const step = joining(arrive())
     coordinator = step.coordinator
     events.push(...step.events)
     for (const { list } of eventsOf(step.events, 'ask')) {
@@ -364,7 +376,10 @@ describe('parts', () => {
     expect(partsArrived(one, strange).events).toEqual([
       { kind: 'ignored', member: 1, reason: 'NoSuchList' },
     ])
-    const ended = [second, third].reduce((now, parts) => partsArrived(now, parts).coordinator, one)
+    const ended = [second, third].reduce(
+      (now, parts) => joining(partsArrived(now, parts)).coordinator,
+      one,
+    )
     expect(ended.signatures).toBeDefined()
     expect(partsArrived(ended, first).events).toEqual([
       { kind: 'ignored', member: 0, reason: 'Signed' },
