@@ -17,8 +17,10 @@ import {
   claimOfDeposit,
   classifyDeposit,
   type Deposit,
+  type FederationKeys,
   federationOutput,
   memberLeaf,
+  NO_KEYS,
   parseDeposits,
   recoveryLeaf,
 } from '../core/peg/index.ts'
@@ -70,8 +72,18 @@ export type DepositSight =
 type Verdict<T> = SignerVerdict<T, ApprovalRefusal>
 
 const MAX_CLAIM_BYTES = 512 * 1024
-/** Epoch of the federation key and of its members: the first, until a handover. */
-const CURRENT_EPOCH = 0
+/** Epoch of the member set: the genesis file's, as long as it cannot change. */
+const MEMBERS_EPOCH = 0
+
+/** What a member knows of the federation's keys, from rows that are proven under headers which it verified. */
+export interface KnownFederation {
+  /** The highest that it has seen as the current one. */
+  readonly epoch: number
+  readonly keys: FederationKeys
+}
+
+/** Before any key was made. */
+export const FIRST_FEDERATION: KnownFederation = { epoch: 0, keys: NO_KEYS }
 /** When to look at Bitcoin again. */
 const RETRY_MS = 2_000
 
@@ -79,15 +91,17 @@ const RETRY_MS = 2_000
 export function readApprovalRequest(
   genesis: Genesis,
   request: ApprovalRequest,
+  { epoch }: KnownFederation,
 ): Verdict<PegInClaim> {
   if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
-  if (request.membersEpoch !== CURRENT_EPOCH) return refusal('MembersEpochUnknown')
+  if (request.membersEpoch !== MEMBERS_EPOCH) return refusal('MembersEpochUnknown')
   const claim = decodeClaim(request.claim)
   if (claim === undefined) return refusal('ClaimMalformed')
   if (request.outpoint !== `${toDisplayHash(claim.txid)}:${claim.vout}`) {
     return refusal('OutpointMismatch')
   }
-  if (claim.depositEpoch !== CURRENT_EPOCH) return refusal('DepositEpochUnknown')
+  // A member that is a block behind learns of the epoch with the next one.
+  if (claim.depositEpoch > epoch) return wait('DepositEpochUnknown', RETRY_MS)
   return sign(claim)
 }
 
@@ -108,6 +122,7 @@ export function decideApproval(
   claim: PegInClaim,
   sight: DepositSight,
   confirmations: number,
+  { keys }: KnownFederation,
 ): Verdict<PegInClaim> {
   if (sight.kind === 'unknown') return wait(sight.code, RETRY_MS)
   if (sight.index < 0) return refusal('TransactionNotInBlock')
@@ -117,7 +132,7 @@ export function decideApproval(
     sight.index === 0 ? COINBASE_MATURITY : 0,
   )
   if (sight.confirmations < needed) return wait('NotConfirmed', RETRY_MS)
-  const fault = claimFault(genesis, claim, sight)
+  const fault = claimFault(genesis, claim, sight, keys)
   return fault === undefined ? sign(claim) : refusal(fault)
 }
 
@@ -125,11 +140,12 @@ function claimFault(
   genesis: Genesis,
   claim: PegInClaim,
   sight: Extract<DepositSight, { readonly kind: 'seen' }>,
+  keys: FederationKeys,
 ): ApprovalRefusal | undefined {
   const proof = buildProof({ ...sight, blockHash: claim.proof.blockHash })
   if (!proof.ok) return 'TransactionUnusable'
   if (spendsReserve(genesis, sight.transaction)) return 'SpendsReserve'
-  const deposit = ownDeposit(genesis, claim, proof.value.transaction)
+  const deposit = ownDeposit(genesis, claim, proof.value.transaction, keys)
   if (typeof deposit === 'string') return deposit
   const ours: PegInClaim = claimOfDeposit(deposit, proof.value)
   if (claim.amountSat !== ours.amountSat) return 'AmountWrong'
@@ -165,6 +181,7 @@ function ownDeposit(
   genesis: Genesis,
   claim: PegInClaim,
   bytes: Uint8Array,
+  keys: FederationKeys,
 ): Deposit | ApprovalRefusal {
   const parsed = parseTransaction(bytes)
   if (!parsed.ok) return 'TransactionUnusable'
@@ -173,17 +190,15 @@ function ownDeposit(
   if (output === undefined || !equalBytes(txid(transaction), claim.txid)) return 'OutputMissing'
   if (claim.amountSat !== output.amountSat) return 'AmountWrong'
   const { depositEpoch, evmAddress, refundScript } = claim
-  const plain = changeOutput(genesis, depositEpoch).scriptPubKey
+  const plain = changeOutput(genesis, depositEpoch, keys).scriptPubKey
   if (equalBytes(output.scriptPubKey, plain)) {
     const scripts = [{ epoch: depositEpoch, scriptPubKey: plain }]
     const deposits = parseDeposits(transaction, scripts, genesis.params)
     return deposits.find(({ vout }) => vout === claim.vout) ?? 'NotADeposit'
   }
   // A depositor's own script commits to address and refund script, so the script is the proof of both.
-  const own = federationOutput(genesis, {
-    epoch: depositEpoch,
-    deposit: { evmAddress, refundScript },
-  })
+  const tweak = { epoch: depositEpoch, deposit: { evmAddress, refundScript } }
+  const own = federationOutput(genesis, tweak, keys)
   if (!equalBytes(output.scriptPubKey, own.scriptPubKey)) return 'NotADeposit'
   const found = classifyDeposit(genesis.params, output.amountSat, { evmAddress })
   if (found === undefined) return 'NotADeposit'

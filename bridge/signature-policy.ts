@@ -10,6 +10,7 @@ import {
   decodeLedgerProof,
   decodeRow,
   type Entry,
+  heightKey,
   type LedgerSet,
   OUTPUT_STATE,
   type OutputRow,
@@ -26,6 +27,7 @@ import {
 import type { Genesis } from '../core/params/index.ts'
 import {
   changeOutput,
+  type FederationKeys,
   federationOutput,
   payoutFromRows,
   type SpendTweak,
@@ -75,6 +77,8 @@ export interface BatchRows {
   readonly spend: SpendRow
   readonly inputs: readonly Entry<OutputRow>[]
   readonly requests: readonly Entry<RequestRow>[]
+  /** Of the epochs that inputs and change belong to. */
+  readonly keys: FederationKeys
 }
 
 export interface ApprovedBatch {
@@ -103,12 +107,21 @@ export function readBatchRows(
   if (spend === undefined) return refusal('RowUnproven', 'transaction')
   const parsed = parseTransaction(spend.transaction)
   if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
-  const keys = parsed.value.inputs.map((input) => outpointKey(input.txid, input.vout))
-  const inputs = proven.entries('outputs', keys)
+  const outpoints = parsed.value.inputs.map((input) => outpointKey(input.txid, input.vout))
+  const inputs = proven.entries('outputs', outpoints)
   if (inputs === undefined) return refusal('RowUnproven', 'input')
   const requests = proven.entries('requests', batch.requests)
   if (requests === undefined) return refusal('RowUnproven', 'request')
-  return sign({ state: proven.state as StateRow, batch, spend, inputs, requests })
+  const epochs = madeEpochs([spend, ...inputs.map(({ row }) => row)])
+  const found = proven.entries('keys', epochs.map(heightKey))
+  if (found === undefined) return refusal('RowUnproven', 'key')
+  const keys = new Map(found.map((entry) => [toHex(entry.key), entry]))
+  return sign({ state: proven.state as StateRow, batch, spend, inputs, requests, keys })
+}
+
+/** The epochs of these rows that have a made key: all but the first. */
+export function madeEpochs(rows: readonly { readonly epoch: number }[]): number[] {
+  return [...new Set(rows.map(({ epoch }) => epoch))].filter((epoch) => epoch > 0)
 }
 
 class ProvenRows {
@@ -152,7 +165,7 @@ export function decideSignature(
   rows: BatchRows,
 ): Verdict<ApprovedBatch> {
   if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
-  const { batch, spend, state, inputs, requests } = rows
+  const { batch, inputs, keys, requests, spend, state } = rows
   // Where payouts wait for work, only an anchor over all burns of the batch lets them go (3.3, 4.5). Blocks carry none yet.
   if (genesis.params.anchorGate !== 'off') return wait('AnchorMissing', RETRY_MS)
   // A spend that no record explains stops all payouts until it is settled (4.5).
@@ -160,9 +173,9 @@ export function decideSignature(
   const fault =
     recordFault(request, batch, spend) ??
     requestFault(request.batchId, requests) ??
-    inputFault(genesis, request.batchId, batch, inputs)
+    inputFault(genesis, request.batchId, batch, inputs, keys)
   if (fault !== undefined) return refusal(fault)
-  return decideTransaction(genesis, state, spend, inputs, requests)
+  return decideTransaction(genesis, rows)
 }
 
 function recordFault(
@@ -199,6 +212,7 @@ function inputFault(
   batchId: Uint8Array,
   batch: BatchRow,
   inputs: readonly Entry<OutputRow>[],
+  keys: FederationKeys,
 ): SignatureRefusal | undefined {
   const [first] = inputs
   const [conflict] = batch.inputs
@@ -209,7 +223,7 @@ function inputFault(
     if (row.state !== OUTPUT_STATE.live || !equalBytes(row.batchId, batchId)) {
       return 'InputNotReserve'
     }
-    const script = federationOutput(genesis, tweakOf(row)).scriptPubKey
+    const script = federationOutput(genesis, tweakOf(row), keys).scriptPubKey
     if (!equalBytes(script, row.scriptPubKey)) return 'InputScriptWrong'
   }
   return undefined
@@ -222,10 +236,7 @@ function tweakOf({ epoch, tweaked, evmAddress, refundScript }: OutputRow): Spend
 /** Every output is a batched request's or change, the fee is within bounds, and the whole is what the rules give. */
 function decideTransaction(
   genesis: Genesis,
-  state: StateRow,
-  spend: SpendRow,
-  inputs: readonly Entry<OutputRow>[],
-  requests: readonly Entry<RequestRow>[],
+  { inputs, keys, requests, spend }: BatchRows,
 ): Verdict<ApprovedBatch> {
   const parsed = parseTransaction(spend.transaction)
   if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
@@ -237,7 +248,7 @@ function decideTransaction(
   }
   const [change, ...beyond] = outputs.slice(requests.length)
   if (beyond.length > 0) return refusal('PaysStranger', `${outputs.length} outputs`)
-  const changeScript = changeOutput(genesis, state.epoch).scriptPubKey
+  const changeScript = changeOutput(genesis, spend.epoch, keys).scriptPubKey
   if (change !== undefined && !equalBytes(change.scriptPubKey, changeScript)) {
     return refusal('ChangeScriptWrong')
   }
@@ -251,7 +262,7 @@ function decideTransaction(
   if (feeSat < 0n || feeSat * 5n > outSat || !isRateBounded) {
     return refusal('FeeTooHigh', `${feeSat} sat at ${spend.feeRateSatPerKvb} sat/kvB`)
   }
-  const ours = payoutFromRows(genesis, state.epoch, spend.feeRateSatPerKvb, requests, inputs)
+  const ours = payoutFromRows(genesis, changeScript, spend.feeRateSatPerKvb, requests, inputs)
   if (!equalBytes(serializeTransaction(ours.transaction), spend.transaction)) {
     return refusal('TransactionMismatch')
   }

@@ -9,7 +9,14 @@ import {
   serializeTransaction,
 } from '../core/bitcoin/index.ts'
 import { err, type Genesis, ok, type Result } from '../core/params/index.ts'
-import { federationOutput, memberLeaf, type SpendTweak, tapLeafHash } from '../core/peg/index.ts'
+import {
+  type FederationKeys,
+  type FederationOutput,
+  federationOutput,
+  memberLeaf,
+  type SpendTweak,
+  tapLeafHash,
+} from '../core/peg/index.ts'
 import { compareBytes, schnorrSign, schnorrVerify } from '../crypto/index.ts'
 
 const SIGHASH_DEFAULT = 0
@@ -93,6 +100,7 @@ export function assembleTransaction(
   transaction: Uint8Array,
   spends: readonly SpendTweak[],
   signatures: ReadonlyMap<number, readonly Uint8Array[]>,
+  keys: FederationKeys,
 ): Result<Uint8Array, AssemblyError> {
   const parsed = parseTransaction(transaction)
   if (!parsed.ok) throw new Error(`a recorded transaction does not parse: ${parsed.error.reason}`)
@@ -112,7 +120,8 @@ export function assembleTransaction(
     ...parsed.value,
     inputs: inputs.map((input, index) => {
       const spend = spends[index] as SpendTweak
-      return { ...input, witness: leafWitness(genesis, spend, index, chosen) }
+      const output = federationOutput(genesis, spend, keys)
+      return { ...input, witness: leafWitness(genesis, output, index, chosen) }
     }),
   }
   return ok(serializeTransaction(signed))
@@ -121,11 +130,10 @@ export function assembleTransaction(
 /** Items of leaf A's witness: one per key, the last key's first, empty for who does not sign; then leaf and control block. */
 function leafWitness(
   genesis: Genesis,
-  spend: SpendTweak,
+  output: FederationOutput,
   inputIndex: number,
   signatures: ReadonlyMap<number, readonly Uint8Array[]>,
 ): Uint8Array[] {
-  const output = federationOutput(genesis, spend)
   const items = genesis.members
     .map(({ schnorrKey }, member) => ({ schnorrKey, signature: signatures.get(member) }))
     .sort((left, right) => compareBytes(right.schnorrKey, left.schnorrKey))

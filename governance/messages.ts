@@ -1,4 +1,5 @@
 /** The vocabulary of the member's tree: three actors, one registry row per type. */
+import type { KnownFederation } from '../bridge/index.ts'
 import type { CertifiedHeaderBytes, MemberBody, NodeBody, ProvenRowBytes } from '../proto/index.ts'
 import type { Message, MessageSpec } from '../supervisor/index.ts'
 import type { FollowedHeader } from './light-client.ts'
@@ -61,6 +62,8 @@ export type HeadersFollowed = Message<
 >
 /** Two certified blocks at one height: nothing is signed any more. From: follower. To: signer. */
 export type ChainContradicted = Message<'signer.ChainContradicted', { readonly height: number }>
+/** The federation's keys as proven ledger rows have them. From: keygen. To: signer. */
+export type FederationFollowed = Message<'signer.FederationFollowed', KnownFederation>
 /** From: links. To: signer. */
 export type ApprovalAsked = Message<
   'signer.ApprovalAsked',
@@ -103,6 +106,7 @@ export type FollowerInbox = HeadSeen | HeadersReceived | CheckFollowing | Member
 export type SignerInbox =
   | HeadersFollowed
   | ChainContradicted
+  | FederationFollowed
   | ApprovalAsked
   | SignatureAsked
   | ProofReceived
@@ -124,6 +128,7 @@ export const MEMBER_ROWS: readonly MessageSpec[] = [
   { ...WAIT, type: 'follower.CheckFollowing', priority: 'peg', coalesce: 'latest' },
   { ...WAIT, type: 'signer.HeadersFollowed', priority: 'peg', neverDrop: true },
   { ...WAIT, type: 'signer.ChainContradicted', priority: 'control', neverDrop: true },
+  { ...WAIT, type: 'signer.FederationFollowed', priority: 'control', coalesce: 'latest' },
   { ...WAIT, type: 'signer.ApprovalAsked', priority: 'peg' },
   { ...WAIT, type: 'signer.SignatureAsked', priority: 'peg' },
   { ...WAIT, type: 'signer.ProofReceived', priority: 'peg' },

@@ -8,6 +8,8 @@ import {
   claimKind,
   decideApproval,
   decideSignature,
+  FIRST_FEDERATION,
+  type KnownFederation,
   type ProvenRow,
   readApprovalRequest,
   readBatchRows,
@@ -55,6 +57,8 @@ export interface SignerContext {
   /** Verified headers, oldest first, the head last. */
   readonly headers: readonly FollowedHeader[]
   readonly contradicted: boolean
+  /** Which keys it knows to be the federation's (5.1). */
+  readonly federation: KnownFederation
   readonly jobs: ReadonlyMap<string, Job>
 }
 
@@ -65,6 +69,7 @@ export type SignerEffect =
       readonly outpoint: string
       readonly membersEpoch: number
       readonly claim: PegInClaim
+      readonly federation: KnownFederation
     }
   | {
       readonly kind: 'signBatch'
@@ -97,7 +102,13 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
   machine: memberMachine('signer'),
   mailbox: { capacity: 1_000 },
   init: async ({ ports }) => ({
-    context: { ports, headers: [], contradicted: false, jobs: new Map() },
+    context: {
+      ports,
+      headers: [],
+      contradicted: false,
+      federation: FIRST_FEDERATION,
+      jobs: new Map(),
+    },
     effects: [every(CHECK_MS, 'check', { type: 'signer.CheckPending', payload: {} })],
     event: 'READY',
   }),
@@ -115,6 +126,8 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
         return answer(context, message.payload.key, message.payload.body)
       case 'signer.HeadersFollowed':
         return headersFollowed(context, message.payload.headers)
+      case 'signer.FederationFollowed':
+        return { context: { ...context, federation: message.payload } }
       case 'signer.CheckPending':
         return dropOverdue(context, about.nowMs)
       case 'signer.ChainContradicted':
@@ -156,7 +169,7 @@ function approvalAsked(
   about: About<SignerInbox>,
 ): SignerStep {
   const asker = askerOf(node, requestId, about)
-  const read = readApprovalRequest(context.ports.genesis, request)
+  const read = readApprovalRequest(context.ports.genesis, request, context.federation)
   const { outpoint, membersEpoch } = request
   if (read.kind !== 'sign') {
     const body = approvalBody(outpoint, new Uint8Array(0), read)
@@ -177,7 +190,9 @@ function approvalAsked(
   }
   return {
     context: withJob(context, key, { askers: [asker], startedAtMs: about.nowMs }),
-    effects: [{ kind: 'judgeDeposit', key, outpoint, membersEpoch, claim }],
+    effects: [
+      { kind: 'judgeDeposit', key, outpoint, membersEpoch, claim, federation: context.federation },
+    ],
   }
 }
 
@@ -399,7 +414,7 @@ async function judgeDeposit(
   effect: Extract<SignerEffect, { readonly kind: 'judgeDeposit' }>,
   run: SignerRun,
 ): Promise<ApprovalBody> {
-  const { claim, membersEpoch, outpoint } = effect
+  const { claim, federation, membersEpoch, outpoint } = effect
   const { genesis, journal, bitcoin, keys, policy } = run.ports
   const claimRoot = PegInClaimType.hashTreeRoot(claim)
   const approved = { kind: 'approvalResponse', outpoint, claimRoot } as const
@@ -407,7 +422,7 @@ async function judgeDeposit(
   const stored = journal.approval(outpoint, claimRoot)
   if (stored !== undefined) return { ...approved, ...decided, signature: stored }
   const sight = await bitcoin.sight(claim.proof.blockHash, claim.txid)
-  const verdict = decideApproval(genesis, claim, sight, policy.confirmations)
+  const verdict = decideApproval(genesis, claim, sight, policy.confirmations, federation)
   if (verdict.kind !== 'sign') {
     if (verdict.kind === 'refuse') {
       run.log('warn', 'deposit refused', { deposit: outpoint, code: verdict.code })

@@ -123,7 +123,13 @@ async function assemble(effect: EffectOf<'assemble'>, run: BridgeRun): Promise<T
     const { epoch, tweaked, evmAddress, refundScript } = row
     return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
   })
-  const raw = assembleTransaction(run.ports.genesis, spend.transaction, tweaks, signatures)
+  const raw = assembleTransaction(
+    run.ports.genesis,
+    spend.transaction,
+    tweaks,
+    signatures,
+    ledger.open.keys,
+  )
   if (!raw.ok) {
     return {
       type: 'bridge.BroadcastResult',

@@ -134,7 +134,7 @@ class Scan {
     this.#bitcoin = bitcoin
     this.#hashes = hashes
     this.#ledger = ledger
-    this.#scripts = federationScripts(genesis, ledger.state.epoch)
+    this.#scripts = federationScripts(genesis, ledger.state.epoch, ledger.open.keys)
   }
 
   /** Scans what follows the last block that is still on the best chain; gives the blocks to remember. */

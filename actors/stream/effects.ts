@@ -1,4 +1,5 @@
 /** The async part: sending, and answering members' queries from the committed chain. */
+import { madeEpochs } from '../../bridge/index.ts'
 import {
   blockHash,
   encodeCertificate,
@@ -8,6 +9,7 @@ import {
 import {
   encodeLedgerProof,
   encodeRow,
+  heightKey,
   LEDGER_SETS,
   type Ledger,
   type LedgerSet,
@@ -144,11 +146,15 @@ function wantedRows(
   const txid = batch?.versions[version]
   const spend = txid === undefined ? undefined : rowOf(ledger, 'spends', txid)
   if (batch === undefined || txid === undefined || spend === undefined) return undefined
+  const inputs = batch.inputs.flatMap((key) => rowOf(ledger, 'outputs', key) ?? [])
   return [
     { set: 'batches', key: batchId },
     { set: 'spends', key: txid },
     ...batch.inputs.map((key) => ({ set: 'outputs', key }) as const),
     ...batch.requests.map((key) => ({ set: 'requests', key }) as const),
+    ...madeEpochs([spend, ...inputs]).map(
+      (epoch) => ({ set: 'keys', key: heightKey(epoch) }) as const,
+    ),
   ]
 }
 

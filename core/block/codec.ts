@@ -14,6 +14,9 @@ import {
   CommittedBlockType,
   type Evidence,
   EvidenceType,
+  type KeygenItem,
+  KeygenItemType,
+  MAX_KEYGEN_BYTES,
   MAX_VALIDATORS,
   type PrePrepare,
   PrePrepareType,
@@ -95,6 +98,19 @@ export const decodeValidatorChange = decoder<ValidatorChangeItem>(
 
 export function encodeValidatorChange(item: ValidatorChangeItem): Uint8Array {
   return ValidatorChangeItemType.serialize(item)
+}
+
+/** The fields beside its content take some 120 bytes. */
+export const MAX_KEYGEN_ITEM_BYTES = MAX_KEYGEN_BYTES + 128
+
+export const decodeKeygenItem = decoder<KeygenItem>(
+  KeygenItemType,
+  'keygen item',
+  MAX_KEYGEN_ITEM_BYTES,
+)
+
+export function encodeKeygenItem(item: KeygenItem): Uint8Array {
+  return KeygenItemType.serialize(item)
 }
 
 export function encodeValidators(validators: readonly Validator[]): Uint8Array {

@@ -24,6 +24,9 @@ export const MAX_PROOFS = 64
 export const MAX_RECORDS = 16
 export const MAX_EVIDENCE = 16
 export const MAX_VALIDATOR_CHANGES = 1
+export const MAX_KEYGEN_ITEMS = 16
+/** The largest content: commitments of 128 coefficients. */
+export const MAX_KEYGEN_BYTES = 4_352
 export const MAX_WITHDRAWALS = 16
 export const MAX_TRANSACTIONS = 65_536
 export const MAX_TRANSACTION_BYTES = 131_072
@@ -50,7 +53,9 @@ const Amount64 = new UintBigintType(8)
 const Uint256 = new UintBigintType(32)
 const Bytes20 = new ByteVectorType(20)
 const Bytes32 = new ByteVectorType(32)
+const Bytes33 = new ByteVectorType(33)
 const Bytes48 = new ByteVectorType(48)
+const Bytes64 = new ByteVectorType(64)
 const Bytes96 = new ByteVectorType(96)
 const Script = new ByteListType(128)
 const StrippedTransaction = new ByteListType(MAX_STRIPPED_TRANSACTION_BYTES)
@@ -192,6 +197,52 @@ export const ValidatorChangeItemType = new ContainerType({
 })
 export type ValidatorChangeItem = ValueOf<typeof ValidatorChangeItemType>
 
+/** What members say while they make a key (5.1). The index is the byte that is signed. */
+export const KEYGEN_KINDS = ['package', 'shares', 'complaint', 'confirmation'] as const
+export type KeygenKind = (typeof KEYGEN_KINDS)[number]
+
+const keygenFields = {
+  /** Of the key that is being made. */
+  epoch: Uint64,
+  sessionId: Bytes32,
+  /** Index into KEYGEN_KINDS. */
+  kind: Uint8,
+  /** The member's place in the genesis file plus one: its number in the key. */
+  signer: Uint16,
+  /** SSZ of the container of its kind. */
+  content: new ByteListType(MAX_KEYGEN_BYTES),
+}
+
+/** What the member signs: the root of this container. */
+export const KeygenStatementType = new ContainerType(keygenFields)
+export type KeygenStatement = ValueOf<typeof KeygenStatementType>
+
+/** A member's part of the making of a key, as a block carries it. */
+export const KeygenItemType = new ContainerType({
+  ...keygenFields,
+  /** By the member's own BIP340 key. */
+  signature: Bytes64,
+})
+export type KeygenItem = ValueOf<typeof KeygenItemType>
+
+/** Round one. */
+export const KeygenPackageType = new ContainerType({
+  commitments: new ListCompositeType(Bytes33, MAX_MEMBERS),
+  proof: Bytes64,
+  encryptionKey: Bytes33,
+})
+/** Round two: a share for each other signer of the session in ascending order, encrypted. */
+export const KeygenSharesType = new ContainerType({
+  ciphertexts: new ListCompositeType(Bytes32, MAX_MEMBERS),
+})
+export const KeygenComplaintType = new ContainerType({
+  accused: Uint16,
+  sharedPoint: Bytes33,
+  proof: Bytes64,
+})
+/** A BIP340 signature by the member's share of the new key. */
+export const KeygenConfirmationType = new ContainerType({ signature: Bytes64 })
+
 /** EIP-4895. */
 export const WithdrawalType = new ContainerType({
   index: Uint64,
@@ -238,6 +289,7 @@ export const BlockBodyType = new ContainerType({
   records: new ListCompositeType(RecordType, MAX_RECORDS),
   evidence: new ListCompositeType(EvidenceType, MAX_EVIDENCE),
   validatorChanges: new ListCompositeType(ValidatorChangeItemType, MAX_VALIDATOR_CHANGES),
+  keygen: new ListCompositeType(KeygenItemType, MAX_KEYGEN_ITEMS),
   payload: ExecutionPayloadType,
 })
 export type BlockBody = ValueOf<typeof BlockBodyType>

@@ -19,6 +19,7 @@ import {
   type Withdrawal,
   WithdrawalType,
 } from '../block/index.ts'
+import { applyKeygen } from '../keygen/index.ts'
 import { type Ledger, ledgerRoot } from '../ledger/index.ts'
 import {
   err,
@@ -132,17 +133,21 @@ export function checkBlock(
   return changed.ok ? ok({ block, hash, ledger: changed.value }) : changed
 }
 
-/** The ledger with the block's evidence and its change of the validators, if it has one. */
+/** The ledger with the block's evidence, its change of the validators, if it has one, and its part in the making of a key. */
 export function ledgerWithChanges(
   genesis: Genesis,
   ledger: Ledger,
   height: number,
-  { evidence, validatorChanges: [change] }: Pick<BlockBody, 'evidence' | 'validatorChanges'>,
+  {
+    evidence,
+    keygen,
+    validatorChanges: [change],
+  }: Pick<BlockBody, 'evidence' | 'keygen' | 'validatorChanges'>,
 ): Result<Ledger, InvalidBlock> {
   const convicted = ledgerWithEvidence(ledger, height, evidence)
-  return change === undefined
-    ? ok(convicted)
-    : applyValidatorChange(genesis, convicted, height, change)
+  const changed =
+    change === undefined ? ok(convicted) : applyValidatorChange(genesis, convicted, height, change)
+  return changed.ok ? applyKeygen(genesis, changed.value, height, keygen) : changed
 }
 
 /** Step three: the ledger after the execution must be the one that the header commits to. */

@@ -7,12 +7,14 @@ import {
   type ExecutionPayload,
   evidenceRoot,
   genesisMembersHash,
+  type KeygenItem,
   knownBodyRoot,
   mixRandao,
   type QuorumCertificate,
   type ValidatorChangeItem,
   type Withdrawal,
 } from '../block/index.ts'
+import { selectKeygen } from '../keygen/index.ts'
 import { type Ledger, ledgerRoot } from '../ledger/index.ts'
 import { err, type Genesis, nextGasLimit, ok, type Result } from '../params/index.ts'
 import {
@@ -50,6 +52,7 @@ export interface BlockPlan {
   readonly refused: readonly Refused[]
   readonly validatorChanges: readonly ValidatorChangeItem[]
   readonly evidence: readonly Evidence[]
+  readonly keygen: readonly KeygenItem[]
   readonly ledger: Ledger
   readonly withdrawals: readonly Withdrawal[]
   readonly timestamp: number
@@ -64,6 +67,7 @@ export interface BlockExtras {
   readonly validatorChanges?: readonly ValidatorChangeItem[]
   /** Verified. */
   readonly evidence?: readonly Evidence[]
+  readonly keygen?: readonly KeygenItem[]
 }
 
 export interface BlockAuthor {
@@ -93,7 +97,8 @@ export function planBlock(
     .filter((change) => checkValidatorChange(genesis, parent.ledger, change).ok)
     .slice(0, 1)
   const evidence = dueEvidence(genesis, parent.ledger, extras.evidence ?? [])
-  const changes = { evidence, validatorChanges }
+  const keygen = selectKeygen(genesis, parent.ledger, context.height, extras.keygen ?? [])
+  const changes = { evidence, keygen, validatorChanges }
   const changed = ledgerWithChanges(genesis, begun.value.ledger, context.height, changes)
   if (!changed.ok) return changed
   return ok({
@@ -102,6 +107,7 @@ export function planBlock(
     refused,
     validatorChanges,
     evidence,
+    keygen,
     ledger: changed.value,
     withdrawals: begun.value.withdrawals,
     timestamp: slotTimestamp(slot, genesis.params.slotMs),
@@ -132,6 +138,7 @@ export function sealBlock(
     ...plan.items,
     evidence: [...plan.evidence],
     validatorChanges: [...plan.validatorChanges],
+    keygen: [...plan.keygen],
     payload,
   }
   const header = {

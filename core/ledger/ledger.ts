@@ -41,6 +41,8 @@ const OPEN_ROWS = {
   },
   batches: { set: 'batches', isOpen: (row) => row.state === BATCH_STATE.open },
   deficits: { set: 'deficits', isOpen: (row) => row.amountSat > 0n },
+  /** Keys of all epochs: what was paid to an old one is found and spent as before (5.8). */
+  keys: { set: 'keys', isOpen: () => true },
 } as const satisfies { readonly [name: string]: OpenRule<LedgerSet> }
 
 type OpenRule<S extends LedgerSet> = S extends LedgerSet

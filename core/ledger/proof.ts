@@ -28,6 +28,9 @@ export const LedgerSummaryType = new ContainerType({
   deficits: Bytes32,
   evidence: Bytes32,
   validators: Bytes32,
+  keys: Bytes32,
+  keygen: Bytes32,
+  keygenItems: Bytes32,
 })
 export type LedgerSummary = ValueOf<typeof LedgerSummaryType>
 

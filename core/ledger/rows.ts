@@ -15,15 +15,22 @@ import {
   type ValueOf,
 } from '@chainsafe/ssz'
 import { concatBytes, uint32be, uint64be } from '../../crypto/index.ts'
-import { MAX_STRIPPED_TRANSACTION_BYTES, ValidatorSetType } from '../block/index.ts'
+import {
+  MAX_KEYGEN_BYTES,
+  MAX_MEMBERS,
+  MAX_STRIPPED_TRANSACTION_BYTES,
+  ValidatorSetType,
+} from '../block/index.ts'
 
 const Uint8 = new UintNumberType(1)
+const Uint16 = new UintNumberType(2)
 const Uint32 = new UintNumberType(4)
 const Uint64 = new UintNumberType(8)
 const Amount64 = new UintBigintType(8)
 const Uint256 = new UintBigintType(32)
 const Bytes20 = new ByteVectorType(20)
 const Bytes32 = new ByteVectorType(32)
+const Bytes33 = new ByteVectorType(33)
 const Bytes48 = new ByteVectorType(48)
 const OutpointKey = new ByteVectorType(36)
 const Script = new ByteListType(128)
@@ -148,6 +155,8 @@ const SpendRowType = new ContainerType({
   state: Uint8,
   batchId: Bytes32,
   version: Uint32,
+  /** Of a version: whose key takes its change. */
+  epoch: Uint64,
   feeRateSatPerKvb: Uint64,
   /** Without witness. */
   transaction: new ByteListType(MAX_STRIPPED_TRANSACTION_BYTES),
@@ -227,6 +236,70 @@ const ValidatorsRowType = new ContainerType({
 })
 export type ValidatorsRow = ValueOf<typeof ValidatorsRowType>
 
+const Signers = new ListBasicType(Uint16, MAX_MEMBERS)
+
+/** A federation key that its members made together (5.1). Key: its epoch, 8 bytes. */
+const KeyRowType = new ContainerType({
+  /** x(X). */
+  publicKey: Bytes32,
+  /** Of the polynomial in whose shares it is held, the key first: what every verifying share follows from. */
+  commitments: new ListCompositeType(Bytes33, MAX_MEMBERS),
+  /** Who holds a share: members' places in the genesis file plus one, ascending. */
+  signers: Signers,
+  sessionId: Bytes32,
+  /** Of the block from whose end on it is the federation's. */
+  height: Uint64,
+})
+export type KeyRow = ValueOf<typeof KeyRowType>
+
+export const KEYGEN_STAGE = {
+  packages: 0,
+  shares: 1,
+  confirmations: 2,
+  completed: 3,
+  failed: 4,
+} as const
+/** Why a member is left out of the next session. */
+export const KEYGEN_FAULT = { missed: 0, wrongShare: 1, falseComplaint: 2 } as const
+
+/** How the making of a key stands (5.1). Key: the epoch of that key, 8 bytes. */
+const KeygenRowType = new ContainerType({
+  /** Of KEYGEN_STAGE. */
+  stage: Uint8,
+  /** Sessions before this one. */
+  attempt: Uint32,
+  sessionId: Bytes32,
+  /** Who takes part in this session, ascending. */
+  signers: Signers,
+  /** Who has done what this stage asks for, in the order of the blocks. */
+  received: Signers,
+  /** The last height at which the others may; in a failed one the height of the next attempt. 0: no deadline runs. */
+  deadline: Uint64,
+  /** Sums of the commitments in this session's packages. */
+  sums: new ListCompositeType(Bytes33, MAX_MEMBERS),
+  /** Who was left out, by whose fault, the newest last. */
+  culprits: new ListCompositeType(
+    new ContainerType({
+      signer: Uint16,
+      fault: Uint8,
+      stage: Uint8,
+      attempt: Uint32,
+      height: Uint64,
+    }),
+    MAX_MEMBERS,
+  ),
+  /** Of the block that changed it last. */
+  height: Uint64,
+})
+export type KeygenRow = ValueOf<typeof KeygenRowType>
+
+/** What a member said in a session. Key: session id, stage, signer (core/keygen's `keygenItemKey`). */
+const KeygenItemRowType = new ContainerType({
+  content: new ByteListType(MAX_KEYGEN_BYTES),
+  height: Uint64,
+})
+export type KeygenItemRow = ValueOf<typeof KeygenItemRowType>
+
 /** What is not a set. One row, key STATE_KEY. */
 export const StateRowType = new ContainerType({
   /** Height of the last block whose effects are in. */
@@ -268,6 +341,9 @@ export interface SetRows {
   readonly deficits: DeficitRow
   readonly evidence: EvidenceRow
   readonly validators: ValidatorsRow
+  readonly keys: KeyRow
+  readonly keygen: KeygenRow
+  readonly keygenItems: KeygenItemRow
 }
 
 export type SetName = keyof SetRows
@@ -287,6 +363,9 @@ export const SET_NAMES = [
   'deficits',
   'evidence',
   'validators',
+  'keys',
+  'keygen',
+  'keygenItems',
 ] as const satisfies readonly SetName[]
 
 export const LEDGER_SETS = SET_NAMES.slice(1) as readonly LedgerSet[]
@@ -304,6 +383,9 @@ const ROW_TYPES = {
   deficits: DeficitRowType,
   evidence: EvidenceRowType,
   validators: ValidatorsRowType,
+  keys: KeyRowType,
+  keygen: KeygenRowType,
+  keygenItems: KeygenItemRowType,
 }
 
 export function encodeRow<S extends SetName>(set: S, row: SetRows[S]): Uint8Array {

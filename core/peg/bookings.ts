@@ -88,7 +88,7 @@ function bookVersion(
   }
   const entered = outputs.slice(batch.requests.length).map((_, index) => {
     const vout = batch.requests.length + index
-    enterChange(draft, context, proven, vout, { epoch: (inputs[0] as ReserveInput).row.epoch })
+    enterChange(draft, context, proven, vout, { epoch: spend.epoch })
     return vout
   })
   draft.put('batches', spend.batchId, {
@@ -125,6 +125,7 @@ function bookStray(
     state: SPEND_STATE.recorded,
     batchId: ZERO_HASH,
     version: 0,
+    epoch: 0,
     feeRateSatPerKvb: 0,
     transaction: serializeTransaction(proven.transaction, 'stripped'),
     height: context.height,
@@ -223,7 +224,7 @@ function knownTweak(
   { genesis }: PegContext,
   scriptPubKey: Uint8Array,
 ): SpendTweak | undefined {
-  const scripts = federationScripts(genesis, draft.state.epoch)
+  const scripts = federationScripts(genesis, draft.state.epoch, draft.open('keys'))
   const plain = scripts.find((script) => equalBytes(script.scriptPubKey, scriptPubKey))
   if (plain !== undefined) return { epoch: plain.epoch }
   for (const [, row] of draft.entries('outputs')) {

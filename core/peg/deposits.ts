@@ -20,7 +20,7 @@ import {
   type TransactionProof,
 } from '../block/index.ts'
 import type { Genesis, Params } from '../params/index.ts'
-import { changeOutput } from './scripts.ts'
+import { changeOutput, type FederationKeys } from './scripts.ts'
 
 /** Code that the genesis file holds or that Ethereum's forks put there: no deposit may name it. */
 const SYSTEM_CONTRACTS: ReadonlySet<string> = new Set([
@@ -61,10 +61,14 @@ export interface Deposit {
 }
 
 /** The plain scripts of all epochs up to `epoch`. */
-export function federationScripts(genesis: Genesis, epoch: number): FederationScript[] {
+export function federationScripts(
+  genesis: Genesis,
+  epoch: number,
+  keys: FederationKeys,
+): FederationScript[] {
   return Array.from({ length: epoch + 1 }, (_, index) => ({
     epoch: index,
-    scriptPubKey: changeOutput(genesis, index).scriptPubKey,
+    scriptPubKey: changeOutput(genesis, index, keys).scriptPubKey,
   }))
 }
 

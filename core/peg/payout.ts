@@ -31,7 +31,7 @@ import {
 import type { Genesis } from '../params/index.ts'
 import type { PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
-import { changeOutput, inputWeight } from './scripts.ts'
+import { currentOutput, inputWeight } from './scripts.ts'
 
 /** TRUC (BIP431) allows no larger one. */
 export const MAX_PAYOUT_VBYTES = 10_000
@@ -44,6 +44,8 @@ const OVERHEAD_WEIGHT = 4 * 10 + 2
 export interface PayoutPlan {
   readonly record: PegRecord
   readonly transaction: BitcoinTransaction
+  /** Whose key takes the change. */
+  readonly epoch: number
   readonly inputs: readonly Entry<OutputRow>[]
   readonly requests: readonly Entry<RequestRow>[]
   /** What the miner gets. */
@@ -263,7 +265,7 @@ export function buildPayout(
 ): PayoutPlan | undefined {
   if (ledger.state.pegOutStops > 0) return undefined
   const { genesis } = context
-  const changeScript = changeOutput(genesis, ledger.state.epoch).scriptPubKey
+  const changeScript = currentOutput(genesis, ledger).scriptPubKey
   const shape = fitShape(ledger, context, feeRateSatPerKvb, changeScript)
   if (shape === undefined || !payoutDue(ledger, context, shape.requests) || !isFeeBounded(shape)) {
     return undefined
@@ -277,7 +279,8 @@ export function buildPayout(
     transaction: serializeTransaction(transaction),
   }
   const { changeSat, inputs, minerFeeSat, requests } = shape
-  return { record, transaction, inputs, requests, minerFeeSat, changeSat }
+  const { epoch } = ledger.state
+  return { record, transaction, epoch, inputs, requests, minerFeeSat, changeSat }
 }
 
 function payoutTransaction(
@@ -305,16 +308,15 @@ function payoutTransaction(
 
 /**
  * The transaction that pays these requests, in order, from these inputs at this rate: a signer computes it again from proven rows.
- * `epoch` is that of the key that change goes to.
+ * `changeScript` is the plain one of the epoch in which it was recorded.
  */
 export function payoutFromRows(
   genesis: Genesis,
-  epoch: number,
+  changeScript: Uint8Array,
   feeRateSatPerKvb: number,
   requests: readonly Entry<RequestRow>[],
   inputs: readonly Entry<OutputRow>[],
 ): { readonly transaction: BitcoinTransaction; readonly minerFeeSat: bigint } {
-  const changeScript = changeOutput(genesis, epoch).scriptPubKey
   const shape = shapeOf({ genesis }, feeRateSatPerKvb, changeScript, requests, inputs)
   const transaction = payoutTransaction({ genesis }, shape, changeScript)
   return { transaction, minerFeeSat: shape.minerFeeSat }
@@ -428,6 +430,7 @@ function putBatch(draft: LedgerDraft, context: PegContext, plan: PayoutPlan): vo
     state: SPEND_STATE.recorded,
     batchId: record.batchId,
     version: record.version,
+    epoch: plan.epoch,
     feeRateSatPerKvb: record.feeRateSatPerKvb,
     transaction: record.transaction,
     height,

@@ -100,7 +100,7 @@ function depositFault(
   const spendsReserve = transaction.inputs.some(
     (input) => draft.get('outputs', outpointKey(input.txid, input.vout)) !== undefined,
   )
-  const plain = changeOutput(genesis, epoch).scriptPubKey
+  const plain = changeOutput(genesis, epoch, draft.open('keys')).scriptPubKey
   if (equalBytes(scriptPubKey, plain)) {
     if (spendsReserve) return fault('PegInSpendsReserve', nameOf(claim))
     const deposits = parseDeposits(transaction, [{ epoch, scriptPubKey: plain }], params)
@@ -109,7 +109,11 @@ function depositFault(
       deposits.find(({ vout }) => vout === claim.vout),
     )
   }
-  const own = federationOutput(genesis, { epoch, deposit: { evmAddress, refundScript } })
+  const own = federationOutput(
+    genesis,
+    { epoch, deposit: { evmAddress, refundScript } },
+    draft.open('keys'),
+  )
   if (!equalBytes(scriptPubKey, own.scriptPubKey)) return fault('PegInScriptWrong', nameOf(claim))
   if (spendsReserve && !paysRequest(draft, txid, claim.vout)) {
     return fault('PegInSpendsReserve', nameOf(claim))
@@ -183,7 +187,7 @@ function enter(
   output: BitcoinOutput,
 ): void {
   const { amountSat, depositEpoch, evmAddress, kind, reason, refundScript } = claim
-  const plain = changeOutput(genesis, depositEpoch).scriptPubKey
+  const plain = changeOutput(genesis, depositEpoch, draft.open('keys')).scriptPubKey
   draft.put('outputs', key, {
     kind,
     reason,

@@ -1,7 +1,7 @@
 /**
  * The federation's Bitcoin outputs (protocol §5.2, §5.3): a taproot output per depositor, and one for change, under the
- * members' key. Until that key is made by DKG it is a point that nobody has the logarithm of, so every spend goes
- * through leaf A, t of the members' own keys; leaf B opens to the cold recovery keys after a delay.
+ * members' key of an epoch. In epochs whose key was not made by DKG it is a point that nobody has the logarithm of; leaf A opens every
+ * output to t of the members' own keys, leaf B to the cold recovery keys after a delay.
  *
  *   K = lift_x(x(X)) + b_K·G     b_K = tagged_hash("millrace/deposit", x(X) ‖ genesis ‖ evm ‖ sha256(refund)); change: K = X
  *   Q = lift_x(x(K)) + b_Q·G     b_Q = tagged_hash("TapTweak", x(K) ‖ leafRoot)      scriptPubKey = 5120 ‖ x(Q)
@@ -10,11 +10,15 @@ import { xOnlyPointAddTweak } from 'tiny-secp256k1'
 import {
   compareBytes,
   concatBytes,
+  type GroupKey,
+  groupKeyFrom,
   hexBytes,
   sha256,
   taggedHash,
+  toHex,
   uint64be,
 } from '../../crypto/index.ts'
+import { heightKey, type Ledger, type OpenRowsOf } from '../ledger/index.ts'
 import type { Genesis } from '../params/index.ts'
 
 /** BIP341's point with unknown logarithm. */
@@ -76,15 +80,31 @@ function addScalar(x: Uint8Array, scalar: Uint8Array): { x: Uint8Array; odd: boo
   return { x: new Uint8Array(sum.xOnlyPubkey), odd: sum.parity === 1 }
 }
 
-/** x(X) of an epoch before any DKG (5.2). 32 bytes. */
-export function federationKey(genesis: Genesis, epoch: number): Uint8Array {
+/** The keys that the members made, as a ledger has them, by hex `heightKey` of their epoch. */
+export type FederationKeys = OpenRowsOf<'keys'>
+
+/** Before any DKG. Epoch 0 never has a made key. */
+export const NO_KEYS: FederationKeys = new Map()
+
+/** x(X) of an epoch: the key that its members made (5.1), or else a point that nobody has the logarithm of (5.2). 32 bytes. */
+export function federationKey(genesis: Genesis, epoch: 0): Uint8Array
+export function federationKey(genesis: Genesis, epoch: number, keys: FederationKeys): Uint8Array
+export function federationKey(genesis: Genesis, epoch: number, keys = NO_KEYS): Uint8Array {
+  const made = keys.get(toHex(heightKey(epoch)))
+  if (made !== undefined) return made.row.publicKey
   const scalar = () => tweakScalar('millrace/nums', genesis.hash, uint64be(epoch))
-  return derive(genesis, epoch, 'key', () => addScalar(UNSPENDABLE_X, scalar()).x)
+  return derive(genesis, `key ${epoch}`, () => addScalar(UNSPENDABLE_X, scalar()).x)
 }
 
-/** Points are dear, and every block asks for the same ones. Only epochs of the ledger come here. */
-function derive<T>(genesis: Genesis, epoch: number, name: string, compute: () => T): T {
-  return genesis.derived.of(genesis, `federation ${name} ${epoch}`, compute)
+/** The key of an epoch with all verifying shares, where its members made one: what FROST signs under. */
+export function groupKeyOf(keys: FederationKeys, epoch: number): GroupKey | undefined {
+  const made = keys.get(toHex(heightKey(epoch)))
+  return made && groupKeyFrom(made.row.commitments, made.row.signers)
+}
+
+/** Points are dear, and every block asks for the same ones. Only epochs and keys of the ledger come here. */
+function derive<T>(genesis: Genesis, name: string, compute: () => T): T {
+  return genesis.derived.of(genesis, `federation ${name}`, compute)
 }
 
 /** A number as the shortest push that Bitcoin's MINIMALDATA accepts. */
@@ -135,29 +155,58 @@ export function tapLeafHash(script: Uint8Array): Uint8Array {
   return taggedHash('TapLeaf', Uint8Array.of(LEAF_VERSION), size, script)
 }
 
+/** b_K: what a depositor's own key adds to x(X). */
+function depositScalar(genesis: Genesis, groupKey: Uint8Array, deposit: DepositTweak): Uint8Array {
+  const { evmAddress, refundScript } = deposit
+  const refund = sha256(refundScript)
+  return tweakScalar('millrace/deposit', groupKey, genesis.hash, evmAddress, refund)
+}
+
+/** b_Q: what the leaves add to x(K). */
+function outputScalar(internalKey: Uint8Array, hashA: Uint8Array, hashB: Uint8Array): Uint8Array {
+  const ordered = compareBytes(hashA, hashB) < 0 ? [hashA, hashB] : [hashB, hashA]
+  return tweakScalar('TapTweak', internalKey, taggedHash('TapBranch', ...ordered))
+}
+
+/** The scalars that make an output's key of x(X), in the order in which they are added to group and share: b_K for a depositor's, then b_Q. */
+export function outputScalars(
+  genesis: Genesis,
+  groupKey: Uint8Array,
+  { deposit }: Pick<SpendTweak, 'deposit'>,
+): readonly Uint8Array[] {
+  const own = deposit && depositScalar(genesis, groupKey, deposit)
+  const internalKey = own === undefined ? groupKey : addScalar(groupKey, own).x
+  const hashes = [memberLeaf(genesis), recoveryLeaf(genesis)].map(tapLeafHash)
+  const [hashA = internalKey, hashB = internalKey] = hashes
+  const last = outputScalar(internalKey, hashA, hashB)
+  return own === undefined ? [last] : [own, last]
+}
+
 /** The output that `tweak` gives: a depositor's own, or the plain one of change and OP_RETURN deposits. */
-export function federationOutput(genesis: Genesis, tweak: SpendTweak): FederationOutput {
-  const groupKey = federationKey(genesis, tweak.epoch)
+export function federationOutput(
+  genesis: Genesis,
+  tweak: SpendTweak & { readonly epoch: 0 },
+): FederationOutput
+export function federationOutput(
+  genesis: Genesis,
+  tweak: SpendTweak,
+  keys: FederationKeys,
+): FederationOutput
+export function federationOutput(
+  genesis: Genesis,
+  { deposit, epoch }: SpendTweak,
+  keys = NO_KEYS,
+): FederationOutput {
+  const groupKey = federationKey(genesis, epoch, keys)
   const internalKey =
-    tweak.deposit === undefined
+    deposit === undefined
       ? groupKey
-      : addScalar(
-          groupKey,
-          tweakScalar(
-            'millrace/deposit',
-            groupKey,
-            genesis.hash,
-            tweak.deposit.evmAddress,
-            sha256(tweak.deposit.refundScript),
-          ),
-        ).x
+      : addScalar(groupKey, depositScalar(genesis, groupKey, deposit)).x
   const leafA = memberLeaf(genesis)
   const leafB = recoveryLeaf(genesis)
   const hashA = tapLeafHash(leafA)
   const hashB = tapLeafHash(leafB)
-  const ordered = compareBytes(hashA, hashB) < 0 ? [hashA, hashB] : [hashB, hashA]
-  const leafRoot = taggedHash('TapBranch', ...ordered)
-  const output = addScalar(internalKey, tweakScalar('TapTweak', internalKey, leafRoot))
+  const output = addScalar(internalKey, outputScalar(internalKey, hashA, hashB))
   const first = Uint8Array.of(LEAF_VERSION | (output.odd ? 1 : 0))
   return {
     scriptPubKey: concatBytes(Uint8Array.of(OP_1, PUSH_32), output.x),
@@ -171,12 +220,27 @@ export function federationOutput(genesis: Genesis, tweak: SpendTweak): Federatio
 }
 
 /** The plain federation output of an epoch: change, and deposits in the OP_RETURN form. */
-export function changeOutput(genesis: Genesis, epoch: number): FederationOutput {
-  return derive(genesis, epoch, 'output', () => federationOutput(genesis, { epoch }))
+export function changeOutput(genesis: Genesis, epoch: 0): FederationOutput
+export function changeOutput(
+  genesis: Genesis,
+  epoch: number,
+  keys: FederationKeys,
+): FederationOutput
+export function changeOutput(genesis: Genesis, epoch: number, keys = NO_KEYS): FederationOutput {
+  const key = federationKey(genesis, epoch, keys)
+  return derive(genesis, `output ${toHex(key)}`, () => federationOutput(genesis, { epoch }, keys))
+}
+
+/** The plain output of a ledger's current epoch: where change goes. */
+export function currentOutput(
+  genesis: Genesis,
+  { open, state }: Pick<Ledger, 'open' | 'state'>,
+): FederationOutput {
+  return changeOutput(genesis, state.epoch, open.keys)
 }
 
 /**
- * Weight units that one input of the reserve adds to a transaction: 41 bytes outside the witness, and leaf A's witness
+ * Weight units that one input of the reserve, spent through leaf A, adds to a transaction: 41 bytes outside the witness, and leaf A's witness
  * with exactly t signatures, an empty item for every other key, the leaf and its control block.
  */
 export function inputWeight(genesis: Genesis): number {
@@ -187,3 +251,6 @@ export function inputWeight(genesis: Genesis): number {
   const controlItem = 1 + 65
   return 41 * 4 + 1 + signatures + leafItem + controlItem
 }
+
+/** Weight units of an input that is spent by the key: 41 bytes outside the witness, and one signature of 64 bytes (§7). */
+export const KEY_PATH_INPUT_WEIGHT = 41 * 4 + 1 + 65

@@ -198,6 +198,19 @@ export function judgeComplaint(
   return decrypt(session, packages, sent) === undefined ? accused : accuser
 }
 
+/**
+ * The sums of packages' commitments, one package after another; from nothing the first one's own. Undefined where a sum is infinity: who
+ * speaks last can choose what it has not to prove so that it cancels the others.
+ */
+export function addCommitments(
+  sums: readonly Uint8Array[],
+  commitments: readonly Uint8Array[],
+): readonly Uint8Array[] | undefined {
+  if (sums.length === 0) return commitments
+  const added = commitments.map((bytes, at) => pointOf(sums[at] as Uint8Array).add(pointOf(bytes)))
+  return added.some((point) => point.is0()) ? undefined : added.map((point) => point.toBytes(true))
+}
+
 /** The key that packages without fault make, known to everybody. */
 export function dkgGroupKey({ threshold, signers }: DkgSession, packages: DkgPackages): GroupKey {
   const group = untweaked(threshold, signers, packages)

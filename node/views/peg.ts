@@ -15,6 +15,7 @@ import {
 import type { Genesis } from '../../core/params/index.ts'
 import {
   changeOutput,
+  currentOutput,
   depositPayloadScript,
   describeReserve,
   outpointName,
@@ -91,8 +92,9 @@ export function createPegView(options: PegViewOptions): PegView {
       return findOperation(options, now, id.toLowerCase())
     },
     depositAddress({ evmAddress, refundScript }): DepositAddress {
-      const epoch = ledger()?.state.epoch ?? 0
-      const { scriptPubKey } = changeOutput(genesis, epoch)
+      const now = ledger()
+      const epoch = now?.state.epoch ?? 0
+      const { scriptPubKey } = now ? currentOutput(genesis, now) : changeOutput(genesis, 0)
       const address = addressFromScript(scriptPubKey, genesis.bitcoin.network) as string
       if (evmAddress === undefined) return { address, epoch }
       return { address, epoch, opReturn: toHex(depositPayloadScript(evmAddress, refundScript)) }

@@ -9,6 +9,7 @@ export const CORE_ORDER = [
   'bitcoin',
   'ledger',
   'validators',
+  'keygen',
   'peg',
   'guard',
   'pbft',

@@ -7,6 +7,7 @@ import {
   buildProof,
   claimOfDeposit,
   federationScripts,
+  NO_KEYS,
   parseDeposits,
 } from '../../core/peg/index.ts'
 import { fromDisplayHash, hexBytes, sha256d, toDisplayHash } from '../../crypto/index.ts'
@@ -62,7 +63,7 @@ export async function proofOf(bitcoin: BitcoinRpc, txid: string): Promise<Transa
 export function honestClaim(genesis: Genesis, proof: TransactionProof): PegInClaim {
   const transaction = parseTransaction(proof.transaction)
   if (!transaction.ok) throw new Error(transaction.error.reason)
-  const scripts = federationScripts(genesis, 0)
+  const scripts = federationScripts(genesis, 0, NO_KEYS)
   const [deposit] = parseDeposits(transaction.value, scripts, genesis.params)
   if (deposit === undefined) throw new Error('the transaction holds no deposit')
   return claimOfDeposit(deposit, proof)

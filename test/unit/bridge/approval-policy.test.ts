@@ -2,6 +2,7 @@ import {
   type ApprovalRequest,
   type DepositSight,
   decideApproval,
+  FIRST_FEDERATION,
   readApprovalRequest,
 } from '../../../bridge/index.ts'
 import { serializeTransaction, txid } from '../../../core/bitcoin/index.ts'
@@ -51,7 +52,7 @@ function sightOf(claim: PegInClaim, world = bitcoin): DepositSight {
 }
 
 function decide(claim: PegInClaim, sight = sightOf(claim), confirmations = 1) {
-  return decideApproval(genesis, claim, sight, confirmations)
+  return decideApproval(genesis, claim, sight, confirmations, FIRST_FEDERATION)
 }
 
 function requestFor(claim: PegInClaim, changes: Partial<ApprovalRequest> = {}): ApprovalRequest {
@@ -71,7 +72,7 @@ describe('a member approves', () => {
 
   it('a deposit to an address of its own, whose script proves whom it is for', () => {
     const evmAddress = addressOf('carol')
-    const tweak = { epoch: 0, deposit: { evmAddress, refundScript: p2wpkh('carol') } }
+    const tweak = { epoch: 0 as const, deposit: { evmAddress, refundScript: p2wpkh('carol') } }
     const own = payment('carol', [
       { amountSat: 500_000n, scriptPubKey: federationOutput(genesis, tweak).scriptPubKey },
     ])
@@ -204,7 +205,9 @@ describe('a member waits', () => {
 
 describe('a request', () => {
   it('is read back as the claim that it carries', () => {
-    expect(readApprovalRequest(genesis, requestFor(honest))).toMatchObject({ kind: 'sign' })
+    expect(readApprovalRequest(genesis, requestFor(honest), FIRST_FEDERATION)).toMatchObject({
+      kind: 'sign',
+    })
   })
 
   it.each([
@@ -218,15 +221,15 @@ describe('a request', () => {
       'OutpointMismatch',
     ],
   ] as [string, Partial<ApprovalRequest>, string][])('%s is refused', (_, changes, code) => {
-    const read = readApprovalRequest(genesis, requestFor(honest, changes))
+    const read = readApprovalRequest(genesis, requestFor(honest, changes), FIRST_FEDERATION)
     expect(read.kind).toBe('refuse')
     if (code !== 'OutpointMismatch') expect(read).toMatchObject({ code })
   })
 
-  it('with a deposit epoch that has not begun is refused', () => {
+  it('with a deposit epoch that this member has not seen begin waits', () => {
     const claim = { ...honest, depositEpoch: 1 }
-    expect(readApprovalRequest(genesis, requestFor(claim))).toMatchObject({
-      kind: 'refuse',
+    expect(readApprovalRequest(genesis, requestFor(claim), FIRST_FEDERATION)).toMatchObject({
+      kind: 'unknown',
       code: 'DepositEpochUnknown',
     })
   })

@@ -10,6 +10,7 @@ import {
   verifyBatchSignatures,
 } from '../../../bridge/index.ts'
 import { parseTransaction } from '../../../core/bitcoin/index.ts'
+import { NO_KEYS } from '../../../core/peg/index.ts'
 import { compareBytes, toHex } from '../../../crypto/index.ts'
 import { verifyInput } from '../../../devnet/bitcoin/script.ts'
 import { schnorrSecrets, worldWithBatch } from './world.ts'
@@ -23,7 +24,7 @@ const signaturesOf = (index: number) =>
 
 function assembled(members: readonly number[]) {
   const signatures = new Map(members.map((index) => [index, signaturesOf(index)]))
-  return assembleTransaction(genesis, spend.transaction, tweaks, signatures)
+  return assembleTransaction(genesis, spend.transaction, tweaks, signatures, NO_KEYS)
 }
 
 function acceptedBy(raw: Uint8Array): readonly unknown[] {
@@ -88,7 +89,7 @@ describe('a transaction of the reserve, signed through leaf A', () => {
     const swapped = new Map(
       [0, 1, 2].map((index) => [index, [...signaturesOf(index)].reverse()] as const),
     )
-    const raw = assembleTransaction(genesis, spend.transaction, tweaks, swapped)
+    const raw = assembleTransaction(genesis, spend.transaction, tweaks, swapped, NO_KEYS)
     if (!raw.ok) throw new Error(raw.error.code)
     expect(acceptedBy(raw.value).some((fault) => fault !== undefined)).toBe(true)
   })

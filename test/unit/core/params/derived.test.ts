@@ -1,5 +1,5 @@
 import { Derived } from '../../../../core/params/index.ts'
-import { changeOutput, federationKey } from '../../../../core/peg/index.ts'
+import { changeOutput, federationKey, NO_KEYS } from '../../../../core/peg/index.ts'
 import { testGenesis } from '../peg/world.ts'
 
 describe('what is derived from a value', () => {
@@ -24,7 +24,7 @@ describe('what is derived from a value', () => {
     const genesis = testGenesis()
     const before = changeOutput(genesis, 0)
     expect(changeOutput(genesis, 0)).toBe(before)
-    expect(federationKey(genesis, 1)).not.toEqual(federationKey(genesis, 0))
+    expect(federationKey(genesis, 1, NO_KEYS)).not.toEqual(federationKey(genesis, 0))
     const few = { ...genesis, members: genesis.members.slice(1) }
     expect(changeOutput(few, 0).leafA).not.toEqual(before.leafA)
     expect(changeOutput(few, 0).scriptPubKey).not.toEqual(before.scriptPubKey)

@@ -5,6 +5,7 @@ import {
   depositPayloadScript,
   federationScripts,
   isForbiddenAddress,
+  NO_KEYS,
   parseDepositPayload,
   parseDeposits,
 } from '../../../../core/peg/index.ts'
@@ -13,7 +14,7 @@ import { addressOf, p2wpkh, payment, testGenesis } from './world.ts'
 
 const genesis = testGenesis()
 const plain = changeOutput(genesis, 0).scriptPubKey
-const scripts = federationScripts(genesis, 0)
+const scripts = federationScripts(genesis, 0, NO_KEYS)
 const alice = addressOf('alice')
 
 function deposits(outputs: readonly (readonly [bigint, Uint8Array])[]) {

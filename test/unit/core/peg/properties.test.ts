@@ -21,6 +21,7 @@ import {
   describeReserve,
   federationScripts,
   inFlightSat,
+  NO_KEYS,
   openBatches,
   type PegQueue,
   parseDeposits,
@@ -130,7 +131,7 @@ class Town {
   /** What a node would have found by scanning its Bitcoin, and junk. */
   queue(): PegQueue {
     const { genesis } = this.world
-    const scripts = federationScripts(genesis, 0)
+    const scripts = federationScripts(genesis, 0, NO_KEYS)
     const pegIns: { claim: PegInClaim; approval: MemberApproval }[] = []
     const bookings: PegQueue['bookings'][number][] = []
     for (const { transactions } of this.bitcoin.blocks) {

@@ -12,6 +12,7 @@ import {
   federationScripts,
   inputWeight,
   memberLeaf,
+  NO_KEYS,
   recoveryLeaf,
   type SpendTweak,
   tapLeafHash,
@@ -62,7 +63,7 @@ describe('5.2, 5.3: federation outputs', () => {
   it('output key, script and both control blocks are what another implementation makes', () => {
     const parities = new Set<number>()
     for (const tweak of tweaks) {
-      const output = federationOutput(genesis, tweak)
+      const output = federationOutput(genesis, tweak, NO_KEYS)
       const byA = independent(output, output.leafA)
       const byB = independent(output, output.leafB)
       expect(toHex(output.scriptPubKey)).toBe(toHex(byA.output as Uint8Array))
@@ -78,7 +79,9 @@ describe('5.2, 5.3: federation outputs', () => {
     const unspendable = hexBytes('50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0')
     for (const epoch of [0, 1, 7]) {
       const scalar = taggedHash('millrace/nums', genesis.hash, uint64be(epoch))
-      expect(toHex(federationKey(genesis, epoch))).toBe(toHex(tweaked(unspendable, scalar)))
+      expect(toHex(federationKey(genesis, epoch, NO_KEYS))).toBe(
+        toHex(tweaked(unspendable, scalar)),
+      )
     }
     const key = federationKey(genesis, 0)
     expect(changeOutput(genesis, 0).internalKey).toEqual(key)
@@ -87,7 +90,7 @@ describe('5.2, 5.3: federation outputs', () => {
       const { evmAddress, refundScript } = tweak.deposit
       const message = concatBytes(key, genesis.hash, evmAddress, sha256(refundScript))
       const internal = tweaked(key, taggedHash('millrace/deposit', message))
-      expect(toHex(federationOutput(genesis, tweak).internalKey)).toBe(toHex(internal))
+      expect(toHex(federationOutput(genesis, tweak, NO_KEYS).internalKey)).toBe(toHex(internal))
     }
   })
 
@@ -97,8 +100,8 @@ describe('5.2, 5.3: federation outputs', () => {
     )
     const addresses = [
       changeOutput(genesis, 0),
-      federationOutput(genesis, deposit('alice', p2wpkh('alice'))),
-      federationOutput(genesis, deposit('alice', new Uint8Array(0))),
+      federationOutput(genesis, deposit('alice', p2wpkh('alice')), NO_KEYS),
+      federationOutput(genesis, deposit('alice', new Uint8Array(0)), NO_KEYS),
     ].map(({ scriptPubKey }) => addressFromScript(scriptPubKey, 'regtest'))
     expect(addresses).toEqual([
       'bcrt1pvys85y59g9fc54vgrcgczvarjhv3s03h940rknetsz7erja8p2zqmll9pn',
@@ -153,19 +156,19 @@ describe('5.2, 5.3: federation outputs', () => {
   it('each of epoch, address, refund script and genesis gives another script', () => {
     const other = { ...genesis, hash: sha256(genesis.hash) }
     const scripts = [
-      ...tweaks.map((tweak) => federationOutput(genesis, tweak)),
-      federationOutput(genesis, deposit('user 0', p2wpkh('x'))),
-      federationOutput(genesis, { ...deposit('user 0', p2wpkh('x')), epoch: 1 }),
+      ...tweaks.map((tweak) => federationOutput(genesis, tweak, NO_KEYS)),
+      federationOutput(genesis, deposit('user 0', p2wpkh('x')), NO_KEYS),
+      federationOutput(genesis, { ...deposit('user 0', p2wpkh('x')), epoch: 1 }, NO_KEYS),
       changeOutput(other, 0),
     ].map(({ scriptPubKey }) => toHex(scriptPubKey))
     expect(new Set(scripts).size).toBe(scripts.length)
   })
 
   it('the plain scripts of all epochs so far are watched', () => {
-    expect(federationScripts(genesis, 2)).toEqual(
+    expect(federationScripts(genesis, 2, NO_KEYS)).toEqual(
       [0, 1, 2].map((epoch) => ({
         epoch,
-        scriptPubKey: changeOutput(genesis, epoch).scriptPubKey,
+        scriptPubKey: changeOutput(genesis, epoch, NO_KEYS).scriptPubKey,
       })),
     )
   })

@@ -1,0 +1,123 @@
+/** How the making of a key stands, as the ledger has it, and what everybody can derive from that. */
+import {
+  addToGroup,
+  type DkgPackages,
+  type DkgSession,
+  type GroupKey,
+  groupKeyFrom,
+  scriptlessTweak,
+} from '../../crypto/index.ts'
+import {
+  heightKey,
+  KEYGEN_STAGE,
+  type KeygenRow,
+  type KeyRow,
+  type Ledger,
+  type LedgerDraft,
+  rowOf,
+} from '../ledger/index.ts'
+import type { Genesis } from '../params/index.ts'
+import { decodeKeygenContent, keygenItemKey, keygenSessionId } from './items.ts'
+
+/** Blocks that a stage may take. Where all signers are quick it ends with the last of them. */
+export const KEYGEN_STAGE_BLOCKS = 150
+/** Blocks from a failure, fewer than t signers left, to the next attempt with all members. */
+export const KEYGEN_RETRY_BLOCKS = 300
+
+type Reader = Pick<LedgerDraft, 'get' | 'state'>
+
+/** The epoch whose key may be made on this ledger; undefined when none is due. */
+export function keygenEpoch({ state }: Pick<Ledger, 'state'>): number | undefined {
+  return state.epoch === 0 ? 1 : undefined
+}
+
+/** All members, numbered from 1. */
+export function allSigners({ members }: Genesis): number[] {
+  return members.map((_, index) => index + 1)
+}
+
+/** A session of these signers that begins now. `deadline` 0: it runs from the t-th package on. */
+export function openSession(
+  genesis: Genesis,
+  epoch: number,
+  {
+    attempt,
+    culprits,
+    deadline,
+    height,
+    signers,
+  }: Pick<KeygenRow, 'attempt' | 'culprits' | 'deadline' | 'height' | 'signers'>,
+): KeygenRow {
+  return {
+    stage: KEYGEN_STAGE.packages,
+    attempt,
+    sessionId: keygenSessionId(genesis, epoch, attempt, signers),
+    signers,
+    received: [],
+    deadline,
+    sums: [],
+    culprits,
+    height,
+  }
+}
+
+/** The row of the epoch's making; before anybody said anything it follows from the genesis file. */
+export function keygenRow(genesis: Genesis, reader: Reader, epoch: number): KeygenRow {
+  return reader.get('keygen', heightKey(epoch)) ?? firstSession(genesis, epoch)
+}
+
+export function firstSession(genesis: Genesis, epoch: number): KeygenRow {
+  const signers = allSigners(genesis)
+  return openSession(genesis, epoch, { attempt: 0, culprits: [], deadline: 0, height: 0, signers })
+}
+
+/** The same of a ledger that is not written to. */
+export function keygenRowOf(genesis: Genesis, ledger: Ledger, epoch: number): KeygenRow {
+  return rowOf(ledger, 'keygen', heightKey(epoch)) ?? firstSession(genesis, epoch)
+}
+
+export function dkgSession(genesis: Genesis, { sessionId, signers }: KeygenRow): DkgSession {
+  return { id: sessionId, threshold: genesis.memberThreshold, signers }
+}
+
+/** The new key's commitments, from the sums of a session's packages. */
+export function keyCommitments({ sums }: Pick<KeygenRow, 'sums'>): readonly Uint8Array[] {
+  const group = groupKeyFrom(sums, [])
+  return addToGroup(group, scriptlessTweak(group)).commitments
+}
+
+/** The epoch's key with the verifying share of each signer. */
+export function groupKeyOf({ commitments, signers }: KeyRow): GroupKey {
+  return groupKeyFrom(commitments, signers)
+}
+
+/** Whether a member, by its place in the genesis file, holds a share of a key. */
+export function holdsShare({ signers }: Pick<KeyRow, 'signers'>, memberIndex: number): boolean {
+  return signers.includes(memberIndex + 1)
+}
+
+/** The packages of these signers, decoded from their rows. */
+export function packagesOf(
+  reader: Pick<Reader, 'get'>,
+  sessionId: Uint8Array,
+  signers: readonly number[],
+): DkgPackages {
+  return new Map(
+    signers.flatMap((signer) => {
+      const row = reader.get('keygenItems', keygenItemKey(sessionId, KEYGEN_STAGE.packages, signer))
+      const content = row && decodeKeygenContent('package', row.content)
+      return content === undefined ? [] : [[signer, content] as const]
+    }),
+  )
+}
+
+/** What `sender` encrypted to `recipient`, of the ciphertexts of its item. */
+export function ciphertextFor(
+  signers: readonly number[],
+  sender: number,
+  recipient: number,
+  ciphertexts: readonly Uint8Array[],
+): Uint8Array | undefined {
+  const others = signers.filter((signer) => signer !== sender)
+  return ciphertexts[others.indexOf(recipient)]
+}
