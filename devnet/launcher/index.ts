@@ -292,7 +292,8 @@ class Launcher {
     const isNode = role === 'node'
     const own = isNode ? federation.nodeDirectory(index) : federation.memberDirectory(index)
     const args = [isNode ? 'node' : 'governance', '--config', join(own, 'config.json')]
-    this.#watch(startProgram(nameOf(victim), args, join(own, 'log')))
+    const preset = isNode ? this.#options.preset : 'dev'
+    this.#watch(startProgram(nameOf(victim), args, join(own, 'log'), undefined, preset))
   }
 
   async #startNodes(federation: Federation, rpcUrls: Urls): Promise<void> {

@@ -92,6 +92,7 @@ export class TestFederation {
   /** JSON-RPC of whichever node runs. */
   readonly rpc: NodeRpc
   readonly #running = new Map<string, Supervised>()
+  readonly #preset: 'dev' | 'bench'
   readonly #bitcoinProcess: Supervised | undefined
   #miner: OnDemandMiner | undefined
   readonly #onExit = () => {
@@ -106,6 +107,7 @@ export class TestFederation {
     readonly launched: LaunchedBitcoin
     readonly wallet: DevelopmentWallet
     readonly ports: Ports
+    readonly preset: 'dev' | 'bench'
   }) {
     this.directory = parts.directory
     this.files = parts.files
@@ -113,6 +115,7 @@ export class TestFederation {
     this.bitcoin = parts.bitcoin
     this.bitcoinUrl = parts.launched.url
     this.#bitcoinProcess = parts.launched.process
+    this.#preset = parts.preset
     this.wallet = parts.wallet
     this.urls = parts.ports.rpc.map((port) => `http://127.0.0.1:${port}`)
     this.memberUrls = parts.ports.members.map((port) => `http://127.0.0.1:${port}`)
@@ -152,8 +155,9 @@ export class TestFederation {
       })
       const genesis = parseGenesis(JSON.parse(readFileSync(files.genesisFile, 'utf8')), blsSuite)
       if (!genesis.ok) throw new Error(genesis.error.reason)
-      const parts = { directory, files, genesis: genesis.value, bitcoin, launched, wallet, ports }
-      return new TestFederation(parts)
+      const { preset = 'dev' } = options
+      const made = { directory, files, genesis: genesis.value, bitcoin, launched, wallet, ports }
+      return new TestFederation({ ...made, preset })
     } catch (error) {
       bitcoin?.close()
       if (launched?.process !== undefined) await stopProcess(launched.process)
@@ -320,7 +324,9 @@ export class TestFederation {
   #start(role: Role, index: number, command: string, directory: string): void {
     const name = this.#nameOfNew(role, index)
     const args = [command, ...configOf(directory)]
-    this.#running.set(name, startProgram(name, args, this.#logFile(role, index)))
+    const log = this.#logFile(role, index)
+    const preset = role === 'node' ? this.#preset : 'dev'
+    this.#running.set(name, startProgram(name, args, log, undefined, preset))
   }
 
   #nameOfNew(role: Role, index: number): string {
