@@ -164,18 +164,18 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
     reply: 'stream.MemberList',
   }),
   row('stream.MemberList', 'stream', 'api', 'api', 'blockProducer'),
-  // Storage
+  // Storage. Chain's writes and LoadChain are of one class: a Chain that starts again reads behind what was to be written before.
   row('storage.PersistBlock', 'chain', 'storage', 'consensus', 'blockProducer', {
     ...KEEP,
     reply: 'storage.BlockPersisted',
   }),
-  row('storage.PersistBlockBatch', 'chain', 'storage', 'sync', 'blockProducer', {
+  row('storage.PersistBlockBatch', 'chain', 'storage', 'consensus', 'blockProducer', {
     ...KEEP,
     reply: 'storage.BlockPersisted',
   }),
   row('storage.BlockPersisted', 'storage', 'chain', 'consensus', 'blockProducer'),
   row('storage.RollBackLedger', 'chain', 'storage', 'consensus', 'blockProducer'),
-  row('storage.LoadChain', 'chain', 'storage', 'control', 'returnError', {
+  row('storage.LoadChain', 'chain', 'storage', 'consensus', 'returnError', {
     reply: 'storage.ChainLoaded',
   }),
   row('storage.ChainLoaded', 'storage', 'chain', 'control', 'blockProducer'),

@@ -160,7 +160,7 @@ const WRITES: ReadonlySet<StorageEffect['kind']> = new Set([
   'prune',
 ])
 
-/** Writes keep their order; reads go past them. */
+/** Writes keep their order; reads go past them, but for Chain's, which is to know how they end: none may come after it. */
 export function lane(effect: StorageEffect): string | undefined {
-  return WRITES.has(effect.kind) ? 'write' : undefined
+  return WRITES.has(effect.kind) || effect.kind === 'loadChain' ? 'write' : undefined
 }

@@ -219,7 +219,43 @@ describe('the StorageActor', () => {
     }
     const blocks = chainOfBlocks(1, 1).map(writeOf)
     expect(laneOf({ type: 'storage.PersistBlockBatch', payload: { blocks } })).toBe('write')
-    expect(laneOf({ type: 'storage.LoadChain', payload: {} })).toBeUndefined()
+    const range = { from: 1, count: 1, maxBytes: 1 }
+    expect(laneOf({ type: 'storage.ReadBlocks', payload: range })).toBeUndefined()
+  })
+
+  it('2.11: a Chain that starts again reads behind all that was to be written before', async () => {
+    const store = openMemoryChainStore()
+    let fails = true
+    const failing: ChainStore = {
+      ...store,
+      writeJournal: async (entries) => {
+        if (fails) throw new Error('no disk')
+        await store.writeJournal(entries)
+      },
+    }
+    const kernel = createTestPorts()
+    const system = createSystem({
+      ports: kernel,
+      registry: MESSAGE_ROWS,
+      children: [
+        childSpec(storageActor, { open: async () => failing, metrics: kernel.metrics } as never),
+      ],
+    })
+    await system.start()
+    await system.tell('storage', { type: 'storage.RecordEvidence', payload: { put: [], drop: [] } })
+    await kernel.clock.settle()
+    // Storage rests before it starts again; what it is sent meanwhile waits.
+    const [first, ...others] = chainOfBlocks(1, 3).map(writeOf) as [BlockWrite, ...BlockWrite[]]
+    const batch = { type: 'storage.PersistBlockBatch', payload: { blocks: others } } as const
+    await system.tell('storage', { type: 'storage.PersistBlock', payload: first })
+    await system.tell('storage', batch)
+    const load = { type: 'storage.LoadChain', payload: {} } as const
+    const loaded = system.ask('storage', load, { timeoutMs: 60_000 })
+    fails = false
+    await kernel.clock.advance(30_000)
+    const head = others.at(-1)?.committed
+    expect(await loaded).toMatchObject({ ok: true, value: { payload: { head } } })
+    await system.stop()
   })
 
   it('SU-12: a stop closes the store, after what was under way', async () => {
