@@ -48,6 +48,14 @@ const MIXINGS = [
 /** In the module's memory: sixteen words of work, sixteen of message. */
 const MESSAGE_AT = 128
 
+/** What is used of WebAssembly, which the types of ECMAScript leave out. */
+declare const WebAssembly: {
+  instantiate(module: Uint8Array<ArrayBuffer>): Promise<{ readonly instance: Instance }>
+}
+type Instance = {
+  readonly exports: { readonly memory: { readonly buffer: ArrayBuffer }; run: Rounds['run'] }
+}
+
 type Rounds = { readonly words: BigUint64Array; run(rounds: number): void }
 
 /** The precompile: rounds (4, big endian) ‖ h (64) ‖ m (128) ‖ t (16) ‖ final (1). */
@@ -92,7 +100,7 @@ function malformed(gasLimit: bigint): Awaited<ReturnType<PrecompileFunc>> {
 
 async function createRounds(): Promise<Rounds> {
   const { instance } = await WebAssembly.instantiate(assembleRounds())
-  const { memory, run } = instance.exports as { memory: WebAssembly.Memory; run: Rounds['run'] }
+  const { memory, run } = instance.exports
   return { words: new BigUint64Array(memory.buffer, 0, 32), run }
 }
 

@@ -1,8 +1,9 @@
 import { Common, Hardfork, Mainnet } from '@ethereumjs/common'
-import { createEVM, type EVM } from '@ethereumjs/evm'
+import type { EVM } from '@ethereumjs/evm'
 import secp256k1 from 'secp256k1'
 import { concatBytes, sha256 } from '../../crypto/index.ts'
 import { type Fork, OSAKA } from './fork.ts'
+import { LoopEvm } from './interpreter.ts'
 import { keccak256 } from './keccak.ts'
 import { POINT_EVALUATION } from './kzg.ts'
 import { createPrecompiles } from './precompiles.ts'
@@ -31,8 +32,38 @@ function ecrecover(hash: Uint8Array, v: bigint, r: Uint8Array, s: Uint8Array): U
   return secp256k1.ecdsaRecover(concatBytes(r, s), Number(v) - 27, hash, false).subarray(1)
 }
 
+/** One fork for good: what each opcode asks several times is looked up once. */
+class PinnedCommon extends Common {
+  readonly #active = new Map<number, boolean>()
+  readonly #params = new Map<string, bigint>()
+
+  override isActivatedEIP(eip: number): boolean {
+    // While the library's constructor runs there are no fields yet, and the answers still change.
+    if (!(#active in this)) return super.isActivatedEIP(eip)
+    const known = this.#active.get(eip)
+    if (known !== undefined) return known
+    const isActive = super.isActivatedEIP(eip)
+    this.#active.set(eip, isActive)
+    return isActive
+  }
+
+  override param(name: string): bigint {
+    if (!(#params in this)) return super.param(name)
+    const known = this.#params.get(name)
+    if (known !== undefined) return known
+    const value = super.param(name)
+    this.#params.set(name, value)
+    return value
+  }
+
+  override updateParams(params: Parameters<Common['updateParams']>[0]): void {
+    super.updateParams(params)
+    this.#params.clear()
+  }
+}
+
 export async function createChainEvm(chainId: number, fork: Fork = OSAKA): Promise<ChainEvm> {
-  const common = new Common({
+  const common = new PinnedCommon({
     chain: { ...Mainnet, name: 'millrace', chainId },
     hardfork: HARDFORKS[fork.name],
     customCrypto: { keccak256, sha256: (bytes) => sha256(bytes), ecrecover, kzg: POINT_EVALUATION },
@@ -47,12 +78,13 @@ export async function createChainEvm(chainId: number, fork: Fork = OSAKA): Promi
     putBlock: async () => {},
     shallowCopy: () => blockchain,
   }
-  const evm = await createEVM({
+  const evm = new LoopEvm({
     common,
     stateManager: new FlatStateManager(state),
     blockchain,
     ...(await createPrecompiles(fork)),
   })
+  await evm.prepare()
   return {
     chainId,
     fork,

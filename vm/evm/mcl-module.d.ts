@@ -6,7 +6,7 @@ declare module 'mcl-wasm/dist/mcl_c.js' {
   type FromBytes = (to: number, bytes: number, length: number) => number
 
   export interface MclModule {
-    readonly wasmMemory: WebAssembly.Memory
+    readonly wasmMemory: { readonly buffer: ArrayBuffer }
     _malloc(bytes: number): number
     _mclBn_init(curve: number, compiledFor: number): number
     _mclBn_verifyOrderG2(always: number): void
