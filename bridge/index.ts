@@ -5,8 +5,6 @@
  */
 export * from './approval-policy.ts'
 export * from './arrival.ts'
-export * from './coordinator.ts'
-export * from './session.ts'
 export * from './signature-policy.ts'
 export * from './signing.ts'
 export * from './verdict.ts'

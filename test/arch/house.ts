@@ -10,6 +10,7 @@ export const CORE_ORDER = [
   'ledger',
   'validators',
   'keygen',
+  'signing',
   'peg',
   'guard',
   'pbft',

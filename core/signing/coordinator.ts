@@ -4,7 +4,7 @@
  * the sessions that it is in and no other; a lying one is convicted and left out. So with t honest members among n there are at most
  * n − t + 1 sessions, no timers, and the last one ends with the signatures.
  */
-import { toHex } from '../crypto/index.ts'
+import { toHex } from '../../crypto/index.ts'
 import {
   type Joined,
   listHash,

@@ -22,7 +22,7 @@ import {
   type SigningTask,
   sealParts,
   signMyParts,
-} from '../../../bridge/index.ts'
+} from '../../../../core/signing/index.ts'
 import {
   addToGroup,
   addToShare,
@@ -33,8 +33,8 @@ import {
   sha256,
   toHex,
   uint32be,
-} from '../../../crypto/index.ts'
-import { ceremony, keyOf, seeded } from '../crypto/frost/fixtures.ts'
+} from '../../../../crypto/index.ts'
+import { ceremony, keyOf, seeded } from '../../crypto/frost/fixtures.ts'
 
 const EPOCH = 1
 

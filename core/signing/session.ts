@@ -23,7 +23,7 @@ import {
   signShare,
   taggedHash,
   uint32be,
-} from '../crypto/index.ts'
+} from '../../crypto/index.ts'
 
 /** One attempt at one version of a batch. */
 export interface SigningTask {
