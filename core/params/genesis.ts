@@ -59,7 +59,7 @@ const paramsSchema = z.strictObject({
   minFeeRateSatPerKvb: integer(1000),
   maxFeeRateSatPerKvb: integer(1000, 1_000_000),
   /** The gas limit that blocks move toward (6.2). */
-  gasLimit: integer(30_000_000, 2_000_000_000),
+  gasLimit: integer(1_000_000, 2_000_000_000),
   /** Seconds after which a member's trusted header is too old to go on from (5.6). */
   trustWindowSeconds: integer(1),
   /** Blocks after an offence in which evidence of it may still be carried (2.9, §7). */
@@ -117,7 +117,7 @@ const genesisSchema = z.strictObject({
     fork: z.literal('osaka'),
     chainId: integer(1, 0xffff_ffff),
     auxChainId: integer(1, 0xffff_ffff),
-    gasLimit: integer(30_000_000, 2_000_000_000),
+    gasLimit: integer(1_000_000, 2_000_000_000),
     /** Block 0 of the EVM chain, which holds the system contracts; computed by `init`. */
     blockHash: hex(32),
     stateRoot: hex(32),

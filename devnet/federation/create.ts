@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { GenesisFile, ParamsFile } from '../../core/params/index.ts'
+import { DEFAULT_GAS_LIMIT, type GenesisFile, type ParamsFile } from '../../core/params/index.ts'
 import {
   blsKeyPair,
   blsSigner,
@@ -73,7 +73,7 @@ const DEVELOPMENT_PARAMS: ParamsFile = {
   advanceCapSat: 1_000_000,
   minFeeRateSatPerKvb: 1_000,
   maxFeeRateSatPerKvb: 1_000_000,
-  gasLimit: 60_000_000,
+  gasLimit: DEFAULT_GAS_LIMIT,
   trustWindowSeconds: 1_209_600,
   evidenceMaxAgeBlocks: 10_800,
 }

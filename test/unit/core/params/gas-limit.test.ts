@@ -1,4 +1,12 @@
-import { nextGasLimit } from '../../../../core/params/index.ts'
+import { readFileSync } from 'node:fs'
+import {
+  DEFAULT_GAS_LIMIT,
+  gasWithin,
+  nextGasLimit,
+  WORST_NS_PER_GAS,
+} from '../../../../core/params/index.ts'
+import { viewLength } from '../../../../core/pbft/index.ts'
+import { MAX_TRANSACTION_GAS } from '../../../../vm/evm/index.ts'
 import { isGasLimitStep } from '../../../../vm/evm/gas.ts'
 
 describe('6.2: the gas limit', () => {
@@ -11,10 +19,37 @@ describe('6.2: the gas limit', () => {
   })
 
   it('takes a step that any client accepts', () => {
-    for (let parent = 30_000_000; parent < 2_000_000_000; parent = Math.floor(parent * 1.37) + 1) {
-      for (const target of [30_000_000, 60_000_000, 60_000_001, 2_000_000_000]) {
+    for (let parent = 1_000_000; parent < 2_000_000_000; parent = Math.floor(parent * 1.37) + 1) {
+      for (const target of [1_000_000, 30_000_000, 60_000_001, 2_000_000_000]) {
         expect(isGasLimitStep(parent, nextGasLimit(parent, target))).toBe(true)
       }
     }
+  })
+})
+
+describe('6.3, BP-6: the default gas limit', () => {
+  const SHORTEST_SLOT_MS = 1000
+  const longestView = viewLength(Number.MAX_SAFE_INTEGER, 4)
+  const page = readFileSync(
+    new URL('../../../../docs/explanation/gas-limit.md', import.meta.url),
+    'utf8',
+  )
+
+  it('lets the slowest block execute in a quarter of the longest view, and a transaction too', () => {
+    const most = gasWithin(longestView, SHORTEST_SLOT_MS, WORST_NS_PER_GAS)
+    expect(DEFAULT_GAS_LIMIT).toBeLessThanOrEqual(most)
+    expect(Number(MAX_TRANSACTION_GAS)).toBeLessThanOrEqual(DEFAULT_GAS_LIMIT)
+  })
+
+  it('is what the docs say', () => {
+    const millions = (gas: number) => `${gas / 1_000_000} million`
+    const one = (ms: number) => (ms / 1000).toFixed(1)
+    expect(page).toContain(`**${WORST_NS_PER_GAS} ns** per gas`)
+    expect(page).toContain(`**${millions(DEFAULT_GAS_LIMIT)}**`)
+    expect(page).toContain(`${longestView} slots`)
+    expect(page).toContain(`**${one((DEFAULT_GAS_LIMIT * WORST_NS_PER_GAS) / 1e6)} s**`)
+    expect(page).toContain(`**${one((Number(MAX_TRANSACTION_GAS) * WORST_NS_PER_GAS) / 1e6)} s**`)
+    const strict = Math.floor(gasWithin(1, 2 * SHORTEST_SLOT_MS, WORST_NS_PER_GAS) / 100_000) / 10
+    expect(page).toContain(`**${strict} million**`)
   })
 })
