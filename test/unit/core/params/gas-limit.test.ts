@@ -6,8 +6,8 @@ import {
   WORST_NS_PER_GAS,
 } from '../../../../core/params/index.ts'
 import { viewLength } from '../../../../core/pbft/index.ts'
-import { MAX_TRANSACTION_GAS } from '../../../../vm/evm/index.ts'
 import { isGasLimitStep } from '../../../../vm/evm/gas.ts'
+import { MAX_TRANSACTION_GAS } from '../../../../vm/evm/index.ts'
 
 describe('6.2: the gas limit', () => {
   it('moves toward the parameter by less than a 1024th, and stands still there', () => {
