@@ -3,7 +3,7 @@
  * Points lie in the module's memory, so that nothing is allocated for a call.
  */
 import { type EVMBN254Interface, EVMError } from '@ethereumjs/evm'
-import createMcl, { type MclModule } from 'mcl-wasm/dist/mcl_c.js'
+import createMcl from 'mcl-wasm/dist/mcl_c.js'
 import { bigintToBytes } from '../../crypto/index.ts'
 
 const CURVE_SNARK1 = 4
@@ -23,8 +23,40 @@ const PRIME = bigintToBytes(
   WORD_BYTES,
 )
 
+/** What is called of the module; numbers are addresses in its memory. */
+type Predicate = (point: number) => number
+type Unary = (to: number, from: number) => void
+type Binary = (to: number, left: number, right: number) => void
+type FromBytes = (to: number, bytes: number, length: number) => number
+
+interface MclModule {
+  readonly wasmMemory: { readonly buffer: ArrayBuffer }
+  _malloc(bytes: number): number
+  _mclBn_init(curve: number, compiledFor: number): number
+  _mclBn_verifyOrderG2(always: number): void
+  _mclBnFr_setBigEndianMod: FromBytes
+  _mclBnFp_setLittleEndian: FromBytes
+  _mclBnFp_setInt32(to: number, value: number): void
+  _mclBnFp_serialize(bytes: number, length: number, from: number): number
+  _mclBnG1_clear(point: number): void
+  _mclBnG1_isValid: Predicate
+  _mclBnG1_isZero: Predicate
+  _mclBnG1_normalize: Unary
+  _mclBnG1_add: Binary
+  _mclBnG1_mul: Binary
+  _mclBnG2_clear(point: number): void
+  _mclBnG2_isValid: Predicate
+  _mclBnG2_isZero: Predicate
+  _mclBnGT_setInt32(to: number, value: number): void
+  _mclBnGT_isOne: Predicate
+  _mclBnGT_mul: Binary
+  _mclBn_millerLoopVec(to: number, points: number, twisted: number, count: number): void
+  _mclBn_finalExp: Unary
+}
+
 export async function createBn254(): Promise<EVMBN254Interface> {
-  const mcl = await createMcl({ cryptoGetRandomValues: refuseRandomness })
+  const environment = { cryptoGetRandomValues: refuseRandomness }
+  const mcl = (await createMcl(environment)) as MclModule
   if (mcl._mclBn_init(CURVE_SNARK1, COMPILED_FOR) !== 0) throw new Error('mcl has no SNARK1')
   mcl._mclBn_verifyOrderG2(1)
   return new Bn254(mcl)

@@ -43,17 +43,6 @@ function halt(error: EVMError['error']): never {
   throw new EVMError(error)
 }
 
-const words = new WeakMap<Uint8Array, bigint>()
-
-/** The number that bytes are which stay for a block or a transaction. */
-function wordOf(bytes: Uint8Array): bigint {
-  const known = words.get(bytes)
-  if (known !== undefined) return known
-  const word = bigintFromBytes(bytes)
-  words.set(bytes, word)
-  return word
-}
-
 /** What is known of a code: made when it first runs, kept as long as its bytes are. */
 type Code = {
   readonly bytes: Uint8Array
@@ -64,15 +53,27 @@ type Code = {
   readonly pushes: Map<number, bigint>
 }
 
-const codes = new WeakMap<Uint8Array, Code>()
+/** What is found out once about bytes, for as long as they are there. */
+class Known {
+  readonly #codes = new WeakMap<Uint8Array, Code>()
+  readonly #words = new WeakMap<Uint8Array, bigint>()
 
-function codeOf(bytes: Uint8Array): Code {
-  const known = codes.get(bytes)
-  if (known !== undefined) return known
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const code: Code = { bytes, view, destinations: undefined, pushes: new Map() }
-  codes.set(bytes, code)
-  return code
+  codeOf(bytes: Uint8Array): Code {
+    const known = this.#codes.get(bytes)
+    if (known !== undefined) return known
+    const code: Code = { bytes, view: viewOf(bytes), destinations: undefined, pushes: new Map() }
+    this.#codes.set(bytes, code)
+    return code
+  }
+
+  /** The number that bytes are which stay for a block or a transaction. */
+  wordOf(bytes: Uint8Array): bigint {
+    const known = this.#words.get(bytes)
+    if (known !== undefined) return known
+    const word = bigintFromBytes(bytes)
+    this.#words.set(bytes, word)
+    return word
+  }
 }
 
 function destinationsOf(bytes: Uint8Array): Uint8Array {
@@ -114,6 +115,7 @@ class Frame {
   readonly interpreter: Interpreter
   readonly state: RunState
   readonly code: Code
+  readonly known: Known
   readonly stack: bigint[]
   memory: Uint8Array
   memoryView: DataView
@@ -122,11 +124,12 @@ class Frame {
   #address: bigint | undefined
   #caller: bigint | undefined
 
-  constructor(interpreter: Interpreter, code: Uint8Array) {
+  constructor(interpreter: Interpreter, code: Uint8Array, known: Known) {
     this.interpreter = interpreter
     this.state = interpreter['_runState']
     this.state.code = code
-    this.code = codeOf(code)
+    this.known = known
+    this.code = known.codeOf(code)
     this.stack = this.state.stack['_store']
     this.memory = this.state.memory._store
     this.memoryView = viewOf(this.memory)
@@ -425,7 +428,7 @@ function runCheap(frame: Frame): number {
           value = frame.address
           break
         case 0x32:
-          value = wordOf(env.origin.bytes)
+          value = frame.known.wordOf(env.origin.bytes)
           break
         case 0x33:
           value = frame.caller
@@ -446,7 +449,7 @@ function runCheap(frame: Frame): number {
           value = BigInt(state.returnBytes.length)
           break
         case 0x41:
-          value = wordOf(env.block.header.coinbase.bytes)
+          value = frame.known.wordOf(env.block.header.coinbase.bytes)
           break
         case 0x42:
           value = env.block.header.timestamp
@@ -455,7 +458,7 @@ function runCheap(frame: Frame): number {
           value = env.block.header.number
           break
         case 0x44:
-          value = wordOf(env.block.header.prevRandao)
+          value = frame.known.wordOf(env.block.header.prevRandao)
           break
         case 0x45:
           value = env.block.header.gasLimit
@@ -648,6 +651,7 @@ for (const opcode of [0x58, 0x59, 0x5a]) NULLARY[opcode] = 1
 
 /** The EVM of the library with the loop above in it. */
 export class LoopEvm extends EVM {
+  readonly #known = new Known()
   #interpreterClass: InterpreterClass | undefined
 
   /** The library does not export its interpreter's class: a frame that it runs itself shows it. */
@@ -698,7 +702,7 @@ export class LoopEvm extends EVM {
     const result = interpreter._result
     if (message.selfdestruct) result.selfdestruct = message.selfdestruct
     if (message.createdAddresses) result.createdAddresses = message.createdAddresses
-    const frame = new Frame(interpreter, code)
+    const frame = new Frame(interpreter, code, this.#known)
     const fault = await this.#run(frame)
     const returnValue = result.returnValue ?? new Uint8Array(0)
     const { gasLeft, gasRefund } = frame.state
