@@ -4,9 +4,9 @@ import {
   type DkgPackages,
   dkgPackageFault,
   equalBytes,
-  groupKeyFrom,
   judgeComplaint,
   schnorrVerify,
+  verifyingShareAt,
 } from '../../crypto/index.ts'
 import { type KeygenItem, type KeygenKind, MAX_KEYGEN_ITEMS } from '../block/index.ts'
 import {
@@ -37,6 +37,7 @@ import {
   keyCommitments,
   keygenEpoch,
   keygenRow,
+  keygenRowOf,
   openSession,
   packagesOf,
 } from './state.ts'
@@ -91,6 +92,23 @@ export function keygenItemFault(
   return applyItem(genesis, new LedgerDraft(ledger, true), epoch, height, item)
 }
 
+/** Whether an item that was good is still of the session and stage that run, and not in the ledger yet. Cheap. */
+export function standingKeygen(
+  genesis: Genesis,
+  ledger: Ledger,
+  { epoch, kind, sessionId, signer }: KeygenItem,
+): boolean {
+  if (keygenEpoch(ledger) !== epoch) return false
+  const row = keygenRowOf(genesis, ledger, epoch)
+  const name = keygenKind({ kind })
+  return (
+    name !== undefined &&
+    STAGE_OF_KIND[name] === row.stage &&
+    equalBytes(sessionId, row.sessionId) &&
+    !row.received.includes(signer)
+  )
+}
+
 function applyItem(
   genesis: Genesis,
   draft: LedgerDraft,
@@ -132,7 +150,6 @@ const APPLY: {
     const wrong = dkgPackageFault(dkgSession(genesis, row), item.signer, content)
     if (wrong !== undefined) return fault('KeygenPackageWrong', wrong)
     const sums = addCommitments(row.sums, content.commitments)
-    if (sums === undefined) return fault('KeygenPackageCancels')
     // Nobody alone sets the clock of a first session: t of them are here when it begins to run.
     const isBegun = row.deadline !== 0 || row.received.length + 1 < genesis.memberThreshold
     const deadline = isBegun ? row.deadline : height + KEYGEN_STAGE_BLOCKS
@@ -169,10 +186,12 @@ const APPLY: {
   confirmation: (said, { signature }) => {
     const { epoch, genesis, item, row } = said
     const commitments = keyCommitments(row)
-    const [key = new Uint8Array(33)] = commitments
-    const share = groupKeyFrom(commitments, [item.signer]).verifyingShares.get(item.signer)
+    const share = commitments && verifyingShareAt(commitments, item.signer)
+    const key = commitments?.[0]
+    // Where there is no key, or no share of it, those who were given wrong shares complain.
+    if (key === undefined || share === undefined) return fault('KeygenConfirmationWrong')
     const message = keygenConfirmationMessage(genesis, epoch, row.sessionId, key.slice(1))
-    if (!schnorrVerify((share as Uint8Array).slice(1), message, signature)) {
+    if (!schnorrVerify(share.slice(1), message, signature)) {
       return fault('KeygenConfirmationWrong')
     }
     note(said, {})
@@ -243,6 +262,7 @@ function nextStage(draft: LedgerDraft, epoch: number, height: number, row: Keyge
     return
   }
   const commitments = keyCommitments(row)
+  if (commitments === undefined) throw new Error('confirmed without a key')
   draft.put('keygen', heightKey(epoch), {
     ...row,
     stage: KEYGEN_STAGE.completed,

@@ -10,7 +10,6 @@ export const KEYGEN_CODES = {
   KeygenContentMalformed: '5.1: the content is the container of its kind',
   KeygenSignatureWrong: "5.1: signed by the member's own key",
   KeygenPackageWrong: '5.1: t points, a proof of possession and a key to encrypt to',
-  KeygenPackageCancels: '5.1: no sum of commitments is infinity',
   KeygenSharesWrong: '5.1: one ciphertext for each other signer of the session',
   KeygenAccusedWrong: '5.1: a complaint names another signer of the session',
   KeygenConfirmationWrong: "5.1: signed by the member's share of the new key",

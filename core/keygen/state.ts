@@ -5,6 +5,7 @@ import {
   type DkgSession,
   type GroupKey,
   groupKeyFrom,
+  isInfinity,
   scriptlessTweak,
 } from '../../crypto/index.ts'
 import {
@@ -80,8 +81,11 @@ export function dkgSession(genesis: Genesis, { sessionId, signers }: KeygenRow):
   return { id: sessionId, threshold: genesis.memberThreshold, signers }
 }
 
-/** The new key's commitments, from the sums of a session's packages. */
-export function keyCommitments({ sums }: Pick<KeygenRow, 'sums'>): readonly Uint8Array[] {
+/** The new key's commitments, from the sums of a session's packages; undefined where somebody cancelled what the others committed to. */
+export function keyCommitments({
+  sums,
+}: Pick<KeygenRow, 'sums'>): readonly Uint8Array[] | undefined {
+  if (sums.some(isInfinity)) return undefined
   const group = groupKeyFrom(sums, [])
   return addToGroup(group, scriptlessTweak(group)).commitments
 }

@@ -198,17 +198,28 @@ export function judgeComplaint(
   return decrypt(session, packages, sent) === undefined ? accused : accuser
 }
 
+/** How a sum that is infinity stands among commitments: no point has these 33 bytes. */
+const INFINITY = new Uint8Array(33)
+
 /**
- * The sums of packages' commitments, one package after another; from nothing the first one's own. Undefined where a sum is infinity: who
- * speaks last can choose what it has not to prove so that it cancels the others.
+ * The sums of packages' commitments, one package after another; from nothing the first one's own. Who speaks last can choose what it
+ * has not to prove so that it cancels the others: that is no fault of whoever comes after it, so a sum may be infinity.
  */
 export function addCommitments(
   sums: readonly Uint8Array[],
   commitments: readonly Uint8Array[],
-): readonly Uint8Array[] | undefined {
+): readonly Uint8Array[] {
   if (sums.length === 0) return commitments
-  const added = commitments.map((bytes, at) => pointOf(sums[at] as Uint8Array).add(pointOf(bytes)))
-  return added.some((point) => point.is0()) ? undefined : added.map((point) => point.toBytes(true))
+  return commitments.map((bytes, at) => {
+    const sum = sums[at] as Uint8Array
+    const added = (isInfinity(sum) ? Point.ZERO : pointOf(sum)).add(pointOf(bytes))
+    return added.is0() ? INFINITY : added.toBytes(true)
+  })
+}
+
+/** Whether a sum of `addCommitments` is no point: no key comes of those packages. */
+export function isInfinity(sum: Uint8Array): boolean {
+  return sum.every((byte) => byte === 0)
 }
 
 /** The key that packages without fault make, known to everybody. */

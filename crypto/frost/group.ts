@@ -49,6 +49,15 @@ export function groupKeyFrom(
   return { threshold: commitments.length, commitments, verifyingShares }
 }
 
+/** One signer's verifying share, 33 bytes; undefined where it is infinity, which commitments that somebody chose can make it. */
+export function verifyingShareAt(
+  commitments: readonly Uint8Array[],
+  signer: number,
+): Uint8Array | undefined {
+  const point = evaluatePoints(commitments.map(pointOf), signer)
+  return point.is0() ? undefined : point.toBytes(true)
+}
+
 /** Whether the share is one of this key (RFC 9591, Appendix C.2, vss_verify). */
 export function isShareOf(group: GroupKey, { signer, secret }: KeyShare): boolean {
   return isValueAt(group.commitments, signer, secret)

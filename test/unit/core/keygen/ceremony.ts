@@ -156,7 +156,7 @@ export class Ceremony {
   }
 
   confirmation(signer: number, share = this.keyShare(signer)): KeygenItem {
-    const [key = new Uint8Array(33)] = keyCommitments(this.row)
+    const [key = new Uint8Array(33)] = keyCommitments(this.row) ?? []
     const { sessionId } = this.row
     const message = keygenConfirmationMessage(this.genesis, EPOCH, sessionId, key.slice(1))
     return this.item(signer, 'confirmation', {

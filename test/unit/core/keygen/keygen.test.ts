@@ -17,6 +17,7 @@ import {
   ledgerRoot,
 } from '../../../../core/ledger/index.ts'
 import {
+  addCommitments,
   aggregateShares,
   commitNonces,
   concatBytes,
@@ -25,6 +26,7 @@ import {
   schnorrVerify,
   signShare,
   toHex,
+  verifyingShareAt,
 } from '../../../../crypto/index.ts'
 import { seeded, testGenesis } from '../peg/world.ts'
 import { AUXILIARY, Ceremony, EPOCH, randomOf } from './ceremony.ts'
@@ -168,17 +170,6 @@ describe('items that no block may carry (5.1, QD-10)', () => {
     expect(ceremony.block([short])).toBe('KeygenPackageWrong')
   })
 
-  it('a package that cancels what another one committed to', () => {
-    const ceremony = at()
-    expect(ceremony.block([ceremony.package(1)])).toBeUndefined()
-    const [, second = new Uint8Array(33)] = ceremony.secretOf(1).told.commitments
-    const negated = concatBytes(Uint8Array.of(second[0] === 2 ? 3 : 2), second.slice(1))
-    const own = ceremony.secretOf(2).told
-    const commitments = own.commitments.map((one, index) => (index === 1 ? negated : one))
-    const cancelling = ceremony.item(2, 'package', { ...own, commitments })
-    expect(ceremony.block([cancelling])).toBe('KeygenPackageCancels')
-  })
-
   it('said twice in one stage, even with other content', () => {
     const ceremony = at()
     const first = ceremony.package(1)
@@ -303,6 +294,49 @@ describe('culprits and restarts (5.1)', () => {
     forged.block([forged.item(3, 'complaint', content)])
     expect(culpritsOf(forged)).toEqual([[3, KEYGEN_FAULT.falseComplaint]])
     expect(finish(forged)).toEqual([1, 2, 4])
+  })
+
+  /** Signer 4 speaks after the others were heard and before the last of them is booked; its second commitment cancels theirs. */
+  const cancelled = (choose: (others: readonly (readonly Uint8Array[])[]) => Uint8Array[]) => {
+    const ceremony = new Ceremony(genesis)
+    const own = ceremony.secretOf(4).told
+    const others = [1, 2, 3].map((signer) => ceremony.secretOf(signer).told.commitments)
+    const commitments = choose([...others, own.commitments])
+    const item = ceremony.item(4, 'package', { ...own, commitments })
+    const honest = (signer: number) => ceremony.package(signer)
+    return { ceremony, item, honest }
+  }
+  const sumAt = (all: readonly (readonly Uint8Array[])[], index: number) =>
+    all.reduce<Uint8Array | undefined>((sum, one) => {
+      const added = one[index] as Uint8Array
+      return sum === undefined ? added : addCommitments([sum], [added])[0]
+    }, undefined) as Uint8Array
+  const negated = (point: Uint8Array) =>
+    concatBytes(Uint8Array.of(point[0] === 2 ? 3 : 2), point.slice(1))
+
+  it('who cancels what the others committed to harms no honest member, and is named by those it cannot give shares', () => {
+    const { ceremony, honest, item } = cancelled((all) => {
+      const [constant, , third] = all[3] as Uint8Array[]
+      return [constant, negated(sumAt(all.slice(0, 3), 1)), third] as Uint8Array[]
+    })
+    expect(ceremony.block([honest(1), honest(2), item])).toBeUndefined()
+    expect(ceremony.block([honest(3)])).toBeUndefined()
+    expect(ceremony.row.stage).toBe(KEYGEN_STAGE.shares)
+    const garbage = ceremony.item(4, 'shares', {
+      ciphertexts: [1, 2, 3].map(() => seeded('noise')),
+    })
+    ceremony.block([...[1, 2, 3].map((signer) => ceremony.shares(signer)), garbage])
+    const nothing = ceremony.item(4, 'confirmation', { signature: new Uint8Array(64) })
+    expect(ceremony.block([nothing])).toBe('KeygenConfirmationWrong')
+    expect(ceremony.block([ceremony.complaint(1, 4)])).toBeUndefined()
+    expect(culpritsOf(ceremony)).toEqual([[4, KEYGEN_FAULT.wrongShare]])
+    expect(finish(ceremony)).toEqual([1, 2, 3])
+  })
+
+  it('a share that somebody chose to be infinity is confirmed by nobody, and throws nothing', () => {
+    const [one = new Uint8Array(33)] = new Ceremony(genesis).secretOf(1).told.commitments
+    expect(verifyingShareAt([one, negated(one)], 1)).toBeUndefined()
+    expect(verifyingShareAt([one, negated(one)], 2)).toHaveLength(33)
   })
 
   it('a culprit cannot speak in the session without it, and no item is good in another session', () => {
