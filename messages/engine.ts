@@ -43,6 +43,23 @@ export type BuildBlockRequest = Request<
   BlockTemplate | EngineFailed
 >
 
+/**
+ * Execute transactions of a block of ours whose slot has not begun; BuildBlockRequest goes on from there. From: Chain. To: Engine.
+ */
+export type PrepareBlock = Message<
+  'engine.PrepareBlock',
+  {
+    readonly parentHash: Uint8Array
+    readonly timestamp: number
+    readonly prevRandao: Uint8Array
+    readonly feeRecipient: Uint8Array
+    readonly parentBeaconBlockRoot: Uint8Array
+    readonly gasLimitTarget: number
+    /** When the slot begins. */
+    readonly untilMs: Millis
+  }
+>
+
 export type BlockTemplate = Message<
   'engine.BlockTemplate',
   { readonly payload: ExecutionPayload; readonly outcome: ExecutionOutcome }
@@ -166,6 +183,7 @@ export type EngineInbox =
   | PayloadCommitted
   | TransactionsRecovered
   | BuildBlockRequest
+  | PrepareBlock
   | ExecutePayload
   | CommitPayload
   | EngineStatus

@@ -68,6 +68,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('engine.BuildBlockRequest', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.BlockTemplate',
   }),
+  row('engine.PrepareBlock', 'chain', 'engine', 'consensus', 'dropNewest'),
   row('engine.BlockTemplate', 'engine', 'chain', 'consensus', 'blockProducer'),
   row('engine.ExecutePayload', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.ExecutionResult',

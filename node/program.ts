@@ -150,6 +150,7 @@ export async function startNode(
         addressIndex?.committed()
         return enginePort(engine, { addressIndex, checkpoints })
       },
+      enginePrepares: isEmbedded,
       poolJournal,
       async pruneEngine(below) {
         // What the index knows of a block it reads from the engine.
@@ -358,6 +359,7 @@ function enginePort(engine: NodeEngine, { addressIndex, checkpoints }: Followers
   return {
     head: () => engine.blocks.head(),
     build: (request) => engine.build(request),
+    ...(engine.prepare && { prepare: (request) => engine.prepare?.(request) ?? Promise.resolve() }),
     execute: (request) => engine.execute(request),
     async commit(hash) {
       if (checkpoints !== undefined) engine.keepPast(checkpoints.pastNeededFrom)

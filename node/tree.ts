@@ -39,6 +39,8 @@ export interface NodePorts {
   readonly kernel: KernelPorts
   openStore(): Promise<ChainStore>
   openEngine(): Promise<EnginePort>
+  /** The engine can execute a block's transactions before its slot begins. */
+  readonly enginePrepares?: boolean
   /** Absent: what waits in the pool is forgotten with the process. */
   readonly poolJournal?: PoolJournal
   /** Makes the ledger again from a checkpoint, in a chain store that nobody has open; absent: there are none. */
@@ -170,6 +172,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           openGuard: (committedHeight: number) => ports.openGuard(committedHeight),
           metrics: kernel.metrics,
           ...(validator && { validator }),
+          ...(ports.enginePrepares && { preparesBlocks: true }),
           ...(settings.resumeHalt !== undefined && { resumeHalt: settings.resumeHalt }),
         },
         { dependsOn: ['storage', 'engine'], critical: true },

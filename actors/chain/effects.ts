@@ -25,7 +25,7 @@ import {
 import { signRecord } from '../../core/guard/index.ts'
 import { type Ledger, ledgerChanges, lowestNeeded } from '../../core/ledger/index.ts'
 import { type Genesis, unknown, VALID, type Verdict } from '../../core/params/index.ts'
-import { evidenceKey, viewLength } from '../../core/pbft/index.ts'
+import { authorOfSlot, evidenceKey, viewLength } from '../../core/pbft/index.ts'
 import type { PegQueue, Refused } from '../../core/peg/index.ts'
 import { feeRatesKept } from '../../core/validators/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
@@ -185,7 +185,7 @@ function carriesPeg({ items, withdrawals }: BlockPlan): boolean {
 async function buildTemplate(
   run: ChainRun,
   parent: ChainHead,
-  { gasLimit, prevRandao, timestamp, withdrawals }: BlockPlan,
+  plan: BlockPlan,
   feeRecipient: Uint8Array,
   deadlineMs: number,
   timeoutMs: number,
@@ -195,19 +195,29 @@ async function buildTemplate(
     {
       type: 'engine.BuildBlockRequest',
       payload: {
-        parentHash: parent.evm.hash,
-        timestamp,
-        prevRandao,
-        feeRecipient,
-        parentBeaconBlockRoot: parent.hash,
-        gasLimitTarget: gasLimit,
-        mint: { withdrawals },
+        ...buildFields(parent, plan, feeRecipient),
+        mint: { withdrawals: plan.withdrawals },
         deadlineMs,
       },
     },
     { timeoutMs },
   )
   return templateOf(built)
+}
+
+function buildFields(
+  parent: ChainHead,
+  { gasLimit, prevRandao, timestamp }: BlockPlan,
+  feeRecipient: Uint8Array,
+) {
+  return {
+    parentHash: parent.evm.hash,
+    timestamp,
+    prevRandao,
+    feeRecipient,
+    parentBeaconBlockRoot: parent.hash,
+    gasLimitTarget: gasLimit,
+  }
 }
 
 /** Keys of the queue's entries that will never be valid. */
@@ -363,7 +373,7 @@ async function commit(
   if (!stored.ok) throw dependencyTimeout('storage', stored.error.code)
   const sinceSlotMs = run.clock.nowMs() - head.header.slot * run.ports.genesis.params.slotMs
   run.ports.metrics.observe(CHAIN_METRICS.commitSeconds, {}, sinceSlotMs / 1_000)
-  await settleBlock(committed, head, run, guard)
+  await settleBlock(committed, head, run, guard, () => prepareNext(committed.block, head, run))
   return { type: 'chain.BlockStored', payload: { committed, head, guard: guard.view() } }
 }
 
@@ -371,12 +381,29 @@ function refusalOf(answer: EngineHead | EngineFailed): string | undefined {
   return answer.type === 'engine.EngineFailed' ? answer.payload.code : undefined
 }
 
-/** What follows a durable block. The engine's head may lag: its answer is not waited for. */
+/** Where the slot after a block with transactions is ours, the engine need not wait for it to go on. */
+function prepareNext(block: Block, head: ChainHead, run: ChainRun): void {
+  const { genesis, preparesBlocks, validator } = run.ports
+  const slot = head.header.slot + 1
+  const untilMs = slot * genesis.params.slotMs
+  const isWorthIt = block.body.payload.transactions.length > 0 && run.clock.nowMs() < untilMs
+  if (preparesBlocks !== true || validator === undefined || !isWorthIt) return
+  const author = authorOfSlot(validatorsAfter(head), head.header.slot, slot)
+  if (author === undefined || !equalBytes(author.blsKey, validator.blsKey)) return
+  const reveal = validator.sign(randaoMessage(genesis.hash, slot))
+  const plan = planBlock(genesis, head, slot, undefined, head.header.feeRateSatPerKvb, reveal)
+  if (!plan.ok) return
+  const payload = { ...buildFields(head, plan.value, author.address), untilMs }
+  void run.tell('engine', { type: 'engine.PrepareBlock', payload })
+}
+
+/** What follows a durable block. The engine's head may lag: its answer is not waited for. `then`: it does not. */
 async function settleBlock(
   committed: CommittedBlock,
   head: ChainHead,
   run: ChainRun,
   guard: SignGuard,
+  then?: () => void,
 ): Promise<void> {
   const { height } = head.header
   void run
@@ -387,7 +414,8 @@ async function settleBlock(
     )
     .then((result) => {
       const code = result.ok ? refusalOf(result.value) : result.error.code
-      if (code !== undefined) run.log('warn', 'the engine did not commit', { code, height })
+      if (code === undefined) then?.()
+      else run.log('warn', 'the engine did not commit', { code, height })
     })
   const { slot } = head.header
   const { metrics, views } = run.ports

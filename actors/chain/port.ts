@@ -56,6 +56,8 @@ export interface ChainPorts {
   openGuard(committedHeight: number): Promise<SignGuard>
   /** The halt (`HaltRecord.id`) that an operator has looked at: the node goes on after that one. */
   readonly resumeHalt?: string
+  /** The engine can execute ahead: it is told what the next block of ours is built from before its slot begins. */
+  readonly preparesBlocks?: boolean
   readonly views: ChainViewSink
   readonly metrics: MetricSink
 }

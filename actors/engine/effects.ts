@@ -24,6 +24,11 @@ export async function perform(
     case 'build':
       ports.metrics.count(ENGINE_METRICS.builds, {})
       return build(effect)
+    case 'prepare': {
+      const { port, request, transactions } = effect
+      await port.prepare?.({ ...request, transactions })
+      return undefined
+    }
     case 'execute':
       return execute(effect)
     case 'commit':
@@ -82,7 +87,7 @@ async function build(effect: EffectOf<'build'>): Promise<PayloadExecuted> {
       hash: payload.blockHash,
       outcome,
       transactions: payload.transactions,
-      senders: sendersOf(payload.transactions, transactions),
+      senders: built.senders ?? sendersOf(payload.transactions, transactions),
       dropped,
       offered,
       to: replyTo,

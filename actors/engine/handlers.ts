@@ -54,6 +54,12 @@ export type EngineEffect =
       readonly replyTo: Envelope
     }
   | {
+      readonly kind: 'prepare'
+      readonly port: EnginePort
+      readonly request: PayloadOf<'engine.PrepareBlock'>
+      readonly transactions: readonly { readonly raw: Uint8Array; readonly sender: Uint8Array }[]
+    }
+  | {
       readonly kind: 'execute'
       readonly port: EnginePort
       readonly payload: PayloadOf<'engine.ExecutePayload'>['payload']
@@ -96,11 +102,14 @@ export function handle(
   switch (message.type) {
     case 'engine.BuildBlockRequest': {
       const request = message.payload
-      const gasLimit = BigInt(request.gasLimitTarget)
-      const transactions = pool
-        .template(port.nextBaseFeeWei(), gasLimit, context.templateSize)
-        .map(({ raw, sender }) => ({ raw, sender }))
+      const transactions = templateOf(context, request.gasLimitTarget)
       return { context, effects: [{ kind: 'build', port, request, transactions, replyTo }] }
+    }
+    case 'engine.PrepareBlock': {
+      const request = message.payload
+      if (port.prepare === undefined || pool.stats().pending === 0) return { context }
+      const transactions = templateOf(context, request.gasLimitTarget)
+      return { context, effects: [{ kind: 'prepare', port, request, transactions }] }
     }
     case 'engine.ExecutePayload': {
       const { payload } = message.payload
@@ -152,6 +161,13 @@ export function handle(
   }
 }
 
+/** What the engine is offered for the next block. */
+function templateOf({ pool, port, templateSize }: EngineContext, gasLimit: number) {
+  return pool
+    .template(port.nextBaseFeeWei(), BigInt(gasLimit), templateSize)
+    .map(({ raw, sender }) => ({ raw, sender }))
+}
+
 /** Twice as many after a block that took what it was offered, little more than it had the time for after another one. */
 function nextTemplateSize(size: number, offered: number | undefined, used: number): number {
   if (offered === undefined) return size
@@ -185,7 +201,15 @@ function withMode(
 
 /** The engine's calls keep their order; transactions are recovered beside them. */
 export function lane({ kind }: EngineEffect): string | undefined {
-  return kind === 'build' || kind === 'execute' || kind === 'commit' ? 'engine' : undefined
+  switch (kind) {
+    case 'build':
+    case 'commit':
+    case 'execute':
+    case 'prepare':
+      return 'engine'
+    default:
+      return undefined
+  }
 }
 
 /** Readers see the pool through the context that is shown. */

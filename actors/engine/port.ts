@@ -8,12 +8,15 @@ import type {
   EngineHead,
   ExecuteReply,
   ExecuteRequest,
+  PrepareRequest,
 } from '../../vm/evm/index.ts'
 
 export interface EnginePort {
   /** The durable head. */
   head(): EngineHead
   build(request: BuildRequest): Promise<BuildReply>
+  /** Executes ahead what `build` will be asked for; absent where the engine cannot. */
+  prepare?(request: PrepareRequest): Promise<void>
   execute(request: ExecuteRequest): Promise<ExecuteReply>
   /** Resolves when the block and its uncommitted ancestors are durable. */
   commit(hash: Uint8Array): Promise<CommitReply>

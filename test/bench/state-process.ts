@@ -9,7 +9,7 @@ import { hexBytes, sha256, toHex } from '../../crypto/index.ts'
 import { type EngineDatabase, openEngineDatabase } from '../../node/adapters/engine/index.ts'
 import { type AccountRecord, emptyAccount, encodeAccount } from '../../vm/evm/account.ts'
 import { createChainEvm } from '../../vm/evm/chain.ts'
-import { buildBlock, type ParentHeader } from '../../vm/evm/executor.ts'
+import { BlockDraft, type ParentHeader } from '../../vm/evm/executor.ts'
 import { keccak256 } from '../../vm/evm/keccak.ts'
 import { sealState } from '../../vm/evm/state.ts'
 import {
@@ -244,14 +244,14 @@ async function transactions(database: EngineDatabase) {
       return { raw: signed(key, { nonce, to: hexBytes(to), value: 1n }), sender: hexBytes(from) }
     })
     const before = process.cpuUsage()
-    const { block } = await buildBlock(
-      chain,
-      database.view(),
-      parent,
-      { ...attributes(parent.blockHash, height), feeRecipient: COINBASE, gasLimit: 30_000_000 },
-      list,
-      () => false,
-    )
+    const asked = {
+      ...attributes(parent.blockHash, height),
+      feeRecipient: COINBASE,
+      gasLimit: 30_000_000,
+    }
+    const draft = new BlockDraft(chain, database.view(), parent, asked)
+    await draft.pack(list, () => false)
+    const block = await draft.finish(asked)
     await database.append([block])
     const { user, system } = process.cpuUsage(before)
     database.refresh()

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { equalBytes, hexBytes, toHex } from '../../crypto/index.ts'
 import { builtPayload, hex, payloadOf, quantity } from '../../node/adapters/engine-api/wire.ts'
 import { type ChainEvm, createChainEvm } from '../../vm/evm/chain.ts'
-import { buildBlock, checkBlock, type ExecutedBlock } from '../../vm/evm/executor.ts'
+import { BlockDraft, checkBlock, type ExecutedBlock } from '../../vm/evm/executor.ts'
 import {
   decodeTransaction,
   type EvmGenesis,
@@ -328,15 +328,9 @@ export class TestClient {
       extraData: this.manners.extraData,
     }
     const offered = [...this.#pool].sort((left, right) => Number(left.nonce - right.nonce))
-    const { block } = await buildBlock(
-      this.#chain,
-      parent.view,
-      parent.block.payload,
-      attributes,
-      offered,
-      () => false,
-    )
-    return block
+    const draft = new BlockDraft(this.#chain, parent.view, parent.block.payload, attributes)
+    await draft.pack(offered, () => false)
+    return draft.finish(attributes)
   }
 
   #receipts(name: string): unknown {

@@ -9,8 +9,9 @@ import { equalBytes, toHex } from '../../crypto/index.ts'
 import { EMPTY_TRIE_ROOT } from './account.ts'
 import { type ChainEvm, createChainEvm } from './chain.ts'
 import {
+  BlockDraft,
   type BlockOutcome,
-  buildBlock,
+  type BuildAttributes,
   checkBlock,
   type Dropped,
   type ExecutedBlock,
@@ -58,6 +59,12 @@ export type BuildRequest = {
   readonly deadlineMs: number
 }
 
+/** What a block is built from that its transactions can see: of the next block known before its slot begins. */
+export type PrepareRequest = Omit<BuildRequest, 'withdrawals' | 'deadlineMs'> & {
+  /** Milliseconds since the epoch at which the preparation stops. */
+  readonly untilMs: number
+}
+
 export type UnknownParent = {
   readonly status: 'UNKNOWN'
   readonly code: 'ParentMissing' | 'BehindHead' | 'ReceiptsMissing' | 'EngineFault'
@@ -70,6 +77,8 @@ export type BuildReply =
       readonly payload: ExecutionPayload
       readonly outcome: BlockOutcome
       readonly dropped: readonly Dropped[]
+      /** By position; absent: the payload holds what was offered in the order of the offer. */
+      readonly senders?: readonly Uint8Array[]
     }
   | UnknownParent
 
@@ -109,6 +118,12 @@ const LEAST_PACKING_PERCENT = 20
 const MOST_PACKING_PERCENT = 80
 /** What the way of the answer to the proposer takes, and the next block being slower. */
 const RESERVE_PERCENT = 85
+/** How much of a build's time the roots of what was prepared may take; how many are prepared before that is measured. */
+const PREPARED_PERCENT = 40
+const FIRST_PREPARED = 1_024
+
+/** A block that was begun ahead of its slot, and what it was begun with. */
+type Prepared = { readonly key: string; readonly draft: BlockDraft }
 
 export class Engine {
   readonly #chain: ChainEvm
@@ -117,6 +132,8 @@ export class Engine {
   readonly #candidates = new Map<string, ExecutedBlock>()
   /** Of the time until the deadline of a build: how much goes into transactions. */
   #packingPercent = 50
+  #prepared: Prepared | undefined
+  #mostPrepared = FIRST_PREPARED
 
   private constructor(chain: ChainEvm, store: EngineStore, now: () => number) {
     this.#chain = chain
@@ -150,13 +167,31 @@ export class Engine {
     return { engine, reply: { status: 'OPEN', head, genesisHash: payload.blockHash } }
   }
 
+  /**
+   * Executes transactions of a block whose slot has not begun; `build` with the same attributes goes on from there. Whatever else the
+   * interpreter is asked meanwhile ends it, and nothing is lost by that but the time.
+   */
+  async prepare(request: PrepareRequest): Promise<void> {
+    const base = this.#baseOf(request.parentHash)
+    if ('status' in base) return
+    const attributes = attributesOf({ ...request, withdrawals: [] }, base.parent)
+    const draft = new BlockDraft(this.#chain, base.view, base.parent, attributes)
+    this.#prepared = undefined
+    const mustStop = () =>
+      draft.transactionCount >= this.#mostPrepared || this.#now() >= request.untilMs
+    try {
+      await draft.pack(request.transactions, mustStop)
+      this.#prepared = { key: prepareKey(attributes, request.parentHash), draft }
+    } catch {
+      // The build starts anew, and says what is wrong.
+    }
+  }
+
   async build(request: BuildRequest): Promise<BuildReply> {
     const base = this.#baseOf(request.parentHash)
     if ('status' in base) return base
-    const attributes = {
-      ...request,
-      gasLimit: nextGasLimit(base.parent.gasLimit, request.gasLimitTarget),
-    }
+    const attributes = attributesOf(request, base.parent)
+    const prepared = this.#takePrepared(prepareKey(attributes, request.parentHash))
     const startedMs = this.#now()
     const windowMs = request.deadlineMs - startedMs
     const packUntilMs = startedMs + Math.floor((windowMs * this.#packingPercent) / 100)
@@ -165,21 +200,18 @@ export class Engine {
       packedMs = this.#now()
       return packedMs >= packUntilMs
     }
-    const { transactions } = request
     try {
-      const { block, dropped } = await buildBlock(
-        this.#chain,
-        base.view,
-        base.parent,
-        attributes,
-        transactions,
-        mustStop,
-      )
+      const draft = prepared ?? new BlockDraft(this.#chain, base.view, base.parent, attributes)
+      const dropped = await draft.pack(request.transactions, mustStop)
+      const block = await draft.finish(attributes)
       this.#keep(block)
-      if (block.payload.transactions.length >= MEASURED_TRANSACTIONS) {
+      const { length } = block.payload.transactions
+      if (length >= MEASURED_TRANSACTIONS) {
         this.#learnShare(packedMs - startedMs, this.#now() - startedMs)
+        this.#learnPrepared(length, this.#now() - packedMs, windowMs)
       }
-      return { status: 'BUILT', payload: block.payload, outcome: block.outcome, dropped }
+      const { outcome, payload, senders } = block
+      return { status: 'BUILT', payload, outcome, dropped, senders }
     } catch (cause) {
       return { status: 'UNKNOWN', code: 'EngineFault', reason: String(cause) }
     }
@@ -201,6 +233,7 @@ export class Engine {
     if (payload.blockNumber <= head.number) return this.#committed(payload)
     const base = this.#baseOf(payload.parentHash)
     if ('status' in base) return base
+    this.#prepared = undefined
     try {
       const checked = await checkBlock(this.#chain, base.view, base.parent, payload, senders ?? [])
       if ('code' in checked) return { status: 'INVALID', ...checked }
@@ -226,6 +259,7 @@ export class Engine {
       chain.unshift(candidate)
       next = candidate.payload.parentHash
     }
+    this.#prepared = undefined
     await this.#store.append(chain)
     this.#dropLosers(hash)
     return { status: 'COMMITTED', head: this.#store.head() as EngineHead }
@@ -241,6 +275,18 @@ export class Engine {
     const measured = Math.floor((packingMs * RESERVE_PERCENT) / wholeMs)
     const percent = Math.floor((this.#packingPercent * 3 + measured) / 4)
     this.#packingPercent = Math.min(MOST_PACKING_PERCENT, Math.max(LEAST_PACKING_PERCENT, percent))
+  }
+
+  /** As many as can be finished within the build's time, whatever is packed in it. */
+  #learnPrepared(transactions: number, finishMs: number, windowMs: number): void {
+    const eachMs = Math.max(finishMs, 1) / transactions
+    this.#mostPrepared = Math.floor((windowMs * PREPARED_PERCENT) / 100 / eachMs)
+  }
+
+  #takePrepared(key: string): BlockDraft | undefined {
+    const prepared = this.#prepared
+    this.#prepared = undefined
+    return prepared?.key === key ? prepared.draft : undefined
   }
 
   #keep(block: ExecutedBlock): void {
@@ -297,6 +343,22 @@ export class Engine {
     }
     return { status: 'VALID', outcome: storedOutcome(payload, receipts) }
   }
+}
+
+function attributesOf(
+  request: Omit<BuildRequest, 'transactions' | 'deadlineMs'>,
+  parent: ParentHeader,
+): BuildAttributes {
+  const { feeRecipient, parentBeaconBlockRoot, prevRandao, timestamp, withdrawals } = request
+  const gasLimit = nextGasLimit(parent.gasLimit, request.gasLimitTarget)
+  return { feeRecipient, gasLimit, parentBeaconBlockRoot, prevRandao, timestamp, withdrawals }
+}
+
+/** Two builds with the same one execute the same transactions alike: withdrawals come after them. */
+function prepareKey(attributes: BuildAttributes, parentHash: Uint8Array): string {
+  const { feeRecipient, gasLimit, parentBeaconBlockRoot, prevRandao, timestamp } = attributes
+  const hashes = [parentHash, prevRandao, feeRecipient, parentBeaconBlockRoot].map(toHex)
+  return [...hashes, timestamp, gasLimit].join(' ')
 }
 
 /** What contradicts the head in a store that is not empty: its block, the block's hash, the root of the state. */

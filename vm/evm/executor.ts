@@ -99,39 +99,69 @@ type Progress = {
   readonly senders: Uint8Array[]
 }
 
-/** Packs what fits, in the order given. Once `mustStop` says so no further transaction is begun (6.3). */
-export async function buildBlock(
-  chain: ChainEvm,
-  view: StateView,
-  parent: ParentHeader,
-  attributes: BuildAttributes,
-  candidates: readonly RawTransaction[],
-  mustStop: () => boolean,
-): Promise<{ readonly block: ExecutedBlock; readonly dropped: readonly Dropped[] }> {
-  const progress = begin(chain, view, parent, attributes)
-  const dropped: Dropped[] = []
-  let bytes = BLOCK_RLP_OVERHEAD_BYTES
-  for (const { raw, sender: known } of candidates) {
-    // What was not begun is no verdict: it waits for the next block.
-    if (mustStop()) break
-    const transaction = decodeTransaction(raw)
-    if (!isTransaction(transaction)) {
-      dropped.push({ hash: toHex(keccak256(raw)), reason: transaction.code })
-      continue
-    }
-    const refuse = (reason: DropReason) => dropped.push({ hash: toHex(transaction.hash), reason })
-    const sender = known ?? recoverSender(transaction)
-    if (sender === undefined) refuse('SenderUnrecoverable')
-    else if (raw.length > MAX_TRANSACTION_BYTES) refuse('TransactionTooLarge')
-    else if (progress.receipts.length === MAX_TRANSACTIONS) refuse('BlockFull')
-    else if (bytes + raw.length + 5 > MAX_BLOCK_RLP_BYTES) refuse('BlockFull')
-    else {
-      const rejected = await tryInclude(chain, progress, transaction, sender)
-      if (rejected === undefined) bytes += raw.length + 5
-      else refuse(rejected)
-    }
+/** A block in the making: more transactions may be packed into it until it is finished, or the interpreter is pointed elsewhere. */
+export class BlockDraft {
+  readonly #chain: ChainEvm
+  readonly #view: StateView
+  readonly #parent: ParentHeader
+  readonly #progress: Progress
+  readonly #packed = new Set<string>()
+  #bytes = BLOCK_RLP_OVERHEAD_BYTES
+
+  constructor(chain: ChainEvm, view: StateView, parent: ParentHeader, attributes: BuildAttributes) {
+    this.#chain = chain
+    this.#view = view
+    this.#parent = parent
+    this.#progress = begin(chain, view, parent, attributes)
   }
-  return { block: await finish(chain, view, parent, attributes, progress), dropped }
+
+  get transactionCount(): number {
+    return this.#progress.transactions.length
+  }
+
+  /** Packs what fits, in the order given. Once `mustStop` says so no further transaction is begun (6.3). What is in it already stays. */
+  async pack(
+    candidates: readonly RawTransaction[],
+    mustStop: () => boolean,
+  ): Promise<readonly Dropped[]> {
+    const dropped: Dropped[] = []
+    const mayRepeat = this.#packed.size > 0
+    for (const { raw, sender: known } of candidates) {
+      if (mayRepeat && this.#packed.has(toHex(keccak256(raw)))) continue
+      // What was not begun is no verdict: it waits for the next block.
+      if (mustStop()) break
+      const transaction = decodeTransaction(raw)
+      if (!isTransaction(transaction)) {
+        dropped.push({ hash: toHex(keccak256(raw)), reason: transaction.code })
+        continue
+      }
+      const hash = toHex(transaction.hash)
+      const reason = await this.#take(transaction, known ?? recoverSender(transaction))
+      if (reason === undefined) this.#packed.add(hash)
+      // What took its nonce here may be of a block that is never committed.
+      else if (!(mayRepeat && reason === 'NonceTooLow')) dropped.push({ hash, reason })
+    }
+    return dropped
+  }
+
+  async #take(
+    transaction: EvmTransaction,
+    sender: Uint8Array | undefined,
+  ): Promise<DropReason | undefined> {
+    const { raw } = transaction
+    if (sender === undefined) return 'SenderUnrecoverable'
+    if (raw.length > MAX_TRANSACTION_BYTES) return 'TransactionTooLarge'
+    if (this.#progress.receipts.length === MAX_TRANSACTIONS) return 'BlockFull'
+    if (this.#bytes + raw.length + 5 > MAX_BLOCK_RLP_BYTES) return 'BlockFull'
+    const rejected = await tryInclude(this.#chain, this.#progress, transaction, sender)
+    if (rejected === undefined) this.#bytes += raw.length + 5
+    return rejected
+  }
+
+  /** Withdrawals come last: they are those of `attributes`, whatever was said of them when it was begun. */
+  finish(attributes: BuildAttributes): Promise<ExecutedBlock> {
+    return finish(this.#chain, this.#view, this.#parent, attributes, this.#progress)
+  }
 }
 
 /** A transaction that the interpreter itself fails on is left out; no block is lost by it. */

@@ -14,9 +14,11 @@ import {
   type PackedBuildReply,
   type PackedBuildRequest,
   type PackedExecuteRequest,
-  packPayload,
+  type PackedPrepareRequest,
+  packBuilt,
   unpackBuild,
   unpackExecute,
+  unpackPrepare,
 } from './wire.ts'
 
 export type OpenResult = OpenReply | ({ readonly status: 'REFUSED' } & EngineStoreFault)
@@ -32,8 +34,11 @@ export async function open(): Promise<OpenResult> {
 }
 
 export async function build(request: PackedBuildRequest): Promise<PackedBuildReply> {
-  const reply = await engine().build(unpackBuild(request))
-  return reply.status === 'BUILT' ? { ...reply, payload: packPayload(reply.payload) } : reply
+  return packBuilt(await engine().build(unpackBuild(request)))
+}
+
+export function prepare(request: PackedPrepareRequest): Promise<void> {
+  return engine().prepare(unpackPrepare(request))
 }
 
 export function execute(request: PackedExecuteRequest): Promise<ExecuteReply> {

@@ -18,6 +18,7 @@ import {
   type EvmGenesis,
   type ExecuteReply,
   type ExecuteRequest,
+  type PrepareRequest,
   type QuestionKind,
   type Questions,
   StateReads,
@@ -34,7 +35,8 @@ import {
   type PackedBuildReply,
   packBuild,
   packExecute,
-  unpackPayload,
+  packPrepare,
+  unpackBuilt,
 } from './wire.ts'
 
 export { SenderRecovery } from './recovery.ts'
@@ -45,7 +47,9 @@ export { openStateRows, type StateRow, type StateRows, TABLE_OF } from './state-
 export { type EngineDatabase, openEngineDatabase } from './store.ts'
 
 /** What the node asks of an engine, embedded or external. */
-export type NodeEngine = Omit<ExecutionEngine, 'state' | 'stateAt'> & {
+export type NodeEngine = Omit<ExecutionEngine, 'prepare' | 'state' | 'stateAt'> & {
+  /** Absent: it cannot. */
+  readonly prepare?: ExecutionEngine['prepare']
   readonly state: AccountReads
   stateAt(height: number): AccountReads | undefined
 }
@@ -57,6 +61,8 @@ export interface ExecutionEngine {
   /** Hash of block 0. */
   readonly genesisHash: Uint8Array
   build(request: BuildRequest): Promise<BuildReply>
+  /** Executes ahead what `build` will be asked for. */
+  prepare(request: PrepareRequest): Promise<void>
   execute(request: ExecuteRequest): Promise<ExecuteReply>
   /** What blocks from `height` on replaced is kept, within bounds, until a checkpoint has it. */
   keepPast(height: number): void
@@ -184,10 +190,15 @@ class EmbeddedEngine implements ExecutionEngine {
     const packed = packBuild(request)
     const transferList = buffersOf(packed.transactions, packed.senders)
     const reply: PackedBuildReply = await this.#writer.run(packed, { name: 'build', transferList })
-    if (reply.status !== 'BUILT') return reply
-    const payload = unpackPayload(reply.payload)
-    this.#built.add(payload)
-    return { ...reply, payload }
+    const built = unpackBuilt(reply)
+    if (built.status === 'BUILT') this.#built.add(built.payload)
+    return built
+  }
+
+  async prepare(request: PrepareRequest): Promise<void> {
+    const packed = packPrepare(request)
+    const transferList = buffersOf(packed.transactions, packed.senders)
+    await this.#writer.run(packed, { name: 'prepare', transferList })
   }
 
   async execute(request: ExecuteRequest): Promise<ExecuteReply> {

@@ -5,6 +5,7 @@ import type {
   BuildRequest,
   EvmGenesis,
   ExecuteRequest,
+  PrepareRequest,
   RawTransaction,
 } from '../../../vm/evm/index.ts'
 import { type PackedBytes, packBytes, unpackBytes, viewBytes } from './packing.ts'
@@ -28,14 +29,20 @@ export type PackedBuildRequest = Omit<BuildRequest, 'transactions'> & {
   readonly senders: PackedBytes
 }
 
+export type PackedPrepareRequest = Omit<PrepareRequest, 'transactions'> & {
+  readonly transactions: PackedBytes
+  readonly senders: PackedBytes
+}
+
 export type PackedExecuteRequest = {
   readonly payload: PackedPayload
   readonly senders: PackedBytes
 }
 
 export type PackedBuildReply =
-  | (Omit<Extract<BuildReply, { status: 'BUILT' }>, 'payload'> & {
+  | (Omit<Extract<BuildReply, { status: 'BUILT' }>, 'payload' | 'senders'> & {
       readonly payload: PackedPayload
+      readonly senders: PackedBytes
     })
   | Extract<BuildReply, { status: 'UNKNOWN' }>
 
@@ -50,19 +57,45 @@ export function unpackPayload(payload: PackedPayload): ExecutionPayload {
 }
 
 export function packBuild(request: BuildRequest): PackedBuildRequest {
-  return {
-    ...request,
-    transactions: packBytes(request.transactions.map(({ raw }) => raw)),
-    senders: packBytes(request.transactions.map(({ sender }) => sender ?? NONE)),
-  }
+  return { ...request, ...packOffer(request.transactions) }
 }
 
 export function unpackBuild(request: PackedBuildRequest): BuildRequest {
-  const senders = unpackBytes(request.senders)
-  const transactions: RawTransaction[] = viewBytes(request.transactions).map((raw, index) => {
-    return { raw, sender: known(senders[index]) }
-  })
-  return { ...request, transactions }
+  return { ...request, transactions: unpackOffer(request) }
+}
+
+export function packPrepare(request: PrepareRequest): PackedPrepareRequest {
+  return { ...request, ...packOffer(request.transactions) }
+}
+
+export function unpackPrepare(request: PackedPrepareRequest): PrepareRequest {
+  return { ...request, transactions: unpackOffer(request) }
+}
+
+export function packBuilt(reply: BuildReply): PackedBuildReply {
+  if (reply.status !== 'BUILT') return reply
+  const { payload, senders = [] } = reply
+  return { ...reply, payload: packPayload(payload), senders: packBytes(senders) }
+}
+
+export function unpackBuilt(reply: PackedBuildReply): BuildReply {
+  if (reply.status !== 'BUILT') return reply
+  const { payload, senders } = reply
+  return { ...reply, payload: unpackPayload(payload), senders: unpackBytes(senders) }
+}
+
+type PackedOffer = { readonly transactions: PackedBytes; readonly senders: PackedBytes }
+
+function packOffer(transactions: readonly RawTransaction[]): PackedOffer {
+  return {
+    transactions: packBytes(transactions.map(({ raw }) => raw)),
+    senders: packBytes(transactions.map(({ sender }) => sender ?? NONE)),
+  }
+}
+
+function unpackOffer(offer: PackedOffer): RawTransaction[] {
+  const senders = unpackBytes(offer.senders)
+  return viewBytes(offer.transactions).map((raw, index) => ({ raw, sender: known(senders[index]) }))
 }
 
 export function packExecute({ payload, senders }: ExecuteRequest): PackedExecuteRequest {

@@ -13,7 +13,12 @@ import {
 import { authorOfSlot } from '../../../../core/pbft/index.ts'
 import type { PegQueue } from '../../../../core/peg/index.ts'
 import { blsSign } from '../../../../crypto/index.ts'
-import type { BlockProduced, BlockValidated, ChainInbox } from '../../../../messages/index.ts'
+import type {
+  BlockProduced,
+  BlockValidated,
+  BuildBlockRequest,
+  ChainInbox,
+} from '../../../../messages/index.ts'
 import type { Message } from '../../../../supervisor/index.ts'
 import type { BuildRequest } from '../../../../vm/evm/engine.ts'
 import { EMPTY_QUEUE, keyOfValidator, reseal, signBlock, Town } from '../../core/chain/town.ts'
@@ -39,6 +44,7 @@ interface Setting {
   /** Replaces the answer of the bridge or the engine. */
   readonly answer?: (message: Message) => Answer | 'pass' | Promise<Answer | 'pass'>
   readonly guard?: SignGuard
+  readonly preparesBlocks?: boolean
 }
 
 function memoryGuard(calls: string[] = []): SignGuard {
@@ -63,6 +69,7 @@ function runIn(town: Town, setting: Setting = {}, calls: string[] = []) {
     genesis: town.genesis,
     validator: 'validator' in setting ? setting.validator : authorOf(town),
     metrics: { count() {}, observe() {} },
+    preparesBlocks: setting.preparesBlocks,
     views: {
       publishHead: () => calls.push('publishHead'),
       publishConsensus() {},
@@ -404,6 +411,43 @@ describe('commit (2.11)', () => {
     ])
     expect(told).toMatchObject({ type: 'chain.BlockStored', payload: { committed } })
   })
+
+  it.each([
+    ['after a block with transactions', 1, authorOf, 1],
+    ['not after an empty one', 0, authorOf, 0],
+    ['not when the next slot is another’s', 1, () => undefined, 0],
+  ])(
+    '6.3: the engine that can goes on with the next block of ours, %s',
+    async (_, count, who, told) => {
+      const town = await Town.open()
+      const made = await town.make()
+      await town.commit(made)
+      const [{ block, certificate }] = town.chain as [(typeof town.chain)[0]]
+      const transactions = Array.from({ length: count }, () => Uint8Array.of(2))
+      const payload = { ...block.body.payload, transactions }
+      const committed = { block: { ...block, body: { ...block.body, payload } }, certificate }
+      const setting = { preparesBlocks: true, validator: who(town) }
+      const { perform: act, sent } = runIn(town, setting)
+      await act({ kind: 'commit', committed, head: made.head })
+      // The engine's answer to the commit is not waited for.
+      await new Promise((resolve) => setImmediate(resolve))
+      const prepared = sent.filter(({ message }) => message.type === 'engine.PrepareBlock')
+      expect(prepared).toHaveLength(told)
+      if (told === 0) return
+      const { perform: produce, sent: asked } = runIn(town, setting)
+      await produce(produceIn(town))
+      const {
+        mint: __,
+        deadlineMs,
+        ...built
+      } = (asked as [(typeof asked)[0]])[0].message.payload as BuildBlockRequest['payload']
+      expect(prepared[0]?.message.payload).toEqual({
+        ...built,
+        untilMs: built.timestamp * 1_000,
+      })
+      expect(deadlineMs).toBeGreaterThan(built.timestamp * 1_000)
+    },
+  )
 
   it('BP-7: without the store’s answer nobody is told and the actor fails', async () => {
     const town = await Town.open()

@@ -69,6 +69,7 @@ class Bench {
     const bench: Bench = new Bench({
       head: () => store.head() ?? head,
       build: (request) => engine.build(request),
+      prepare: (request) => engine.prepare(request),
       execute: (request) => engine.execute(request),
       commit: (hash) => engine.commit(hash),
       recoverSenders: async (raws) =>
@@ -176,6 +177,20 @@ describe('the EngineActor', () => {
     const next = await bench.build(3, payload.blockHash)
     expect(next.payload.transactions).toEqual([])
     expect(bench.poolChanges).toBeGreaterThan(0)
+  })
+
+  it('6.3: what the slot before had time for stands first, and everybody’s account is looked at after the block', async () => {
+    const { bench, hash } = await funded()
+    const early = signed(alice, { nonce: 0, to: bob.address, value: 10n ** 18n })
+    await bench.submit(early)
+    const { deadlineMs: _, withdrawals: __, ...seen } = attributes(hash, 2)
+    await bench.hear({ type: 'engine.PrepareBlock', payload: { ...seen, untilMs: FAR_MS } })
+    const late = signed(alice, { nonce: 1, to: bob.address, value: 1n, tip: 5n })
+    await bench.submit(late)
+    const { payload } = await bench.build(2, hash)
+    expect(payload.transactions).toEqual([early, late])
+    await bench.commit(payload.blockHash, 2)
+    expect(bench.context.pool.stats().transactions).toBe(0)
   })
 
   it('a sender is recovered once, whether the block is our own or another node’s', async () => {
