@@ -5,6 +5,7 @@
 import { bls12_381 } from '@noble/curves/bls12-381.js'
 import { bn254 } from '@noble/curves/bn254.js'
 import { p256 } from '@noble/curves/nist.js'
+import { DEFAULT_GAS_LIMIT, gasWithin } from '../../core/params/index.ts'
 import { bigintToBytes, concatBytes, hexBytes, sha256, toHex } from '../../crypto/index.ts'
 import { emptyAccount } from '../../vm/evm/account.ts'
 import { type ChainEvm, createChainEvm } from '../../vm/evm/chain.ts'
@@ -20,7 +21,6 @@ import { CHAIN_ID, keyOf, sign } from './load.ts'
 const GAS_LIMIT = 2_000_000n
 /** Protocol 6.3: the slowest block executes in a quarter of a slot. */
 const SLOT_MS = 2_000
-const DEFAULT_GAS_LIMIT = 60_000_000
 /** Unrolled, so that the jump back costs next to nothing; code ends at 24 KiB. */
 const BODY_BYTES = 20_000
 const SHOWN = 12
@@ -318,7 +318,7 @@ export const worstGas: Bench = async ({ only, tell }) => {
   const sorted = measured.sort((left, right) => right.ns - left.ns)
   const worst = sorted[0]
   if (worst === undefined) throw new Error('nothing was measured')
-  const implied = (SLOT_MS / 4) * (1e6 / worst.ns)
+  const implied = gasWithin(SLOT_MS / 4, worst.ns)
   const ratio = implied / DEFAULT_GAS_LIMIT
   return [
     ...sorted.slice(0, SHOWN).map(({ name, ns }): Figure => {
