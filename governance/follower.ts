@@ -86,7 +86,7 @@ export const followerActor: ActorDefinition<
       context: { client, claims: new Map(), contradicted: false },
       effects: [
         every(CHECK_MS, 'check', { type: 'follower.CheckFollowing', payload: {} }),
-        announce(client.recent),
+        ...announce(client.recent),
       ],
       event: 'READY',
     }
@@ -116,8 +116,11 @@ export const followerActor: ActorDefinition<
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
 }
 
-function announce(headers: readonly FollowedHeader[]): KernelEffect {
-  return tell('signer', { type: 'signer.HeadersFollowed', payload: { headers } })
+function announce(headers: readonly FollowedHeader[]): KernelEffect[] {
+  return [
+    tell('signer', { type: 'signer.HeadersFollowed', payload: { headers } }),
+    tell('keygen', { type: 'keygen.HeadersFollowed', payload: { headers } }),
+  ]
 }
 
 function headSeen(
@@ -200,7 +203,7 @@ function follow(
   const more = askForMore(next, nowMs)
   return {
     context: more.context,
-    effects: [{ kind: 'save', client: result.value }, announce(added), ...(more.effects ?? [])],
+    effects: [{ kind: 'save', client: result.value }, ...announce(added), ...(more.effects ?? [])],
   }
 }
 

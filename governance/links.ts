@@ -14,7 +14,14 @@ import {
   watchOverload,
 } from '../supervisor/index.ts'
 import { memberMachine } from './machine.ts'
-import type { LinkReceived, LinksInbox, NodeIndex, SendToNode } from './messages.ts'
+import {
+  KEYGEN_REQUEST,
+  type LinkReceived,
+  type LinksInbox,
+  type NodeIndex,
+  type ProofReceived,
+  type SendToNode,
+} from './messages.ts'
 import type { LinksPorts } from './port.ts'
 
 interface Link {
@@ -62,7 +69,7 @@ export const linksActor: ActorDefinition<LinksContext, LinksInbox, LinksEffect, 
 }
 
 /** Who takes what nodes send: while one of them has too much to do, nodes wait (SU-9). */
-const READERS = ['links', 'signer', 'follower']
+const READERS = ['links', 'signer', 'follower', 'keygen']
 
 function connect(node: NodeIndex): LinksInbox {
   return { type: 'links.Connect', payload: { node } }
@@ -134,17 +141,11 @@ function route({ node, requestId, body }: LinkReceived['payload']): LinksEffect 
       })
     case 'ledgerProof': {
       const { height, rows } = body
-      return tell('signer', {
-        type: 'signer.ProofReceived',
-        payload: { node, requestId, height, rows },
-      })
+      return proof({ node, requestId, height, rows })
     }
     case 'errorResponse': {
       const reason = `${body.code}: ${body.message}`.slice(0, 200)
-      return tell('signer', {
-        type: 'signer.ProofReceived',
-        payload: { node, requestId, height: 0, reason },
-      })
+      return proof({ node, requestId, height: 0, reason })
     }
     case 'newHead':
       return tell('follower', {
@@ -161,6 +162,13 @@ function route({ node, requestId, body }: LinkReceived['payload']): LinksEffect 
       return { kind: 'log', level: 'debug', event: 'message of a node ignored', fields }
     }
   }
+}
+
+/** Keygen's questions bear its name. */
+function proof(payload: ProofReceived['payload']): KernelEffect {
+  return payload.requestId.startsWith(KEYGEN_REQUEST)
+    ? tell('keygen', { type: 'keygen.ProofReceived', payload })
+    : tell('signer', { type: 'signer.ProofReceived', payload })
 }
 
 async function perform(

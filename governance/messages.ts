@@ -1,4 +1,4 @@
-/** The vocabulary of the member's tree: three actors, one registry row per type. */
+/** The vocabulary of the member's tree: four actors, one registry row per type. */
 import type { KnownFederation } from '../bridge/index.ts'
 import type { CertifiedHeaderBytes, MemberBody, NodeBody, ProvenRowBytes } from '../proto/index.ts'
 import type { Message, MessageSpec } from '../supervisor/index.ts'
@@ -26,7 +26,7 @@ export type LinkReceived = Message<
   'links.LinkReceived',
   { readonly node: NodeIndex; readonly requestId: string; readonly body: NodeBody }
 >
-/** From: follower, signer. To: links. What a node that is not connected should get is dropped. */
+/** From: follower, signer, keygen. To: links. What a node that is not connected should get is dropped. */
 export type SendToNode = Message<
   'links.SendToNode',
   { readonly node: NodeIndex; readonly requestId: string; readonly body: MemberBody }
@@ -101,6 +101,27 @@ export type AnswerReady = Message<
 /** Give up on proofs that did not come. From: timer. To: signer. */
 export type CheckPending = Message<'signer.CheckPending', Record<string, never>>
 
+// Keygen: the making of the federation's key.
+
+/** How the ids of its questions begin. */
+export const KEYGEN_REQUEST = 'keygen-'
+
+/** New verified headers, oldest first. From: follower. To: keygen. */
+export type KeygenHeaders = Message<
+  'keygen.HeadersFollowed',
+  { readonly headers: readonly FollowedHeader[] }
+>
+/** Rows that keygen asked for. From: links. To: keygen. */
+export type KeygenProof = Message<'keygen.ProofReceived', ProofReceived['payload']>
+/** What this member says in a stage, and durable what it must remember; nothing when it has nothing to say. From: keygen's effect. To: keygen. */
+export type PartReady = Message<
+  'keygen.PartReady',
+  { readonly name: string; readonly item?: Uint8Array }
+>
+/** Is there a newer block? From: timer. To: keygen. */
+export type CheckKeygen = Message<'keygen.CheckKeygen', Record<string, never>>
+
+export type KeygenInbox = KeygenHeaders | KeygenProof | PartReady | CheckKeygen | MemberStopping
 export type LinksInbox = Connect | LinkUp | LinkDown | LinkReceived | SendToNode | MemberStopping
 export type FollowerInbox = HeadSeen | HeadersReceived | CheckFollowing | MemberStopping
 export type SignerInbox =
@@ -126,6 +147,10 @@ export const MEMBER_ROWS: readonly MessageSpec[] = [
   { ...WAIT, type: 'follower.HeadSeen', priority: 'peg' },
   { ...WAIT, type: 'follower.HeadersReceived', priority: 'peg' },
   { ...WAIT, type: 'follower.CheckFollowing', priority: 'peg', coalesce: 'latest' },
+  { ...WAIT, type: 'keygen.HeadersFollowed', priority: 'peg', neverDrop: true },
+  { ...WAIT, type: 'keygen.ProofReceived', priority: 'peg' },
+  { ...WAIT, type: 'keygen.PartReady', priority: 'peg', neverDrop: true },
+  { ...WAIT, type: 'keygen.CheckKeygen', priority: 'peg', coalesce: 'latest' },
   { ...WAIT, type: 'signer.HeadersFollowed', priority: 'peg', neverDrop: true },
   { ...WAIT, type: 'signer.ChainContradicted', priority: 'control', neverDrop: true },
   { ...WAIT, type: 'signer.FederationFollowed', priority: 'control', coalesce: 'latest' },

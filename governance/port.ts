@@ -6,6 +6,7 @@ import type { Journal } from './journal.ts'
 import type { MemberKeys } from './keys.ts'
 import type { StoredHead } from './light-client.ts'
 import type { MemberPolicy } from './policy.ts'
+import type { ShareStore } from './shares.ts'
 
 export interface LinkListener {
   registered(memberIndex: number): void
@@ -40,6 +41,16 @@ export interface FollowerPorts {
 /** This member's own Bitcoin; never rejects. Hashes in internal byte order. */
 export interface OwnBitcoin {
   sight(blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight>
+}
+
+export interface KeygenPorts {
+  readonly genesis: Genesis
+  readonly memberIndex: number
+  /** The member's own BIP340 key, under which its parts are known. */
+  readonly schnorrSecret: Uint8Array
+  /** How many nodes the configuration names. */
+  readonly nodes: number
+  readonly store: ShareStore
 }
 
 export interface SignerPorts {

@@ -24,6 +24,7 @@ import { openJournal } from './journal.ts'
 import { type MemberKeys, openMemberKeys } from './keys.ts'
 import { createLinksPort } from './links-port.ts'
 import { createOwnBitcoin } from './own-bitcoin.ts'
+import { fileShareStore } from './shares.ts'
 import { startStatusServer } from './status.ts'
 import { createMemberTree } from './tree.ts'
 
@@ -115,6 +116,17 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
         bitcoin: createOwnBitcoin(rpc),
         journal,
       },
+      keygen: {
+        genesis,
+        memberIndex,
+        schnorrSecret: keys.schnorrSecret,
+        nodes: config.nodes.length,
+        store: await fileShareStore({
+          directory: join(config.dataDir, 'shares'),
+          password: files.password,
+          random: (length) => random.bytes(length),
+        }),
+      },
     },
     (reason) => announceEnd(programEnd(reason)),
   )
@@ -179,6 +191,7 @@ interface MemberFiles {
   readonly memberIndex: number
   readonly keys: MemberKeys
   readonly tls: TlsIdentity
+  readonly password: string
 }
 
 function readFiles(config: MemberConfig): MemberFiles | MemberFault {
@@ -200,7 +213,7 @@ function readFiles(config: MemberConfig): MemberFiles | MemberFault {
       certificatePem: text(config.tls.certificateFile),
       privateKeyPem: text(config.tls.privateKeyFile),
     }
-    return { genesis, keys, memberIndex, tls }
+    return { genesis, keys, memberIndex, tls, password }
   } catch (error) {
     return fault('FileUnreadable', (error as Error).message.split('\n', 1)[0] ?? '')
   }

@@ -1,4 +1,4 @@
-/** The member's supervision tree: three actors from ports alone. The program gives real ports, tests others. */
+/** The member's supervision tree: four actors from ports alone. The program gives real ports, tests others. */
 import {
   childSpec,
   createSystem,
@@ -7,19 +7,23 @@ import {
   type TerminationReason,
 } from '../supervisor/index.ts'
 import { followerActor } from './follower.ts'
+import { keygenActor } from './keygen.ts'
 import { linksActor } from './links.ts'
 import { MEMBER_ROWS } from './messages.ts'
-import type { FollowerPorts, LinksPorts, SignerPorts } from './port.ts'
+import type { FollowerPorts, KeygenPorts, LinksPorts, SignerPorts } from './port.ts'
 import { signerActor } from './signer.ts'
 
 export { createJournal } from './journal.ts'
+export type { HeldShare, SessionSecret } from './keygen-part.ts'
 export type { MemberKeys } from './keys.ts'
+export type { ShareStore } from './shares.ts'
 
 export interface MemberPorts {
   readonly kernel: KernelPorts
   readonly links: LinksPorts
   readonly follower: FollowerPorts
   readonly signer: SignerPorts
+  readonly keygen: KeygenPorts
 }
 
 export function createMemberTree(
@@ -31,8 +35,13 @@ export function createMemberTree(
     registry: MEMBER_ROWS,
     children: [
       childSpec(signerActor, ports.signer, { critical: true }),
+      // Without it no key is made, but the member approves and signs.
+      childSpec(keygenActor, ports.keygen),
       childSpec(followerActor, ports.follower, { critical: true, dependsOn: ['signer'] }),
-      childSpec(linksActor, ports.links, { critical: true, dependsOn: ['follower', 'signer'] }),
+      childSpec(linksActor, ports.links, {
+        critical: true,
+        dependsOn: ['follower', 'signer'],
+      }),
     ],
     ...(onTerminated !== undefined && { onTerminated }),
   })

@@ -1,6 +1,7 @@
 /** What the BridgeActor is told and asked: Bitcoin's events, approvals, burns, signatures. */
 import type {
   BlockHeader,
+  KeygenItem,
   MemberApproval,
   PegInClaim,
   TransactionProof,
@@ -70,6 +71,12 @@ export type GovernanceApproval = Message<
 export type ApprovalReceived = Message<
   'bridge.ApprovalReceived',
   { readonly claim: PegInClaim; readonly approval: MemberApproval; readonly peer: string }
+>
+
+/** A member's part in the making of a key, decoded and nothing more. From: Stream. To: Bridge. */
+export type KeygenItemReceived = Message<
+  'bridge.KeygenItemReceived',
+  { readonly memberIndex: number; readonly item: KeygenItem }
 >
 
 /** Does the local view of Bitcoin object to these (4.6)? From: Chain. To: Bridge. Reply: PegValidationResult. */
@@ -172,6 +179,7 @@ export type BridgeInbox =
   | ValidatePegInTransaction
   | GovernanceApproval
   | ApprovalReceived
+  | KeygenItemReceived
   | ValidatePegOperations
   | PegInComplete
   | BurnEventDetected

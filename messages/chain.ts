@@ -4,6 +4,7 @@ import type {
   CommittedBlock,
   ConsensusMessage,
   Evidence,
+  KeygenItem,
   MemberApproval,
   PegInClaim,
   TransactionProof,
@@ -80,6 +81,12 @@ export type PegInOperation = Message<
 export type PegOutOperation = Message<
   'bridge.PegOutOperation',
   { readonly proof: TransactionProof }
+>
+
+/** What members said for the key that is being made and no block has. From: Bridge. To: Chain. The latest one wins. */
+export type KeygenWaiting = Message<
+  'chain.KeygenWaiting',
+  { readonly items: readonly KeygenItem[] }
 >
 
 /** The node's own estimate for the next header. From: Bridge. To: Chain. The latest one wins. */
@@ -204,3 +211,4 @@ export type ChainInbox =
   | PegInOperation
   | PegOutOperation
   | FeeRateEstimated
+  | KeygenWaiting

@@ -42,6 +42,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.PeerConnected', 'network', 'chain', 'consensus', 'dropOldest'),
   row('chain.BitcoinHeadersDetected', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.FeeRateEstimated', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
+  row('chain.KeygenWaiting', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.FinalizeBlock', 'chain', 'bridge', 'peg', 'blockProducer', LATEST),
   row('bridge.PegInOperation', 'bridge', 'chain', 'peg', 'blockProducer', KEEP),
   row('bridge.PegOutOperation', 'bridge', 'chain', 'peg', 'blockProducer', KEEP),
@@ -102,6 +103,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('bridge.ValidatePegInTransaction', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.GovernanceApproval', 'stream', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.ApprovalReceived', 'network', 'bridge', 'peg', 'dropNewest'),
+  row('bridge.KeygenItemReceived', 'stream', 'bridge', 'peg', 'dropNewest'),
   row('bridge.ValidatePegOperations', 'chain', 'bridge', 'consensus', 'returnError', {
     reply: 'bridge.PegValidationResult',
   }),

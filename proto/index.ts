@@ -92,6 +92,11 @@ export type MemberBody =
       readonly retryAfterMs: number
       readonly signatures: readonly Uint8Array[]
     }
+  | {
+      readonly kind: 'keygenItem'
+      /** SSZ KeygenItem. */
+      readonly item: Uint8Array
+    }
   | { readonly kind: 'headerRequest'; readonly fromHeight: number; readonly count: number }
   | {
       readonly kind: 'ledgerProofRequest'
@@ -163,6 +168,7 @@ const MEMBER_KINDS: ReadonlySet<string> = new Set<MemberBody['kind']>([
   'heartbeat',
   'approvalResponse',
   'signatureResponse',
+  'keygenItem',
   'headerRequest',
   'ledgerProofRequest',
   'chainStatusRequest',

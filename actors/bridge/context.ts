@@ -1,4 +1,5 @@
 /** What the BridgeActor keeps in mind, and what it may ask of its effects. */
+import type { KeygenItem } from '../../core/block/index.ts'
 import type { Ledger, SpendRow } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
@@ -33,6 +34,10 @@ export interface BridgeContext {
   /** The flow of each burn that no batch holds yet, by request id. */
   readonly burns: ReadonlyMap<string, string>
   readonly scanning: boolean
+  /** Parts in the making of a key that wait for a block. */
+  readonly keygen: ReadonlyMap<string, KeygenItem>
+  /** The height at which a member's part was refused last. */
+  readonly keygenRefused: ReadonlyMap<number, number>
 }
 
 export type BridgeEffect =

@@ -3,6 +3,7 @@
  * batches from their signatures to their booking (`payouts.ts`). All that decides about coins is in core/peg and bridge; this
  * room says when.
  */
+import type { Ledger } from '../../core/ledger/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type About, after, tell } from '../../supervisor/index.ts'
 import {
@@ -23,6 +24,7 @@ import {
   validateDeposit,
   withoutOrphans,
 } from './deposits.ts'
+import { keygenArrived, keygenFinalized } from './keygen.ts'
 import {
   batchesFinalized,
   broadcastAnswered,
@@ -70,6 +72,8 @@ export function handle(
       return memberAnswered(context, message.payload, nowMs)
     case 'bridge.ApprovalReceived':
       return quorumReceived(context, message.payload, nowMs)
+    case 'bridge.KeygenItemReceived':
+      return keygenArrived(context, message.payload.memberIndex, message.payload.item)
     case 'bridge.ValidatePegOperations': {
       const { headers, deposits } = message.payload
       const blocks = deposits.map((deposit) => deposit.blockHash)
@@ -84,11 +88,12 @@ export function handle(
       return burnCommitted(context, message.payload, flow)
     case 'chain.FinalizeBlock': {
       const { height, ledger } = message.payload
-      const approved = tellApproved({ ...context, height, ledger }, nowMs)
+      const making = keygenFinalized(lookingBack({ ...context, height, ledger }, context.ledger))
+      const approved = tellApproved(making.context, nowMs)
       const batches = batchesFinalized(approved.context, ledger, flow, nowMs)
       return published({
         context: batches.context,
-        effects: [...approved.effects, ...batches.effects],
+        effects: [...making.effects, ...approved.effects, ...batches.effects],
       })
     }
     case 'bridge.CreateBitcoinTransaction':
@@ -111,6 +116,14 @@ export function handle(
         effects: [{ kernel: 'reply', to: message.payload.to, message: message.payload.answer }],
       }
   }
+}
+
+/** Blocks that were scanned before this node knew of a new epoch's script are looked at again. */
+function lookingBack(context: BridgeContext, before: Ledger | undefined): BridgeContext {
+  const { ledger, missedHeight = Number.POSITIVE_INFINITY } = context
+  const isKnown = ledger === undefined || ledger.state.epoch === (before ?? ledger).state.epoch
+  if (isKnown) return context
+  return { ...context, missedHeight: Math.min(missedHeight, ledger.state.tipHeight) }
 }
 
 /** Looks at Bitcoin are one at a time; broadcasts keep their order. */

@@ -46,6 +46,8 @@ export const bridgeActor: BridgeActor = {
         payouts: new Map(),
         burns: new Map(),
         scanning: false,
+        keygen: new Map(),
+        keygenRefused: new Map(),
       },
       effects: [after(0, 'poll', { type: 'bridge.PollBitcoin', payload: {} })],
     }

@@ -8,6 +8,7 @@ import {
   type CommittedBlock,
   type Evidence,
   hashKey,
+  type KeygenItem,
   type QuorumCertificate,
   type TransactionProof,
   type ValidatorChangeItem,
@@ -102,6 +103,8 @@ export interface ChainContext {
   readonly queue: OperationQueue
   readonly evidence: EvidenceHolding
   readonly changes: WaitingChanges
+  /** What members said for the key that is being made, as Bridge has it. */
+  readonly keygen: readonly KeygenItem[]
   readonly feeRateSatPerKvb: number
   /** Work under way, which decides the mode. */
   readonly producing: boolean
@@ -138,6 +141,7 @@ export type ChainEffect =
       readonly queue: PegQueue
       readonly evidence: readonly Evidence[]
       readonly validatorChanges: readonly ValidatorChangeItem[]
+      readonly keygen: readonly KeygenItem[]
       readonly feeRateSatPerKvb: number
     }
   | {
@@ -298,6 +302,8 @@ export function handle(
       return { context: { ...context, isHaltStored: message.payload.stored } }
     case 'chain.SubmitValidatorChange':
       return submitChange(context, message.payload.change, about.envelope)
+    case 'chain.KeygenWaiting':
+      return { context: { ...context, keygen: message.payload.items } }
     case 'chain.ValidatorChangeReceived':
       return judgeChange(context, message.payload)
     case 'chain.EvidenceReceived':
@@ -423,6 +429,7 @@ function perform(
             queue: pegQueue(context.queue),
             evidence: [...context.evidence.pool.values()],
             validatorChanges: [...context.changes.values()],
+            keygen: context.keygen,
             feeRateSatPerKvb: context.feeRateSatPerKvb,
           },
         ],

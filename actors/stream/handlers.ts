@@ -1,5 +1,5 @@
 /** (context, message) → step: whom to ask, whom to tell. Pure. */
-import { PegInClaimType } from '../../core/block/index.ts'
+import { decodeKeygenItem, PegInClaimType } from '../../core/block/index.ts'
 import { equalBytes, hexBytes, toHex } from '../../crypto/index.ts'
 import type {
   CollectedSignatures,
@@ -315,6 +315,18 @@ function receive(
       if (!wellFormed) return ignore(seen, memberIndex, message, 'malformed signatures')
       const update = (open: OpenRequests) => ({ ...seen, signatures: open })
       return note(seen.signatures, request, update, signaturesTo)(body)
+    }
+    case 'keygenItem': {
+      const item = decodeKeygenItem(body.item)
+      if (!item.ok) return ignore(seen, memberIndex, message, 'malformed item')
+      const told = { memberIndex, item: item.value }
+      const { correlationId } = message
+      return {
+        context: seen,
+        effects: [
+          tell('bridge', { type: 'bridge.KeygenItemReceived', payload: told }, { correlationId }),
+        ],
+      }
     }
     case 'headerRequest':
     case 'ledgerProofRequest':

@@ -51,7 +51,7 @@ export function applyKeygen(
   height: number,
   items: readonly KeygenItem[],
 ): Result<Ledger, KeygenFault> {
-  const epoch = keygenEpoch(ledger)
+  const epoch = keygenEpoch(genesis, ledger.state.epoch)
   if (epoch === undefined) return items.length === 0 ? ok(ledger) : err(fault('KeygenNotOpen'))
   const draft = new LedgerDraft(ledger, true)
   for (const item of items) {
@@ -69,7 +69,7 @@ export function selectKeygen(
   height: number,
   waiting: Iterable<KeygenItem>,
 ): KeygenItem[] {
-  const epoch = keygenEpoch(ledger)
+  const epoch = keygenEpoch(genesis, ledger.state.epoch)
   if (epoch === undefined) return []
   const draft = new LedgerDraft(ledger, true)
   const taken: KeygenItem[] = []
@@ -87,7 +87,7 @@ export function keygenItemFault(
   height: number,
   item: KeygenItem,
 ): KeygenFault | undefined {
-  const epoch = keygenEpoch(ledger)
+  const epoch = keygenEpoch(genesis, ledger.state.epoch)
   if (epoch === undefined) return fault('KeygenNotOpen')
   return applyItem(genesis, new LedgerDraft(ledger, true), epoch, height, item)
 }
@@ -98,7 +98,7 @@ export function standingKeygen(
   ledger: Ledger,
   { epoch, kind, sessionId, signer }: KeygenItem,
 ): boolean {
-  if (keygenEpoch(ledger) !== epoch) return false
+  if (keygenEpoch(genesis, ledger.state.epoch) !== epoch) return false
   const row = keygenRowOf(genesis, ledger, epoch)
   const name = keygenKind({ kind })
   return (

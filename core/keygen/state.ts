@@ -27,9 +27,9 @@ export const KEYGEN_RETRY_BLOCKS = 300
 
 type Reader = Pick<LedgerDraft, 'get' | 'state'>
 
-/** The epoch whose key may be made on this ledger; undefined when none is due. */
-export function keygenEpoch({ state }: Pick<Ledger, 'state'>): number | undefined {
-  return state.epoch === 0 ? 1 : undefined
+/** The epoch whose key may be made after this one; undefined when none is due. FROST takes two signers at least. */
+export function keygenEpoch({ memberThreshold }: Genesis, epoch: number): number | undefined {
+  return epoch === 0 && memberThreshold > 1 ? 1 : undefined
 }
 
 /** All members, numbered from 1. */

@@ -72,7 +72,9 @@ export function verifyRow(
   key: Uint8Array,
   encodedRow: Uint8Array | undefined,
 ): boolean {
-  if (verifyState(root, proof.summary) === undefined) return false
+  // The name may come from whoever sent the proof.
+  const isKnown = (LEDGER_SETS as readonly string[]).includes(set)
+  if (!isKnown || verifyState(root, proof.summary) === undefined) return false
   const [other] = proof.other
   const sparse: SparseProof = { siblings: proof.siblings, ...(other ? { other } : {}) }
   return verifySparseProof(proof.summary[set], key, encodedRow, sparse)

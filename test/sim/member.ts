@@ -2,6 +2,7 @@
 import { toHex } from '../../crypto/index.ts'
 import { createJournal, createMemberTree, type MemberKeys } from '../../governance/tree.ts'
 import type { MemberMessage } from '../../proto/index.ts'
+import { MemoryShares } from '../unit/governance/memory-shares.ts'
 import type { Chance } from './chance.ts'
 import { HeaderDisk, LineDisk } from './disk.ts'
 import { Life, type Skew } from './life.ts'
@@ -15,6 +16,7 @@ export class SimulatedMember {
   readonly #chance: Chance
   readonly #journal: LineDisk
   readonly #head: HeaderDisk
+  readonly #shares = new MemoryShares()
   #life: Life | undefined
   incarnations = 0
 
@@ -70,6 +72,13 @@ export class SimulatedMember {
           policy: { confirmations: genesis.params.pegInConfirmations, hold: false },
           bitcoin: bitcoin.own(life),
           journal,
+        },
+        keygen: {
+          genesis,
+          memberIndex: this.index,
+          schnorrSecret: (federation.members[this.index] as MemberKeys).schnorrSecret,
+          nodes: genesis.validators.length,
+          store: this.#shares.store((label, act) => life.io(2, label, act)),
         },
       },
       (reason) => {

@@ -6,7 +6,7 @@ import { headerHash } from '../../core/bitcoin/index.ts'
 import type { CommittedBlock, TransactionProof } from '../../core/block/index.ts'
 import { heightKey, type Ledger, rowOf, splitOutpoint } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { changeOutput } from '../../core/peg/index.ts'
+import { federationScripts } from '../../core/peg/index.ts'
 import { equalBytes, toDisplayHash, toHex } from '../../crypto/index.ts'
 import { displayHash, outpoint } from '../../devnet/bitcoin/index.ts'
 import type { SimulatedBitcoin } from './bitcoin.ts'
@@ -81,16 +81,19 @@ export class PegWatch {
   /** When nothing of the peg is under way: the books are what Bitcoin holds. */
   atRest(ledger: Ledger): void {
     const { chain } = this.#bitcoin.regtest
-    const plain = toHex(changeOutput(this.#genesis, 0).scriptPubKey)
+    const { open, state } = ledger
+    const plain = federationScripts(this.#genesis, state.epoch, open.keys).map((one) =>
+      toHex(one.scriptPubKey),
+    )
     let heldSat = 0n
     for (const [, { script, valueSat }] of chain.coins()) {
-      if (toHex(script) === plain) heldSat += valueSat
+      if (plain.includes(toHex(script))) heldSat += valueSat
     }
-    const { reserveSat } = ledger.state
+    const { reserveSat } = state
     this.#world.check('ReserveIsReal', heldSat === reserveSat, () => {
       return `the books say ${reserveSat} sat, Bitcoin holds ${heldSat}`
     })
-    for (const { key, row } of ledger.open.reserve.values()) {
+    for (const { key, row } of open.reserve.values()) {
       const { txid, vout } = splitOutpoint(key)
       const coin = chain.coin(outpoint(displayHash(txid), vout))
       this.#world.check('ReserveIsReal', coin?.valueSat === row.amountSat, () => {

@@ -28,6 +28,7 @@ import type { MemberBody, MemberMessage, NodeBody } from '../../../proto/index.t
 import type { System } from '../../../supervisor/index.ts'
 import { createTestPorts, type TestPorts } from '../../../supervisor/testing/index.ts'
 import { type BitcoinWorld, seeded } from '../core/peg/world.ts'
+import { MemoryShares } from './memory-shares.ts'
 
 const validatorKeys = [0, 1, 2, 3].map((index) => blsKeyPair(seeded(`validator ${index}`)))
 
@@ -226,6 +227,7 @@ export class MemberWorld {
   /** The journal's lines on disk. */
   readonly lines: string[] = []
   header: StoredHead | undefined
+  readonly shares = new MemoryShares()
   system: System | undefined
   /** Called when a line is about to become durable. */
   onAppend: (line: string) => void = () => {}
@@ -283,6 +285,13 @@ export class MemberWorld {
         policy: { confirmations: 1, hold: false, ...policy },
         bitcoin,
         journal,
+      },
+      keygen: {
+        genesis,
+        memberIndex: 0,
+        schnorrSecret: seeded('schnorr 0'),
+        nodes: nodes.length,
+        store: this.shares.store(),
       },
     })
     const started = this.system.start()

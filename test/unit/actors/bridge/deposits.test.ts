@@ -35,6 +35,8 @@ function following(): BridgeContext {
     deposits: new Map(),
     payouts: new Map(),
     burns: new Map(),
+    keygen: new Map(),
+    keygenRefused: new Map(),
     scanning: false,
   }
   const detected = { txid: claim.txid, bitcoinHeight: 1, deposits: [claim] }

@@ -33,6 +33,8 @@ class Desk {
       deposits: new Map(),
       payouts: new Map(),
       burns: new Map(),
+      keygen: new Map(),
+      keygenRefused: new Map(),
       scanning: false,
     }
     this.world.pegIn('alice', 5_000_000n)

@@ -123,6 +123,7 @@ async function towns(town: Town, { type, payload }: Message): Promise<Answer> {
 function produceIn(town: Town, queue: PegQueue = EMPTY_QUEUE): Effect<'produce'> {
   return {
     kind: 'produce',
+    keygen: [],
     parent: town.head,
     certificate: town.certificate,
     view: 0,

@@ -1,0 +1,66 @@
+/** Parts in the making of a key that wait for a block (protocol §5.1). */
+import type { BridgeContext } from '../../../../actors/bridge/context.ts'
+import { keygenArrived, keygenFinalized } from '../../../../actors/bridge/keygen.ts'
+import { Ceremony } from '../../core/keygen/ceremony.ts'
+import { testGenesis } from '../../core/peg/world.ts'
+
+const genesis = testGenesis()
+
+function contextOf({ height, ledger }: Ceremony): BridgeContext {
+  return {
+    genesis,
+    validatorKey: undefined,
+    pollMs: 1_000,
+    ledger,
+    height,
+    bitcoin: { tipHeight: 0, reachable: true },
+    scanned: [],
+    missedHeight: undefined,
+    deposits: new Map(),
+    payouts: new Map(),
+    burns: new Map(),
+    keygen: new Map(),
+    keygenRefused: new Map(),
+    scanning: false,
+  }
+}
+
+describe('the pool of what members said for a key', () => {
+  it('takes what the next block can carry, once, and tells Chain', () => {
+    const ceremony = new Ceremony(genesis)
+    const item = ceremony.package(2)
+    const taken = keygenArrived(contextOf(ceremony), 1, item)
+    expect([...taken.context.keygen.values()]).toEqual([item])
+    expect(taken.effects).toHaveLength(1)
+    expect(keygenArrived(taken.context, 1, item).effects).toBeUndefined()
+  })
+
+  it('takes nothing that a member says for another', () => {
+    const ceremony = new Ceremony(genesis)
+    expect(keygenArrived(contextOf(ceremony), 2, ceremony.package(2)).context.keygen.size).toBe(0)
+  })
+
+  it('looks at one wrong item of a member per block, and at the others all the same', () => {
+    const ceremony = new Ceremony(genesis)
+    const good = ceremony.package(1)
+    const bad = { ...good, signature: new Uint8Array(64) }
+    const refused = keygenArrived(contextOf(ceremony), 0, bad).context
+    expect(refused.keygen.size).toBe(0)
+    expect(keygenArrived(refused, 0, good).context.keygen.size).toBe(0)
+    expect(keygenArrived(refused, 1, ceremony.package(2)).context.keygen.size).toBe(1)
+    expect(keygenArrived({ ...refused, height: 1 }, 0, good).context.keygen.size).toBe(1)
+  })
+
+  it('forgets what a block carried and what no block can carry any more', () => {
+    const ceremony = new Ceremony(genesis)
+    const [first, second] = [ceremony.package(1), ceremony.package(2)]
+    const one = keygenArrived(contextOf(ceremony), 0, first).context
+    const both = keygenArrived(one, 1, second).context
+    ceremony.block([first])
+    const left = keygenFinalized({ ...both, ledger: ceremony.ledger, height: 1 })
+    expect([...left.context.keygen.values()]).toEqual([second])
+    ceremony.block([second, ceremony.package(3), ceremony.package(4)])
+    const over = keygenFinalized({ ...left.context, ledger: ceremony.ledger, height: 2 })
+    expect(over.context.keygen.size).toBe(0)
+  })
+})

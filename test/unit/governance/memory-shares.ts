@@ -1,0 +1,20 @@
+/** A member's share store in memory, which outlives its incarnations. */
+import { toHex } from '../../../crypto/index.ts'
+import type { HeldShare, SessionSecret, ShareStore } from '../../../governance/tree.ts'
+
+export class MemoryShares {
+  readonly sessions = new Map<string, SessionSecret>()
+  readonly shares = new Map<number, HeldShare>()
+
+  /** `io` performs each access; what it never performs did not happen. */
+  store(io: <T>(label: string, act: () => T) => Promise<T> = async (_, act) => act()): ShareStore {
+    return {
+      session: (id) => io('read session', () => this.sessions.get(toHex(id))),
+      saveSession: (session) =>
+        io('save session', () => void this.sessions.set(toHex(session.sessionId), session)),
+      share: (epoch) => io('read share', () => this.shares.get(epoch)),
+      saveShare: (held) => io('save share', () => void this.shares.set(held.epoch, held)),
+      forgetSessions: () => io('forget sessions', () => this.sessions.clear()),
+    }
+  }
+}
