@@ -1,8 +1,9 @@
 /**
- * Who collects the signatures of one attempt, as ROAST does it (Ruffing et al., 2022, with t of n): as soon as t members have an offer
- * open, they make a session; who has given its parts and a fresh offer is free for the next one. A silent member holds up
- * the sessions that it is in and no other; a lying one is convicted and left out. So with t honest members among n there are at most
- * n − t + 1 sessions, no timers, and the last one ends with the signatures.
+ * Who collects the signatures of one attempt, after ROAST (Ruffing et al., 2022): as soon as t members have an offer open they make a
+ * session; who has given its parts and a fresh offer is free for the next one. A silent member holds up one session, for it owes
+ * parts; a lying one is convicted when the first of its sessions is full. ROAST checks each part when it comes; here only what does not
+ * add up is looked at singly, so that the good case is cheap, and a liar may be in each session that is open then, of which there are at
+ * most n − t + 1. So, without a timer, t honest members among n come to the signatures in (n − t + 1)² sessions at most.
  */
 import { toHex } from '../../crypto/index.ts'
 import {
@@ -60,10 +61,18 @@ export function beginCoordinating(task: SigningTask): Coordinator {
   return { task, free: new Map(), serials: new Map(), sessions: new Map(), convicted: new Map() }
 }
 
-/** A member is ready. One that still owes parts is not. */
-export function offerArrived(coordinator: Coordinator, offer: NonceOffer): Coordinated {
+/**
+ * A member is ready. One that still owes parts is not, also when it has forgotten its nonces by a restart: it is asked again in the next
+ * attempt. `from` is the member whose stream the offer came by: what others pass on could use up its serials.
+ */
+export function offerArrived(
+  coordinator: Coordinator,
+  from: number,
+  offer: NonceOffer,
+): Coordinated {
   const { convicted, free, serials, signatures, task } = coordinator
   const { member, serial } = offer
+  if (member !== from) return ignored(coordinator, from, 'OfferOfAnother')
   if (signatures !== undefined) return ignored(coordinator, member, 'Signed')
   if (convicted.has(member)) return ignored(coordinator, member, 'Convicted')
   if (serial <= (serials.get(member) ?? -1)) return ignored(coordinator, member, 'OldOffer')

@@ -11,6 +11,7 @@ import {
   concatBytes,
   equalBytes,
   type GroupKey,
+  groupPublicKey,
   isPoint,
   isSignatureShare,
   type KeyShare,
@@ -23,6 +24,7 @@ import {
   signShare,
   taggedHash,
   uint32be,
+  uint64be,
 } from '../../crypto/index.ts'
 
 /** One attempt at one version of a batch. */
@@ -299,8 +301,20 @@ function commitmentsAt(list: SigningList, at: number): NonceCommitment[] {
   })
 }
 
-function attemptBytes({ genesisHash, batchId, version, attempt }: SigningTask): Uint8Array {
-  return concatBytes(genesisHash, batchId, uint32be(version), uint32be(attempt))
+/** All that is signed for: a word given for one task says nothing of another. */
+function taskHash({ genesisHash, batchId, version, attempt, inputs }: SigningTask): Uint8Array {
+  const wanted = inputs.map((input) =>
+    input.path === 'leaf'
+      ? concatBytes(Uint8Array.of(0), input.digest)
+      : concatBytes(
+          Uint8Array.of(1),
+          input.digest,
+          uint64be(input.epoch),
+          groupPublicKey(input.group),
+        ),
+  )
+  const id = concatBytes(genesisHash, batchId, uint32be(version), uint32be(attempt))
+  return taggedHash('millrace/signing-task', id, ...wanted)
 }
 
 function offerHash(
@@ -309,7 +323,7 @@ function offerHash(
 ): Uint8Array {
   return taggedHash(
     'millrace/nonce-offer',
-    attemptBytes(task),
+    taskHash(task),
     uint32be(member),
     uint32be(serial),
     ...commitments,
@@ -321,7 +335,7 @@ export function listHash(task: SigningTask, list: SigningList): Uint8Array {
   const offers = list.map(({ member, serial, commitments }) =>
     concatBytes(uint32be(member), uint32be(serial), sha256(...commitments)),
   )
-  return taggedHash('millrace/signing-list', attemptBytes(task), ...offers)
+  return taggedHash('millrace/signing-list', taskHash(task), ...offers)
 }
 
 function partsHash(hash: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
