@@ -2,6 +2,7 @@ import { Common, Hardfork, Mainnet } from '@ethereumjs/common'
 import type { EVM } from '@ethereumjs/evm'
 import secp256k1 from 'secp256k1'
 import { concatBytes, sha256 } from '../../crypto/index.ts'
+import { AccessJournal } from './access-journal.ts'
 import { type Fork, OSAKA } from './fork.ts'
 import { LoopEvm } from './interpreter.ts'
 import { keccak256 } from './keccak.ts'
@@ -84,6 +85,7 @@ export async function createChainEvm(chainId: number, fork: Fork = OSAKA): Promi
     blockchain,
     ...(await createPrecompiles(fork)),
   })
+  evm.journal = new AccessJournal(state) as unknown as EVM['journal']
   await evm.prepare()
   return {
     chainId,
