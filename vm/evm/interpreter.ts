@@ -25,6 +25,8 @@ const MAX_GAS = 2n ** 40n
 /** Memory beyond it costs more than that. */
 const MAX_OFFSET = 0xffff_ffffn
 const MAX_STACK = 1024
+/** Constants that are kept of a code: those of a large contract's common paths. */
+const MAX_PUSHES = 512
 const WORD = 32
 
 const MAX = 2n ** 256n - 1n
@@ -100,7 +102,7 @@ function readPush(code: Code, at: number, length: number): bigint {
       value = (value << BigInt((until - from) * 8)) | BigInt(part)
     }
   }
-  code.pushes.set(at, value)
+  if (code.pushes.size < MAX_PUSHES) code.pushes.set(at, value)
   return value
 }
 

@@ -10,6 +10,9 @@ import { EMPTY_BYTES, hasNoStorage, type StateChanges, type StateView } from './
 
 type Undo = () => void
 
+/** Of code that is kept over blocks. */
+const KEPT_CODE_BYTES = 16 * 1024 * 1024
+
 /**
  * What a block writes, over the view it starts from: reads fall through, writes stay in maps with an undo log, so that a
  * checkpoint costs nothing and a revert costs what it takes back. The trie is not touched here.
@@ -25,6 +28,9 @@ export class StateJournal {
   readonly #original = new Map<string, Uint8Array>()
   /** What the view said of accounts in this block. */
   readonly #read = new Map<string, AccountRecord | undefined>()
+  /** By its hash, so that it holds in any state: a call finds the same bytes, and what was found out about them. */
+  readonly #kept = new Map<string, Uint8Array>()
+  #keptBytes = 0
 
   constructor(view: StateView) {
     this.#view = view
@@ -75,9 +81,23 @@ export class StateJournal {
     if (account === undefined || account.codeHash === EMPTY_CODE_HASH) return EMPTY_BYTES
     const hashHex = toHex(account.codeHash)
     if (hashHex === EMPTY_CODE_HASH_HEX) return EMPTY_BYTES
-    const code = this.#code.get(hashHex) ?? this.#view.code(hashHex)
+    const known = this.#code.get(hashHex) ?? this.#kept.get(hashHex)
+    if (known !== undefined) return known
+    const code = this.#view.code(hashHex)
     if (code === undefined) throw new Error(`code ${hashHex} is missing`)
+    this.#keep(hashHex, code)
     return code
+  }
+
+  /** The oldest goes first. */
+  #keep(hashHex: string, code: Uint8Array): void {
+    this.#kept.set(hashHex, code)
+    this.#keptBytes += code.length
+    for (const [oldest, { length }] of this.#kept) {
+      if (this.#keptBytes <= KEPT_CODE_BYTES) return
+      this.#kept.delete(oldest)
+      this.#keptBytes -= length
+    }
   }
 
   setCode(addressHex: string, code: Uint8Array): void {
