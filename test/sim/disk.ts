@@ -124,6 +124,8 @@ export interface Signature {
   readonly hash?: Uint8Array
 }
 
+type DecodedGuard = ReturnType<typeof decodeGuardFile>
+
 interface DurableFile {
   synced: Uint8Array
   /** Written and not synced. */
@@ -143,6 +145,7 @@ export class Disk {
   readonly #journal = new Map<string, string>()
   readonly engine = new MemoryStore()
   readonly #guard: DurableFile = { synced: NO_BYTES, tail: NO_BYTES, next: undefined }
+  #decoded: { readonly bytes: Uint8Array; readonly guard: DecodedGuard } | undefined
   #mark: SigningMark = NO_MARK
   /** Whose guard it is, as its file names it. */
   #owner: Uint8Array = NO_BYTES
@@ -340,7 +343,7 @@ export class Disk {
 
   /** Whether what a signature needs is durable: its record, or that its height is over. */
   allowsSignature({ height, kind, view, hash }: Signature): boolean {
-    const decoded = decodeGuardFile(this.#owner, this.#guard.synced)
+    const decoded = this.#syncedGuard()
     if (!decoded.ok) return false
     const isRecord = (entry: GuardEntry) => {
       if (!('view' in entry) || entry.height !== height || entry.view !== view) return false
@@ -350,6 +353,15 @@ export class Disk {
     }
     const { entries, view: folded } = decoded.value
     return folded.floor > height || entries.some(isRecord)
+  }
+
+  /** Decoded once: what is synced is replaced, never written into. */
+  #syncedGuard(): DecodedGuard {
+    const bytes = this.#guard.synced
+    if (this.#decoded?.bytes !== bytes) {
+      this.#decoded = { bytes, guard: decodeGuardFile(this.#owner, bytes) }
+    }
+    return this.#decoded.guard
   }
 
   /** Of what was not synced a prefix stays, with a bit of it flipped now and then; a replacement took place or did not. */

@@ -10,6 +10,7 @@ import {
   evmGenesisOf,
   isTransaction,
   loadEngineCore,
+  loadPrecompiles,
   nextBaseFee,
   recoverSender,
 } from '../../vm/evm/index.ts'
@@ -65,6 +66,14 @@ export interface Surroundings {
 export interface NodeObserver {
   /** A block became durable on a node. */
   stored(node: SimulatedNode, block: StoredBlock): void
+}
+
+let loaded: ReturnType<typeof loadPrecompiles> | undefined
+
+/** Native code keeps nothing from one call to the next: all nodes of all worlds of this process have the same. */
+function precompiles(): ReturnType<typeof loadPrecompiles> {
+  loaded ??= loadPrecompiles()
+  return loaded
 }
 
 export class SimulatedNode {
@@ -261,7 +270,7 @@ export class SimulatedNode {
     await life.io(this.#chance.between(5, 60), 'open engine', () => {})
     // Not the opening itself: it waits for the disk, whose events the world would not take meanwhile.
     const evmGenesis = evmGenesisOf(genesis)
-    const core = await world.compute(loadEngineCore(evmGenesis.chainId))
+    const core = await world.compute(loadEngineCore(evmGenesis.chainId, precompiles()))
     const { engine, reply } = await core.open(store, evmGenesis, () => life.nowMs())
     if (reply.status !== 'OPEN') {
       throw faultError(reply.code, ENGINE_FAULTS[reply.code], reply.reason)

@@ -7,7 +7,7 @@ import { type Fork, OSAKA } from './fork.ts'
 import { LoopEvm } from './interpreter.ts'
 import { keccak256 } from './keccak.ts'
 import { POINT_EVALUATION } from './kzg.ts'
-import { createPrecompiles } from './precompiles.ts'
+import { createPrecompiles, type Precompiles } from './precompiles.ts'
 import { EMPTY_STATE, type StateView } from './state.ts'
 import { StateJournal } from './state-journal.ts'
 import { FlatStateManager } from './state-manager.ts'
@@ -63,7 +63,12 @@ class PinnedCommon extends Common {
   }
 }
 
-export async function createChainEvm(chainId: number, fork: Fork = OSAKA): Promise<ChainEvm> {
+/** `precompiles` may be shared: each call of one is done when it returns. */
+export async function createChainEvm(
+  chainId: number,
+  fork: Fork = OSAKA,
+  precompiles: Promise<Precompiles> = createPrecompiles(fork),
+): Promise<ChainEvm> {
   const common = new PinnedCommon({
     chain: { ...Mainnet, name: 'millrace', chainId },
     hardfork: HARDFORKS[fork.name],
@@ -83,7 +88,7 @@ export async function createChainEvm(chainId: number, fork: Fork = OSAKA): Promi
     common,
     stateManager: new FlatStateManager(state),
     blockchain,
-    ...(await createPrecompiles(fork)),
+    ...(await precompiles),
   })
   evm.journal = new AccessJournal(state) as unknown as EVM['journal']
   await evm.prepare()

@@ -7,6 +7,7 @@
  */
 import type { Engine, EngineStore, OpenReply } from './engine.ts'
 import type { EvmGenesis } from './genesis.ts'
+import type { Precompiles } from './precompiles.ts'
 import type { Calls } from './view/call.ts'
 
 export * from './account.ts'
@@ -78,13 +79,25 @@ export interface EngineCore {
   readonly open: typeof openEngineCore
 }
 
+/** The native code of the precompiles: what several interpreters of one thread may share. */
+export async function loadPrecompiles(): Promise<Precompiles> {
+  const [{ OSAKA }, { createPrecompiles }] = await Promise.all([
+    import('./fork.ts'),
+    import('./precompiles.ts'),
+  ])
+  return createPrecompiles(OSAKA)
+}
+
 /** Loads the interpreter ahead of need. */
-export async function loadEngineCore(chainId: number): Promise<EngineCore> {
+export async function loadEngineCore(
+  chainId: number,
+  precompiles?: Promise<Precompiles>,
+): Promise<EngineCore> {
   const [{ Engine }, { createChainEvm }] = await Promise.all([
     import('./engine.ts'),
     import('./chain.ts'),
   ])
-  const chain = await createChainEvm(chainId)
+  const chain = await createChainEvm(chainId, undefined, precompiles)
   return { open: (store, genesis, now) => Engine.open(store, genesis, now, chain) }
 }
 
