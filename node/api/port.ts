@@ -323,7 +323,46 @@ export interface DepositAddress {
   readonly opReturn?: string
 }
 
+/** The federation's keys and the making of the next one (5.1). Members by their place in the genesis file. */
+export interface KeygenStatus {
+  readonly height: number
+  /** Of the key that is in use. */
+  readonly epoch: number
+  /** Keys that the members made; epoch 0 has none. */
+  readonly keys: readonly {
+    readonly epoch: number
+    /** x-only, hex. */
+    readonly publicKey: string
+    /** Who holds a share. */
+    readonly members: readonly number[]
+    /** Of the block that completed it. */
+    readonly height: number
+  }[]
+  /** Undefined: no key is due. */
+  readonly making?: {
+    readonly epoch: number
+    /** packages, shares, confirmations, failed. */
+    readonly stage: string
+    readonly attempt: number
+    readonly members: readonly number[]
+    /** Who has not yet done what this stage asks for. */
+    readonly waitingFor: readonly number[]
+    /** The last height for it; of a failed one the height of the next attempt. */
+    readonly deadline?: number
+    readonly culprits: readonly {
+      readonly member: number
+      /** missed, wrongShare, falseComplaint. */
+      readonly fault: string
+      readonly stage: string
+      readonly attempt: number
+      readonly height: number
+    }[]
+  }
+}
+
 export interface PegView {
+  /** Undefined until the chain is loaded. */
+  keygen(): Later<KeygenStatus | undefined>
   reserve(): Later<ReserveSnapshot>
   /** Open operations and the latest finished ones, newest first, at most `limit`. */
   operations(limit: number): Later<readonly PegOperation[]>

@@ -30,6 +30,7 @@ import type {
   PegView,
   ReserveSnapshot,
 } from '../api/index.ts'
+import { keygenStatus } from './keygen.ts'
 import type { LiveViews } from './live.ts'
 
 export interface PegViewOptions {
@@ -54,6 +55,10 @@ export function createPegView(options: PegViewOptions): PegView {
   const finished = new Map<string, PegOperation>()
 
   return {
+    keygen() {
+      const now = ledger()
+      return now && keygenStatus(genesis, now)
+    },
     reserve() {
       const now = ledger()
       if (now === undefined) return emptyReserve()

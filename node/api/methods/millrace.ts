@@ -254,6 +254,11 @@ export const MILLRACE_METHODS: MethodTable = {
   millrace_reserves: method('state', none, async ({ ports }) =>
     reserveToJson(await ports.peg.reserve()),
   ),
+  millrace_keygenStatus: method(
+    'state',
+    none,
+    async ({ ports }) => (await ports.peg.keygen()) ?? null,
+  ),
   millrace_federation: method('state', none, ({ ports }) => federationToJson(ports.federation())),
   millrace_params: method('light', none, ({ ports }) => ({
     chain: ports.node.chain,

@@ -366,6 +366,7 @@ describe("Alys's names and ours", () => {
     })
     expect((await api.rpc('millrace_pegStatus', ['none'])).error?.code).toBe(-32001)
     expect(await api.result('millrace_reserves')).toMatchObject({ balanced: true })
+    expect(await api.result('millrace_keygenStatus')).toMatchObject({ epoch: 0, keys: [] })
     expect(await api.result('millrace_federation')).toMatchObject({ threshold: 3 })
     expect(await api.result('millrace_params')).toMatchObject({ slotMs: 1_000, chainId: 212_121 })
     expect(await api.result('millrace_syncStatus')).toMatchObject({ syncing: false })

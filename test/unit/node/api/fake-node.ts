@@ -461,6 +461,7 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
       reserve: () => node.reserve,
       operations: (limit) => node.operations.slice(0, limit),
       operation: (id) => node.operations.find((operation) => operation.id === id),
+      keygen: () => ({ height: 0, epoch: 0, keys: [] }),
       depositAddress: ({ evmAddress }) =>
         evmAddress?.every((byte) => byte === 0)
           ? { code: 'ForbiddenAddress', reason: 'the zero address cannot be credited' }

@@ -1,0 +1,49 @@
+import { toHex } from '../../../crypto/index.ts'
+import { keygenStatus } from '../../../node/views/keygen.ts'
+import { Ceremony } from '../core/keygen/ceremony.ts'
+import { testGenesis } from '../core/peg/world.ts'
+
+const genesis = testGenesis()
+const statusOf = ({ ledger }: Ceremony) => keygenStatus(genesis, ledger)
+
+describe('millrace_keygenStatus (QD-12)', () => {
+  it('before anybody spoke: all members are waited for, no clock runs', () => {
+    const { making, ...rest } = statusOf(new Ceremony(genesis))
+    expect(rest).toEqual({ height: 0, epoch: 0, keys: [] })
+    expect(making).toEqual({
+      epoch: 1,
+      stage: 'packages',
+      attempt: 0,
+      members: [0, 1, 2, 3],
+      waitingFor: [0, 1, 2, 3],
+      culprits: [],
+    })
+  })
+
+  it('who is waited for, until when, and who was left out and why', () => {
+    const ceremony = new Ceremony(genesis)
+    ceremony.block([1, 2, 4].map((signer) => ceremony.package(signer)))
+    expect(statusOf(ceremony).making).toMatchObject({ waitingFor: [2], deadline: 151 })
+    ceremony.pass(ceremony.row.deadline)
+    expect(statusOf(ceremony).making).toMatchObject({
+      attempt: 1,
+      members: [0, 1, 3],
+      culprits: [{ member: 2, fault: 'missed', stage: 'packages', attempt: 0, height: 151 }],
+    })
+  })
+
+  it('the key with those who hold a share of it', () => {
+    const ceremony = new Ceremony(genesis)
+    ceremony.toKey()
+    const { keys, making } = statusOf(ceremony)
+    expect(making).toBeUndefined()
+    expect(keys).toEqual([
+      {
+        epoch: 1,
+        publicKey: toHex(ceremony.key?.publicKey ?? new Uint8Array(0)),
+        members: [0, 1, 2, 3],
+        height: 3,
+      },
+    ])
+  })
+})
