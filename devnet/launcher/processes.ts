@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 const DOOR = fileURLToPath(new URL('../../bin/millrace.cjs', import.meta.url))
 /**
  * V8 sizes its young generation by the machine's memory; ten processes on one machine do with less (40 MB each). One node under load does
- * with a sixth less of the processor when what waits in its pool is copied less often.
+ * with a seventh less of the processor when what waits in its pool is copied less often.
  */
 const NURSERY_MB = { dev: 8, bench: 64 } as const
 /** Graceful stop of one process before it is killed. */

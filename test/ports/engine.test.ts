@@ -57,6 +57,38 @@ async function openInMemory(store = new MemoryStore()): Promise<EngineUnderTest>
   }
 }
 
+describe('a block that is begun before its slot', () => {
+  it('6.3: in the engine’s thread, and built from there with its senders', async () => {
+    const engine = await openOnDisk()
+    const alice = keyOf('alice')
+    const first = await engine.build({
+      ...attributes(engine.genesisHash, 1),
+      withdrawals: [mint(alice.address, 10n ** 11n)],
+      transactions: [],
+      deadlineMs: Date.now() + 60_000,
+    })
+    if (first.status !== 'BUILT') throw new Error(first.reason)
+    const { blockHash } = first.payload
+    await engine.commit(blockHash)
+    const raw = signed(alice, { nonce: 0, to: keyOf('bob').address, value: 1n })
+    const { deadlineMs: _, withdrawals: __, ...seen } = attributes(blockHash, 2)
+    const offer = [{ raw, sender: alice.address }]
+    await engine.prepare({ ...seen, transactions: offer, untilMs: Date.now() + 60_000 })
+    // A build whose time is over packs nothing more.
+    const built = await engine.build({
+      ...attributes(blockHash, 2),
+      transactions: [],
+      deadlineMs: Date.now(),
+    })
+    if (built.status !== 'BUILT') throw new Error(built.reason)
+    expect(built.payload.transactions).toEqual([raw])
+    expect(built.senders).toEqual([alice.address])
+    await engine.commit(built.payload.blockHash)
+    expect(engine.blocks.head().number).toBe(2)
+    await engine.close()
+  })
+})
+
 /** The value that a proof shows under a root; undefined: that there is none. */
 async function verified(
   root: Uint8Array,
