@@ -121,9 +121,8 @@ export function handle(
 /** Blocks that were scanned before this node knew of a new epoch's script are looked at again. */
 function lookingBack(context: BridgeContext, before: Ledger | undefined): BridgeContext {
   const { ledger, missedHeight = Number.POSITIVE_INFINITY } = context
-  const isKnown = ledger === undefined || ledger.state.epoch === (before ?? ledger).state.epoch
-  if (isKnown) return context
-  return { ...context, missedHeight: Math.min(missedHeight, ledger.state.tipHeight) }
+  if (before === undefined || ledger?.state.epoch === before.state.epoch) return context
+  return { ...context, missedHeight: Math.min(missedHeight, before.state.tipHeight) }
 }
 
 /** Looks at Bitcoin are one at a time; broadcasts keep their order. */
