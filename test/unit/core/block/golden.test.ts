@@ -73,7 +73,7 @@ describe('golden bytes', () => {
       '8d0d0b13aaea978e61ce213560bcc5fbb4d0dddb3939c3e2e37a7260a2835bda',
     )
     expect(toHex(bodyRoot(BlockBodyType.defaultValue()))).toBe(
-      'e96516d1fcf1fbe3bdb868bd1b7682d744260812d672e7aa0935406350147e52',
+      '3c7314105678841196ef878bc76ba4570da46ce3347f5e5ffe78662a73071ddc',
     )
     // SSZ: the root of an empty list of 16 containers: five zero levels mixed with the length zero.
     let zero: Uint8Array = new Uint8Array(32)
