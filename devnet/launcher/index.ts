@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { scriptFromAddress } from '../../core/bitcoin/index.ts'
 import { type BitcoinRpc, createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
 import { directoryHolder, lockDirectory } from '../../node/adapters/data-directory/index.ts'
 import { EXIT, findPort } from '../../node/adapters/system/index.ts'
@@ -483,6 +482,8 @@ interface Reserves {
   readonly supplySat: string
   readonly inFlightSat: string
   readonly inFlight: Books['inFlight']
+  /** Hex, of all epochs. */
+  readonly scripts: readonly string[]
   readonly totals: {
     readonly pegInSat: string
     readonly pegOutSat: string
@@ -493,11 +494,8 @@ interface Reserves {
 
 /** The reserve as Bitcoin has it against supply and in-flight rows as the ledger has them. */
 async function readBooks(rpc: BitcoinRpc, node: NodeRpc): Promise<Books> {
-  const address = await node.call<string>('getdepositaddress')
-  const script = scriptFromAddress(address, 'regtest')
-  if (!script.ok) throw new Error(`no address of regtest: ${address}`)
-  const raw = Buffer.from(script.value).toString('hex')
-  const scanned = await rpc.scanTxOutSet([`raw(${raw})`])
+  const { scripts } = await node.call<Reserves>('millrace_reserves')
+  const scanned = await rpc.scanTxOutSet(scripts.map((script) => `raw(${script})`))
   if (!scanned.ok) throw new Error(`Bitcoin: ${scanned.error.message}`)
   const reserves = await node.call<Reserves>('millrace_reserves')
   const reserveSat = scanned.value.totalSat

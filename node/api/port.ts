@@ -303,6 +303,8 @@ export interface ReserveSnapshot {
     readonly outpoint: string
     readonly amountSat: bigint
   }[]
+  /** The plain script of every epoch's key, the oldest first, hex: where an auditor looks for the reserve on Bitcoin. */
+  readonly scripts: readonly string[]
   /** What passed through since genesis. */
   readonly totals: {
     readonly pegIns: number

@@ -18,6 +18,7 @@ import {
   currentOutput,
   depositPayloadScript,
   describeReserve,
+  federationScripts,
   outpointName,
 } from '../../core/peg/index.ts'
 import { fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
@@ -62,7 +63,7 @@ export function createPegView(options: PegViewOptions): PegView {
     reserve() {
       const now = ledger()
       if (now === undefined) return emptyReserve()
-      if (cached?.ledger !== now) cached = { ledger: now, reserve: reserveOf(now) }
+      if (cached?.ledger !== now) cached = { ledger: now, reserve: reserveOf(genesis, now) }
       return cached.reserve
     },
     operations(limit) {
@@ -246,7 +247,7 @@ function requestStep(row: RequestRow, payout: PayoutView | undefined): PegOutSte
   return payout === undefined ? 'Batched' : payout.step
 }
 
-function reserveOf(ledger: Ledger): ReserveSnapshot {
+export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
   const report = describeReserve(ledger)
   const { reserveSat, supplySat, inFlightSat, deficitSat, inFlight, mintedSat, burnedSat } = report
   const totals = { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n, mintedSat, burnedSat }
@@ -271,6 +272,9 @@ function reserveOf(ledger: Ledger): ReserveSnapshot {
       outpoint: outpointName(key),
       amountSat: row.amountSat,
     })),
+    scripts: federationScripts(genesis, ledger.state.epoch, ledger.open.keys).map(
+      ({ scriptPubKey }) => toHex(scriptPubKey),
+    ),
     totals,
   }
 }
@@ -284,6 +288,7 @@ function emptyReserve(): ReserveSnapshot {
     deficitSat: 0n,
     inFlight: [],
     outputs: [],
+    scripts: [],
     totals: {
       pegIns: 0,
       pegInSat: 0n,

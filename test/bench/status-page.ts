@@ -136,6 +136,7 @@ function fillBusy(node: FakeNode): void {
       { id: 'fund', kind: 'fund', amountSat: 5_010_000n },
     ],
     outputs: [],
+    scripts: [],
     totals: {
       pegIns: 12,
       pegInSat: 612_000_000n,
@@ -224,6 +225,7 @@ function fillEmpty(node: FakeNode): void {
     deficitSat: 0n,
     inFlight: [],
     outputs: [],
+    scripts: [],
     totals: { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n, mintedSat: 0n, burnedSat: 0n },
   }
   node.peers = []

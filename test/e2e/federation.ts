@@ -53,6 +53,7 @@ export interface Reserves {
     readonly amountSat: string
   }[]
   readonly outputs: readonly { readonly outpoint: string; readonly amountSat: string }[]
+  readonly scripts: readonly string[]
   readonly totals: {
     readonly pegIns: number
     readonly pegInSat: string
@@ -271,10 +272,10 @@ export class TestFederation {
     return rpc.call<Reserves>('millrace_reserves')
   }
 
-  /** What Bitcoin has for the federation: address and sum of its unspent outputs. */
+  /** What Bitcoin has for the federation: the sum under the scripts of all its epochs. */
   async reserveOnBitcoin(): Promise<bigint> {
-    const address = await this.rpc.call<string>('getdepositaddress')
-    const scanned = await this.bitcoin.scanTxOutSet([`addr(${address})`])
+    const { scripts } = await this.reserves()
+    const scanned = await this.bitcoin.scanTxOutSet(scripts.map((script) => `raw(${script})`))
     if (!scanned.ok) throw new Error(scanned.error.message)
     return scanned.value.totalSat
   }

@@ -124,6 +124,7 @@ export function reserveToJson(reserve: ReserveSnapshot): Json {
       outpoint,
       amountSat: amountSat.toString(),
     })),
+    scripts: [...reserve.scripts],
     totals: {
       pegIns: totals.pegIns,
       pegInSat: totals.pegInSat.toString(),

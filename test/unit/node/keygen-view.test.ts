@@ -1,5 +1,7 @@
+import { changeOutput } from '../../../core/peg/index.ts'
 import { toHex } from '../../../crypto/index.ts'
 import { keygenStatus } from '../../../node/views/keygen.ts'
+import { reserveOf } from '../../../node/views/peg.ts'
 import { Ceremony } from '../core/keygen/ceremony.ts'
 import { testGenesis } from '../core/peg/world.ts'
 
@@ -44,6 +46,21 @@ describe('millrace_keygenStatus (QD-12)', () => {
         members: [0, 1, 2, 3],
         height: 3,
       },
+    ])
+  })
+})
+
+describe('millrace_reserves', () => {
+  it('names the scripts of all epochs, so that an audit of Bitcoin finds what was paid to each (4.8)', () => {
+    const ceremony = new Ceremony(genesis)
+    expect(reserveOf(genesis, ceremony.ledger).scripts).toEqual([
+      toHex(changeOutput(genesis, 0).scriptPubKey),
+    ])
+    ceremony.toKey()
+    const { ledger } = ceremony
+    expect(reserveOf(genesis, ledger).scripts).toEqual([
+      toHex(changeOutput(genesis, 0).scriptPubKey),
+      toHex(changeOutput(genesis, 1, ledger.open.keys).scriptPubKey),
     ])
   })
 })

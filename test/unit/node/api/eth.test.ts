@@ -365,7 +365,10 @@ describe("Alys's names and ours", () => {
       step: 'Broadcast',
     })
     expect((await api.rpc('millrace_pegStatus', ['none'])).error?.code).toBe(-32001)
-    expect(await api.result('millrace_reserves')).toMatchObject({ balanced: true })
+    expect(await api.result('millrace_reserves')).toMatchObject({
+      balanced: true,
+      scripts: [`5120${'ab'.repeat(32)}`],
+    })
     expect(await api.result('millrace_keygenStatus')).toMatchObject({ epoch: 0, keys: [] })
     expect(await api.result('millrace_federation')).toMatchObject({ threshold: 3 })
     expect(await api.result('millrace_params')).toMatchObject({ slotMs: 1_000, chainId: 212_121 })

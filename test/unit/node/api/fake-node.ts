@@ -283,6 +283,7 @@ export function createFakeNode(clock: Clock): FakeNode {
       deficitSat: 0n,
       inFlight: [{ id: 'fund', kind: 'fund', amountSat: 100_000n }],
       outputs: [{ outpoint: `${'ab'.repeat(32)}:0`, amountSat: 1_000_000n }],
+      scripts: [`5120${'ab'.repeat(32)}`],
       totals: {
         pegIns: 2,
         pegInSat: 1_000_000n,
