@@ -13,6 +13,7 @@ import {
   seeded,
   testGenesis,
 } from '../../core/peg/world.ts'
+import { bridgeContext } from './context.ts'
 
 const genesis = testGenesis()
 const bitcoin = new BitcoinWorld()
@@ -23,22 +24,11 @@ const claim = claimOf(bitcoin, transaction)
 
 /** A bridge that follows the deposit of `claim`. */
 function following(): BridgeContext {
-  const context: BridgeContext = {
-    genesis,
+  const context = bridgeContext(genesis, {
     validatorKey: genesis.validators[0]?.blsKey,
-    pollMs: 1_000,
     ledger: genesisLedger(genesis),
-    height: 0,
     bitcoin: { tipHeight: 4, reachable: true },
-    scanned: [],
-    missedHeight: undefined,
-    deposits: new Map(),
-    payouts: new Map(),
-    burns: new Map(),
-    keygen: new Map(),
-    keygenRefused: new Map(),
-    scanning: false,
-  }
+  })
   const detected = { txid: claim.txid, bitcoinHeight: 1, deposits: [claim] }
   return depositsDetected(context, detected, 'flow', 0).context
 }

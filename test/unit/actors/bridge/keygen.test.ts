@@ -3,26 +3,12 @@ import type { BridgeContext } from '../../../../actors/bridge/context.ts'
 import { keygenArrived, keygenFinalized } from '../../../../actors/bridge/keygen.ts'
 import { Ceremony } from '../../core/keygen/ceremony.ts'
 import { testGenesis } from '../../core/peg/world.ts'
+import { bridgeContext } from './context.ts'
 
 const genesis = testGenesis()
 
 function contextOf({ height, ledger }: Ceremony): BridgeContext {
-  return {
-    genesis,
-    validatorKey: undefined,
-    pollMs: 1_000,
-    ledger,
-    height,
-    bitcoin: { tipHeight: 0, reachable: true },
-    scanned: [],
-    missedHeight: undefined,
-    deposits: new Map(),
-    payouts: new Map(),
-    burns: new Map(),
-    keygen: new Map(),
-    keygenRefused: new Map(),
-    scanning: false,
-  }
+  return bridgeContext(genesis, { ledger, height })
 }
 
 describe('the pool of what members said for a key', () => {

@@ -9,6 +9,7 @@ import { toHex } from '../../../../crypto/index.ts'
 import type { BridgeInbox } from '../../../../messages/index.ts'
 import { PegWorld, seeded } from '../../core/peg/world.ts'
 import { envelopeOf } from '../fake-run.ts'
+import { bridgeContext } from './context.ts'
 
 /** A world with one recorded batch, and a bridge that hears of it. */
 class Desk {
@@ -21,22 +22,8 @@ class Desk {
   constructor(validatorIndex: number | undefined) {
     this.validatorIndex = validatorIndex
     const { genesis } = this.world
-    this.context = {
-      genesis,
-      validatorKey: this.world.genesis.validators[validatorIndex ?? -1]?.blsKey,
-      pollMs: 500,
-      ledger: undefined,
-      height: 0,
-      bitcoin: { tipHeight: 0, reachable: true },
-      scanned: [],
-      missedHeight: undefined,
-      deposits: new Map(),
-      payouts: new Map(),
-      burns: new Map(),
-      keygen: new Map(),
-      keygenRefused: new Map(),
-      scanning: false,
-    }
+    const validatorKey = genesis.validators[validatorIndex ?? -1]?.blsKey
+    this.context = bridgeContext(genesis, { validatorKey, pollMs: 500 })
     this.world.pegIn('alice', 5_000_000n)
     this.world.block({ burns: [this.world.burn('bob', 1_000_000n, undefined, 4)] })
   }
