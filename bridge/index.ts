@@ -5,6 +5,9 @@
  */
 export * from './approval-policy.ts'
 export * from './arrival.ts'
+export * from './recovery.ts'
+export * from './recovery-psbt.ts'
+export * from './reserve-file.ts'
 export * from './signature-policy.ts'
 export * from './signing.ts'
 export * from './verdict.ts'
