@@ -132,8 +132,9 @@ const BatchRowType = new ContainerType({
   state: Uint8,
   height: Uint64,
   timestamp: Uint64,
-  /** Bitcoin's height when it was recorded. */
+  /** Bitcoin's height when its last version was recorded. */
   bitcoinHeight: Uint64,
+  /** Of all versions. */
   inputs: new ListCompositeType(OutpointKey, MAX_BATCH_INPUTS),
   requests: new ListCompositeType(Bytes32, MAX_BATCH_REQUESTS),
   /** Txids of its versions, oldest first. */

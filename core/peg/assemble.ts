@@ -17,9 +17,9 @@ import { applyBooking } from './bookings.ts'
 import { emptyPegBody, type PegBody, type PegContext } from './context.ts'
 import { fault, isTransient, type PegCode, type PegError } from './errors.ts'
 import { applyHeaderPrefix } from './headers.ts'
-import { allowedRate, applyRecords, buildPayout } from './payout.ts'
 import { applyPegIn } from './peg-ins.ts'
 import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
+import { applyRecords, dueRecords } from './records.ts'
 
 /** A deposit with the approval of its claim. */
 export interface QueuedPegIn {
@@ -34,6 +34,8 @@ export interface PegQueue {
   readonly pegIns: readonly QueuedPegIn[]
   /** Of transactions that spend reserve. */
   readonly bookings: readonly TransactionProof[]
+  /** Batches whose newest version our own Bitcoin has had for a while and has not mined. */
+  readonly unconfirmed?: readonly Uint8Array[]
 }
 
 /** An entry that was not taken: by its place in the queue. `permanent`: it never will be. */
@@ -85,9 +87,10 @@ export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): 
     if (error !== undefined) refuse('pegIn', index, error)
   }
 
-  const payout = buildPayout(ledger, context, allowedRate(context))
-  if (payout !== undefined && applyRecords(draft, ledger, context, [payout.record]) === undefined) {
-    items.records.push(payout.record)
+  for (const record of dueRecords(ledger, context, queue.unconfirmed ?? [])) {
+    if (applyRecords(draft, ledger, context, [record]) !== undefined) continue
+    items.records.push(record)
+    break
   }
   return { items, refused }
 }

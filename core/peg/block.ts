@@ -12,9 +12,9 @@ import { applyBooking } from './bookings.ts'
 import type { PegBody, PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
 import { applyHeaders } from './headers.ts'
-import { applyRecords } from './payout.ts'
 import { applyPegIn } from './peg-ins.ts'
 import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
+import { applyRecords } from './records.ts'
 import { applyWithdrawals } from './withdrawals.ts'
 
 export interface BegunPeg {

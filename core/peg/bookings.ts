@@ -75,6 +75,7 @@ function bookVersion(
   const { outputs } = proven.transaction
   const batch = draft.get('batches', spend.batchId) as BatchRow
   spendInputs(draft, inputs, proven.txid)
+  freeInputs(draft, spend.batchId, batch)
   let requestedSat = 0n
   for (const [index, id] of batch.requests.entries()) {
     const request = draft.get('requests', id) as RequestRow
@@ -158,6 +159,15 @@ function spendInputs(
 ): void {
   for (const { key, row } of inputs) {
     draft.put('outputs', key, { ...row, state: OUTPUT_STATE.spent, spentBy, batchId: ZERO_HASH })
+  }
+}
+
+/** What only other versions of the batch would have spent is free again. */
+function freeInputs(draft: LedgerDraft, batchId: Uint8Array, { inputs }: BatchRow): void {
+  for (const key of inputs) {
+    const row = draft.get('outputs', key) as OutputRow
+    if (!equalBytes(row.batchId, batchId)) continue
+    draft.put('outputs', key, { ...row, batchId: ZERO_HASH })
   }
 }
 

@@ -41,6 +41,7 @@ const REGTEST_VERSION = 2
 /** Version, lock time, two counts below 253, and the witness marker and flag. */
 const OVERHEAD_WEIGHT = 4 * 10 + 2
 
+/** A record that a block may carry, with the rows that it is made of. */
 export interface PayoutPlan {
   readonly record: PegRecord
   readonly transaction: BitcoinTransaction
@@ -72,7 +73,7 @@ function countWaiting(ledger: Ledger): number {
 }
 
 /** Rows that a payout may spend: no batch holds them, they are owed to nobody and no mint waits for them. */
-function freeInputs(ledger: Ledger): Entry<OutputRow>[] {
+export function freeInputs(ledger: Ledger): Entry<OutputRow>[] {
   const free = [...ledger.open.reserve.values()].filter(
     ({ row }) =>
       isZero(row.batchId) &&
@@ -97,7 +98,7 @@ function freeInputs(ledger: Ledger): Entry<OutputRow>[] {
 }
 
 /** The fewest of `free`, in order, that cover the amount; undefined when they do not or are too many. */
-function coverInputs(
+export function coverInputs(
   free: readonly Entry<OutputRow>[],
   amountSat: bigint,
 ): readonly Entry<OutputRow>[] | undefined {
@@ -109,7 +110,7 @@ function coverInputs(
   return undefined
 }
 
-function sumSat(entries: readonly Entry<{ readonly amountSat: bigint }>[]): bigint {
+export function sumSat(entries: readonly Entry<{ readonly amountSat: bigint }>[]): bigint {
   return entries.reduce((sum, { row }) => sum + row.amountSat, 0n)
 }
 
@@ -117,7 +118,8 @@ function ceilDivide(value: bigint, divisor: bigint): bigint {
   return (value + divisor - 1n) / divisor
 }
 
-interface Shape {
+/** Fees and change of a transaction of the reserve. */
+export interface Shape {
   readonly requests: readonly Entry<RequestRow>[]
   readonly inputs: readonly Entry<OutputRow>[]
   readonly weight: number
@@ -128,7 +130,7 @@ interface Shape {
 }
 
 /** Fees and change of a transaction with these requests and inputs (§7). */
-function shapeOf(
+export function shapeOf(
   context: Pick<PegContext, 'genesis'>,
   rate: number,
   changeScript: Uint8Array,
@@ -139,14 +141,16 @@ function shapeOf(
   const fixed = OVERHEAD_WEIGHT + inputs.length * inputWeight(context.genesis)
   const own = outputWeights.reduce((sum, weight) => sum + weight, 0)
   const withChange = (changeWeight: number) => {
-    const rest = BigInt(fixed + changeWeight)
+    // In whole vB, as Bitcoin counts it: a bump by 1 sat/vB then adds exactly what a replacement must (BIP125, rule 4).
+    const shared = 4 * Math.ceil((fixed + changeWeight) / 4)
+    const rest = BigInt(shared)
     const count = BigInt(requests.length)
     const perKvb = 4000n * count
     // One request bears the weight of its output and an equal share of the rest, rounded up.
     const feesSat = outputWeights.map((weight) =>
       ceilDivide(BigInt(rate) * (BigInt(weight) * count + rest), perKvb),
     )
-    const weight = fixed + changeWeight + own
+    const weight = shared + own
     const minerFeeSat = ceilDivide(BigInt(rate) * BigInt(weight), 4000n)
     const borneSat = feesSat.reduce((sum, fee) => sum + fee, 0n)
     const changeSat = sumSat(inputs) - (sumSat(requests) - borneSat) - minerFeeSat
@@ -166,7 +170,7 @@ function paidSat(shape: Shape, index: number): bigint {
 }
 
 /** A payment reaches its recipient whole enough: at least 546 sat and 80 % of the request (PO-8). */
-function isWorthPaying(shape: Shape, index: number): boolean {
+export function isWorthPaying(shape: Shape, index: number): boolean {
   const { row } = shape.requests[index] as Entry<RequestRow>
   return isWhole(row.amountSat, paidSat(shape, index))
 }
@@ -243,7 +247,7 @@ function longestShape(
 }
 
 /** Whether the fee stays within a fifth of all outputs (PO-8). */
-function isFeeBounded({ inputs, minerFeeSat }: Shape): boolean {
+export function isFeeBounded({ inputs, minerFeeSat }: Shape): boolean {
   return minerFeeSat * 5n <= sumSat(inputs) - minerFeeSat
 }
 
@@ -283,7 +287,7 @@ export function buildPayout(
   return { record, transaction, epoch, inputs, requests, minerFeeSat, changeSat }
 }
 
-function payoutTransaction(
+export function payoutTransaction(
   { genesis }: Pick<PegContext, 'genesis'>,
   shape: Shape,
   changeScript: Uint8Array,
@@ -360,27 +364,13 @@ export function allowedRate(context: PegContext): number {
   return Math.max(least, Math.min(feeRateSatPerKvb, most))
 }
 
-/** Checks a block's records against what the parent's ledger gives, and books the batch. */
-export function applyRecords(
-  draft: LedgerDraft,
-  parent: Ledger,
-  context: PegContext,
-  records: readonly PegRecord[],
-): PegError | undefined {
-  const [record] = records
-  if (record === undefined) return undefined
-  if (records.length > 1) return fault('RecordExtra', `${records.length}`)
-  return applyPayout(draft, parent, context, record)
-}
-
-function applyPayout(
+/** Checks a record against what the parent's ledger gives, and books the batch. */
+export function applyPayout(
   draft: LedgerDraft,
   parent: Ledger,
   context: PegContext,
   record: PegRecord,
 ): PegError | undefined {
-  if (RECORD_KINDS[record.kind] !== 'payout') return fault('RecordKindUnknown', `${record.kind}`)
-  if (Math.max(parent.state.pegOutStops, draft.state.pegOutStops) > 0) return fault('PegOutsPaused')
   if (!isRateAllowed(context, record.feeRateSatPerKvb)) {
     return fault('RecordRateOutOfBounds', `${record.feeRateSatPerKvb}`)
   }
@@ -396,7 +386,7 @@ function applyPayout(
   return undefined
 }
 
-function isSameRecord(left: PegRecord, right: PegRecord): boolean {
+export function isSameRecord(left: PegRecord, right: PegRecord): boolean {
   return (
     left.version === right.version &&
     equalBytes(left.batchId, right.batchId) &&
@@ -425,12 +415,21 @@ function putBatch(draft: LedgerDraft, context: PegContext, plan: PayoutPlan): vo
     versions: [id],
     bookedTxid: new Uint8Array(32),
   })
-  draft.put('spends', id, {
+  putVersion(draft, context, plan)
+}
+
+/** The record's transaction, as one that may be signed and booked. */
+export function putVersion(
+  draft: LedgerDraft,
+  { height }: Pick<PegContext, 'height'>,
+  { epoch, record, transaction }: PayoutPlan,
+): void {
+  draft.put('spends', txid(transaction), {
     kind: SPEND_KIND.version,
     state: SPEND_STATE.recorded,
     batchId: record.batchId,
     version: record.version,
-    epoch: plan.epoch,
+    epoch,
     feeRateSatPerKvb: record.feeRateSatPerKvb,
     transaction: record.transaction,
     height,

@@ -5,6 +5,7 @@ import {
   type BatchRow,
   DEFICIT_CAUSE,
   FUND_CAUSE,
+  isZero,
   type LedgerDraft,
   OUTPUT_KIND,
   OUTPUT_STATE,
@@ -82,7 +83,22 @@ function reopenBatch(draft: LedgerDraft, batchId: Uint8Array): void {
       paidBy: ZERO_HASH,
     })
   }
-  draft.put('batches', batchId, { ...batch, state: BATCH_STATE.open, bookedTxid: ZERO_HASH })
+  const inputs = batch.inputs.filter((key) => holdAgain(draft, batchId, key))
+  draft.put('batches', batchId, {
+    ...batch,
+    state: BATCH_STATE.open,
+    bookedTxid: ZERO_HASH,
+    inputs,
+  })
+}
+
+/** What an open batch would spend is locked for it again, unless it went elsewhere meanwhile. */
+function holdAgain(draft: LedgerDraft, batchId: Uint8Array, key: Uint8Array): boolean {
+  const row = draft.get('outputs', key) as OutputRow
+  if (equalBytes(row.batchId, batchId)) return true
+  if (row.state === OUTPUT_STATE.spent || !isZero(row.batchId)) return false
+  draft.put('outputs', key, { ...row, batchId })
+  return true
 }
 
 /** The open batch that has the outpoint among its inputs; zero when there is none. */

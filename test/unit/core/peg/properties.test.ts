@@ -67,6 +67,7 @@ class Town {
   readonly rows = new Map<string, LedgerChange>()
   readonly #approvals = new Map<string, MemberApproval>()
   burned: Uint8Array[] = []
+  bumps = 0
   #names = 0
 
   constructor(seed: string) {
@@ -95,13 +96,17 @@ class Town {
     }
   }
 
-  /** What is to be mined: new transactions and the payouts that members signed. */
+  /** What is to be mined: new transactions, and of each batch one of the versions that members signed. */
   mine(): void {
     const transactions = Array.from({ length: this.chance.below(3) }, () => this.transaction())
     for (const { versions } of openBatches(this.world.ledger)) {
-      const parsed = parseTransaction(versions[0]?.row.transaction ?? new Uint8Array())
-      if (parsed.ok && !this.has(parsed.value) && this.chance.flip())
-        transactions.push(parsed.value)
+      const parsed = versions.flatMap(({ row }) => {
+        const one = parseTransaction(row.transaction)
+        return one.ok ? [one.value] : []
+      })
+      const chosen = parsed[this.chance.below(parsed.length)]
+      const isMined = parsed.some((one) => this.has(one))
+      if (chosen !== undefined && !isMined && this.chance.below(6) === 0) transactions.push(chosen)
     }
     this.bitcoin.mine(transactions, 1 + this.chance.below(2))
   }
@@ -147,7 +152,13 @@ class Town {
         if (isPayout) bookings.push(proof)
       }
     }
-    return { headers: this.bitcoin.headersAfter(this.chance.below(3)), pegIns, bookings }
+    const unconfirmed = openBatches(this.world.ledger).map(({ batchId }) => batchId)
+    return {
+      headers: this.bitcoin.headersAfter(this.chance.below(3)),
+      pegIns,
+      bookings,
+      unconfirmed: this.chance.flip() ? unconfirmed : [],
+    }
   }
 
   approval(claim: PegInClaim): MemberApproval {
@@ -191,6 +202,7 @@ class Town {
     const { items } = assemble(world.ledger, context, queue)
     const begun = beginBlock(world.ledger, context, items)
     if (!begun.ok) throw new Error(`assembled, then refused: ${JSON.stringify(begun.error)}`)
+    this.bumps += items.records.filter(({ version }) => version > 0).length
     const burns = this.burns()
     const ids = burns.map((_, index) => requestId(world.genesis, world.evmBlockHash(), index))
     const cancels = this.burned
@@ -276,15 +288,19 @@ describe.each(['a', 'b', 'c', 'd'])('a random town, seed %s', (seed) => {
   })
 })
 
-it('each paid request was paid once, by a transaction that spends the conflict input of its batch (P 4.5)', () => {
+it('each paid request was paid once, by a version that spends the conflict input of its batch (P 4.5, PO-15, PO-16)', () => {
   let paid = 0
-  for (const seed of ['g', 'h']) {
+  let bumps = 0
+  let bumpsBooked = 0
+  for (const seed of ['g', 'h', 'i']) {
     const town = new Town(seed)
     for (let step = 0; step < 40; step++) town.step()
+    bumps += town.bumps
     const { sets } = town.world.ledger
     for (const [, request] of sets.requests.entries()) {
       if (request.state !== REQUEST_STATE.paid) continue
       paid += 1
+      if ((sets.spends.get(request.paidBy)?.version ?? 0) > 0) bumpsBooked += 1
       const batch = sets.batches.get(request.batchId)
       const spend = sets.spends.get(request.paidBy)
       expect(batch?.bookedTxid).toEqual(request.paidBy)
@@ -294,4 +310,6 @@ it('each paid request was paid once, by a transaction that spends the conflict i
     }
   }
   expect(paid).toBeGreaterThan(0)
+  expect(bumps).toBeGreaterThan(0)
+  expect(bumpsBooked).toBeGreaterThan(0)
 })

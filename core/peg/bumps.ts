@@ -1,0 +1,267 @@
+/**
+ * Bumps (protocol §4.5; PO-15): a further version of an open batch at a higher rate, when Bitcoin does not take the last one. It pays
+ * the same requests from the same conflict input, so of all versions one at most can ever confirm, and pays enough more to replace them.
+ */
+import { compareBytes, equalBytes } from '../../crypto/index.ts'
+import { parseTransaction, serializeTransaction, txid } from '../bitcoin/index.ts'
+import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import {
+  BATCH_STATE,
+  type BatchRow,
+  type Entry,
+  type Ledger,
+  type LedgerDraft,
+  MAX_BATCH_INPUTS,
+  MAX_BATCH_VERSIONS,
+  OUTPUT_STATE,
+  type OutputRow,
+  outpointKey,
+  type RequestRow,
+  rowOf,
+  type SpendRow,
+} from '../ledger/index.ts'
+import { err, ok, type Params, type Result } from '../params/index.ts'
+import type { PegContext } from './context.ts'
+import { fault, type PegError } from './errors.ts'
+import {
+  coverInputs,
+  freeInputs,
+  isFeeBounded,
+  isSameRecord,
+  isWorthPaying,
+  type PayoutPlan,
+  payoutTransaction,
+  putVersion,
+  referenceRate,
+  type Shape,
+  shapeOf,
+  sumSat,
+} from './payout.ts'
+import { currentOutput } from './scripts.ts'
+
+/** Bitcoin blocks between two versions of a batch (PO-15). */
+export const BUMP_BLOCKS = 3
+/** What a version pays more than the one before it, per 1000 vB: the least that Bitcoin's nodes relay a replacement for. */
+export const BUMP_STEP_SAT_PER_KVB = 1000
+/** Rates between the wanted one and the least that a proposer tries. */
+const RATE_STEPS = 8
+
+/** Whether one rate may follow another in a batch: at least 1 sat/vB more, at most twice as much, and within the parameters. */
+export function isRateStep(
+  params: Pick<Params, 'maxFeeRateSatPerKvb'>,
+  lastRate: number,
+  rate: number,
+): boolean {
+  return (
+    rate >= lastRate + BUMP_STEP_SAT_PER_KVB &&
+    rate <= 2 * lastRate &&
+    rate <= params.maxFeeRateSatPerKvb
+  )
+}
+
+interface OpenBatch {
+  readonly batchId: Uint8Array
+  readonly row: BatchRow
+  readonly last: SpendRow
+  /** What the last version gives the miner. */
+  readonly lastFeeSat: bigint
+  /** The conflict input first. */
+  readonly inputs: readonly Entry<OutputRow>[]
+  readonly requests: readonly Entry<RequestRow>[]
+}
+
+/** The next version of a batch at this rate: a function of the parent's ledger, the rate and the headers' rates. */
+export function buildBump(
+  ledger: Ledger,
+  context: PegContext,
+  batchId: Uint8Array,
+  rate: number,
+): Result<PayoutPlan, PegError> {
+  const found = openBatch(ledger, batchId)
+  if (!found.ok) return found
+  const { last, lastFeeSat, row } = found.value
+  if (
+    !isRateStep(context.params, last.feeRateSatPerKvb, rate) ||
+    rate > 4 * referenceRate(context.recentFeeRates)
+  ) {
+    return err(fault('BumpRateOutOfBounds', `${rate} after ${last.feeRateSatPerKvb}`))
+  }
+  const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
+  const shape = shapeAt(context, found.value, changeScript, rate)
+  const isWorthy = shape.requests.every((_, index) => isWorthPaying(shape, index))
+  if (!isWorthy || !isFeeBounded(shape)) return err(fault('BumpEatsPayment', `${rate}`))
+  if (shape.minerFeeSat < lastFeeSat + relaySat(shape)) {
+    return err(fault('BumpFeeTooLow', `${shape.minerFeeSat} sat after ${lastFeeSat}`))
+  }
+  const transaction = payoutTransaction(context, shape, changeScript)
+  const record: PegRecord = {
+    kind: RECORD_KINDS.indexOf('bump'),
+    batchId,
+    version: row.versions.length,
+    feeRateSatPerKvb: rate,
+    transaction: serializeTransaction(transaction),
+  }
+  const { epoch } = ledger.state
+  return ok({ record, transaction, epoch, ...shape })
+}
+
+function shapeAt(
+  context: PegContext,
+  { inputs, requests }: OpenBatch,
+  changeScript: Uint8Array,
+  rate: number,
+): Shape {
+  return shapeOf(context, rate, changeScript, requests, inputs)
+}
+
+/** A replacement pays what it replaces pays and 1 sat for each vB of its own (BIP125, rules 3 and 4). */
+function relaySat({ weight }: Shape): bigint {
+  return (BigInt(weight) + 3n) / 4n
+}
+
+function openBatch(ledger: Ledger, batchId: Uint8Array): Result<OpenBatch, PegError> {
+  const row = rowOf(ledger, 'batches', batchId)
+  const lastId = row?.versions.at(-1)
+  const last = lastId && rowOf(ledger, 'spends', lastId)
+  if (row?.state !== BATCH_STATE.open || last === undefined) return err(fault('BumpBatchClosed'))
+  if (row.versions.length >= MAX_BATCH_VERSIONS) return err(fault('BumpVersionsExhausted'))
+  const passed = ledger.state.tipHeight - row.bitcoinHeight
+  if (passed < BUMP_BLOCKS) return err(fault('BumpTooEarly', `${passed} of ${BUMP_BLOCKS} blocks`))
+  const requests = row.requests.flatMap((key) => {
+    const request = rowOf(ledger, 'requests', key)
+    return request === undefined ? [] : [{ key, row: request }]
+  })
+  const spent = inputsOf(ledger, last)
+  const inputs = standingInputs(ledger, batchId, row, spent, sumSat(requests))
+  if (inputs === undefined) return err(fault('BumpInputGone'))
+  const lastFeeSat = sumSat(spent) - outputSat(last)
+  return ok({ batchId, row, last, lastFeeSat, inputs, requests })
+}
+
+/** Rows of what a version spends, whatever became of them. */
+function inputsOf(ledger: Ledger, { transaction }: SpendRow): Entry<OutputRow>[] {
+  const parsed = parseTransaction(transaction)
+  if (!parsed.ok) throw new Error('a recorded transaction does not parse')
+  return parsed.value.inputs.map((input) => {
+    const key = outpointKey(input.txid, input.vout)
+    const row = rowOf(ledger, 'outputs', key)
+    if (row === undefined) throw new Error('a version spends what is no output of the federation')
+    return { key, row }
+  })
+}
+
+function outputSat({ transaction }: SpendRow): bigint {
+  const parsed = parseTransaction(transaction)
+  if (!parsed.ok) throw new Error('a recorded transaction does not parse')
+  return parsed.value.outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n)
+}
+
+function stands(row: OutputRow | undefined, batchId: Uint8Array): boolean {
+  return row?.state === OUTPUT_STATE.live && equalBytes(row.batchId, batchId)
+}
+
+/**
+ * What the last version spends, as long as all of it is in the reserve. If one left, the conflict input and the largest of what
+ * the batch holds or nobody does; without the conflict input there is no further version.
+ */
+function standingInputs(
+  ledger: Ledger,
+  batchId: Uint8Array,
+  batch: BatchRow,
+  spent: readonly Entry<OutputRow>[],
+  amountSat: bigint,
+): readonly Entry<OutputRow>[] | undefined {
+  const [conflict] = spent
+  if (conflict === undefined || !stands(conflict.row, batchId)) return undefined
+  if (spent.every(({ row }) => stands(row, batchId))) return spent
+  const held = batch.inputs.flatMap((key) => {
+    const row = rowOf(ledger, 'outputs', key)
+    const isOther = !equalBytes(key, conflict.key)
+    return row !== undefined && isOther && stands(row, batchId) ? [{ key, row }] : []
+  })
+  const rest = [...held, ...freeInputs(ledger)].sort((left, right) =>
+    left.row.amountSat === right.row.amountSat
+      ? compareBytes(left.key, right.key)
+      : left.row.amountSat > right.row.amountSat
+        ? -1
+        : 1,
+  )
+  const inputs = coverInputs([conflict, ...rest], amountSat)
+  const joined = inputs && joinedInputs(batch, inputs)
+  return joined !== undefined && joined.length <= MAX_BATCH_INPUTS ? inputs : undefined
+}
+
+/** All that any version of the batch spends, the conflict input first. */
+function joinedInputs(
+  batch: BatchRow,
+  inputs: readonly Pick<Entry<OutputRow>, 'key'>[],
+): Uint8Array[] {
+  const added = inputs.filter(({ key }) => !batch.inputs.some((held) => equalBytes(held, key)))
+  return [...batch.inputs, ...added.map(({ key }) => key)]
+}
+
+/**
+ * The bump that a proposer makes of a batch that Bitcoin does not take: at its own estimate, or, where that is out of bounds, as
+ * near to it as the rules allow.
+ */
+export function dueBump(
+  ledger: Ledger,
+  context: PegContext,
+  batchId: Uint8Array,
+): PayoutPlan | undefined {
+  const found = openBatch(ledger, batchId)
+  if (!found.ok) return undefined
+  const { last, lastFeeSat } = found.value
+  const { feeRateSatPerKvb, params, recentFeeRates } = context
+  const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
+  const shape = shapeAt(context, found.value, changeScript, last.feeRateSatPerKvb)
+  const weight = BigInt(shape.weight)
+  const replacing = ((lastFeeSat + relaySat(shape)) * 4000n + weight - 1n) / weight
+  const least = Math.max(last.feeRateSatPerKvb + BUMP_STEP_SAT_PER_KVB, Number(replacing))
+  const most = Math.min(
+    2 * last.feeRateSatPerKvb,
+    4 * referenceRate(recentFeeRates),
+    params.maxFeeRateSatPerKvb,
+  )
+  const wanted = Math.max(least, Math.min(feeRateSatPerKvb, most))
+  for (let step = 0; step <= RATE_STEPS; step++) {
+    const rate = wanted - Math.ceil(((wanted - least) * step) / RATE_STEPS)
+    const plan = buildBump(ledger, context, batchId, rate)
+    if (plan.ok) return plan.value
+  }
+  return undefined
+}
+
+/** Checks a bump against what the parent's ledger gives, and adds the version to its batch. */
+export function applyBump(
+  draft: LedgerDraft,
+  parent: Ledger,
+  context: PegContext,
+  record: PegRecord,
+): PegError | undefined {
+  const plan = buildBump(parent, context, record.batchId, record.feeRateSatPerKvb)
+  if (!plan.ok) return plan.error
+  if (!isSameRecord(plan.value.record, record)) return fault('RecordWrong')
+  const batch = draft.get('batches', record.batchId)
+  if (batch?.state !== BATCH_STATE.open) return fault('BumpBatchClosed')
+  const { inputs } = plan.value
+  const isHeld = inputs.every(({ key }) => {
+    const row = draft.get('outputs', key)
+    const isOurs = batch.inputs.some((held) => equalBytes(held, key))
+    const holder = isOurs ? record.batchId : new Uint8Array(32)
+    return stands(row, holder)
+  })
+  if (!isHeld) return fault('RecordInputGone')
+  for (const { key } of inputs) {
+    const row = draft.get('outputs', key) as OutputRow
+    draft.put('outputs', key, { ...row, batchId: record.batchId })
+  }
+  draft.put('batches', record.batchId, {
+    ...batch,
+    bitcoinHeight: draft.state.tipHeight,
+    inputs: joinedInputs(batch, inputs),
+    versions: [...batch.versions, txid(plan.value.transaction)],
+  })
+  putVersion(draft, context, plan.value)
+  return undefined
+}
