@@ -9,7 +9,7 @@ import {
   encodeHeader,
   type FeeRow,
 } from '../../vm/evm/index.ts'
-import type { CallRefusal, EvmBlock, EvmView } from './port.ts'
+import type { CallRefusal, EvmBlock, EvmHeader, EvmView } from './port.ts'
 
 type BlockReads = Pick<ChainReads, keyof ChainReads>
 
@@ -44,6 +44,7 @@ export function createEvmView(
 ): EvmView {
   const remembered = new Map<number, EvmBlock>()
   const fees = new Map<number, readonly FeeRow[]>()
+  const headers = new Map<number, EvmHeader>()
   const bounded = createBound(clock, bounds)
   return {
     chainId,
@@ -58,6 +59,16 @@ export function createEvmView(
       remember(remembered, REMEMBERED_BLOCKS, height, block)
       return block
     },
+    headerAt: (height) => {
+      const known = headers.get(height)
+      if (known !== undefined || height > engine().blocks.head().number) return known
+      const payload = engine().blocks.payloadAt(height)
+      if (payload === undefined) return undefined
+      const { baseFeePerGas, gasLimit, gasUsed, transactions } = payload
+      const header = { baseFeePerGas, gasLimit, gasUsed, transactions: transactions.length }
+      remember(headers, REMEMBERED_FEES, height, header)
+      return header
+    },
     transactionsAt: (height) => engine().blocks.transactionsAt(height),
     transactionAt: (height, index) => engine().blocks.transactionAt(height, index),
     transaction: (hash) => engine().blocks.transaction(hash),
@@ -70,7 +81,7 @@ export function createEvmView(
       return rows
     },
     receipt: (hash) => engine().blocks.receipt(hash),
-    logs: (filter) => engine().blocks.logs(filter),
+    logs: (range, matcher) => engine().blocks.logs(range, matcher),
     stateAt: (height) => {
       const reads = engine()
       return height === reads.blocks.head().number ? reads.state : reads.stateAt(height)

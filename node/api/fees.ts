@@ -10,9 +10,9 @@ export const LEAST_TIP_WEI = 1_000_000n
 
 /** Base fee of the block after the head. */
 export function nextBaseFeeWei(evm: EvmView): bigint {
-  const head = evm.blockAt(evm.headHeight())
+  const head = evm.headerAt(evm.headHeight())
   if (head === undefined) throw new Error('the head block is missing')
-  return nextBaseFee(head.payload)
+  return nextBaseFee(head)
 }
 
 /** A tip that would have been among the better 40 % of late, and that the pool takes. */

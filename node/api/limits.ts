@@ -10,8 +10,8 @@ export interface ApiLimits {
   /** Requests under way at the same time; more are told to come back. */
   readonly inFlight: number
   readonly logBlocks: number
-  /** Blocks that a log query looks at before others have the thread, queries at once, and those that wait. */
-  readonly logSlice: number
+  /** How long a log query looks at blocks before others have the thread, queries at once, and those that wait. */
+  readonly logSliceMs: number
   readonly logQueries: number
   readonly logQueriesWaiting: number
   readonly logResults: number
@@ -82,7 +82,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   batchConcurrency: 16,
   inFlight: 1_000,
   logBlocks: 5_000,
-  logSlice: 64,
+  logSliceMs: 5,
   logQueries: 2,
   logQueriesWaiting: 64,
   logResults: 20_000,

@@ -1,11 +1,12 @@
 /** Schemas of parameters; what they let through is typed and bounded. */
 import { z } from 'zod'
 import { hexBytes } from '../../crypto/index.ts'
-import type {
-  AccountOverride,
-  BlockOverrides,
-  CallRequest,
-  TraceConfig,
+import {
+  type AccountOverride,
+  type BlockOverrides,
+  type CallRequest,
+  LogMatcher,
+  type TraceConfig,
 } from '../../vm/evm/index.ts'
 
 const QUANTITY = /^0x(?:0|[1-9a-f][0-9a-f]*)$/i
@@ -301,8 +302,7 @@ export interface LogFilterParam {
   readonly blockHash: Uint8Array | undefined
   readonly from: BlockRef
   readonly to: BlockRef
-  readonly addresses: readonly Uint8Array[]
-  readonly topics: readonly (readonly Uint8Array[])[]
+  readonly matcher: LogMatcher
 }
 
 const MAX_TOPICS = 4
@@ -326,8 +326,7 @@ export function logFilterParam(mostAlternatives: number) {
         blockHash: blockHash ?? undefined,
         from: fromBlock ?? LATEST,
         to: toBlock ?? LATEST,
-        addresses: address ?? [],
-        topics: topics ?? [],
+        matcher: new LogMatcher(address ?? [], topics ?? []),
       }),
     )
 }

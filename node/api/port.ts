@@ -16,10 +16,11 @@ import type { ActorStatus } from '../../supervisor/index.ts'
 import type {
   AccountReads,
   AnswerOf,
+  BlockRange,
   BlockRead,
   EvmTransaction,
   FeeRow,
-  LogFilter,
+  LogMatcher,
   LogQueryFault,
   LogRead,
   QuestionKind,
@@ -151,6 +152,14 @@ export interface CallRefusal {
   readonly code: 'CallTimeout' | 'CallsBusy'
 }
 
+/** What the fees of the next block follow from, and how many transactions there are. */
+export interface EvmHeader {
+  readonly gasLimit: number
+  readonly gasUsed: number
+  readonly baseFeePerGas: bigint
+  readonly transactions: number
+}
+
 /**
  * The EVM chain up to its durable head; block 0 is genesis, so there always is one. Accounts are those of the head and of the
  * blocks shortly before it. `createEvmView` makes one of the engine's reads.
@@ -162,6 +171,8 @@ export interface EvmView {
   /** Its transactions, receipts and logs are no longer kept. */
   isPruned(height: number): boolean
   blockAt(height: number): EvmBlock | undefined
+  /** Of a block, without what has to be computed for it. */
+  headerAt(height: number): EvmHeader | undefined
   transactionsAt(height: number): readonly TransactionRead[]
   transactionAt(height: number, index: number): TransactionRead | undefined
   transaction(hash: Uint8Array): TransactionRead | undefined
@@ -169,7 +180,7 @@ export interface EvmView {
   receipt(hash: Uint8Array): ReceiptRead | undefined
   /** Fees of a block, the lowest tip first. */
   feesAt(height: number): readonly FeeRow[]
-  logs(filter: LogFilter): readonly LogRead[] | LogQueryFault
+  logs(range: BlockRange, matcher: LogMatcher): readonly LogRead[] | LogQueryFault
   /** Accounts after a block, to be read at once; undefined where they are not kept, or there is no such block. */
   stateAt(height: number): AccountReads | undefined
   ask<Kind extends QuestionKind>(
@@ -366,6 +377,8 @@ export interface PegView {
   /** Undefined until the chain is loaded. */
   keygen(): Later<KeygenStatus | undefined>
   reserve(): Later<ReserveSnapshot>
+  /** Every live output with what it takes to spend it, as `millrace recover` reads it; undefined until the chain is loaded. */
+  reserveRows(): Later<ReserveJson | undefined>
   /** Open operations and the latest finished ones, newest first, at most `limit`. */
   operations(limit: number): Later<readonly PegOperation[]>
   /** By id, by outpoint, by the burn's transaction hash or by the payout's txid; hex without prefix. */

@@ -136,8 +136,8 @@ export class Subscriptions {
       for (const { id, subscriber } of heads) subscriber.notify(id, header)
     }
     for (const { id, subscriber, topic } of this.of('logs')) {
-      const { addresses, topics } = topic.filter
-      const logs = evm.logs({ fromHeight: height, toHeight: height, addresses, topics })
+      const { matcher } = topic.filter
+      const logs = evm.logs({ fromHeight: height, toHeight: height }, matcher)
       if ('code' in logs) continue
       for (const log of logs) subscriber.notify(id, logToJson(log))
     }

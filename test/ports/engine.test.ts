@@ -16,7 +16,7 @@ import { open as openLmdb } from 'lmdb'
 import { bigintToBytes, concatBytes, hexBytes, toHex } from '../../crypto/index.ts'
 import { discardState, openEngine } from '../../node/adapters/engine/index.ts'
 import { Engine } from '../../vm/evm/engine.ts'
-import { createdAddress, encodeAccount, keccak256 } from '../../vm/evm/index.ts'
+import { createdAddress, encodeAccount, keccak256, LogMatcher } from '../../vm/evm/index.ts'
 import { Disk } from '../sim/disk.ts'
 import {
   attributes,
@@ -324,11 +324,12 @@ describe('the embedded engine', () => {
     const byHash = engine.blocks.receipt(called?.transaction.transaction.hash as Uint8Array)
     // Each reading decodes anew, and a transaction brings a function of its own.
     expect(inspect(byHash, { depth: null })).toBe(inspect(called, { depth: null }))
-    const filter = { fromHeight: 0, toHeight: 100, addresses: [contract], topics: [] }
-    expect(engine.blocks.logs(filter)).toEqual(called?.logs)
-    expect(engine.blocks.logs({ ...filter, addresses: [bob.address] })).toEqual([])
-    expect(engine.blocks.logs({ ...filter, topics: [[bigintToBytes(7n, 32)]] })).toHaveLength(1)
-    expect(engine.blocks.logs({ ...filter, topics: [null, null] })).toEqual([])
+    const logs = (...asked: ConstructorParameters<typeof LogMatcher>) =>
+      engine.blocks.logs({ fromHeight: 0, toHeight: 100 }, new LogMatcher(...asked))
+    expect(logs([contract], [])).toEqual(called?.logs)
+    expect(logs([bob.address], [])).toEqual([])
+    expect(logs([contract], [[bigintToBytes(7n, 32)]])).toHaveLength(1)
+    expect(logs([contract], [null, null])).toEqual([])
 
     const call = await engine.ask('call', { request: { to: contract } })
     expect(call).toMatchObject({ ok: true, returnValue: bigintToBytes(42n, 32) })

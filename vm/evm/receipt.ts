@@ -60,13 +60,6 @@ export function joinBlooms(blooms: readonly Uint8Array[]): Uint8Array {
   return joined
 }
 
-/** False when no log of the block can have this address or topic. */
-export function bloomMayHold(bloom: Uint8Array, item: Uint8Array): boolean {
-  const probe = new Uint8Array(BLOOM_BYTES)
-  addToBloom(probe, item)
-  return probe.every((byte, at) => ((bloom[at] as number) & byte) === byte)
-}
-
 /** The form under the receipts root (EIP-2718). */
 export function encodeReceipt(receipt: Receipt, bloom: Uint8Array): Uint8Array {
   if (receipt.logs.length === 0) return withoutLogs(receipt)
@@ -113,22 +106,29 @@ export function encodeStoredReceipts(receipts: readonly Receipt[]): Uint8Array {
 
 /** Reads what `encodeStoredReceipts` wrote. Throws on anything else: the store is damaged. */
 export function decodeStoredReceipts(bytes: Uint8Array): Receipt[] {
-  return listOf(decodeRlp(bytes)).map((item) => {
-    const [type, status, gas, logs] = listOf(item)
-    return {
-      type: numberOf(type),
-      status: numberOf(status) === 1 ? 1 : 0,
-      cumulativeGasUsed: numberOf(gas),
-      logs: listOf(logs).map((log) => {
-        const [address, topics, data] = listOf(log)
-        return {
-          address: bytesOf(address),
-          topics: listOf(topics).map(bytesOf),
-          data: bytesOf(data),
-        }
-      }),
-    }
-  })
+  return listOf(decodeRlp(bytes)).map(receiptOf)
+}
+
+/** One of them, by its part of the record. */
+export function decodeStoredReceipt(bytes: Uint8Array): Receipt {
+  return receiptOf(decodeRlp(bytes))
+}
+
+function receiptOf(item: RlpItem | undefined): Receipt {
+  const [type, status, gas, logs] = listOf(item)
+  return {
+    type: numberOf(type),
+    status: numberOf(status) === 1 ? 1 : 0,
+    cumulativeGasUsed: numberOf(gas),
+    logs: listOf(logs).map((log) => {
+      const [address, topics, data] = listOf(log)
+      return {
+        address: bytesOf(address),
+        topics: listOf(topics).map(bytesOf),
+        data: bytesOf(data),
+      }
+    }),
+  }
 }
 
 function listOf(item: RlpItem | undefined): readonly RlpItem[] {

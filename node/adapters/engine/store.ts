@@ -251,6 +251,11 @@ class LmdbEngineStore implements EngineDatabase {
     return record && decodeStoredReceipts(plain(record))
   }
 
+  receiptsRecordAt(height: number): Uint8Array | undefined {
+    const record = this.#tables.receipts.get(height)
+    return record && plain(record)
+  }
+
   bloomAt(height: number): Uint8Array | undefined {
     return copied(this.#tables.blooms.get(height))
   }

@@ -14,13 +14,14 @@ import {
   hash32Param,
   smallQuantity,
 } from '../params.ts'
-import type { EvmBlock } from '../port.ts'
+import type { EvmHeader } from '../port.ts'
 import {
   blockToJson,
   minedTransactionToJson,
   pooledTransactionToJson,
   receiptToJson,
 } from '../shapes/evm.ts'
+import { nextTurn } from '../turns.ts'
 
 const none = z.tuple([])
 const hashRef = (hash: Uint8Array): BlockRef => ({ kind: 'hash', hash })
@@ -32,8 +33,9 @@ function blockJson({ ports: { evm } }: CallContext, ref: BlockRef, full: boolean
 }
 
 function transactionCount({ ports: { evm } }: CallContext, ref: BlockRef): unknown {
-  const block = findBlock(evm, ref)
-  return block === undefined ? absentBlock(evm, ref) : quantity(block.transactionHashes.length)
+  const height = heightOf(evm, ref)
+  const header = height === undefined ? undefined : evm.headerAt(height)
+  return header === undefined ? absentBlock(evm, ref) : quantity(header.transactions)
 }
 
 function transactionAt({ ports: { evm } }: CallContext, ref: BlockRef, index: number): unknown {
@@ -59,32 +61,38 @@ const percentilesParam = z
     'percentiles must ascend',
   )
 
-function feeHistory(
-  { ports: { evm }, limits }: CallContext,
+async function feeHistory(
+  { ports: { evm }, limits, clock }: CallContext,
   wanted: number,
   newest: BlockRef,
   percentiles: readonly number[],
-): unknown {
+): Promise<unknown> {
   const last = heightOf(evm, newest)
   if (last === undefined || last > evm.headHeight()) return blockNotFound()
   const count = Math.min(wanted, limits.feeHistoryBlocks, last + 1)
-  const blocks: EvmBlock[] = []
+  const headers: EvmHeader[] = []
+  const rewards: string[][] = []
+  let sinceMs = clock.nowMs()
   for (let height = last - count + 1; height <= last; height++) {
-    const block = evm.blockAt(height)
-    if (block === undefined) {
+    // What is not remembered is read and decoded: others have the thread meanwhile.
+    if (clock.nowMs() - sinceMs >= limits.logSliceMs) {
+      await nextTurn()
+      sinceMs = clock.nowMs()
+    }
+    const header = evm.headerAt(height)
+    if (header === undefined || evm.isPruned(height)) {
       return absentBlock(evm, { kind: 'number', number: height }) ?? blockNotFound()
     }
-    blocks.push(block)
+    headers.push(header)
+    if (percentiles.length === 0) continue
+    rewards.push(rewardsOf(evm.feesAt(height), percentiles).map(quantity))
   }
-  const fees = blocks.map(({ payload }) => payload.baseFeePerGas)
-  const following = nextBaseFee((blocks.at(-1) as EvmBlock).payload)
-  const rewards = (percentiles.length === 0 ? [] : blocks).map((block) => {
-    return rewardsOf(evm.feesAt(block.payload.blockNumber), percentiles).map(quantity)
-  })
+  const fees = headers.map(({ baseFeePerGas }) => baseFeePerGas)
+  const following = nextBaseFee(headers.at(-1) as EvmHeader)
   return {
     oldestBlock: quantity(last - count + 1),
     baseFeePerGas: [...fees, following].map(quantity),
-    gasUsedRatio: blocks.map(({ payload }) => payload.gasUsed / payload.gasLimit),
+    gasUsedRatio: headers.map(({ gasUsed, gasLimit }) => gasUsed / gasLimit),
     baseFeePerBlobGas: Array(count + 1).fill('0x0'),
     blobGasUsedRatio: Array(count).fill(0),
     ...(percentiles.length === 0 ? {} : { reward: rewards }),

@@ -18,7 +18,7 @@ const filterId = z
   .regex(/^0x[0-9a-f]+$/i, 'expected a filter id')
   .transform((id) => id.toLowerCase())
 
-/** In slices between which others have the thread: a query may look at thousands of blocks. */
+/** A query may look at thousands of blocks: every few milliseconds others have the thread. */
 async function logsBetween(
   context: CallContext,
   fromHeight: number,
@@ -35,16 +35,19 @@ async function logsBetween(
 }
 
 async function readSlices(
-  { ports: { evm }, limits }: CallContext,
+  { ports: { evm }, limits, clock }: CallContext,
   fromHeight: number,
   toHeight: number,
-  { addresses, topics }: LogFilterParam,
+  { matcher }: LogFilterParam,
 ): Promise<readonly LogRead[] | ApiFailure> {
   const found: LogRead[] = []
-  for (let from = fromHeight; from <= toHeight; from += limits.logSlice) {
-    if (from > fromHeight) await nextTurn()
-    const to = Math.min(toHeight, from + limits.logSlice - 1)
-    const logs = evm.logs({ fromHeight: from, toHeight: to, addresses, topics })
+  let sinceMs = clock.nowMs()
+  for (let height = fromHeight; height <= toHeight; height++) {
+    if (clock.nowMs() - sinceMs >= limits.logSliceMs) {
+      await nextTurn()
+      sinceMs = clock.nowMs()
+    }
+    const logs = evm.logs({ fromHeight: height, toHeight: height }, matcher)
     if ('code' in logs && logs.code === 'LogRangeTooWide') {
       return new ApiFailure('LimitExceeded', `query exceeds ${logs.limit} blocks`)
     }

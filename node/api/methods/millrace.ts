@@ -254,6 +254,11 @@ export const MILLRACE_METHODS: MethodTable = {
   millrace_reserves: method('state', none, async ({ ports }) =>
     reserveToJson(await ports.peg.reserve()),
   ),
+  millrace_reserveRows: method(
+    'state',
+    none,
+    async ({ ports }) => (await ports.peg.reserveRows()) ?? null,
+  ),
   millrace_keygenStatus: method(
     'state',
     none,

@@ -1,5 +1,6 @@
 /** eth_subscribe and eth_unsubscribe: over WebSocket alone. */
 import { z } from 'zod'
+import { LogMatcher } from '../../../vm/evm/index.ts'
 import { ApiFailure } from '../errors.ts'
 import type { ApiLimits } from '../limits.ts'
 import { type CallContext, type MethodTable, method } from '../method.ts'
@@ -49,4 +50,9 @@ export function subscribeMethods(limits: ApiLimits): MethodTable {
 }
 
 const LATEST = { kind: 'tag', tag: 'latest' } as const
-const EVERY_LOG = { blockHash: undefined, from: LATEST, to: LATEST, addresses: [], topics: [] }
+const EVERY_LOG = {
+  blockHash: undefined,
+  from: LATEST,
+  to: LATEST,
+  matcher: new LogMatcher([], []),
+}

@@ -1,12 +1,14 @@
 /** Committed blocks as the API asks for them. Pure over a `BlockSource`; what is bounded says so by a typed error. */
 import type { ExecutionPayload } from '../../../core/block/index.ts'
-import { equalBytes } from '../../../crypto/index.ts'
 import type { EngineHead } from '../engine.ts'
 import { effectiveFees } from '../gas.ts'
 import { keccak256 } from '../keccak.ts'
-import { bloomMayHold, bloomOf, type Log, type Receipt } from '../receipt.ts'
+import { bloomOf, decodeStoredReceipt, type Log, type Receipt } from '../receipt.ts'
+import { ReceiptIndex } from '../receipt-index.ts'
 import { encodeRlp, integerBytes } from '../rlp.ts'
 import { decodeTransaction, type EvmTransaction, isTransaction } from '../transaction.ts'
+import { ByteCache } from './byte-cache.ts'
+import type { LogMatcher } from './log-matcher.ts'
 
 export type TransactionPosition = { readonly height: number; readonly index: number }
 
@@ -17,6 +19,8 @@ export interface BlockSource {
   heightOf(hash: Uint8Array): number | undefined
   payloadAt(height: number): ExecutionPayload | undefined
   receiptsAt(height: number): readonly Receipt[] | undefined
+  /** As they are stored (`encodeStoredReceipts`). */
+  receiptsRecordAt(height: number): Uint8Array | undefined
   bloomAt(height: number): Uint8Array | undefined
   sendersAt(height: number): readonly Uint8Array[]
   positionOf(transactionHash: Uint8Array): TransactionPosition | undefined
@@ -57,14 +61,7 @@ export type ReceiptRead = {
   readonly logs: readonly LogRead[]
 }
 
-export type LogFilter = {
-  readonly fromHeight: number
-  readonly toHeight: number
-  /** Any of them; empty: any address. */
-  readonly addresses: readonly Uint8Array[]
-  /** By position; each null or a list of which any fits. */
-  readonly topics: readonly (readonly Uint8Array[] | null)[]
-}
+export type BlockRange = { readonly fromHeight: number; readonly toHeight: number }
 
 /** What one unit of gas paid the author, and how much of it was used. */
 export type FeeRow = { readonly tipWei: bigint; readonly gasUsed: number }
@@ -79,8 +76,21 @@ export type LogQueryFault =
   | { readonly code: 'LogRangeTooWide'; readonly limit: number }
   | { readonly code: 'TooManyLogs'; readonly limit: number }
 
+/** Of blocks that were read lately: decoded, and where their logs are. Some dozens of full blocks each, or thousands of small ones. */
+const KEPT_BLOCK_BYTES = 32 * 1024 * 1024
+const KEPT_INDEX_BYTES = 32 * 1024 * 1024
+/** What a byte string costs beside its bytes. */
+const OBJECT_BYTES = 200
+
+type HeldBlock = {
+  readonly payload: ExecutionPayload
+  readonly senders: readonly Uint8Array[]
+}
+
 export class ChainReads {
   readonly #source: BlockSource
+  readonly #blocks = new ByteCache<HeldBlock>(KEPT_BLOCK_BYTES)
+  readonly #indexes = new ByteCache<ReceiptIndex>(KEPT_INDEX_BYTES)
 
   constructor(source: BlockSource) {
     this.#source = source
@@ -104,11 +114,11 @@ export class ChainReads {
 
   /** Without the hashes of its transactions. */
   payloadAt(height: number): ExecutionPayload | undefined {
-    return this.#source.payloadAt(height)
+    return this.#held(height)?.payload
   }
 
   blockAt(height: number): BlockRead | undefined {
-    const payload = this.#source.payloadAt(height)
+    const payload = this.payloadAt(height)
     return payload && { payload, transactionHashes: payload.transactions.map(keccak256) }
   }
 
@@ -123,52 +133,56 @@ export class ChainReads {
   }
 
   transactionAt(height: number, index: number): TransactionRead | undefined {
-    const payload = this.#source.payloadAt(height)
-    return payload && this.#read(payload, this.#source.sendersAt(height), index)
+    const block = this.#held(height)
+    return block && readTransaction(block, index)
   }
 
   /** All transactions of a block in order. */
   transactionsAt(height: number): readonly TransactionRead[] {
-    const payload = this.#source.payloadAt(height)
-    if (payload === undefined) return []
-    const senders = this.#source.sendersAt(height)
-    return payload.transactions.map((_, index) => {
-      return this.#read(payload, senders, index) as TransactionRead
+    const block = this.#held(height)
+    if (block === undefined) return []
+    return block.payload.transactions.map((_, index) => {
+      return readTransaction(block, index) as TransactionRead
     })
   }
 
   receipt(hash: Uint8Array): ReceiptRead | undefined {
     const position = this.#source.positionOf(hash)
-    return position && this.receiptsAt(position.height)[position.index]
+    if (position === undefined) return undefined
+    const { height, index } = position
+    const record = this.#source.receiptsRecordAt(height)
+    const block = this.#held(height)
+    const transaction = block && readTransaction(block, index)
+    if (record === undefined || transaction === undefined) return undefined
+    const places = this.#indexAt(height, record)
+    const receipt = decodeStoredReceipt(places.partOf(record, index))
+    const before = index === 0 ? undefined : decodeStoredReceipt(places.partOf(record, index - 1))
+    return readReceipt(
+      transaction,
+      receipt,
+      before?.cumulativeGasUsed ?? 0,
+      places.logsBefore(index),
+    )
   }
 
   /** All receipts of a block in order. */
   receiptsAt(height: number): readonly ReceiptRead[] {
     const receipts = this.#source.receiptsAt(height) ?? []
     const transactions = this.transactionsAt(height)
-    let logIndex = 0
+    let logsBefore = 0
     let gasBefore = 0
     return receipts.map((receipt, index) => {
       const transaction = transactions[index] as TransactionRead
-      const logs = receipt.logs.map((log, at) => logRead(log, logIndex + at, transaction))
-      const gasUsed = receipt.cumulativeGasUsed - gasBefore
-      logIndex += logs.length
+      const read = readReceipt(transaction, receipt, gasBefore, logsBefore)
+      logsBefore += receipt.logs.length
       gasBefore = receipt.cumulativeGasUsed
-      return {
-        transaction,
-        status: receipt.status,
-        cumulativeGasUsed: receipt.cumulativeGasUsed,
-        gasUsed,
-        contractAddress: contractAddress(transaction),
-        logsBloom: bloomOf(receipt.logs),
-        logs,
-      }
+      return read
     })
   }
 
   /** Fees of a block, the lowest tip first. */
   feesAt(height: number): readonly FeeRow[] {
-    const payload = this.#source.payloadAt(height)
+    const payload = this.payloadAt(height)
     if (payload === undefined || payload.transactions.length === 0) return []
     const receipts = this.#source.receiptsAt(height) ?? []
     const { transactions, baseFeePerGas } = payload
@@ -185,42 +199,107 @@ export class ChainReads {
   }
 
   /** At most MAX_LOG_BLOCKS blocks and MAX_LOGS logs. */
-  logs(filter: LogFilter): readonly LogRead[] | LogQueryFault {
-    const last = Math.min(filter.toHeight, this.head().number)
-    if (last - filter.fromHeight + 1 > MAX_LOG_BLOCKS) {
+  logs(
+    { fromHeight, toHeight }: BlockRange,
+    matcher: LogMatcher,
+  ): readonly LogRead[] | LogQueryFault {
+    const last = Math.min(toHeight, this.head().number)
+    if (last - fromHeight + 1 > MAX_LOG_BLOCKS) {
       return { code: 'LogRangeTooWide', limit: MAX_LOG_BLOCKS }
     }
     const found: LogRead[] = []
-    for (let height = filter.fromHeight; height <= last; height++) {
-      const bloom = this.#source.bloomAt(height)
-      if (bloom === undefined || !bloomMayMatch(bloom, filter)) continue
-      for (const { logs } of this.receiptsAt(height)) {
-        for (const log of logs) if (matches(log, filter)) found.push(log)
-      }
+    for (let height = fromHeight; height <= last; height++) {
+      this.#addLogs(found, height, matcher)
       if (found.length > MAX_LOGS) return { code: 'TooManyLogs', limit: MAX_LOGS }
     }
     return found
   }
 
-  #read(
-    payload: ExecutionPayload,
-    senders: readonly Uint8Array[],
-    index: number,
-  ): TransactionRead | undefined {
-    const raw = payload.transactions[index]
-    const sender = senders[index]
-    if (raw === undefined || sender === undefined) return undefined
-    const transaction = decodeTransaction(raw)
-    if (!isTransaction(transaction)) throw new Error(`damaged block ${payload.blockNumber}`)
-    return {
-      transaction,
-      sender,
-      blockHash: payload.blockHash,
-      blockNumber: payload.blockNumber,
-      timestamp: payload.timestamp,
-      index,
-      effectiveGasPriceWei: effectiveFees(transaction, payload.baseFeePerGas).priceWei,
+  /** Only receipts of which a log may fit are decoded, and only their transactions looked at. */
+  #addLogs(found: LogRead[], height: number, matcher: LogMatcher): void {
+    const bloom = this.#source.bloomAt(height)
+    if (bloom === undefined || !matcher.mayBeIn(bloom)) return
+    const known = this.#indexes.get(height)
+    const candidates = known && matcher.candidates(known)
+    if (candidates?.length === 0) return
+    const record = this.#source.receiptsRecordAt(height)
+    if (record === undefined) return
+    const index = known ?? this.#indexAt(height, record)
+    let receipt = { at: -1, logs: [] as readonly Log[] }
+    for (const log of candidates ?? matcher.candidates(index)) {
+      const at = index.receiptOf(log)
+      if (at !== receipt.at) {
+        receipt = { at, logs: decodeStoredReceipt(index.partOf(record, at)).logs }
+      }
+      const candidate = receipt.logs[log - index.logsBefore(at)] as Log
+      if (!matcher.fits(candidate)) continue
+      found.push(logRead(candidate, log, this.transactionAt(height, at) as TransactionRead))
     }
+  }
+
+  /** The block itself; what was pruned is gone, whatever is still held of it. */
+  #held(height: number): HeldBlock | undefined {
+    const known = this.#blocks.get(height)
+    if (known !== undefined) {
+      if (this.#source.bloomAt(height) !== undefined) return known
+      this.#blocks.delete(height)
+      return undefined
+    }
+    const payload = this.#source.payloadAt(height)
+    if (payload === undefined) return undefined
+    const held = { payload, senders: this.#source.sendersAt(height) }
+    const { transactions } = payload
+    const size = transactions.reduce(
+      (sum, raw) => sum + raw.length + 2 * OBJECT_BYTES,
+      OBJECT_BYTES,
+    )
+    this.#blocks.set(height, held, size)
+    return held
+  }
+
+  #indexAt(height: number, record: Uint8Array): ReceiptIndex {
+    const known = this.#indexes.get(height)
+    if (known !== undefined) return known
+    const index = ReceiptIndex.of(record)
+    this.#indexes.set(height, index, index.bytes + OBJECT_BYTES)
+    return index
+  }
+}
+
+function readTransaction(
+  { payload, senders }: HeldBlock,
+  index: number,
+): TransactionRead | undefined {
+  const raw = payload.transactions[index]
+  const sender = senders[index]
+  if (raw === undefined || sender === undefined) return undefined
+  const transaction = decodeTransaction(raw)
+  if (!isTransaction(transaction)) throw new Error(`damaged block ${payload.blockNumber}`)
+  return {
+    transaction,
+    sender,
+    blockHash: payload.blockHash,
+    blockNumber: payload.blockNumber,
+    timestamp: payload.timestamp,
+    index,
+    effectiveGasPriceWei: effectiveFees(transaction, payload.baseFeePerGas).priceWei,
+  }
+}
+
+function readReceipt(
+  transaction: TransactionRead,
+  { status, cumulativeGasUsed, logs }: Receipt,
+  gasBefore: number,
+  logsBefore: number,
+): ReceiptRead {
+  return {
+    transaction,
+    status,
+    cumulativeGasUsed,
+    gasUsed: cumulativeGasUsed - gasBefore,
+    contractAddress: contractAddress(transaction),
+    logsBloom: bloomOf(logs),
+    logs: logs.map((log, at) => logRead(log, logsBefore + at, transaction)),
   }
 }
 
@@ -243,21 +322,4 @@ export function createdAddress(sender: Uint8Array, nonce: bigint): Uint8Array {
 
 function contractAddress({ transaction, sender }: TransactionRead): Uint8Array | undefined {
   return transaction.to === undefined ? createdAddress(sender, transaction.nonce) : undefined
-}
-
-function bloomMayMatch(bloom: Uint8Array, { addresses, topics }: LogFilter): boolean {
-  const anyOf = (items: readonly Uint8Array[]) => items.some((item) => bloomMayHold(bloom, item))
-  if (addresses.length > 0 && !anyOf(addresses)) return false
-  return topics.every((wanted) => wanted === null || wanted.length === 0 || anyOf(wanted))
-}
-
-function matches(log: Log, { addresses, topics }: LogFilter): boolean {
-  const isIn = (items: readonly Uint8Array[], item: Uint8Array) =>
-    items.some((candidate) => equalBytes(candidate, item))
-  if (addresses.length > 0 && !isIn(addresses, log.address)) return false
-  if (topics.length > log.topics.length) return false
-  return topics.every((wanted, position) => {
-    if (wanted === null || wanted.length === 0) return true
-    return isIn(wanted, log.topics[position] as Uint8Array)
-  })
 }

@@ -37,6 +37,7 @@ import {
   ChainReads,
   decodeTransaction,
   type EvmTransaction,
+  encodeStoredReceipts,
   hashPayload,
   isTransaction,
   type QuestionKind,
@@ -161,6 +162,7 @@ function sourceOf({ payloads, receipts, pruned }: FakeChain): BlockSource {
     },
     payloadAt: (height) => (height < pruned.below ? undefined : payloads[height]),
     receiptsAt: (height) => receipts[height],
+    receiptsRecordAt: (height) => encodeStoredReceipts(receipts[height] ?? []),
     bloomAt: (height) => (height < pruned.below ? undefined : payloads[height]?.logsBloom),
     sendersAt: (height) => payloads[height]?.transactions.map(() => SENDER) ?? [],
     positionOf: (hash) => {

@@ -45,7 +45,7 @@ describe('turns', () => {
 
 describe('a log query over many blocks', () => {
   it('gives the thread away between slices, and finds the same', async () => {
-    const api = await startApi({ logSlice: 1 })
+    const api = await startApi({ logSliceMs: 0 })
     try {
       let turns = 0
       const beat = setImmediate(function again() {
