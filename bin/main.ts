@@ -12,6 +12,7 @@ usage: millrace COMMAND [options]
   keys         what this machine's keys have signed: the sign guard of a validator
   doctor       what is wrong with a node and what to do about it; its data, checked to the last byte
   backup       a node in one encrypted file, made while it runs
+  recover      spend the reserve by a leaf, get a lost share back: what holders of keys do by hand
   restore      a node from its backup, on the same or another machine
   genesis      block 0 of the EVM chain for an execution client of another make
   inspect      the live supervision tree of a running node
@@ -37,6 +38,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   doctor: async () => (await import('../node/doctor/index.ts')).main,
   backup: async () => (await import('../node/backup/index.ts')).backup,
   restore: async () => (await import('../node/backup/index.ts')).restore,
+  recover: async () => (await import('../governance/recover/index.ts')).main,
   genesis: async () => (await import('../node/genesis/index.ts')).main,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,

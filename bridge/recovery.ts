@@ -160,8 +160,7 @@ export function planRecovery(
   }
   const isRate = Number.isSafeInteger(feeRateSatPerKvb) && feeRateSatPerKvb >= 1_000
   if (!isRate || feeRateSatPerKvb > MAX_RECOVERY_RATE_SAT_PER_KVB) {
-    const reason = `1 to ${MAX_RECOVERY_RATE_SAT_PER_KVB / 1_000} sat/vB`
-    return err({ code: 'FeeRateWrong', reason })
+    return err({ code: 'FeeRateWrong', reason: 'expected 1 to 2,000 sat/vB' })
   }
   const dust = payments.find(({ amountSat }) => amountSat < DUST_SAT)
   if (dust !== undefined) return err({ code: 'PaymentBelowDust', amountSat: dust.amountSat })

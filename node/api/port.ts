@@ -3,6 +3,7 @@
  * commands are `submitTransaction` and `submitValidatorChange`. Every read may answer at once or later.
  */
 import type { CertifiedBlock } from '../../actors/stream/index.ts'
+import type { ReserveJson } from '../../bridge/index.ts'
 import type {
   CommittedBlock,
   Evidence,

@@ -1,5 +1,6 @@
 /** The peg as people see it: the ledger's rows joined with what the bridge is doing about them. */
 import type { PegOperationView } from '../../actors/bridge/index.ts'
+import { reserveJson } from '../../bridge/index.ts'
 import { addressFromScript } from '../../core/bitcoin/index.ts'
 import { REFUND_REASONS } from '../../core/block/index.ts'
 import {
@@ -65,6 +66,10 @@ export function createPegView(options: PegViewOptions): PegView {
       if (now === undefined) return emptyReserve()
       if (cached?.ledger !== now) cached = { ledger: now, reserve: reserveOf(genesis, now) }
       return cached.reserve
+    },
+    reserveRows() {
+      const now = ledger()
+      return now && reserveJson(genesis.hash, now)
     },
     operations(limit) {
       const now = ledger()

@@ -145,6 +145,7 @@ const SIGNATURE_ROOTS: ReadonlySet<string> = new Set([
   'node/backup/restore.ts',
   'node/validators/index.ts',
   'governance/keys.ts',
+  'governance/recover/files.ts',
   'governance/program.ts',
   'devnet/federation/create.ts',
 ])

@@ -465,6 +465,7 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
       operations: (limit) => node.operations.slice(0, limit),
       operation: (id) => node.operations.find((operation) => operation.id === id),
       keygen: () => ({ height: 0, epoch: 0, keys: [] }),
+      reserveRows: () => undefined,
       depositAddress: ({ evmAddress }) =>
         evmAddress?.every((byte) => byte === 0)
           ? { code: 'ForbiddenAddress', reason: 'the zero address cannot be credited' }
