@@ -11,12 +11,13 @@ import {
   decodeRow,
   heightKey,
   type KeygenItemRow,
+  type KeyRow,
   type LedgerSet,
   type SetRows,
   type StateRow,
   verifyRow,
 } from '../core/ledger/index.ts'
-import { beginDkg, equalBytes, toHex } from '../crypto/index.ts'
+import { beginDkg, groupKeyFrom, isShareOf, toHex } from '../crypto/index.ts'
 import type { ProvenRowBytes, RowKey } from '../proto/index.ts'
 import {
   type ActorDefinition,
@@ -68,7 +69,8 @@ export interface KeygenContext {
 
 export type KeygenEffect =
   | { readonly kind: 'speak'; readonly name: string; readonly sight: KeygenSight }
-  | { readonly kind: 'settle' }
+  /** A key is made: what was only needed to make it goes, if this member's share is there. */
+  | { readonly kind: 'settle'; readonly made: KeyRow }
   | {
       readonly kind: 'log'
       readonly level: 'info' | 'warn' | 'error'
@@ -200,7 +202,7 @@ function judge(context: KeygenContext, proven: Proven, height: number, nowMs: nu
       context: { ...rest, federation: known, provenHeight: height },
       effects: [
         tell('signer', { type: 'signer.FederationFollowed', payload: known }),
-        { kind: 'settle' },
+        { kind: 'settle', made },
         { kind: 'log', level: 'info', event: 'the federation has its key', fields },
       ],
     }
@@ -279,12 +281,24 @@ async function perform(effect: KeygenEffect, run: KeygenRun): Promise<KeygenInbo
       return { type: 'keygen.PartReady', payload: { name, ...(item && { item }) } }
     }
     case 'settle':
-      await run.ports.store.forgetSessions()
+      await settle(effect.made, run)
       return undefined
     case 'log':
       run.log(effect.level, effect.event, { ...effect.fields })
       return undefined
   }
+}
+
+/** While the share of a key is not there, what it can be made from again stays. */
+async function settle({ commitments, sessionId, signers }: KeyRow, run: KeygenRun): Promise<void> {
+  const { memberIndex, store } = run.ports
+  const held = await store.shareOnDisk(sessionId)
+  const isWhole = held !== undefined && isShareOf(groupKeyFrom(commitments, []), held.share)
+  if (isWhole || !signers.includes(memberIndex + 1)) {
+    await store.forgetSessions()
+    return
+  }
+  run.log('error', 'no share of the federation’s key on this disk', { sessionId: toHex(sessionId) })
 }
 
 /** Stores what has to be stored first; gives the signed item. */
@@ -311,10 +325,7 @@ async function speak(sight: KeygenSight, run: KeygenRun): Promise<Uint8Array | u
       }
       return signed(task.statement, run)
     case 'confirm': {
-      const present = await store.share(epoch)
-      if (present === undefined || !equalBytes(present.sessionId, sessionId)) {
-        await store.saveShare(task.held)
-      }
+      if ((await store.share(sessionId)) === undefined) await store.saveShare(task.held)
       run.log('info', 'share of a key confirmed', { epoch, attempt: row.attempt })
       return signed(confirmation(genesis, sight, task.held, random(32)), run)
     }

@@ -23,7 +23,10 @@ export interface ShareStore {
   session(sessionId: Uint8Array): Promise<SessionSecret | undefined>
   /** Resolves when it is on disk. */
   saveSession(session: SessionSecret): Promise<void>
-  share(epoch: number): Promise<HeldShare | undefined>
+  /** Of the key that this session made: `KeyRow.sessionId`. */
+  share(sessionId: Uint8Array): Promise<HeldShare | undefined>
+  /** The same, read anew: what this process remembers may be gone from the disk. */
+  shareOnDisk(sessionId: Uint8Array): Promise<HeldShare | undefined>
   /** Resolves when it is on disk. */
   saveShare(held: HeldShare): Promise<void>
   /** The key is made: what was only needed to make it goes. */
@@ -38,15 +41,16 @@ export interface ShareStoreOptions {
 }
 
 const SESSION = /^session-[0-9a-f]{64}\.json$/
+const SHARE = /^share-[0-9a-f]{64}\.json$/
 
 /** A file that is damaged or under another password rejects: only a person can say what it is. */
 export async function fileShareStore(options: ShareStoreOptions): Promise<ShareStore> {
   const { directory } = options
   await makeDirectory(directory)
   const sessionPath = (id: Uint8Array) => join(directory, `session-${toHex(id)}.json`)
-  const sharePath = (epoch: number) => join(directory, `share-${epoch}.json`)
+  const sharePath = (id: Uint8Array) => join(directory, shareFileName(id))
   const sessions = new Map<string, SessionSecret>()
-  const shares = new Map<number, HeldShare>()
+  const shares = new Map<string, HeldShare>()
   return {
     session: async (sessionId) => {
       const name = toHex(sessionId)
@@ -70,14 +74,16 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
       })
       sessions.set(toHex(sessionId), session)
     },
-    share: async (epoch) => {
-      const known = shares.get(epoch) ?? (await readShare(options, sharePath(epoch)))
-      if (known !== undefined) shares.set(epoch, known)
+    share: async (sessionId) => {
+      const name = toHex(sessionId)
+      const known = shares.get(name) ?? (await readShare(options, sharePath(sessionId)))
+      if (known !== undefined) shares.set(name, known)
       return known
     },
+    shareOnDisk: (sessionId) => readShare(options, sharePath(sessionId)),
     saveShare: async (held) => {
       const { commitments, epoch, sessionId, share, signers } = held
-      await write(options, sharePath(epoch), `share of the key of epoch ${epoch}`, {
+      await write(options, sharePath(sessionId), `share of the key of epoch ${epoch}`, {
         publicKeys: {
           epoch: uint32be(epoch),
           session: sessionId,
@@ -87,7 +93,7 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
         },
         secrets: { share: share.secret },
       })
-      shares.set(epoch, held)
+      shares.set(toHex(sessionId), held)
     },
     forgetSessions: async () => {
       sessions.clear()
@@ -96,6 +102,16 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
       if (names.length > 0) await syncDirectory(directory)
     },
   }
+}
+
+/** A session makes one key at most, and an epoch may take several sessions: none overwrites the share of another. */
+export function shareFileName(sessionId: Uint8Array): string {
+  return `share-${toHex(sessionId)}.json`
+}
+
+/** The names of a directory's share files. */
+export async function shareFiles(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory)).filter((name) => SHARE.test(name)).sort()
 }
 
 type Named = Readonly<Record<string, Uint8Array>>

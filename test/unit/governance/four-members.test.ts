@@ -20,7 +20,7 @@ import {
   rowsOfStage,
   type SessionSecret,
 } from '../../../governance/keygen-part.ts'
-import { fileShareStore, type ShareStore } from '../../../governance/shares.ts'
+import { fileShareStore, type ShareStore, shareFileName } from '../../../governance/shares.ts'
 import { AUXILIARY, Ceremony, EPOCH, randomOf } from '../core/keygen/ceremony.ts'
 import { seeded, testGenesis } from '../core/peg/world.ts'
 
@@ -103,7 +103,7 @@ it('each of four members holds its share, and no directory holds another’s, at
   expect(ceremony.ledger.state.epoch).toBe(EPOCH)
   const group = groupKeyFrom(ceremony.key?.commitments ?? [], SIGNERS)
   for (const signer of SIGNERS) {
-    const held = await storeOf(signer).share(EPOCH)
+    const held = await storeOf(signer).share(sessionId)
     if (held === undefined) throw new Error(`member ${signer} has no share`)
     expect(isShareOf(group, held.share)).toBe(true)
     const own = (await storeOf(signer).session(sessionId)) as SessionSecret
@@ -117,7 +117,7 @@ it('each of four members holds its share, and no directory holds another’s, at
   }
   for (const signer of SIGNERS) await storeOf(signer).forgetSessions()
   expect(SIGNERS.map((signer) => readdirSync(directoryOf(signer)))).toEqual(
-    SIGNERS.map(() => ['share-1.json']),
+    SIGNERS.map(() => [shareFileName(sessionId)]),
   )
 })
 

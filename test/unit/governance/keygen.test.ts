@@ -63,6 +63,17 @@ class Making {
 }
 
 describe('a member takes its part in the making of the key (5.1)', () => {
+  it('whose share is gone when the key is made keeps the secret that it came from (QD-11)', async () => {
+    const making = new Making()
+    await making.start()
+    await making.packages()
+    await making.shares()
+    making.member.shares.shares.clear()
+    await making.confirmations()
+    expect(making.ceremony.ledger.state.epoch).toBe(EPOCH)
+    expect(making.member.shares.sessions.size).toBe(1)
+  })
+
   it('package, shares, confirmation: the key is made and the share is kept', async () => {
     const making = new Making()
     await making.start()
@@ -78,7 +89,7 @@ describe('a member takes its part in the making of the key (5.1)', () => {
       'confirmation',
     ])
     expect(making.said(making.nodes[1])).toHaveLength(3)
-    const held = making.member.shares.shares.get(EPOCH)
+    const held = making.member.shares.shares.get(toHex(making.ceremony.row.sessionId))
     const key = making.ceremony.key
     expect(held?.share.signer).toBe(1)
     expect(held && isShareOf(groupKeyFrom(key?.commitments ?? [], []), held.share)).toBe(true)

@@ -4,7 +4,7 @@ import type { HeldShare, SessionSecret, ShareStore } from '../../../governance/t
 
 export class MemoryShares {
   readonly sessions = new Map<string, SessionSecret>()
-  readonly shares = new Map<number, HeldShare>()
+  readonly shares = new Map<string, HeldShare>()
 
   /** `io` performs each access; what it never performs did not happen. */
   store(io: <T>(label: string, act: () => T) => Promise<T> = async (_, act) => act()): ShareStore {
@@ -12,8 +12,10 @@ export class MemoryShares {
       session: (id) => io('read session', () => this.sessions.get(toHex(id))),
       saveSession: (session) =>
         io('save session', () => void this.sessions.set(toHex(session.sessionId), session)),
-      share: (epoch) => io('read share', () => this.shares.get(epoch)),
-      saveShare: (held) => io('save share', () => void this.shares.set(held.epoch, held)),
+      share: (id) => io('read share', () => this.shares.get(toHex(id))),
+      shareOnDisk: (id) => io('read share', () => this.shares.get(toHex(id))),
+      saveShare: (held) =>
+        io('save share', () => void this.shares.set(toHex(held.sessionId), held)),
       forgetSessions: () => io('forget sessions', () => this.sessions.clear()),
     }
   }

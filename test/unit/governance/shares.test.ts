@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beginDkg, groupKeyFrom, toHex } from '../../../crypto/index.ts'
 import type { HeldShare, SessionSecret } from '../../../governance/keygen-part.ts'
-import { fileShareStore } from '../../../governance/shares.ts'
+import { fileShareStore, shareFileName, shareFiles } from '../../../governance/shares.ts'
 import { randomOf } from '../core/keygen/ceremony.ts'
 import { seeded } from '../core/peg/world.ts'
 
@@ -36,8 +36,8 @@ describe('what a member keeps of the federation’s keys', () => {
     await store.saveShare(held)
     const again = await open()
     expect(await again.session(session.sessionId)).toEqual(session)
-    expect(await again.share(1)).toEqual(held)
-    expect(await again.share(2)).toBeUndefined()
+    expect(await again.share(held.sessionId)).toEqual(held)
+    expect(await again.share(seeded('other'))).toBeUndefined()
     expect(await again.session(seeded('other'))).toBeUndefined()
   })
 
@@ -51,8 +51,28 @@ describe('what a member keeps of the federation’s keys', () => {
       expect(text).not.toContain(secret)
     }
     const stranger = await open('another')
-    await expect(stranger.share(1)).rejects.toThrow('KeyFileLocked')
+    await expect(stranger.share(held.sessionId)).rejects.toThrow('KeyFileLocked')
     await expect(stranger.session(session.sessionId)).rejects.toThrow('KeyFileLocked')
+  })
+
+  it('a later session of the same epoch leaves the share of an earlier one where it is', async () => {
+    const store = await open()
+    await store.saveShare(held)
+    const later = { ...held, sessionId: seeded('later'), share: { signer: 2, secret: seeded('s') } }
+    await store.saveShare(later)
+    const again = await open()
+    expect(await again.share(held.sessionId)).toEqual(held)
+    expect(await again.share(later.sessionId)).toEqual(later)
+    const names = [held, later].map(({ sessionId }) => shareFileName(sessionId))
+    expect(await shareFiles(directory)).toEqual(names.sort())
+  })
+
+  it('a share that left the disk under a running process is remembered, and known to be missing', async () => {
+    const store = await open()
+    await store.saveShare(held)
+    rmSync(join(directory, shareFileName(held.sessionId)))
+    expect(await store.share(held.sessionId)).toEqual(held)
+    expect(await store.shareOnDisk(held.sessionId)).toBeUndefined()
   })
 
   it('once the key is made its sessions go and its share stays', async () => {
@@ -60,8 +80,8 @@ describe('what a member keeps of the federation’s keys', () => {
     await store.saveSession(session)
     await store.saveShare(held)
     await store.forgetSessions()
-    expect(readdirSync(directory)).toEqual(['share-1.json'])
+    expect(readdirSync(directory)).toEqual([shareFileName(held.sessionId)])
     expect(await store.session(session.sessionId)).toBeUndefined()
-    expect(await (await open()).share(1)).toEqual(held)
+    expect(await (await open()).share(held.sessionId)).toEqual(held)
   })
 })
