@@ -1,6 +1,6 @@
 /** What an operator does about a node's data: `millrace doctor`, and what the node itself says when its disk fails. */
 import { spawn } from 'node:child_process'
-import { cpSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Key, open } from 'lmdb'
@@ -196,7 +196,58 @@ describe('millrace backup and restore (OP-6)', () => {
     },
     PATIENCE,
   )
+
+  it(
+    'kill -9 at any moment of a backup or of a restore: what is there is whole, and it is done again',
+    async () => {
+      const out = join(own(), 'killed-backup')
+      const data = join(own(), 'killed-restored')
+      const flags = ['--config', config(), '--password-file', password()]
+      const backup = ['backup', '--out', out, ...flags]
+      const restore = ['restore', '--from', file(), '--data-dir', data, ...flags]
+      const clear = () => {
+        for (const path of [out, data]) rmSync(path, { recursive: true, force: true })
+      }
+      for (const [args, made] of [
+        [backup, out],
+        [restore, data],
+      ] as const) {
+        const wholeMs = await msOf(args)
+        expect(existsSync(made)).toBe(true)
+        let cut = 0
+        for (let part = 4; part <= 9; part++) {
+          clear()
+          const { child, exited } = new Program(args)
+          const timer = setTimeout(() => child.kill('SIGKILL'), (wholeMs * part) / 10)
+          await exited
+          clearTimeout(timer)
+          if (!existsSync(made)) cut += 1
+          // A backup that is there can be restored, and what was restored is all of it.
+          else if (made === out) await msOf(['restore', '--from', out, ...restore.slice(3)])
+          if (existsSync(data)) {
+            const { found, diagnosis } = await doctor('--verify-state', '--data-dir', data)
+            expect([found, diagnosis.ok]).toEqual([[], true])
+          }
+        }
+        expect(cut).toBeGreaterThan(0)
+        clear()
+        await msOf(args)
+        const left = readdirSync(own()).filter((name) => /^killed-(backup|restored)/.test(name))
+        expect(left).toEqual([made === out ? 'killed-backup' : 'killed-restored'])
+      }
+      clear()
+    },
+    PATIENCE,
+  )
 })
+
+/** How long it takes; it ends well. */
+async function msOf(args: readonly string[]): Promise<number> {
+  const startedMs = performance.now()
+  const { code, stderr } = await runProgram(...args)
+  expect([code, stderr]).toEqual([0, ''])
+  return performance.now() - startedMs
+}
 
 describe('millrace doctor --verify-state', () => {
   it(
