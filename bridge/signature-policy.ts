@@ -29,6 +29,8 @@ import {
   changeOutput,
   type FederationKeys,
   federationOutput,
+  isRateStep,
+  isWhole,
   payoutFromRows,
   type SpendTweak,
 } from '../core/peg/index.ts'
@@ -65,7 +67,9 @@ export type SignatureRefusal =
   | 'TransactionMalformed'
   | 'PaysStranger'
   | 'ChangeScriptWrong'
+  | 'PaysTooLittle'
   | 'FeeTooHigh'
+  | 'BumpRateWrong'
   | 'TransactionMismatch'
 
 type Verdict<T> = SignerVerdict<T, SignatureRefusal>
@@ -75,6 +79,8 @@ export interface BatchRows {
   readonly state: StateRow
   readonly batch: BatchRow
   readonly spend: SpendRow
+  /** The version before it, of a bump. */
+  readonly previous?: SpendRow
   readonly inputs: readonly Entry<OutputRow>[]
   readonly requests: readonly Entry<RequestRow>[]
   /** Of the epochs that inputs and change belong to. */
@@ -105,6 +111,11 @@ export function readBatchRows(
   if (id === undefined) return refusal('VersionUnknown', `${version}`)
   const spend = proven.row('spends', id)
   if (spend === undefined) return refusal('RowUnproven', 'transaction')
+  const before = batch.versions[version - 1]
+  const previous = before && proven.row('spends', before)
+  if (before !== undefined && previous === undefined) {
+    return refusal('RowUnproven', 'previous version')
+  }
   const parsed = parseTransaction(spend.transaction)
   if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
   const outpoints = parsed.value.inputs.map((input) => outpointKey(input.txid, input.vout))
@@ -116,7 +127,8 @@ export function readBatchRows(
   const found = proven.entries('keys', epochs.map(heightKey))
   if (found === undefined) return refusal('RowUnproven', 'key')
   const keys = new Map(found.map((entry) => [toHex(entry.key), entry]))
-  return sign({ state: proven.state as StateRow, batch, spend, inputs, requests, keys })
+  const state = proven.state as StateRow
+  return sign({ state, batch, spend, inputs, requests, keys, ...(previous && { previous }) })
 }
 
 /** The epochs of these rows that have a made key: all but the first. */
@@ -236,7 +248,7 @@ function tweakOf({ epoch, tweaked, evmAddress, refundScript }: OutputRow): Spend
 /** Every output is a batched request's or change, the fee is within bounds, and the whole is what the rules give. */
 function decideTransaction(
   genesis: Genesis,
-  { inputs, keys, requests, spend }: BatchRows,
+  { inputs, keys, previous, requests, spend }: BatchRows,
 ): Verdict<ApprovedBatch> {
   const parsed = parseTransaction(spend.transaction)
   if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
@@ -245,6 +257,9 @@ function decideTransaction(
     const output = outputs[index]
     const pays = output !== undefined && equalBytes(output.scriptPubKey, row.scriptPubKey)
     if (!pays || output.amountSat > row.amountSat) return refusal('PaysStranger', `output ${index}`)
+    if (!isWhole(row.amountSat, output.amountSat)) {
+      return refusal('PaysTooLittle', `output ${index}: ${output.amountSat} of ${row.amountSat}`)
+    }
   }
   const [change, ...beyond] = outputs.slice(requests.length)
   if (beyond.length > 0) return refusal('PaysStranger', `${outputs.length} outputs`)
@@ -261,6 +276,10 @@ function decideTransaction(
     spend.feeRateSatPerKvb <= params.maxFeeRateSatPerKvb
   if (feeSat < 0n || feeSat * 5n > outSat || !isRateBounded) {
     return refusal('FeeTooHigh', `${feeSat} sat at ${spend.feeRateSatPerKvb} sat/kvB`)
+  }
+  const lastRate = previous?.feeRateSatPerKvb
+  if (lastRate !== undefined && !isRateStep(params, lastRate, spend.feeRateSatPerKvb)) {
+    return refusal('BumpRateWrong', `${spend.feeRateSatPerKvb} after ${lastRate} sat/kvB`)
   }
   const ours = payoutFromRows(genesis, changeScript, spend.feeRateSatPerKvb, requests, inputs)
   if (!equalBytes(serializeTransaction(ours.transaction), spend.transaction)) {

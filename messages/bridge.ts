@@ -154,6 +154,7 @@ export type BroadcastResult = Message<
   'bridge.BroadcastResult',
   {
     readonly batchId: string
+    readonly version: number
     readonly accepted: boolean
     readonly code?: string
     readonly raw?: Uint8Array

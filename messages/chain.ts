@@ -89,6 +89,15 @@ export type KeygenWaiting = Message<
   { readonly items: readonly KeygenItem[] }
 >
 
+/**
+ * Batches that the node's own Bitcoin has had for some blocks and has not mined, by id: what a block of ours may bump. From: Bridge.
+ * To: Chain. The latest one wins.
+ */
+export type PayoutsUnconfirmed = Message<
+  'chain.PayoutsUnconfirmed',
+  { readonly batchIds: readonly Uint8Array[] }
+>
+
 /** The node's own estimate for the next header. From: Bridge. To: Chain. The latest one wins. */
 export type FeeRateEstimated = Message<
   'chain.FeeRateEstimated',
@@ -211,4 +220,5 @@ export type ChainInbox =
   | PegInOperation
   | PegOutOperation
   | FeeRateEstimated
+  | PayoutsUnconfirmed
   | KeygenWaiting

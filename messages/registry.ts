@@ -42,6 +42,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.PeerConnected', 'network', 'chain', 'consensus', 'dropOldest'),
   row('chain.BitcoinHeadersDetected', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.FeeRateEstimated', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
+  row('chain.PayoutsUnconfirmed', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.KeygenWaiting', 'bridge', 'chain', 'peg', 'dropOldest', LATEST),
   row('chain.FinalizeBlock', 'chain', 'bridge', 'peg', 'blockProducer', LATEST),
   row('bridge.PegInOperation', 'bridge', 'chain', 'peg', 'blockProducer', KEEP),

@@ -66,7 +66,12 @@ export type BridgeEffect =
       readonly version: number
       readonly raw: Uint8Array
     }
-  | { readonly kind: 'findPayout'; readonly batchId: string; readonly txid: Uint8Array }
+  | {
+      readonly kind: 'findPayout'
+      readonly batchId: string
+      readonly version: number
+      readonly txid: Uint8Array
+    }
   | { readonly kind: 'publish'; readonly operations: readonly PegOperationView[] }
   | {
       readonly kind: 'publishBitcoin'

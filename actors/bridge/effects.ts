@@ -30,13 +30,13 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
       metrics.count(BRIDGE_METRICS.broadcasts, {})
       return broadcast(effect, bitcoin)
     case 'findPayout': {
-      const { batchId, txid } = effect
+      const { batchId, txid, version } = effect
       const found = await bitcoin.inMempool(txid)
       if (!found.ok) return undefined
       const { value: accepted } = found
       return {
         type: 'bridge.BroadcastResult',
-        payload: { batchId, accepted, ...(!accepted && { code: NOT_IN_MEMPOOL }) },
+        payload: { batchId, version, accepted, ...(!accepted && { code: NOT_IN_MEMPOOL }) },
       }
     }
     case 'publish':
@@ -133,7 +133,7 @@ async function assemble(effect: EffectOf<'assemble'>, run: BridgeRun): Promise<T
   if (!raw.ok) {
     return {
       type: 'bridge.BroadcastResult',
-      payload: { batchId, accepted: false, code: raw.error.code },
+      payload: { batchId, version, accepted: false, code: raw.error.code },
     }
   }
   return {
@@ -147,11 +147,17 @@ async function broadcast(
   effect: EffectOf<'broadcast'>,
   bitcoin: BitcoinPort,
 ): Promise<BridgeInbox> {
-  const { batchId, raw } = effect
+  const { batchId, raw, version } = effect
   const sent = await bitcoin.send(raw)
   const code = sent.ok ? sent.value : sent.error.code
   return {
     type: 'bridge.BroadcastResult',
-    payload: { batchId, raw, accepted: code === undefined, ...(code !== undefined && { code }) },
+    payload: {
+      batchId,
+      version,
+      raw,
+      accepted: code === undefined,
+      ...(code !== undefined && { code }),
+    },
   }
 }

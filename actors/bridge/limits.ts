@@ -24,6 +24,9 @@ export const APPROVAL_RETRY_MS = 5_000
 /** PO-12: one round of signatures; then the next validator coordinates. */
 export const SIGNATURE_ROUND_MS = 15_000
 
+/** PO-15: a version that Bitcoin has had for so many blocks without mining it is to be bumped. */
+export const UNCONFIRMED_BLOCKS = 3
+
 /** PO-14: an unconfirmed transaction is sent again after this time. */
 export const REBROADCAST_MS = 30_000
 

@@ -107,6 +107,8 @@ export interface PayoutOperation {
   readonly signatures: ReadonlyMap<number, readonly Uint8Array[]>
   readonly raw?: Uint8Array
   readonly sentAtMs: number
+  /** Bitcoin's height when this version was first seen on its way, or first refused for its fee. */
+  readonly sentAtHeight?: number
   readonly proof?: TransactionProof
   readonly bitcoinHeight?: number
   readonly reason?: string

@@ -1,6 +1,12 @@
 /** Flow 3: a recorded batch from its signatures to its booking. */
 import { signatureFault } from '../../bridge/index.ts'
-import { type BatchRow, type Ledger, rowOf, SPEND_STATE } from '../../core/ledger/index.ts'
+import {
+  BATCH_STATE,
+  type BatchRow,
+  type Ledger,
+  rowOf,
+  SPEND_STATE,
+} from '../../core/ledger/index.ts'
 import { requestId } from '../../core/peg/index.ts'
 import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
@@ -15,7 +21,13 @@ import {
   standing,
   withPayout,
 } from './context.ts'
-import { MAX_FINISHED, MAX_REMEMBERED_BURNS, REBROADCAST_MS, SIGNATURE_ROUND_MS } from './limits.ts'
+import {
+  MAX_FINISHED,
+  MAX_REMEMBERED_BURNS,
+  REBROADCAST_MS,
+  SIGNATURE_ROUND_MS,
+  UNCONFIRMED_BLOCKS,
+} from './limits.ts'
 import { coordinatorOf, type PayoutOperation, recordedPayout, walk } from './operations.ts'
 
 type PayloadOf<Type extends BridgeInbox['type']> = Extract<BridgeInbox, { type: Type }>['payload']
@@ -56,7 +68,7 @@ export function batchesFinalized(
   for (const [id, { key, row }] of ledger.open.batches) {
     const current = currentVersion(row)
     const known = context.payouts.get(id)
-    if (known?.version === current.version && isStillGood(context, known)) {
+    if (known && isCurrent(known, current.version) && isStillGood(context, known)) {
       const followed = known.step === 'Booked' ? ({ ...known, step: 'Confirmed' } as const) : known
       payouts.set(id, followed)
       effects.push(...bookable(context, ledger, followed))
@@ -74,20 +86,49 @@ export function batchesFinalized(
       nowMs,
     )
     payouts.set(id, operation)
-    effects.push(log('info', 'batch recorded', { batch: id, txid: toDisplayHash(current.txid) }))
+    const fields = { batch: id, version: current.version, txid: toDisplayHash(current.txid) }
+    effects.push(log('info', 'batch recorded', fields))
     effects.push(...coordinate(context, operation, key))
   }
   for (const [id, operation] of context.payouts) {
     if (payouts.has(id)) continue
-    const booked = rowOf(ledger, 'spends', operation.txid)?.state === SPEND_STATE.booked
-    if (booked) payouts.set(id, { ...operation, step: 'Booked' })
+    if (isBooked(ledger, operation)) payouts.set(id, { ...operation, step: 'Booked' })
     else if (operation.proof !== undefined) {
       // A spend of the reserve that no record matches: it has to be booked as well (4.5).
       payouts.set(id, operation)
       effects.push(...bookable(context, ledger, operation))
     }
   }
-  return { context: { ...context, payouts: newest(payouts), burns }, effects }
+  const followed = { ...context, payouts: newest(payouts), burns }
+  const batchIds = unconfirmed(followed)
+  if (batchIds.length > 0) {
+    effects.push(tell('chain', { type: 'chain.PayoutsUnconfirmed', payload: { batchIds } }))
+  }
+  return { context: followed, effects }
+}
+
+/** Whether it is about the batch's newest version, or another one is in a block: of all versions one confirms. */
+function isCurrent({ step, version }: PayoutOperation, newest: number): boolean {
+  return version === newest || step === 'Confirmed' || step === 'Booked'
+}
+
+/** By whichever version; a spend without a record goes by its own txid. */
+function isBooked(ledger: Ledger, { id, txid }: PayoutOperation): boolean {
+  const batch = rowOf(ledger, 'batches', fromHex(id) ?? txid)
+  if (batch !== undefined) return batch.state === BATCH_STATE.booked
+  return rowOf(ledger, 'spends', txid)?.state === SPEND_STATE.booked
+}
+
+/** PO-15: batches that our Bitcoin has had for some blocks and has not mined: a block of ours may bump them. */
+function unconfirmed({ bitcoin, payouts }: BridgeContext): Uint8Array[] {
+  if (!bitcoin.reachable) return []
+  return [...payouts.values()].flatMap(({ id, sentAtHeight, step }) => {
+    const isOpen = step !== 'Confirmed' && step !== 'Booked'
+    const isLate =
+      sentAtHeight !== undefined && bitcoin.tipHeight - sentAtHeight >= UNCONFIRMED_BLOCKS
+    const batchId = isOpen && isLate ? fromHex(id) : undefined
+    return batchId === undefined ? [] : [batchId]
+  })
 }
 
 /** A booking that the header chain undid begins anew, unless its transaction stands in another block already. */
@@ -237,7 +278,7 @@ export function signatureTimeout(
   const id = fromHex(batchId)
   if (operation === undefined || id === undefined || operation.step === 'Booked') return { context }
   const { raw, txid, version } = operation
-  const find: AnyEffect = { kind: 'findPayout', batchId, txid }
+  const find: AnyEffect = { kind: 'findPayout', batchId, version, txid }
   if (operation.step === 'Broadcast' || operation.step === 'Confirmed') {
     const again = operation.step === 'Broadcast' && nowMs - operation.sentAtMs >= REBROADCAST_MS
     const looked: AnyEffect[] = operation.step === 'Broadcast' ? [find] : []
@@ -280,11 +321,11 @@ export function broadcastAnswered(
   payload: PayloadOf<'bridge.BroadcastResult'>,
   nowMs: number,
 ): BridgeStep {
-  const { batchId, accepted, code, raw } = payload
+  const { batchId, accepted, code, raw, version } = payload
   const operation = context.payouts.get(batchId)
-  if (operation === undefined || operation.step === 'Confirmed' || operation.step === 'Booked') {
-    return { context }
-  }
+  // Of an earlier version: what Bitcoin made of it says nothing of this one.
+  if (operation?.version !== version) return { context }
+  if (operation.step === 'Confirmed' || operation.step === 'Booked') return { context }
   if (!accepted && code === NOT_IN_MEMPOOL) return missing(context, operation, nowMs)
   const broadcasting = operation.mode.name === 'Broadcasting'
   if (!accepted) {
@@ -299,6 +340,8 @@ export function broadcastAnswered(
         step: 'Batched',
         updatedAtMs: nowMs,
         ...(code !== undefined && { reason: code }),
+        // PO-14: where the fee is too low another rate is the answer, as for what is not mined.
+        ...(isFeeRefusal(code) && sentAt(context, operation)),
       }),
       effects: [log('warn', 'broadcast refused', fields)],
     })
@@ -312,11 +355,24 @@ export function broadcastAnswered(
       mode,
       step: 'Broadcast',
       sentAtMs: raw === undefined ? operation.sentAtMs : nowMs,
+      ...sentAt(context, operation),
       updatedAtMs: nowMs,
       ...(raw !== undefined && { raw }),
     }),
     effects: operation.step === 'Broadcast' ? [] : [log('info', 'payout on its way', fields)],
   })
+}
+
+function sentAt(
+  { bitcoin }: BridgeContext,
+  { sentAtHeight = bitcoin.tipHeight }: PayoutOperation,
+): Pick<PayoutOperation, 'sentAtHeight'> {
+  return { sentAtHeight }
+}
+
+/** `min relay fee not met`, `mempool min fee not met`, `insufficient fee`. */
+function isFeeRefusal(code = ''): boolean {
+  return / fee( |$)/.test(code)
 }
 
 /** PO-14: a transaction that left the mempool is sent again by who has it, and signed again where nobody does. */
@@ -364,6 +420,9 @@ export function transactionConfirmed(
   const known = payoutOf(context, txid)
   const confirmed: PayoutOperation = {
     ...(known ?? recordedPayout(toHex(txid), 0, txid, context.height, flow, nowMs)),
+    // Whichever version it is.
+    txid,
+    version: spend?.version ?? 0,
     step: 'Confirmed',
     proof,
     bitcoinHeight,

@@ -70,6 +70,8 @@ export interface OperationQueue {
   readonly headers: readonly Uint8Array[]
   readonly pegIns: ReadonlyMap<string, PegQueue['pegIns'][number] & { readonly flow: string }>
   readonly bookings: ReadonlyMap<string, TransactionProof>
+  /** Batches to bump, by id. */
+  readonly unconfirmed: readonly Uint8Array[]
 }
 
 /** How a deposit and a booking are named in the queue. */
@@ -89,7 +91,12 @@ export function bookingKey(
   return `${hashKey(proof.blockHash)}:${proof.transactionIndex}`
 }
 
-export const EMPTY_QUEUE: OperationQueue = { headers: [], pegIns: new Map(), bookings: new Map() }
+export const EMPTY_QUEUE: OperationQueue = {
+  headers: [],
+  pegIns: new Map(),
+  bookings: new Map(),
+  unconfirmed: [],
+}
 
 export interface ChainContext {
   readonly genesis: Genesis
@@ -241,6 +248,8 @@ export function handle(
       return queued(context, { ...context.queue, headers: message.payload.headers })
     case 'chain.FeeRateEstimated':
       return { context: { ...context, feeRateSatPerKvb: message.payload.feeRateSatPerKvb } }
+    case 'chain.PayoutsUnconfirmed':
+      return queued(context, { ...context.queue, unconfirmed: message.payload.batchIds })
     case 'bridge.PegInOperation': {
       const { claim } = message.payload
       const key = pegInKey(claim)
@@ -771,7 +780,8 @@ function withoutCommitted(queue: OperationQueue, block: Block): OperationQueue {
   }
   // The headers are looked up anew after every block; those that were taken would no longer extend the tip.
   const headers = block.body.bitcoinHeaders.length > 0 ? [] : queue.headers
-  return { headers, pegIns, bookings }
+  // As are the batches to bump: Bridge names them again with the block.
+  return { headers, pegIns, bookings, unconfirmed: [] }
 }
 
 /** Between batches for a while; then the node votes again, and is told to sync again if it still must (SY-6). */
@@ -787,7 +797,7 @@ function withoutRefused(
   if (refused.length === 0) return queue
   const gone = new Set(refused)
   return {
-    headers: queue.headers,
+    ...queue,
     pegIns: new Map([...queue.pegIns].filter(([key]) => !gone.has(key))),
     bookings: new Map([...queue.bookings].filter(([key]) => !gone.has(key))),
   }
@@ -851,6 +861,7 @@ function pegQueue(queue: OperationQueue): PegQueue {
     headers: [...queue.headers],
     pegIns: [...queue.pegIns.values()],
     bookings: [...queue.bookings.values()],
+    unconfirmed: queue.unconfirmed,
   }
 }
 

@@ -146,10 +146,12 @@ function wantedRows(
   const txid = batch?.versions[version]
   const spend = txid === undefined ? undefined : rowOf(ledger, 'spends', txid)
   if (batch === undefined || txid === undefined || spend === undefined) return undefined
+  const before = batch.versions[version - 1]
   const inputs = batch.inputs.flatMap((key) => rowOf(ledger, 'outputs', key) ?? [])
   return [
     { set: 'batches', key: batchId },
     { set: 'spends', key: txid },
+    ...(before === undefined ? [] : [{ set: 'spends', key: before } as const]),
     ...batch.inputs.map((key) => ({ set: 'outputs', key }) as const),
     ...batch.requests.map((key) => ({ set: 'requests', key }) as const),
     ...madeEpochs([spend, ...inputs]).map(

@@ -169,13 +169,14 @@ function paidSat(shape: Shape, index: number): bigint {
   return row.amountSat - (shape.feesSat[index] as bigint)
 }
 
-/** A payment reaches its recipient whole enough: at least 546 sat and 80 % of the request (PO-8). */
+/** Whether the n-th payment reaches its recipient whole enough. */
 export function isWorthPaying(shape: Shape, index: number): boolean {
   const { row } = shape.requests[index] as Entry<RequestRow>
   return isWhole(row.amountSat, paidSat(shape, index))
 }
 
-function isWhole(amountSat: bigint, paid: bigint): boolean {
+/** Enough to be worth sending: at least 546 sat and 80 % of what was asked for (PO-8). */
+export function isWhole(amountSat: bigint, paid: bigint): boolean {
   return paid >= DUST_SAT && paid * 10n >= amountSat * 8n
 }
 

@@ -279,6 +279,16 @@ export interface PegInStatus extends PegOperationFields {
   readonly evmAddress?: string
 }
 
+/** One Bitcoin transaction of those that pay a batch, of which one at most confirms (PO-15). */
+export interface PayoutVersion {
+  /** Display form. */
+  readonly txid: string
+  readonly feeRateSatPerKvb: number
+  /** Millrace height of its record. */
+  readonly height: number
+  readonly state: 'recorded' | 'booked' | 'replaced'
+}
+
 export interface PegOutStatus extends PegOperationFields {
   readonly direction: 'out'
   readonly step: PegOutStep
@@ -287,6 +297,8 @@ export interface PegOutStatus extends PegOperationFields {
   readonly batchId?: string
   /** The Bitcoin transaction that pays it, in display form. */
   readonly txid?: string
+  /** All that may pay it, oldest first. */
+  readonly versions?: readonly PayoutVersion[]
   readonly feeSat?: bigint
   /** The burn's transaction, hex. */
   readonly evmTransaction?: string

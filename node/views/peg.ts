@@ -4,6 +4,7 @@ import { reserveJson } from '../../bridge/index.ts'
 import { addressFromScript } from '../../core/bitcoin/index.ts'
 import { REFUND_REASONS } from '../../core/block/index.ts'
 import {
+  type BatchRow,
   type Ledger,
   OUTPUT_KIND,
   type OutputRow,
@@ -22,9 +23,10 @@ import {
   federationScripts,
   outpointName,
 } from '../../core/peg/index.ts'
-import { fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
+import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type {
   DepositAddress,
+  PayoutVersion,
   PegInStatus,
   PegOperation,
   PegOutStatus,
@@ -236,7 +238,10 @@ function requestStatus(
     step,
     height: row.height,
     ...(address !== undefined && { bitcoinAddress: address }),
-    ...(batch !== undefined && { batchId: toHex(row.batchId) }),
+    ...(batch !== undefined && {
+      batchId: toHex(row.batchId),
+      versions: batch.versions.flatMap((one) => versionStatus(ledger, batch, one)),
+    }),
     ...(txid !== undefined && { txid: toDisplayHash(txid) }),
     ...(row.state === REQUEST_STATE.paid && { feeSat: row.amountSat - row.paidSat }),
     ...(burn !== undefined && { evmTransaction: toHex(burn) }),
@@ -244,6 +249,15 @@ function requestStatus(
     ...(reason !== undefined && { reason }),
     ...(payout && { startedAtMs: payout.startedAtMs, updatedAtMs: payout.updatedAtMs }),
   }
+}
+
+function versionStatus(ledger: Ledger, batch: BatchRow, txid: Uint8Array): PayoutVersion[] {
+  const spend = rowOf(ledger, 'spends', txid)
+  if (spend === undefined) return []
+  const isOpen = isZero(batch.bookedTxid)
+  const state = isOpen ? 'recorded' : equalBytes(batch.bookedTxid, txid) ? 'booked' : 'replaced'
+  const { feeRateSatPerKvb, height } = spend
+  return [{ txid: toDisplayHash(txid), feeRateSatPerKvb, height, state }]
 }
 
 function requestStep(row: RequestRow, payout: PayoutView | undefined): PegOutStep {

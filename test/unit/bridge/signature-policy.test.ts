@@ -12,10 +12,12 @@ import {
   ledgerRoot,
   type OutputRow,
   type RequestRow,
+  type SpendRow,
 } from '../../../core/ledger/index.ts'
-import { changeOutput } from '../../../core/peg/index.ts'
+import { changeOutput, findBatch } from '../../../core/peg/index.ts'
+import { equalBytes } from '../../../crypto/index.ts'
 import { p2wpkh, seeded } from '../core/peg/world.ts'
-import { worldWithBatch } from './world.ts'
+import { bumped, worldWithBatch } from './world.ts'
 
 const { world, batchId, spend } = worldWithBatch()
 const { genesis, ledger } = world
@@ -23,14 +25,14 @@ const root = ledgerRoot(ledger)
 const request = { genesisHash: genesis.hash, batchId, version: 0 }
 
 /** The rows as a federation node proves them. */
-async function provenRows(): Promise<readonly ProvenRow[]> {
-  const header = genesisHeader(genesis, root)
+async function provenRows(version = 0, of = ledger): Promise<readonly ProvenRow[]> {
+  const header = genesisHeader(genesis, ledgerRoot(of))
   const chain = {
-    head: () => ({ header, certificate: emptyCertificate(), ledger }),
+    head: () => ({ header, certificate: emptyCertificate(), ledger: of }),
     headers: async () => [],
     subscribe: () => () => {},
   }
-  const query = { kind: 'ledgerProofRequest', rows: [], batchId, version: 0 } as const
+  const query = { kind: 'ledgerProofRequest', rows: [], batchId, version } as const
   const body = await answerQuery(chain, query, 4)
   if (body.kind !== 'ledgerProof') throw new Error(body.kind)
   return body.rows
@@ -259,9 +261,62 @@ describe('a member never signs', () => {
     expect(decide(change(await honestRows()))).toMatchObject({ kind: 'refuse', code })
   })
 
+  it('a request that gets less than 80 % of what was burned (PO-8)', async () => {
+    const rows = withTransaction(await honestRows(), ({ outputs }) => {
+      const first = outputs[0]
+      if (first !== undefined) first.amountSat = (first.amountSat * 7n) / 10n
+    })
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'PaysTooLittle' })
+  })
+
   it('while payouts are paused: it waits', async () => {
     const rows = await honestRows()
     const paused = { ...rows, state: { ...rows.state, pegOutStops: 1 } }
     expect(decide(paused)).toMatchObject({ kind: 'unknown', code: 'PegOutsPaused' })
   })
+})
+
+describe('a bump (4.5, PO-15)', () => {
+  const town = worldWithBatch()
+  const second = bumped(town, 3500)
+  const { ledger: after } = town.world
+  const asked = { ...request, version: 1 }
+  const rowsOf = async (version: number) => {
+    const read = readBatchRows(
+      ledgerRoot(after),
+      { ...request, version },
+      await provenRows(version, after),
+    )
+    if (read.kind !== 'sign') throw new Error(read.code)
+    return read.value
+  }
+
+  it('is signed like the version before it, which stays good', async () => {
+    const verdict = decideSignature(genesis, asked, await rowsOf(1))
+    expect(verdict.kind === 'sign' && verdict.value.batch.transaction).toEqual(second.transaction)
+    expect(decideSignature(genesis, request, await rowsOf(0)).kind).toBe('sign')
+  })
+
+  it('needs the version before it, proven', async () => {
+    const rows = await provenRows(1, after)
+    const before = findBatch(after, batchId)?.row.versions[0]
+    const fewer = rows.filter(({ key }) => before === undefined || !equalBytes(key, before))
+    expect(fewer).toHaveLength(rows.length - 1)
+    expect(readBatchRows(ledgerRoot(after), asked, fewer)).toMatchObject({
+      kind: 'refuse',
+      code: 'RowUnproven',
+    })
+  })
+
+  it.each([2501, 1749])(
+    'is refused after one of %i sat/kvB: less than 1 sat/vB more, or more than twice as much',
+    async (feeRateSatPerKvb) => {
+      const rows = await rowsOf(1)
+      const previous = { ...(rows.previous as SpendRow), feeRateSatPerKvb }
+      expect(decideSignature(genesis, asked, { ...rows, previous })).toMatchObject({
+        kind: 'refuse',
+        code: 'BumpRateWrong',
+      })
+    },
+  )
 })

@@ -15,6 +15,19 @@ export interface BatchWorld {
   readonly tweaks: readonly SpendTweak[]
 }
 
+/** Bitcoin goes on without the batch, and a block records a further version of it. */
+export function bumped({ batchId, world }: BatchWorld, feeRateSatPerKvb: number): SpendRow {
+  world.bitcoin.mine([], 3)
+  world.syncHeaders()
+  const queue = { ...EMPTY_QUEUE, unconfirmed: [batchId] }
+  world.block({
+    items: assemble(world.ledger, world.context({ feeRateSatPerKvb }), queue).items,
+  })
+  const version = openBatches(world.ledger)[0]?.versions.at(-1)
+  if (version === undefined) throw new Error('no batch')
+  return version.row
+}
+
 /** Deposits, burns, and the block that records their payout. */
 export function worldWithBatch(): BatchWorld {
   const world = new PegWorld()

@@ -3,6 +3,8 @@
 import { txid } from '../../../core/bitcoin/index.ts'
 import { OUTPUT_STATE, outpointKey, REQUEST_STATE, rowOf } from '../../../core/ledger/index.ts'
 import { changeOutput, describeReserve } from '../../../core/peg/index.ts'
+import { toHex } from '../../../crypto/index.ts'
+import { createPegView } from '../../../node/views/index.ts'
 import { BRIDGE_ADDRESS } from '../../../vm/evm/index.ts'
 import { burnData } from '../core/chain/journey.ts'
 import { depositOf, p2wpkh, payment } from '../core/peg/world.ts'
@@ -52,6 +54,14 @@ const approvalsAsked = (town: Village) =>
 const modeOf = (town: Village, actor: string) =>
   town.tree.system.snapshot().find(({ path }) => path === actor)?.state
 const stepsOf = (town: Village) => town.tree.live.operations.map(({ step }) => step)
+
+const pegView = ({ genesis, tree }: Village) =>
+  createPegView({
+    genesis,
+    live: tree.live,
+    burnTransaction: () => undefined,
+    requestsOf: () => [],
+  })
 
 function inBalance(town: Village): void {
   const book = describeReserve(town.ledger)
@@ -280,6 +290,51 @@ describe('a payout on its way', () => {
     await town.until(() => town.ledger.open.batches.size === 0)
     const requests = [...town.ledger.sets.requests.entries()]
     expect(requests.map(([, { state }]) => state)).toEqual([REQUEST_STATE.paid])
+    inBalance(town)
+  })
+
+  it('PO-15: what Bitcoin does not mine for three blocks is bumped, signed again and replaced; one version is booked', async () => {
+    const town = await village()
+    await fund(town)
+    await burn(town)
+    await town.until(() => town.mempool.size > 0)
+    const [first = ''] = town.mempool.keys()
+    town.bitcoin.mine([], 4)
+    await town.until(() => town.mempool.size > 0 && !town.mempool.has(first))
+    const [batch] = town.ledger.open.batches.values()
+    expect(batch?.row.versions).toHaveLength(2)
+    expect([...town.mempool.keys()]).toEqual(batch?.row.versions.slice(1).map(toHex))
+    town.mine(3)
+    await town.until(() => town.ledger.open.batches.size === 0)
+    const requests = [...town.ledger.sets.requests.entries()]
+    expect(requests.map(([, { state }]) => state)).toEqual([REQUEST_STATE.paid])
+    inBalance(town)
+    const [id] = requests.map(([key]) => toHex(key))
+    const peg = pegView(town)
+    expect(await peg.operation(id ?? '')).toMatchObject({
+      step: 'Booked',
+      versions: [
+        { feeRateSatPerKvb: 2000, state: 'replaced' },
+        { feeRateSatPerKvb: 3000, state: 'booked' },
+      ],
+    })
+  })
+
+  it('PO-16: the version that was replaced may be the one that confirms', async () => {
+    const town = await village()
+    await fund(town)
+    await burn(town)
+    await town.until(() => town.mempool.size > 0)
+    const [[first, old] = []] = town.mempool
+    if (first === undefined || old === undefined) throw new Error('nothing was sent')
+    town.bitcoin.mine([], 4)
+    await town.until(() => !town.mempool.has(first) && town.mempool.size > 0)
+    town.mempool.clear()
+    town.mine(1, [old])
+    town.mine(3)
+    await town.until(() => town.ledger.open.batches.size === 0)
+    const [request] = [...town.ledger.sets.requests.entries()].map(([, row]) => row)
+    expect(request).toMatchObject({ state: REQUEST_STATE.paid, paidBy: txid(old) })
     inBalance(town)
   })
 

@@ -386,10 +386,21 @@ export class Village {
           if (this.mood.refuses !== undefined) return this.mood.refuses
           const parsed = parseTransaction(raw)
           if (!parsed.ok) return parsed.error.reason
+          this.#replaced(parsed.value)
           this.mempool.set(toHex(txid(parsed.value)), parsed.value)
           return undefined
         }),
       feeRate: () => answer(() => 2000),
+    }
+  }
+
+  /** What spends the same as a new transaction leaves the mempool. */
+  #replaced({ inputs }: BitcoinTransaction): void {
+    for (const [id, other] of this.mempool) {
+      const conflicts = other.inputs.some((one) =>
+        inputs.some((input) => input.vout === one.vout && equalBytes(input.txid, one.txid)),
+      )
+      if (conflicts) this.mempool.delete(id)
     }
   }
 

@@ -4,9 +4,10 @@ import { handle } from '../../../../actors/bridge/handlers.ts'
 import { MAX_REMEMBERED_BURNS, SIGNATURE_ROUND_MS } from '../../../../actors/bridge/limits.ts'
 import { coordinatorOf } from '../../../../actors/bridge/operations.ts'
 import { signBatch, unsignedBatch } from '../../../../bridge/index.ts'
+import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
 import { assemble, findBatch, openBatches, requestId } from '../../../../core/peg/index.ts'
 import { toHex } from '../../../../crypto/index.ts'
-import type { BridgeInbox } from '../../../../messages/index.ts'
+import type { BridgeInbox, PayoutsUnconfirmed } from '../../../../messages/index.ts'
 import { PegWorld, seeded } from '../../core/peg/world.ts'
 import { envelopeOf } from '../fake-run.ts'
 import { bridgeContext } from './context.ts'
@@ -34,6 +35,34 @@ class Desk {
     const nothing = { headers: [], pegIns: [], bookings: [] }
     const { items } = assemble(world.ledger, world.context(), nothing)
     world.block({ items })
+  }
+
+  /** Bitcoin goes on without the batch, and a block bumps it. */
+  bump(): void {
+    const { world } = this
+    world.bitcoin.mine([], 3)
+    world.syncHeaders()
+    const queue = { headers: [], pegIns: [], bookings: [], unconfirmed: [this.batch.batchId] }
+    world.block({ items: assemble(world.ledger, world.context(), queue).items })
+    if (this.batch.versions.length < 2) throw new Error('no bump')
+  }
+
+  transaction(version: number) {
+    const parsed = parseTransaction(
+      this.batch.versions[version]?.row.transaction ?? new Uint8Array(),
+    )
+    if (!parsed.ok) throw new Error(parsed.error.reason)
+    return parsed.value
+  }
+
+  /** What Bitcoin made of a version that was sent. */
+  answer(version: number, outcome: { readonly accepted?: boolean; readonly code?: string }): void {
+    const payload = { batchId: this.id, version, accepted: true, ...outcome }
+    this.tell({ type: 'bridge.BroadcastResult', payload })
+  }
+
+  bitcoinAt(tipHeight: number): void {
+    this.context = { ...this.context, bitcoin: { tipHeight, reachable: true } }
   }
 
   tell(message: BridgeInbox, flow = 'block'): BridgeStep {
@@ -227,6 +256,117 @@ describe('signatures', () => {
     expect(own(step)).toMatchObject([
       { event: 'a member does not sign', fields: { memberIndex: 2, reason: 'NotAnchored' } },
     ])
+  })
+})
+
+describe('bumps (PO-15)', () => {
+  /** A batch that Bitcoin has; its height is 10 then. */
+  function sent(): Desk {
+    const desk = ready(0)
+    desk.context = { ...desk.context, bitcoin: { tipHeight: 10, reachable: true } }
+    desk.finalize()
+    desk.answer(0, {})
+    return desk
+  }
+
+  const bumpable = (desk: Desk) =>
+    told(desk.finalize()).flatMap((message) =>
+      message.type === 'chain.PayoutsUnconfirmed'
+        ? (message.payload as PayoutsUnconfirmed['payload']).batchIds.map(toHex)
+        : [],
+    )
+
+  it('Chain hears of a batch that Bitcoin has had for three blocks and has not mined, with every block', () => {
+    const desk = sent()
+    expect(bumpable(desk)).toEqual([])
+    desk.bitcoinAt(12)
+    expect(bumpable(desk)).toEqual([])
+    desk.bitcoinAt(13)
+    expect(bumpable(desk)).toEqual([desk.id])
+    expect(bumpable(desk)).toEqual([desk.id])
+    desk.context = { ...desk.context, bitcoin: { tipHeight: 13, reachable: false } }
+    expect(bumpable(desk)).toEqual([])
+  })
+
+  it('one that never got there is none; one that was refused for its fee is (PO-14)', () => {
+    const desk = ready(0)
+    desk.finalize()
+    desk.bitcoinAt(50)
+    expect(bumpable(desk)).toEqual([])
+    desk.answer(0, { accepted: false, code: 'bad-txns-inputs-missingorspent' })
+    desk.bitcoinAt(60)
+    expect(bumpable(desk)).toEqual([])
+    desk.answer(0, { accepted: false, code: 'mempool min fee not met' })
+    desk.bitcoinAt(63)
+    expect(bumpable(desk)).toEqual([desk.id])
+  })
+
+  it('a further version begins anew, and what Bitcoin says of an earlier one says nothing of it', () => {
+    const desk = sent()
+    desk.bump()
+    desk.finalize()
+    expect(desk.payout).toMatchObject({ version: 1, step: 'Batched', attempt: 0 })
+    desk.answer(0, {})
+    expect(desk.payout).toMatchObject({ version: 1, step: 'Batched' })
+    desk.answer(1, {})
+    expect(desk.payout).toMatchObject({ version: 1, step: 'Broadcast' })
+  })
+
+  it.each([0, 1])('version %i in a block: it is the one that is followed and booked', (version) => {
+    const desk = sent()
+    desk.bump()
+    desk.finalize()
+    const { id } = desk
+    const transaction = desk.transaction(version)
+    const { bitcoin } = desk.world
+    bitcoin.mine([transaction])
+    desk.tell({
+      type: 'bridge.TransactionConfirmed',
+      payload: {
+        txid: txid(transaction),
+        confirmations: 1,
+        proof: bitcoin.proofOf(transaction),
+        bitcoinHeight: bitcoin.tip.height,
+      },
+    })
+    expect(desk.payout).toMatchObject({ version, step: 'Confirmed', txid: txid(transaction) })
+    expect(bumpable(desk)).toEqual([])
+    expect(desk.payout).toMatchObject({ version, step: 'Confirmed' })
+    bitcoin.mine()
+    desk.world.syncHeaders()
+    const operations = told(desk.finalize()).map(({ type }) => type)
+    expect(operations).toContain('bridge.PegOutOperation')
+    const proofs = [bitcoin.proofOf(transaction)]
+    desk.world.block({ items: { proofs, bookings: [{ proofIndex: 0 }] } })
+    desk.finalize()
+    expect(desk.context.payouts.get(id)).toMatchObject({ step: 'Booked' })
+  })
+
+  it('PO-16: an earlier version that lost its block gives way to the newest', () => {
+    const desk = sent()
+    desk.bump()
+    desk.finalize()
+    const transaction = desk.transaction(0)
+    const { bitcoin } = desk.world
+    bitcoin.mine([transaction])
+    const proof = bitcoin.proofOf(transaction)
+    const { height } = bitcoin.tip
+    desk.tell({
+      type: 'bridge.TransactionConfirmed',
+      payload: { txid: txid(transaction), confirmations: 1, proof, bitcoinHeight: height },
+    })
+    desk.tell({
+      type: 'bridge.BitcoinScanned',
+      payload: {
+        tipHeight: height,
+        tipHash: seeded('other'),
+        headers: [],
+        feeRateSatPerKvb: 2000,
+        scanned: [{ height, hash: seeded('other') }],
+      },
+    })
+    desk.finalize()
+    expect(desk.payout).toMatchObject({ version: 1, step: 'Batched' })
   })
 })
 
