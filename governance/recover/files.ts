@@ -2,7 +2,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { type Genesis, parseGenesis } from '../../core/params/index.ts'
 import { blsSuite, openKeyFile } from '../../crypto/index.ts'
-import { EXIT } from '../../node/adapters/system/index.ts'
+import { createSystemRandom, EXIT } from '../../node/adapters/system/index.ts'
+
+const chance = createSystemRandom()
+
+/** Bytes that nobody can foresee. */
+export function random(length: number): Uint8Array {
+  return chance.bytes(length)
+}
 
 /** What a command could not do, thrown to where the exit code is made. */
 export class Refusal extends Error {

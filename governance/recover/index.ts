@@ -6,6 +6,7 @@
 import { EXIT } from '../../node/adapters/system/index.ts'
 import { Refusal } from './files.ts'
 import { type RecoverOptions, readOptions } from './options.ts'
+import { ask, help, sum, take } from './share.ts'
 import { combine, exportRows, finish, makeKey, plan, type Said, show, sign } from './spend.ts'
 
 const USAGE = `usage: millrace recover key      --label NAME --password-file FILE --out FILE
@@ -15,6 +16,10 @@ const USAGE = `usage: millrace recover key      --label NAME --password-file FIL
        millrace recover sign     --genesis FILE --psbt FILE --keys FILE --password-file FILE --out FILE
        millrace recover combine  --genesis FILE --psbt FILE... --out FILE
        millrace recover finish   --genesis FILE --psbt FILE... [--out FILE] [--bitcoin URL [--send]]
+       millrace recover share ask   --genesis FILE --rows FILE --helper N... --keys FILE --password-file FILE --out FILE
+       millrace recover share help  --genesis FILE --ask FILE --data-dir DIR --keys FILE --password-file FILE --out FILE
+       millrace recover share sum   --genesis FILE --ask FILE --from FILE... --keys FILE --password-file FILE --out FILE
+       millrace recover share take  --genesis FILE --ask FILE --from FILE... --rows FILE --data-dir DIR --keys FILE --password-file FILE
        millrace recover drill    everything here, once, on a federation of its own (--help tells more)
 
   Spending the reserve without the chain, by one of the two leaves that every output has: the members' own
@@ -28,9 +33,17 @@ const USAGE = `usage: millrace recover key      --label NAME --password-file FIL
   combine     one PSBT of several signed copies
   finish      the transaction, once enough have signed; --bitcoin asks whether it would be taken
 
+  A member whose share of the federation's key is gone, and whose own keys are not, gets it from t others:
+
+  share ask   the member asks t others by name (--helper: places in the genesis file, from 0)
+  share help  each of them, from its own share: a part; asks before it does, unless --yes
+  share sum   each of them, from the parts of all: a sum
+  share take  the member, stopped, from parts and sums: its share, checked against the key
+
   --output TXID:VOUT    spend this row (may be given again)
   --row JSON            a row that no ledger has: {"outpoint","amountSat","epoch","evmAddress","refundScript"}
   --pay ADDRESS=SAT     pay this first (may be given again); --to gets the rest
+  --epoch N             of that key's share [the last key's]
   --part N              of more outputs than one transaction can spend, the Nth lot
   --bitcoin URL         http://user:password@host:port; plan leaves out what Bitcoin would not take now
   --yes                 somebody has looked at it
@@ -46,6 +59,10 @@ const COMMANDS: Readonly<Record<string, (options: RecoverOptions) => Promise<Sai
   sign,
   combine,
   finish,
+  'share ask': ask,
+  'share help': help,
+  'share sum': sum,
+  'share take': take,
 }
 
 /** Exit codes: 0 ok, 1 refused, 2 usage, 3 files, 4 what is in them, 5 unreachable. */

@@ -1,5 +1,4 @@
 /** The commands that spend the reserve by a leaf: plan, show, sign, combine, finish. */
-import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
 import {
   combineRecoveries,
@@ -38,6 +37,7 @@ import { type BitcoinRpc, createBitcoinRpc } from '../../node/adapters/bitcoin-r
 import { EXIT } from '../../node/adapters/system/index.ts'
 import {
   Refusal,
+  random,
   readGenesis,
   readPassword,
   readSchnorrSecret,
@@ -67,7 +67,6 @@ export async function makeKey(options: RecoverOptions): Promise<Said> {
   if (password.length < LEAST_PASSWORD) {
     throw usage(`--password-file: expected at least ${LEAST_PASSWORD} characters`)
   }
-  const random = (length: number) => new Uint8Array(randomBytes(length))
   const schnorr = random(32)
   const publicKey = schnorrPublicKey(schnorr)
   const file = sealKeyFile({
@@ -259,7 +258,7 @@ export async function sign(options: RecoverOptions): Promise<Said> {
   await confirmed(options, summaryText(genesis, recovery), 'Sign it?')
   const secret = await readSchnorrSecret(options.keys, options['password-file'])
   const key = toHex(schnorrPublicKey(secret))
-  const auxiliary = new Uint8Array(randomBytes(32))
+  const auxiliary = random(32)
   const signed = signRecovery(genesis, recovery, secret, auxiliary)
   secret.fill(0)
   const done = must(signed)
