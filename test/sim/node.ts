@@ -59,7 +59,10 @@ export interface Surroundings {
   readonly bitcoin: SimulatedBitcoin
   readonly streams: Streams
   readonly wrap?: NodeTuning['wrap']
-  /** Blocks that each node keeps with their bodies; absent: all. */
+  /**
+   * Blocks that nodes keep with their bodies; absent: all. More than a third of them keep all, so that one of those is in every quorum:
+   * whoever was away for longer has what it missed from them.
+   */
   readonly keepBlocks?: number
 }
 
@@ -152,7 +155,7 @@ export class SimulatedNode {
         listen: [addressOf(this.name)],
         staticPeers: names.filter((name) => name !== this.name).map(addressOf),
         tuning: { ...tuningOf(this.knobs), ...(wrap && { wrap }) },
-        ...(keepBlocks !== undefined && { keepBlocks }),
+        ...(keepBlocks !== undefined && this.index * 3 >= names.length && { keepBlocks }),
         bitcoinPollMs: 500,
         minFeeCapWei: 0n,
         onTerminated: (reason) => {

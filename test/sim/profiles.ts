@@ -39,7 +39,7 @@ export interface Profile {
   readonly enoughWorlds?: number
   /** What it does not count [nothing]. */
   readonly without?: readonly Count[]
-  /** Blocks that a node keeps with their bodies [all]. */
+  /** Blocks that nodes keep with their bodies, but for those that keep all [all]. */
   readonly keepBlocks?: number
   /** The longest time that a node is away [4 s]. */
   readonly downMs?: number
@@ -322,7 +322,7 @@ export const PROFILES = {
     worldMs: 25_000,
     covers: [],
   },
-  /** Disks that fail, and deaths at any of their calls, under nodes that prune all the time: what is pruned is asked of others. */
+  /** Disks that fail, and deaths at any of their calls, under nodes that prune all the time: what is pruned is asked of those that do not. */
   storage: {
     ...everything,
     faults: {
