@@ -1,10 +1,9 @@
 /**
- * How the federation's Bitcoin transactions are signed, and what a signer asks before it signs (protocol §4.5, §5). Custody is leaf A:
- * t of the members' own BIP340 keys under an unspendable internal key. Pure: digests, signatures, witnesses, and the two
+ * How the federation's Bitcoin transactions are signed, and what a signer asks before it signs (protocol §4.5, §5): by the key that the
+ * members made, or through leaf A by t of their own. Pure: digests, tasks of signing sessions, witnesses, and the two
  * decisions of a member. Kept invariant: no decision rests on what a federation node merely says.
  */
 export * from './approval-policy.ts'
-export * from './arrival.ts'
 export * from './recovery.ts'
 export * from './recovery-psbt.ts'
 export * from './reserve-file.ts'

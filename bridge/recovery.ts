@@ -33,7 +33,7 @@ import {
   toHex,
 } from '../crypto/index.ts'
 import type { EpochKey, ReserveOutput } from './reserve-file.ts'
-import { leafSighash, type Prevout } from './signing.ts'
+import { inputDigest, type Prevout } from './signing.ts'
 
 export const RECOVERY_LEAVES = ['members', 'recovery'] as const
 /** Leaf A, leaf B. */
@@ -249,7 +249,7 @@ export function recoveryDigests(genesis: Genesis, recovery: Recovery): Uint8Arra
     return { scriptPubKey: output.scriptPubKey, amountSat }
   })
   return inputs.map(({ output }, index) =>
-    leafSighash(transaction, prevouts, index, leafScript(leaf, output)),
+    inputDigest({ transaction, inputs: prevouts }, index, leafScript(leaf, output)),
   )
 }
 

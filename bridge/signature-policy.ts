@@ -32,10 +32,9 @@ import {
   isRateStep,
   isWhole,
   payoutFromRows,
-  type SpendTweak,
 } from '../core/peg/index.ts'
 import { equalBytes, toHex } from '../crypto/index.ts'
-import { type Prevout, type UnsignedBatch, unsignedBatch } from './signing.ts'
+import { batchInput, type UnsignedBatch } from './signing.ts'
 import { refusal, type SignerVerdict, sign, wait } from './verdict.ts'
 
 export interface SignatureRequest {
@@ -89,6 +88,8 @@ export interface BatchRows {
 
 export interface ApprovedBatch {
   readonly batch: UnsignedBatch
+  /** Of the epochs of what it spends. */
+  readonly keys: FederationKeys
   /** Internal byte order. */
   readonly txid: Uint8Array
   /** What the recipients get. */
@@ -235,14 +236,10 @@ function inputFault(
     if (row.state !== OUTPUT_STATE.live || !equalBytes(row.batchId, batchId)) {
       return 'InputNotReserve'
     }
-    const script = federationOutput(genesis, tweakOf(row), keys).scriptPubKey
+    const script = federationOutput(genesis, batchInput(row).tweak, keys).scriptPubKey
     if (!equalBytes(script, row.scriptPubKey)) return 'InputScriptWrong'
   }
   return undefined
-}
-
-function tweakOf({ epoch, tweaked, evmAddress, refundScript }: OutputRow): SpendTweak {
-  return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
 }
 
 /** Every output is a batched request's or change, the fee is within bounds, and the whole is what the rules give. */
@@ -285,9 +282,9 @@ function decideTransaction(
   if (!equalBytes(serializeTransaction(ours.transaction), spend.transaction)) {
     return refusal('TransactionMismatch')
   }
-  const prevouts: Prevout[] = inputs.map(({ row }) => row)
   return sign({
-    batch: unsignedBatch(genesis, spend.transaction, prevouts),
+    batch: { transaction: spend.transaction, inputs: inputs.map(({ row }) => batchInput(row)) },
+    keys,
     txid: txid(parsed.value),
     paidSat: outSat - (change?.amountSat ?? 0n),
     minerFeeSat: feeSat,

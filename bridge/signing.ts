@@ -1,6 +1,6 @@
 /**
- * How a transaction of the reserve is signed through leaf A (protocol §5.3): each member signs every input with its own
- * BIP340 key over BIP341's digest of the script path (SIGHASH_DEFAULT, 64 bytes); t members' signatures make the witness.
+ * What the signers of a recorded transaction of the reserve sign, input by input, and the transaction with its witnesses (protocol §5.3, §5.4): by
+ * the key where the members of the output's epoch made one, else through leaf A by t of their own keys.
  */
 import { Transaction } from 'bitcoinjs-lib'
 import {
@@ -8,144 +8,177 @@ import {
   parseTransaction,
   serializeTransaction,
 } from '../core/bitcoin/index.ts'
-import { err, type Genesis, ok, type Result } from '../core/params/index.ts'
+import {
+  heightKey,
+  type Ledger,
+  type OutputRow,
+  outpointKey,
+  rowOf,
+  type SpendRow,
+} from '../core/ledger/index.ts'
+import type { Genesis } from '../core/params/index.ts'
 import {
   type FederationKeys,
-  type FederationOutput,
   federationOutput,
+  groupKeyOf,
   memberLeaf,
+  outputScalars,
   type SpendTweak,
   tapLeafHash,
 } from '../core/peg/index.ts'
-import { compareBytes, schnorrSign, schnorrVerify } from '../crypto/index.ts'
+import type { InputTask, SigningTask } from '../core/signing/index.ts'
+import { addToGroup, compareBytes, type GroupKey, groupPublicKey, toHex } from '../crypto/index.ts'
 
 const SIGHASH_DEFAULT = 0
 
-/** An output that an input spends. */
+/** What an input spends. */
 export interface Prevout {
   readonly scriptPubKey: Uint8Array
   readonly amountSat: bigint
 }
 
-/** A transaction of the reserve before it is signed. `prevouts` in input order. */
+/** An output of the federation that an input spends. */
+export interface BatchInput extends Prevout {
+  readonly tweak: SpendTweak
+}
+
+/** A transaction of the reserve before it is signed. */
 export interface UnsignedBatch {
   /** Stripped serialisation. */
   readonly transaction: Uint8Array
-  readonly prevouts: readonly Prevout[]
-  readonly leafScript: Uint8Array
+  /** What its inputs spend, in order. */
+  readonly inputs: readonly BatchInput[]
 }
 
-/** BIP341's digest of one input that is spent through `leafScript`. 32 bytes. Throws on what is no transaction: a bug of the caller. */
-export function leafSighash(
-  transaction: Uint8Array,
-  prevouts: readonly Prevout[],
-  inputIndex: number,
-  leafScript: Uint8Array,
+/** Which attempt at which version. */
+export interface BatchAttempt {
+  readonly batchId: Uint8Array
+  readonly version: number
+  readonly attempt: number
+}
+
+/** What an output of the ledger is to who spends it. */
+export function batchInput(row: OutputRow): BatchInput {
+  const { amountSat, epoch, evmAddress, refundScript, scriptPubKey, tweaked } = row
+  const tweak = tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
+  return { scriptPubKey, amountSat, tweak }
+}
+
+/** The batch that a recorded transaction makes, with what it spends from the ledger; undefined where that lacks an output. */
+export function batchToSign(
+  ledger: Ledger,
+  { transaction }: Pick<SpendRow, 'transaction'>,
+): UnsignedBatch | undefined {
+  const inputs: BatchInput[] = []
+  for (const { txid, vout } of parsed(transaction).inputs) {
+    const row = rowOf(ledger, 'outputs', outpointKey(txid, vout))
+    if (row === undefined) return undefined
+    inputs.push(batchInput(row))
+  }
+  return { transaction, inputs }
+}
+
+/** BIP341's digest of one input, of the key path or, with a leaf, of that leaf. 32 bytes. Throws on what is no transaction: a bug of the caller. */
+export function inputDigest(
+  {
+    inputs,
+    transaction,
+  }: { readonly transaction: Uint8Array; readonly inputs: readonly Prevout[] },
+  index: number,
+  leafScript?: Uint8Array,
 ): Uint8Array {
-  const scripts = prevouts.map(({ scriptPubKey }) => scriptPubKey)
-  const amounts = prevouts.map(({ amountSat }) => amountSat)
-  const parsed = Transaction.fromBuffer(transaction)
-  const leafHash = tapLeafHash(leafScript)
-  return Uint8Array.from(
-    parsed.hashForWitnessV1(inputIndex, scripts, amounts, SIGHASH_DEFAULT, leafHash),
-  )
+  const scripts = inputs.map(({ scriptPubKey }) => scriptPubKey)
+  const amounts = inputs.map(({ amountSat }) => amountSat)
+  const leafHash = leafScript && tapLeafHash(leafScript)
+  const whole = Transaction.fromBuffer(transaction)
+  return Uint8Array.from(whole.hashForWitnessV1(index, scripts, amounts, SIGHASH_DEFAULT, leafHash))
 }
 
-/** A member's signatures, one of 64 bytes per input. `auxiliary` is 32 bytes of fresh randomness (BIP340). */
-export function signBatch(
-  secretKey: Uint8Array,
-  batch: UnsignedBatch,
-  auxiliary: Uint8Array,
-): Uint8Array[] {
-  return batch.prevouts.map((_, index) => {
-    const digest = leafSighash(batch.transaction, batch.prevouts, index, batch.leafScript)
-    return schnorrSign(secretKey, digest, auxiliary)
-  })
-}
-
-/** Whether a member's signature for one input is good. Total in the signature. */
-export function verifyBatchSignature(
-  publicKey: Uint8Array,
-  batch: UnsignedBatch,
-  inputIndex: number,
-  signature: Uint8Array,
-): boolean {
-  if (signature.length !== 64 || inputIndex < 0 || inputIndex >= batch.prevouts.length) return false
-  const digest = leafSighash(batch.transaction, batch.prevouts, inputIndex, batch.leafScript)
-  return schnorrVerify(publicKey, digest, signature)
-}
-
-/** Whether a member's answer has exactly one good signature for every input. */
-export function verifyBatchSignatures(
-  publicKey: Uint8Array,
-  batch: UnsignedBatch,
-  signatures: readonly Uint8Array[],
-): boolean {
-  return (
-    signatures.length === batch.prevouts.length &&
-    signatures.every((signature, index) => verifyBatchSignature(publicKey, batch, index, signature))
-  )
-}
-
-export type AssemblyError =
-  | { readonly code: 'TooFewSignatures'; readonly have: number; readonly need: number }
-  | { readonly code: 'InputMismatch'; readonly inputs: number; readonly spends: number }
-
-/**
- * The complete transaction. `spends` has the tweak of each input's output; `signatures` are verified answers by member index.
- * Of more than t members the lowest indexes count, so that every node assembles the same bytes from the same answers.
- */
-export function assembleTransaction(
+/** What is to be signed in an attempt. */
+export function signingTask(
   genesis: Genesis,
-  transaction: Uint8Array,
-  spends: readonly SpendTweak[],
-  signatures: ReadonlyMap<number, readonly Uint8Array[]>,
   keys: FederationKeys,
-): Result<Uint8Array, AssemblyError> {
-  const parsed = parseTransaction(transaction)
-  if (!parsed.ok) throw new Error(`a recorded transaction does not parse: ${parsed.error.reason}`)
-  const { inputs } = parsed.value
-  if (inputs.length !== spends.length) {
-    return err({ code: 'InputMismatch', inputs: inputs.length, spends: spends.length })
+  attempt: BatchAttempt,
+  batch: UnsignedBatch,
+): SigningTask {
+  const leaf = memberLeaf(genesis)
+  const outputs = new Map<string, Omit<Extract<InputTask, { path: 'key' }>, 'digest'> | undefined>()
+  const groups = new Map<number, GroupKey | undefined>()
+  const groupOf = (epoch: number) => {
+    if (!groups.has(epoch)) groups.set(epoch, groupKeyOf(keys, epoch))
+    return groups.get(epoch)
   }
-  const signers = [...signatures.keys()]
-    .filter((index) => signatures.get(index)?.length === inputs.length)
-    .sort((left, right) => left - right)
-    .slice(0, genesis.memberThreshold)
-  if (signers.length < genesis.memberThreshold) {
-    return err({ code: 'TooFewSignatures', have: signers.length, need: genesis.memberThreshold })
+  const inputs = batch.inputs.map(({ scriptPubKey, tweak }, index): InputTask => {
+    // Inputs of one script have one key.
+    const name = toHex(scriptPubKey)
+    if (!outputs.has(name)) outputs.set(name, keyPathOf(genesis, groupOf(tweak.epoch), tweak))
+    const path = outputs.get(name)
+    return path === undefined
+      ? { path: 'leaf', digest: inputDigest(batch, index, leaf) }
+      : { ...path, digest: inputDigest(batch, index) }
+  })
+  return {
+    genesisHash: genesis.hash,
+    ...attempt,
+    threshold: genesis.memberThreshold,
+    members: genesis.members.map(({ schnorrKey }) => schnorrKey),
+    inputs,
   }
-  const chosen = new Map(signers.map((index) => [index, signatures.get(index) ?? []]))
-  const signed: BitcoinTransaction = {
-    ...parsed.value,
-    inputs: inputs.map((input, index) => {
-      const spend = spends[index] as SpendTweak
-      const output = federationOutput(genesis, spend, keys)
-      return { ...input, witness: leafWitness(genesis, output, index, chosen) }
-    }),
+}
+
+/** How the key of an output comes of its epoch's; undefined where nobody holds that. */
+function keyPathOf(genesis: Genesis, made: GroupKey | undefined, tweak: SpendTweak) {
+  if (made === undefined) return undefined
+  const { epoch } = tweak
+  let group = made
+  const steps = []
+  for (const scalar of outputScalars(genesis, groupPublicKey(group), tweak)) {
+    steps.push({ group, scalar })
+    group = addToGroup(group, scalar)
   }
-  return ok(serializeTransaction(signed))
+  return { path: 'key', epoch, steps, group } as const
+}
+
+/** The complete transaction. `members` are those of the list, ascending, `signatures` what their parts came to, by input. */
+export function completeTransaction(
+  genesis: Genesis,
+  keys: FederationKeys,
+  { inputs: spent, transaction }: UnsignedBatch,
+  members: readonly number[],
+  signatures: readonly (readonly Uint8Array[])[],
+): Uint8Array {
+  const whole = parsed(transaction)
+  const inputs = whole.inputs.map((input, index) => {
+    const { tweak } = spent[index] as BatchInput
+    const given = signatures[index] ?? []
+    const isByKey = keys.has(toHex(heightKey(tweak.epoch)))
+    const witness = isByKey ? given : leafWitness(genesis, keys, tweak, members, given)
+    return { ...input, witness: [...witness] }
+  })
+  return serializeTransaction({ ...whole, inputs })
+}
+
+function parsed(transaction: Uint8Array): BitcoinTransaction {
+  const read = parseTransaction(transaction)
+  if (!read.ok) throw new Error(`a recorded transaction does not parse: ${read.error.reason}`)
+  return read.value
 }
 
 /** Items of leaf A's witness: one per key, the last key's first, empty for who does not sign; then leaf and control block. */
 function leafWitness(
   genesis: Genesis,
-  output: FederationOutput,
-  inputIndex: number,
-  signatures: ReadonlyMap<number, readonly Uint8Array[]>,
-): Uint8Array[] {
+  keys: FederationKeys,
+  tweak: SpendTweak,
+  members: readonly number[],
+  signatures: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const output = federationOutput(genesis, tweak, keys)
   const items = genesis.members
-    .map(({ schnorrKey }, member) => ({ schnorrKey, signature: signatures.get(member) }))
+    .map(({ schnorrKey }, member) => ({
+      schnorrKey,
+      signature: signatures[members.indexOf(member)],
+    }))
     .sort((left, right) => compareBytes(right.schnorrKey, left.schnorrKey))
-    .map(({ signature }) => signature?.[inputIndex] ?? new Uint8Array(0))
+    .map(({ signature }) => signature ?? new Uint8Array(0))
   return [...items, output.leafA, output.controlBlockA]
-}
-
-/** The batch as its members sign it. */
-export function unsignedBatch(
-  genesis: Genesis,
-  transaction: Uint8Array,
-  prevouts: readonly Prevout[],
-): UnsignedBatch {
-  return { transaction, prevouts, leafScript: memberLeaf(genesis) }
 }

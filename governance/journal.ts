@@ -31,15 +31,9 @@ const entrySchema = z.discriminatedUnion('kind', [
     batchId: hex,
     version: z.number(),
     txid: hex,
-    signatures: z.array(hex),
   }),
 ])
 type Entry = z.infer<typeof entrySchema>
-
-export interface SignedBatch {
-  readonly txid: Uint8Array
-  readonly signatures: readonly Uint8Array[]
-}
 
 /** What was decided to pay, by batch, for the rolling limit. */
 export interface PaidMark {
@@ -50,7 +44,6 @@ export interface PaidMark {
 
 export interface Journal {
   approval(outpoint: string, claimRoot: Uint8Array): Uint8Array | undefined
-  batch(batchId: Uint8Array, version: number): SignedBatch | undefined
   /** The transaction that signing began for, if it did. */
   intent(batchId: Uint8Array, version: number): Uint8Array | undefined
   payments(): readonly PaidMark[]
@@ -67,7 +60,8 @@ export interface Journal {
     txid: Uint8Array,
     paidSat: bigint,
   ): Promise<void>
-  noteSigned(atMs: number, batchId: Uint8Array, version: number, batch: SignedBatch): Promise<void>
+  /** Parts of the member's are about to leave. */
+  noteSigned(atMs: number, batchId: Uint8Array, version: number, txid: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 
@@ -95,7 +89,6 @@ export function createJournal({ file, lines }: OpenedLines): Journal | JournalDa
   }
   return {
     approval: (outpoint, claimRoot) => index.approvals.get(`${outpoint}|${toHex(claimRoot)}`),
-    batch: (batchId, version) => index.batches.get(batchKey(toHex(batchId), version)),
     intent: (batchId, version) => index.intents.get(batchKey(toHex(batchId), version)),
     payments: () => [...index.payments.values()],
     noteApproval: (atMs, outpoint, claimRoot, signature) =>
@@ -115,15 +108,8 @@ export function createJournal({ file, lines }: OpenedLines): Journal | JournalDa
         txid: toHex(txid),
         paidSat: String(paidSat),
       }),
-    noteSigned: (atMs, batchId, version, { txid, signatures }) =>
-      write({
-        kind: 'signed',
-        atMs,
-        batchId: toHex(batchId),
-        version,
-        txid: toHex(txid),
-        signatures: signatures.map(toHex),
-      }),
+    noteSigned: (atMs, batchId, version, txid) =>
+      write({ kind: 'signed', atMs, batchId: toHex(batchId), version, txid: toHex(txid) }),
     close: () => file.close(),
   }
 }
@@ -147,7 +133,6 @@ function bytes(text: string): Uint8Array {
 class JournalIndex {
   readonly approvals = new Map<string, Uint8Array>()
   readonly intents = new Map<string, Uint8Array>()
-  readonly batches = new Map<string, SignedBatch>()
   /** By batch: a further version pays the same requests. */
   readonly payments = new Map<string, PaidMark>()
 
@@ -165,11 +150,8 @@ class JournalIndex {
         }
         return
       }
-      case 'signed': {
-        const { batchId, version, txid, signatures } = entry
-        const batch = { txid: bytes(txid), signatures: signatures.map(bytes) }
-        this.batches.set(batchKey(batchId, version), batch)
-      }
+      case 'signed':
+        return
     }
   }
 }

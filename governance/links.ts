@@ -139,6 +139,11 @@ function route({ node, requestId, body }: LinkReceived['payload']): LinksEffect 
         type: 'signer.SignatureAsked',
         payload: { node, requestId, request: body },
       })
+    case 'partsRequest':
+      return tell('signer', {
+        type: 'signer.PartsAsked',
+        payload: { node, requestId, request: body },
+      })
     case 'ledgerProof': {
       const { height, rows } = body
       return proof({ node, requestId, height, rows })

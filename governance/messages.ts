@@ -82,6 +82,15 @@ export type SignatureAsked = Message<
     readonly request: Extract<NodeBody, { readonly kind: 'signatureRequest' }>
   }
 >
+/** From: links. To: signer. */
+export type PartsAsked = Message<
+  'signer.PartsAsked',
+  {
+    readonly node: NodeIndex
+    readonly requestId: string
+    readonly request: Extract<NodeBody, { readonly kind: 'partsRequest' }>
+  }
+>
 /** Rows that the signer asked for; without rows the node could not prove them. From: links. To: signer. */
 export type ProofReceived = Message<
   'signer.ProofReceived',
@@ -130,6 +139,7 @@ export type SignerInbox =
   | FederationFollowed
   | ApprovalAsked
   | SignatureAsked
+  | PartsAsked
   | ProofReceived
   | AnswerReady
   | CheckPending
@@ -156,6 +166,7 @@ export const MEMBER_ROWS: readonly MessageSpec[] = [
   { ...WAIT, type: 'signer.FederationFollowed', priority: 'control', coalesce: 'latest' },
   { ...WAIT, type: 'signer.ApprovalAsked', priority: 'peg' },
   { ...WAIT, type: 'signer.SignatureAsked', priority: 'peg' },
+  { ...WAIT, type: 'signer.PartsAsked', priority: 'peg' },
   { ...WAIT, type: 'signer.ProofReceived', priority: 'peg' },
   { ...WAIT, type: 'signer.AnswerReady', priority: 'peg', neverDrop: true },
   { ...WAIT, type: 'signer.CheckPending', priority: 'peg', coalesce: 'latest' },

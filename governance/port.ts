@@ -60,4 +60,6 @@ export interface SignerPorts {
   readonly policy: MemberPolicy
   readonly bitcoin: OwnBitcoin
   readonly journal: Journal
+  /** Its shares of the federation's keys. */
+  readonly shares: Pick<ShareStore, 'share'>
 }

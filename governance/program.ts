@@ -93,6 +93,11 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   )
   const kernel = { ...ports, ...(telemetry && { tracer: telemetry.tracer }) }
   const rpc = createBitcoinRpc({ url: config.bitcoinUrl, timeoutMs: BITCOIN_TIMEOUT_MS })
+  const shares = await fileShareStore({
+    directory: join(config.dataDir, 'shares'),
+    password: files.password,
+    random: (length) => random.bytes(length),
+  })
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
   const system = createMemberTree(
     {
@@ -115,17 +120,14 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
         policy: memberPolicy(config),
         bitcoin: createOwnBitcoin(rpc),
         journal,
+        shares,
       },
       keygen: {
         genesis,
         memberIndex,
         schnorrSecret: keys.schnorrSecret,
         nodes: config.nodes.length,
-        store: await fileShareStore({
-          directory: join(config.dataDir, 'shares'),
-          password: files.password,
-          random: (length) => random.bytes(length),
-        }),
+        store: shares,
       },
     },
     (reason) => announceEnd(programEnd(reason)),

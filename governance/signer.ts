@@ -13,11 +13,19 @@ import {
   type ProvenRow,
   readApprovalRequest,
   readBatchRows,
-  signBatch,
+  signingTask,
 } from '../bridge/index.ts'
 import { type PegInClaim, PegInClaimType } from '../core/block/index.ts'
-import { approvalMessage } from '../core/peg/index.ts'
-import { equalBytes, toDisplayHash, toHex } from '../crypto/index.ts'
+import { heightKey } from '../core/ledger/index.ts'
+import { approvalMessage, type FederationKeys } from '../core/peg/index.ts'
+import {
+  listFault,
+  makeOffer,
+  type SigningMember,
+  type SigningTask,
+  signMyParts,
+} from '../core/signing/index.ts'
+import { equalBytes, type KeyShare, toDisplayHash, toHex } from '../crypto/index.ts'
 import type { MemberBody } from '../proto/index.ts'
 import {
   type About,
@@ -30,12 +38,20 @@ import {
 } from '../supervisor/index.ts'
 import type { FollowedHeader } from './light-client.ts'
 import { memberMachine } from './machine.ts'
-import type { ApprovalAsked, NodeIndex, SignatureAsked, SignerInbox } from './messages.ts'
+import type {
+  ApprovalAsked,
+  NodeIndex,
+  PartsAsked,
+  SignatureAsked,
+  SignerInbox,
+} from './messages.ts'
+import { Offers } from './offers.ts'
 import { withinDailyLimit } from './policy.ts'
 import type { SignerPorts } from './port.ts'
 
 type ApprovalBody = Extract<MemberBody, { readonly kind: 'approvalResponse' }>
 type SignatureBody = Extract<MemberBody, { readonly kind: 'signatureResponse' }>
+type PartsBody = Extract<MemberBody, { readonly kind: 'partsResponse' }>
 
 /** Who waits for an answer. */
 interface Asker {
@@ -60,6 +76,8 @@ export interface SignerContext {
   /** Which keys it knows to be the federation's (5.1). */
   readonly federation: KnownFederation
   readonly jobs: ReadonlyMap<string, Job>
+  /** Nonces in memory; a member that starts again has none. */
+  readonly offers: Offers
 }
 
 export type SignerEffect =
@@ -72,10 +90,18 @@ export type SignerEffect =
       readonly federation: KnownFederation
     }
   | {
-      readonly kind: 'signBatch'
+      readonly kind: 'offerNonces'
       readonly key: string
+      readonly node: NodeIndex
       readonly request: SignatureAsked['payload']['request']
       readonly approved: ApprovedBatch
+      readonly offers: Offers
+    }
+  | {
+      readonly kind: 'giveParts'
+      readonly asker: Asker
+      readonly request: PartsAsked['payload']['request']
+      readonly offers: Offers
     }
   | {
       readonly kind: 'log'
@@ -108,6 +134,7 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
       contradicted: false,
       federation: FIRST_FEDERATION,
       jobs: new Map(),
+      offers: new Offers(),
     },
     effects: [every(CHECK_MS, 'check', { type: 'signer.CheckPending', payload: {} })],
     event: 'READY',
@@ -118,6 +145,8 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
         return approvalAsked(context, message.payload, about)
       case 'signer.SignatureAsked':
         return signatureAsked(context, message.payload, about)
+      case 'signer.PartsAsked':
+        return partsAsked(context, message.payload, about)
       case 'signer.ProofReceived': {
         const { node, requestId, height, rows, reason } = message.payload
         return proofReceived(context, node, requestId, height, rows, reason)
@@ -137,8 +166,8 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
     }
   },
   perform,
-  /** One batch after another, so that the second question about one finds the first one's signatures. */
-  lane: (effect) => (effect.kind === 'signBatch' ? 'sign' : undefined),
+  /** One after another, so that the second question about a batch finds what was decided at the first. */
+  lane: ({ kind }) => (kind === 'offerNonces' || kind === 'giveParts' ? 'sign' : undefined),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
 }
@@ -202,7 +231,7 @@ function signatureAsked(
   about: About<SignerInbox>,
 ): SignerStep {
   const asker = askerOf(node, requestId, about)
-  const { genesis, journal } = context.ports
+  const { genesis } = context.ports
   const { batchId, version } = request
   const name = toHex(batchId)
   if (!equalBytes(request.genesisHash, genesis.hash) || batchId.length !== 32) {
@@ -217,10 +246,6 @@ function signatureAsked(
       effects: [send(asker, signatureBody(request, unknownVerdict(reason)))],
     }
   }
-  const stored = journal.batch(batchId, version)
-  if (stored !== undefined) {
-    return { context, effects: [send(asker, signedBody(request, stored.signatures))] }
-  }
   const key = `batch:${name}:${version}@${node}`
   if (context.jobs.has(key)) return { context }
   const query = { kind: 'ledgerProofRequest', rows: [], batchId, version } as const
@@ -228,6 +253,18 @@ function signatureAsked(
     context: withJob(context, key, { askers: [asker], startedAtMs: about.nowMs, request }),
     effects: [send({ ...asker, requestId: key }, query)],
   }
+}
+
+/** The second round: the decision fell in the first; whoever asks has to hold the member's offer in its list. */
+function partsAsked(
+  context: SignerContext,
+  { node, requestId, request }: PartsAsked['payload'],
+  about: About<SignerInbox>,
+): SignerStep {
+  const asker = askerOf(node, requestId, about)
+  const reason = standstill(context, node)
+  if (reason !== undefined) return { context, effects: [send(asker, noParts(request, reason))] }
+  return { context, effects: [{ kind: 'giveParts', asker, request, offers: context.offers }] }
 }
 
 function proofReceived(
@@ -269,7 +306,16 @@ function judgeBatch(context: SignerContext, key: string, job: Job): SignerStep {
   if (verdict.kind !== 'sign') return answerBatch(context, key, job, verdict)
   return {
     context: withJob(context, key, job),
-    effects: [{ kind: 'signBatch', key, request, approved: verdict.value }],
+    effects: [
+      {
+        kind: 'offerNonces',
+        key,
+        node: job.askers[0]?.node ?? 0,
+        request,
+        approved: verdict.value,
+        offers: context.offers,
+      },
+    ],
   }
 }
 
@@ -372,17 +418,25 @@ function signatureBody(
     version,
     attempt,
     ...notSigned(verdict),
-    signatures: [],
+    offers: [],
   }
 }
 
-function signedBody(
-  request: SignatureAsked['payload']['request'],
-  signatures: readonly Uint8Array[],
-): SignatureBody {
-  const { batchId, version, attempt } = request
-  const decided = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
-  return { kind: 'signatureResponse', batchId, version, attempt, ...decided, signatures }
+function noParts(
+  { attempt, batchId, version }: PartsAsked['payload']['request'],
+  code: string,
+): PartsBody {
+  const nothing = new Uint8Array(0)
+  const id = { kind: 'partsResponse', batchId, version, attempt } as const
+  return {
+    ...id,
+    decision: 'UNKNOWN',
+    code,
+    listHash: nothing,
+    parts: [],
+    signature: nothing,
+    offers: [],
+  }
 }
 
 function notSigned(verdict: NotSigned) {
@@ -400,9 +454,19 @@ async function perform(effect: SignerEffect, run: SignerRun): Promise<SignerInbo
       const body = await judgeDeposit(effect, run)
       return { type: 'signer.AnswerReady', payload: { key: effect.key, body } }
     }
-    case 'signBatch': {
-      const body = await signApproved(effect, run)
+    case 'offerNonces': {
+      const body = await offerNonces(effect, run)
       return { type: 'signer.AnswerReady', payload: { key: effect.key, body } }
+    }
+    case 'giveParts': {
+      const { node, requestId, correlationId } = effect.asker
+      const body = await giveParts(effect, run)
+      await run.tell(
+        'links',
+        { type: 'links.SendToNode', payload: { node, requestId, body } },
+        { correlationId },
+      )
+      return undefined
     }
     case 'log':
       run.log(effect.level, effect.event, { ...effect.fields })
@@ -441,16 +505,14 @@ async function judgeDeposit(
   return { ...approved, ...decided, signature }
 }
 
-async function signApproved(
-  effect: Extract<SignerEffect, { readonly kind: 'signBatch' }>,
+/** The first round: the decision is in the journal before anything that signs is made. */
+async function offerNonces(
+  { approved, node, offers, request }: Extract<SignerEffect, { readonly kind: 'offerNonces' }>,
   run: SignerRun,
 ): Promise<SignatureBody> {
-  const { request, approved } = effect
-  const { batchId, version } = request
-  const { journal, keys, policy } = run.ports
+  const { attempt, batchId, version } = request
+  const { genesis, journal, policy } = run.ports
   const name = toHex(batchId)
-  const stored = journal.batch(batchId, version)
-  if (stored !== undefined) return signedBody(request, stored.signatures)
   const begun = journal.intent(batchId, version)
   if (begun !== undefined && !equalBytes(begun, approved.txid)) {
     run.log('error', 'batch refused', { batch: name, code: 'OtherTransactionSigned' })
@@ -461,15 +523,73 @@ async function signApproved(
     run.log('warn', 'batch waits for the daily limit', { batch: name })
     return signatureBody(request, { kind: 'unknown', code: 'DailyLimit', retryAfterMs: 30_000 })
   }
-  await journal.noteIntent(nowMs, batchId, version, approved.txid, approved.paidSat)
-  const signatures = signBatch(keys.schnorrSecret, approved.batch, run.random.bytes(32))
-  await journal.noteSigned(nowMs, batchId, version, { txid: approved.txid, signatures })
-  run.log('info', 'batch signed', {
-    batch: name,
-    version,
-    txid: toDisplayHash(approved.txid),
-    paidSat: String(approved.paidSat),
-    minerFeeSat: String(approved.minerFeeSat),
-  })
-  return signedBody(request, signatures)
+  const { batch, keys, minerFeeSat, paidSat, txid } = approved
+  const task = signingTask(genesis, keys, { batchId, version, attempt }, batch)
+  const serial = offers.serial(node, batchId, nowMs)
+  const made = makeOffer(task, await memberOf(task, keys, run.ports), serial, (length) =>
+    run.random.bytes(length),
+  )
+  if (made === undefined) return signatureBody(request, { kind: 'refuse', code: 'NoShareOfKey' })
+  if (begun === undefined) {
+    await journal.noteIntent(nowMs, batchId, version, txid, paidSat)
+    run.log('info', 'batch approved', {
+      batch: name,
+      version,
+      txid: toDisplayHash(txid),
+      paidSat: String(paidSat),
+      minerFeeSat: String(minerFeeSat),
+    })
+  }
+  offers.put(node, { task, keys, txid, ...made })
+  const decided = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
+  const { offer } = made
+  return { kind: 'signatureResponse', batchId, version, attempt, ...decided, offers: [offer] }
+}
+
+/** This member with its shares of the keys that a task takes. */
+async function memberOf(
+  { inputs }: SigningTask,
+  made: FederationKeys,
+  { keys, memberIndex, shares }: SignerPorts,
+): Promise<SigningMember> {
+  const held = new Map<number, KeyShare>()
+  for (const input of inputs) {
+    if (input.path === 'leaf' || held.has(input.epoch)) continue
+    const key = made.get(toHex(heightKey(input.epoch)))
+    const found = key && (await shares.share(key.row.sessionId))
+    if (found !== undefined) held.set(input.epoch, found.share)
+  }
+  return { index: memberIndex, secretKey: keys.schnorrSecret, shares: held }
+}
+
+/** The second round: the offer is taken, whatever comes of it; the next one goes with the parts. */
+async function giveParts(
+  { asker, offers, request }: Extract<SignerEffect, { readonly kind: 'giveParts' }>,
+  run: SignerRun,
+): Promise<PartsBody> {
+  const { attempt, batchId, offers: list, version } = request
+  const { journal, memberIndex } = run.ports
+  const { node } = asker
+  const open = offers.take(node, batchId)
+  const isAsked = open?.task.attempt === attempt && open.task.version === version
+  if (open === undefined || !isAsked) return noParts(request, 'NoncesUnknown')
+  const { keys, nonces, offer, task, txid } = open
+  const mine = list.find(({ member }) => member === memberIndex)
+  const fault = listFault(task, list)
+  if (fault !== undefined || mine === undefined || !equalBytes(mine.signature, offer.signature)) {
+    const code = fault?.code ?? 'OtherOffer'
+    run.log('warn', 'a list is not signed under', { batch: toHex(batchId), node, code })
+    return noParts(request, code)
+  }
+  const random = (length: number) => run.random.bytes(length)
+  const member = await memberOf(task, keys, run.ports)
+  const given = signMyParts(task, member, nonces, list, random)
+  if (given === undefined) return noParts(request, 'NoncesUnknown')
+  await journal.noteSigned(run.clock.nowMs(), batchId, version, txid)
+  const next = makeOffer(task, member, offer.serial + 1, random)
+  if (next !== undefined) offers.put(node, { task, keys, txid, ...next })
+  const { listHash, parts, signature } = given
+  const decided = { decision: 'APPROVED', code: '' } as const
+  const id = { kind: 'partsResponse', batchId, version, attempt } as const
+  return { ...id, ...decided, listHash, parts, signature, offers: next ? [next.offer] : [] }
 }

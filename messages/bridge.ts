@@ -8,6 +8,7 @@ import type {
 } from '../core/block/index.ts'
 import type { Ledger } from '../core/ledger/index.ts'
 import type { BridgeBurn } from '../core/peg/index.ts'
+import type { Joined, NonceOffer, SignedParts, SigningList } from '../core/signing/index.ts'
 import type { Message, Request } from '../supervisor/index.ts'
 import type { DeferredReply } from './system.ts'
 
@@ -123,7 +124,20 @@ export type CreateBitcoinTransaction = Message<
   { readonly batchId: string; readonly attempt: number }
 >
 
-/** Exactly t signatures for every input of a batch version. From: Stream. To: Bridge. */
+/** A member's nonces for an attempt, or why it gives none. From: Stream. To: Bridge. */
+export type NonceOfferReceived = Message<
+  'bridge.NonceOfferReceived',
+  {
+    readonly batchId: string
+    readonly version: number
+    readonly attempt: number
+    readonly memberIndex: number
+    readonly offer?: NonceOffer
+    readonly reason?: string
+  }
+>
+
+/** A member's parts under a list. From: Stream. To: Bridge. */
 export type CollectedSignatures = Message<
   'bridge.CollectedSignatures',
   {
@@ -131,9 +145,19 @@ export type CollectedSignatures = Message<
     readonly version: number
     readonly attempt: number
     readonly memberIndex: number
-    /** One 64-byte BIP340 signature per input, in input order; absent when the member refused. */
-    readonly signatures?: readonly Uint8Array[]
-    readonly reason?: string
+    readonly parts: SignedParts
+  }
+>
+
+/** What all parts under a list came to, input by input. From: Bridge's effect. To: Bridge. */
+export type SignaturesJoined = Message<
+  'bridge.SignaturesJoined',
+  {
+    readonly batchId: string
+    readonly version: number
+    readonly attempt: number
+    readonly list: SigningList
+    readonly joined: readonly Joined[]
   }
 >
 
@@ -186,7 +210,9 @@ export type BridgeInbox =
   | BurnEventDetected
   | FinalizeBlock
   | CreateBitcoinTransaction
+  | NonceOfferReceived
   | CollectedSignatures
+  | SignaturesJoined
   | SignatureTimeout
   | BroadcastBitcoinTransaction
   | BroadcastResult

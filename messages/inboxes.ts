@@ -17,6 +17,7 @@ import type {
   GetConnectedMembers,
   GovernanceApprovalRequest,
   RequestFederationSignatures,
+  RequestSignatureParts,
 } from './stream.ts'
 import type { SyncInbox } from './sync.ts'
 
@@ -33,7 +34,11 @@ declare module '../supervisor/message.ts' {
       | ReadBlocks
       | RecordEvidence
       | RecordHalt
-    readonly stream: GetConnectedMembers | GovernanceApprovalRequest | RequestFederationSignatures
+    readonly stream:
+      | GetConnectedMembers
+      | GovernanceApprovalRequest
+      | RequestFederationSignatures
+      | RequestSignatureParts
     readonly sync: SyncInbox
   }
 }

@@ -112,7 +112,9 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('bridge.PegInComplete', 'chain', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.BurnEventDetected', 'engine', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.CreateBitcoinTransaction', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.NonceOfferReceived', 'stream', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.CollectedSignatures', 'stream', 'bridge', 'peg', 'blockProducer', KEEP),
+  row('bridge.SignaturesJoined', 'effects', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.SignatureTimeout', 'timer', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.BroadcastBitcoinTransaction', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.BroadcastResult', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
@@ -164,6 +166,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   // Stream
   row('stream.GovernanceApprovalRequest', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
   row('stream.RequestFederationSignatures', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
+  row('stream.RequestSignatureParts', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
   row('stream.GetConnectedMembers', 'api', 'stream', 'api', 'returnError', {
     reply: 'stream.MemberList',
   }),

@@ -1,5 +1,6 @@
 /** What the StreamActor is told: what to ask the members over their gRPC streams, and what they answer. */
 import type { PegInClaim } from '../core/block/index.ts'
+import type { SigningList } from '../core/signing/index.ts'
 import type { Message, Request } from '../supervisor/index.ts'
 
 /** Ask every member to approve a deposit. From: Bridge. To: Stream. Idempotent by outpoint. */
@@ -13,7 +14,7 @@ export type GovernanceApprovalRequest = Message<
   }
 >
 
-/** Ask every member to sign a recorded batch version. From: Bridge. To: Stream. Idempotent by batch, version, attempt. */
+/** Ask every member to offer nonces for a recorded batch version. From: Bridge. To: Stream. Idempotent by batch, version, attempt. */
 export type RequestFederationSignatures = Message<
   'stream.RequestFederationSignatures',
   {
@@ -22,6 +23,17 @@ export type RequestFederationSignatures = Message<
     readonly attempt: number
     /** Committed height whose ledger holds the record. */
     readonly height: number
+  }
+>
+
+/** Ask the members of a list to sign under it, once. From: Bridge. To: Stream. */
+export type RequestSignatureParts = Message<
+  'stream.RequestSignatureParts',
+  {
+    readonly batchId: string
+    readonly version: number
+    readonly attempt: number
+    readonly list: SigningList
   }
 >
 

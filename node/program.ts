@@ -25,6 +25,7 @@ import { createGovernanceServer } from './adapters/governance-grpc/index.ts'
 import { createLibp2pNetwork } from './adapters/libp2p/index.ts'
 import { openPoolJournal } from './adapters/pool-journal/index.ts'
 import { openSignGuard } from './adapters/sign-guard/index.ts'
+import { SignatureJoiner } from './adapters/signatures/index.ts'
 import {
   createIds,
   createLog,
@@ -94,6 +95,7 @@ export async function startNode(
     .flat()
     .map((url) => createBitcoinRpc({ url, timeoutMs: 10_000 }))
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
+  const joiner = new SignatureJoiner()
   const poolJournal = openPoolJournal({
     directory: join(options.dataDir, 'pool'),
     maxTransactions: options.pool.maxTransactions,
@@ -189,6 +191,7 @@ export async function startNode(
           log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'bridge', event, fields })
         },
       }),
+      joinSignatures: (task, list, all) => joiner.join(task, list, all),
       network,
       stream: createGovernanceServer({
         host: options.governance.host,
@@ -266,6 +269,7 @@ export async function startNode(
     await tree.system.stop()
     await telemetry?.close()
     for (const rpc of rpcs) rpc.close()
+    await joiner.close()
     await poolJournal.close()
     await addressIndex?.close()
     await checkpoints?.close()

@@ -65,6 +65,14 @@ interface Unrecognized {
   readonly kind: 'unrecognized'
 }
 
+/** A member's nonces for one attempt, as `core/signing` has them. */
+export interface NonceOfferBytes {
+  readonly member: number
+  readonly serial: number
+  readonly commitments: readonly Uint8Array[]
+  readonly signature: Uint8Array
+}
+
 export type MemberBody =
   | {
       readonly kind: 'nodeRegistration'
@@ -90,7 +98,20 @@ export type MemberBody =
       readonly decision: Decision
       readonly code: string
       readonly retryAfterMs: number
-      readonly signatures: readonly Uint8Array[]
+      /** One when approved. */
+      readonly offers: readonly NonceOfferBytes[]
+    }
+  | {
+      readonly kind: 'partsResponse'
+      readonly batchId: Uint8Array
+      readonly version: number
+      readonly attempt: number
+      readonly decision: Decision
+      readonly code: string
+      readonly listHash: Uint8Array
+      readonly parts: readonly Uint8Array[]
+      readonly signature: Uint8Array
+      readonly offers: readonly NonceOfferBytes[]
     }
   | {
       readonly kind: 'keygenItem'
@@ -132,6 +153,13 @@ export type NodeBody =
       readonly height: number
     }
   | {
+      readonly kind: 'partsRequest'
+      readonly batchId: Uint8Array
+      readonly version: number
+      readonly attempt: number
+      readonly offers: readonly NonceOfferBytes[]
+    }
+  | {
       readonly kind: 'certifiedHeaders'
       readonly fromHeight: number
       readonly headers: readonly CertifiedHeaderBytes[]
@@ -168,6 +196,7 @@ const MEMBER_KINDS: ReadonlySet<string> = new Set<MemberBody['kind']>([
   'heartbeat',
   'approvalResponse',
   'signatureResponse',
+  'partsResponse',
   'keygenItem',
   'headerRequest',
   'ledgerProofRequest',
@@ -180,6 +209,7 @@ const NODE_KINDS: ReadonlySet<string> = new Set<NodeBody['kind']>([
   'heartbeatAck',
   'requestFederationApproval',
   'signatureRequest',
+  'partsRequest',
   'certifiedHeaders',
   'ledgerProof',
   'chainStatus',

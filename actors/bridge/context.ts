@@ -1,13 +1,15 @@
 /** What the BridgeActor keeps in mind, and what it may ask of its effects. */
 import type { KeygenItem } from '../../core/block/index.ts'
-import type { Ledger, SpendRow } from '../../core/ledger/index.ts'
+import type { Ledger } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
+import type { SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type { Envelope, KernelEffect, Step } from '../../supervisor/index.ts'
 import {
   type DepositOperation,
   depositView,
   type PayoutOperation,
+  type PayoutSession,
   type PegOperationView,
   payoutView,
 } from './operations.ts'
@@ -53,12 +55,21 @@ export type BridgeEffect =
       readonly replyTo: Envelope
     }
   | {
-      readonly kind: 'assemble'
-      readonly ledger: Ledger
+      readonly kind: 'join'
       readonly batchId: string
       readonly version: number
-      readonly spend: SpendRow
-      readonly signatures: ReadonlyMap<number, readonly Uint8Array[]>
+      readonly attempt: number
+      readonly task: SigningTask
+      readonly list: SigningList
+      readonly all: readonly SignedParts[]
+    }
+  | {
+      readonly kind: 'assemble'
+      readonly batchId: string
+      readonly version: number
+      readonly session: PayoutSession
+      readonly members: readonly number[]
+      readonly signatures: readonly (readonly Uint8Array[])[]
     }
   | {
       readonly kind: 'broadcast'

@@ -1,8 +1,8 @@
 /** What the BridgeActor does outside itself: it looks at Bitcoin, answers Chain, puts witnesses together and sends. */
-import { assembleTransaction } from '../../bridge/index.ts'
-import { headerHash, parseTransaction } from '../../core/bitcoin/index.ts'
-import { outpointKey, rowOf } from '../../core/ledger/index.ts'
-import type { SpendTweak } from '../../core/peg/index.ts'
+import { completeTransaction } from '../../bridge/index.ts'
+import { headerHash } from '../../core/bitcoin/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { joinAllParts } from '../../core/signing/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import { type BridgeInbox, deferredReply } from '../../messages/index.ts'
 import type { ActorRun } from '../../supervisor/index.ts'
@@ -24,8 +24,10 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
       return scan(effect, run)
     case 'checkProposal':
       return checkProposal(effect, bitcoin)
+    case 'join':
+      return join(effect, run.ports)
     case 'assemble':
-      return assemble(effect, run)
+      return assemble(effect, run.ports.genesis)
     case 'broadcast':
       metrics.count(BRIDGE_METRICS.broadcasts, {})
       return broadcast(effect, bitcoin)
@@ -113,33 +115,19 @@ async function inParallel<Item, Answer>(
   return answers
 }
 
-async function assemble(effect: EffectOf<'assemble'>, run: BridgeRun): Promise<Told> {
-  const { batchId, ledger, signatures, spend, version } = effect
-  const parsed = parseTransaction(spend.transaction)
-  if (!parsed.ok) throw new Error('a recorded transaction does not parse')
-  const tweaks = parsed.value.inputs.map(({ txid, vout }): SpendTweak => {
-    const row = rowOf(ledger, 'outputs', outpointKey(txid, vout))
-    if (row === undefined) throw new Error('a batch spends what is no output of the federation')
-    const { epoch, tweaked, evmAddress, refundScript } = row
-    return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
-  })
-  const raw = assembleTransaction(
-    run.ports.genesis,
-    spend.transaction,
-    tweaks,
-    signatures,
-    ledger.open.keys,
-  )
-  if (!raw.ok) {
-    return {
-      type: 'bridge.BroadcastResult',
-      payload: { batchId, version, accepted: false, code: raw.error.code },
-    }
-  }
-  return {
-    type: 'bridge.BroadcastBitcoinTransaction',
-    payload: { batchId, version, raw: raw.value },
-  }
+async function join(
+  { all, attempt, batchId, list, task, version }: EffectOf<'join'>,
+  { joinSignatures }: BridgePorts,
+): Promise<BridgeInbox> {
+  const joined = await (joinSignatures ?? joinAllParts)(task, list, all)
+  return { type: 'bridge.SignaturesJoined', payload: { batchId, version, attempt, list, joined } }
+}
+
+function assemble(effect: EffectOf<'assemble'>, genesis: Genesis): BridgeInbox {
+  const { batchId, members, session, signatures, version } = effect
+  const { batch, keys } = session
+  const raw = completeTransaction(genesis, keys, batch, members, signatures)
+  return { type: 'bridge.BroadcastBitcoinTransaction', payload: { batchId, version, raw } }
 }
 
 /** PO-14: known already is success; a refusal is told with its reason; no answer leaves the matter to the next round. */

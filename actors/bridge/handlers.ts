@@ -30,7 +30,9 @@ import {
   broadcastAnswered,
   burnCommitted,
   createTransaction,
+  offerReceived,
   signaturesArrived,
+  signaturesJoined,
   signatureTimeout,
   spendDetected,
   transactionConfirmed,
@@ -98,8 +100,12 @@ export function handle(
     }
     case 'bridge.CreateBitcoinTransaction':
       return createTransaction(context, message.payload, nowMs)
+    case 'bridge.NonceOfferReceived':
+      return offerReceived(context, message.payload, nowMs)
     case 'bridge.CollectedSignatures':
       return signaturesArrived(context, message.payload, nowMs)
+    case 'bridge.SignaturesJoined':
+      return signaturesJoined(context, message.payload, nowMs)
     case 'bridge.SignatureTimeout':
       return signatureTimeout(context, message.payload, nowMs)
     case 'bridge.BroadcastBitcoinTransaction': {

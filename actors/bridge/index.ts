@@ -21,6 +21,7 @@ export type {
   BitcoinTip,
   BridgePorts,
   BridgeViewSink,
+  JoinSignatures,
 } from './port.ts'
 
 export type BridgeActor = ActorDefinition<BridgeContext, BridgeInbox, BridgeEffect, BridgePorts>

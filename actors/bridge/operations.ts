@@ -1,5 +1,8 @@
 /** The peg operations that the bridge follows, as plain data, and the pure steps that they take. */
+import type { UnsignedBatch } from '../../bridge/index.ts'
 import type { MemberApproval, PegInClaim, TransactionProof } from '../../core/block/index.ts'
+import type { FederationKeys } from '../../core/peg/index.ts'
+import { type Coordinator, partsGiven } from '../../core/signing/index.ts'
 import { toDisplayHash } from '../../crypto/index.ts'
 import { compileMachine, type Mode } from '../../supervisor/index.ts'
 import { pegInMachine, pegOutMachine } from './machine.ts'
@@ -103,8 +106,8 @@ export interface PayoutOperation {
   readonly mode: Mode
   readonly step: PayoutStep
   readonly attempt: number
-  /** Checked signatures by member index, one per input. */
-  readonly signatures: ReadonlyMap<number, readonly Uint8Array[]>
+  /** Of this node's turn: who signs with whom. */
+  readonly session?: PayoutSession
   readonly raw?: Uint8Array
   readonly sentAtMs: number
   /** Bitcoin's height when this version was first seen on its way, or first refused for its fee. */
@@ -114,6 +117,13 @@ export interface PayoutOperation {
   readonly reason?: string
   readonly startedAtMs: number
   readonly updatedAtMs: number
+}
+
+/** What is signed in an attempt, and how far that is. */
+export interface PayoutSession {
+  readonly batch: UnsignedBatch
+  readonly keys: FederationKeys
+  readonly coordinator: Coordinator
 }
 
 export function recordedPayout(
@@ -133,7 +143,6 @@ export function recordedPayout(
     mode: PEG_OUT_START,
     step: 'Batched',
     attempt: 0,
-    signatures: new Map(),
     sentAtMs: 0,
     startedAtMs: nowMs,
     updatedAtMs: nowMs,
@@ -160,14 +169,14 @@ export function depositView(operation: DepositOperation): PegOperationView {
 }
 
 export function payoutView(operation: PayoutOperation): PegOperationView {
-  const { id, step, mode, txid, signatures, attempt, reason } = operation
+  const { id, step, mode, txid, session, attempt, reason } = operation
   return {
     direction: 'out',
     id,
     step,
     mode: mode.name,
     txid: toDisplayHash(txid),
-    signatures: signatures.size,
+    signatures: session === undefined ? 0 : partsGiven(session.coordinator),
     attempt,
     ...(reason !== undefined && { reason }),
     startedAtMs: operation.startedAtMs,

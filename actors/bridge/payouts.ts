@@ -1,5 +1,5 @@
 /** Flow 3: a recorded batch from its signatures to its booking. */
-import { signatureFault } from '../../bridge/index.ts'
+import { batchToSign, signingTask } from '../../bridge/index.ts'
 import {
   BATCH_STATE,
   type BatchRow,
@@ -8,6 +8,13 @@ import {
   SPEND_STATE,
 } from '../../core/ledger/index.ts'
 import { requestId } from '../../core/peg/index.ts'
+import {
+  beginCoordinating,
+  type Coordinated,
+  offerArrived,
+  partsArrived,
+  partsJoined,
+} from '../../core/signing/index.ts'
 import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
@@ -28,7 +35,13 @@ import {
   SIGNATURE_ROUND_MS,
   UNCONFIRMED_BLOCKS,
 } from './limits.ts'
-import { coordinatorOf, type PayoutOperation, recordedPayout, walk } from './operations.ts'
+import {
+  coordinatorOf,
+  type PayoutOperation,
+  type PayoutSession,
+  recordedPayout,
+  walk,
+} from './operations.ts'
 
 type PayloadOf<Type extends BridgeInbox['type']> = Extract<BridgeInbox, { type: Type }>['payload']
 
@@ -214,13 +227,15 @@ export function createTransaction(
       effects: [log('warn', 'payout not begun', { batch: batchId, attempt })],
     })
   }
+  const session = openSession(context, operation)
+  if (session === undefined) return { context }
   const mode = walk(begun, 'TX_CREATED')
   return published({
     context: withPayout(context, {
       ...operation,
       mode,
       step: 'CollectingSignatures',
-      signatures: new Map(),
+      session,
       updatedAtMs: nowMs,
     }),
     effects: [
@@ -232,39 +247,125 @@ export function createTransaction(
   })
 }
 
+/** The session of this node's turn at a batch version, while it collects. */
+function collecting(
+  context: BridgeContext,
+  { attempt, batchId, version }: { batchId: string; version: number; attempt: number },
+): { operation: PayoutOperation; session: PayoutSession } | undefined {
+  const operation = context.payouts.get(batchId)
+  const session = operation?.session
+  const isOurs =
+    operation?.mode.name === 'CollectingSignatures' &&
+    operation.version === version &&
+    operation.attempt === attempt
+  return isOurs && session !== undefined ? { operation, session } : undefined
+}
+
+/** Everything that the signers of a recorded transaction have to agree on, from this node's ledger. */
+function openSession(
+  { genesis, ledger }: BridgeContext,
+  { attempt, id, txid, version }: PayoutOperation,
+): PayoutSession | undefined {
+  const spend = ledger && rowOf(ledger, 'spends', txid)
+  const batchId = fromHex(id)
+  const batch = spend && batchToSign(ledger, spend)
+  if (ledger === undefined || batch === undefined || batchId === undefined) return undefined
+  const { keys } = ledger.open
+  const task = signingTask(genesis, keys, { batchId, version, attempt }, batch)
+  return { batch, keys, coordinator: beginCoordinating(task) }
+}
+
+export function offerReceived(
+  context: BridgeContext,
+  payload: PayloadOf<'bridge.NonceOfferReceived'>,
+  nowMs: number,
+): BridgeStep {
+  const { batchId, memberIndex, offer, reason } = payload
+  const open = collecting(context, payload)
+  if (open === undefined) return { context }
+  if (offer === undefined) {
+    const fields = { batch: batchId, memberIndex, reason }
+    return { context, effects: [log('warn', 'a member does not sign', fields)] }
+  }
+  const step = offerArrived(open.session.coordinator, memberIndex, offer)
+  return coordinated(context, open.operation, open.session, step, nowMs)
+}
+
 export function signaturesArrived(
   context: BridgeContext,
   payload: PayloadOf<'bridge.CollectedSignatures'>,
   nowMs: number,
 ): BridgeStep {
-  const { batchId, version, memberIndex, signatures, reason } = payload
-  const operation = context.payouts.get(batchId)
-  const { ledger, genesis } = context
-  // Once t are there the witness is being put together: what comes later is of no use (incident 37).
-  if (operation?.mode.name !== 'CollectingSignatures' || operation.version !== version) {
-    return { context }
+  const open = collecting(context, payload)
+  if (open === undefined) return { context }
+  const step = partsArrived(open.session.coordinator, payload.parts)
+  return coordinated(context, open.operation, open.session, step, nowMs)
+}
+
+export function signaturesJoined(
+  context: BridgeContext,
+  payload: PayloadOf<'bridge.SignaturesJoined'>,
+  nowMs: number,
+): BridgeStep {
+  const open = collecting(context, payload)
+  if (open === undefined) return { context }
+  const step = partsJoined(open.session.coordinator, payload.list, payload.joined)
+  return coordinated(context, open.operation, open.session, step, nowMs)
+}
+
+/** What the coordinator wants done. */
+function coordinated(
+  context: BridgeContext,
+  operation: PayoutOperation,
+  before: PayoutSession,
+  { coordinator, events }: Coordinated,
+  nowMs: number,
+): BridgeStep {
+  const { attempt, id: batchId, version } = operation
+  const session = { ...before, coordinator }
+  const { task } = coordinator
+  const effects: AnyEffect[] = []
+  let { mode } = operation
+  for (const event of events) {
+    switch (event.kind) {
+      case 'ask': {
+        const payload = { batchId, version, attempt, list: event.list }
+        effects.push(tell('stream', { type: 'stream.RequestSignatureParts', payload }))
+        break
+      }
+      case 'join': {
+        const { all, list } = event
+        effects.push({ kind: 'join', batchId, version, attempt, task, list, all })
+        break
+      }
+      case 'signed': {
+        const { members, signatures } = event
+        mode = walk(mode, 'SIGNATURES_COLLECTED')
+        effects.push({ kind: 'assemble', batchId, version, session, members, signatures })
+        break
+      }
+      case 'convicted': {
+        // Transferable: who has the batch checks it again by `isConvicting`.
+        const { parts } = event.evidence
+        const fields = {
+          batch: batchId,
+          memberIndex: event.member,
+          listHash: toHex(parts.listHash),
+          parts: parts.parts.map(toHex),
+          signature: toHex(parts.signature),
+        }
+        effects.push(log('warn', 'a member signed wrongly', fields))
+        break
+      }
+      case 'ignored': {
+        const fields = { batch: batchId, memberIndex: event.member, reason: event.reason }
+        effects.push(log('info', 'not used for a signature', fields))
+        break
+      }
+    }
   }
-  const spend = ledger && rowOf(ledger, 'spends', operation.txid)
-  if (ledger === undefined || spend === undefined) return { context }
-  if (signatures === undefined) {
-    const fields = { batch: batchId, memberIndex, reason }
-    return { context, effects: [log('warn', 'a member does not sign', fields)] }
-  }
-  const fault = signatureFault(genesis, ledger, spend, memberIndex, signatures)
-  if (fault !== undefined) {
-    const fields = { batch: batchId, memberIndex, fault }
-    return { context, effects: [log('warn', 'bad signature share', fields)] }
-  }
-  const collected = new Map(operation.signatures).set(memberIndex, signatures)
-  const counted: PayoutOperation = { ...operation, signatures: collected, updatedAtMs: nowMs }
-  if (collected.size < genesis.memberThreshold) {
-    return published({ context: withPayout(context, counted) })
-  }
-  const mode = walk(operation.mode, 'SIGNATURES_COLLECTED')
-  return published({
-    context: withPayout(context, { ...counted, mode }),
-    effects: [{ kind: 'assemble', ledger, batchId, version, spend, signatures: collected }],
-  })
+  const next = { ...operation, mode, session, updatedAtMs: nowMs }
+  return published({ context: withPayout(context, next), effects })
 }
 
 /** The end of a round: what is on its way is sent again or looked for, everything else goes to the next coordinator. */

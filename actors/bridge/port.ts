@@ -1,5 +1,6 @@
 /** What the BridgeActor needs from outside: a view of Bitcoin, and a place to show its operations. */
 import type { Genesis } from '../../core/params/index.ts'
+import type { Joined, SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
 import type { MetricSink } from '../../supervisor/index.ts'
 import type { PegOperationView } from './operations.ts'
 
@@ -55,4 +56,12 @@ export interface BridgePorts {
   readonly bitcoin: BitcoinPort
   readonly views: BridgeViewSink
   readonly pollMs: number
+  /** `joinAllParts` in another thread; absent: in this one. */
+  readonly joinSignatures?: JoinSignatures
 }
+
+export type JoinSignatures = (
+  task: SigningTask,
+  list: SigningList,
+  all: readonly SignedParts[],
+) => Promise<readonly Joined[]>

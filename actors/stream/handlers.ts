@@ -6,9 +6,17 @@ import type {
   GetConnectedMembers,
   GovernanceApproval,
   GovernanceApprovalRequest,
+  NonceOfferReceived,
   RequestFederationSignatures,
+  RequestSignatureParts,
 } from '../../messages/index.ts'
-import type { MemberBody, MemberMessage, NodeMessage } from '../../proto/index.ts'
+import type {
+  MemberBody,
+  MemberMessage,
+  NodeBody,
+  NodeMessage,
+  NonceOfferBytes,
+} from '../../proto/index.ts'
 import { type About, type KernelEffect, reply, type Step, tell } from '../../supervisor/index.ts'
 import { MAX_QUERIES_PER_MEMBER, MAX_SIGNATURES } from './limits.ts'
 import type { StreamInternal } from './messages.ts'
@@ -27,6 +35,7 @@ import {
 export type StreamInbox =
   | GovernanceApprovalRequest
   | RequestFederationSignatures
+  | RequestSignatureParts
   | GetConnectedMembers
   | StreamInternal
 
@@ -51,7 +60,7 @@ export interface StreamContext {
   readonly members: readonly MemberState[]
   /** By outpoint. */
   readonly approvals: OpenRequests
-  /** By `batchId:version`. */
+  /** By `batchId:version:attempt`, of each batch the latest attempt only. */
   readonly signatures: OpenRequests
 }
 
@@ -101,6 +110,8 @@ export function handle(
       return wantApproval(context, message.payload, about)
     case 'stream.RequestFederationSignatures':
       return wantSignatures(context, message.payload, about)
+    case 'stream.RequestSignatureParts':
+      return wantParts(context, message.payload, about)
     case 'stream.GetConnectedMembers':
       return { context, effects: [reply(about.envelope, memberList(context))] }
     case 'stream.MemberConnected':
@@ -228,10 +239,13 @@ function wantSignatures(
   { batchId, version, attempt, height }: RequestFederationSignatures['payload'],
   about: About<StreamInbox>,
 ): StreamStep {
-  const key = `${batchId}:${version}`
+  const key = `${batchId}:${version}:${attempt}`
   const bound = hexBytes(batchId)
+  const others = new Map(
+    [...context.signatures].filter(([other]) => other === key || !other.startsWith(`${batchId}:`)),
+  )
   const signatures = openRequest(
-    context.signatures,
+    others,
     {
       key,
       correlationId: about.envelope.correlationId,
@@ -248,7 +262,7 @@ function wantSignatures(
     },
     () => true,
   )
-  const known = storedAnswers(signatures.get(key) as OpenRequest, signaturesTo)
+  const known = storedAnswers(signatures.get(key) as OpenRequest, offerTo)
   return dispatch({ ...context, signatures }, known, about.nowMs)
 }
 
@@ -305,17 +319,19 @@ function receive(
       const isBound =
         request !== undefined &&
         equalBytes(request.bound, body.batchId) &&
-        request.key === `${toHex(body.batchId)}:${body.version}`
+        request.key === `${toHex(body.batchId)}:${body.version}:${body.attempt}`
       if (!isBound) return ignore(seen, memberIndex, message, 'answers no open request')
-      const { decision, signatures } = body
-      const wellFormed =
-        signatures.length <= MAX_SIGNATURES &&
-        signatures.every((signature) => signature.length === 64) &&
-        signatures.length > 0 === (decision === 'APPROVED')
-      if (!wellFormed) return ignore(seen, memberIndex, message, 'malformed signatures')
+      const { code, decision, offers, retryAfterMs } = body
+      const [offer] = offers
+      if (!isOne(offers, decision === 'APPROVED')) {
+        return ignore(seen, memberIndex, message, 'malformed offer')
+      }
       const update = (open: OpenRequests) => ({ ...seen, signatures: open })
-      return note(seen.signatures, request, update, signaturesTo)(body)
+      const given = { decision, code, retryAfterMs, signatures: [], ...(offer && { offer }) }
+      return note(seen.signatures, request, update, offerTo)(given)
     }
+    case 'partsResponse':
+      return partsGiven(seen, memberIndex, message, body)
     case 'keygenItem': {
       const item = decodeKeygenItem(body.item)
       if (!item.ok) return ignore(seen, memberIndex, message, 'malformed item')
@@ -349,12 +365,12 @@ function receive(
         readonly retryAfterMs: number
       },
     ): StreamStep => {
-      const { decision, code, signatures } = given
+      const { decision, code, offer, signatures } = given
       if (decision !== 'APPROVED' && decision !== 'REFUSED') {
         const later = postponed(open, request, memberIndex, given.retryAfterMs, nowMs)
         return { context: update(later) }
       }
-      const answer: MemberAnswer = { decision, code, signatures }
+      const answer: MemberAnswer = { decision, code, signatures, ...(offer && { offer }) }
       return {
         context: update(answered(open, request, memberIndex, answer, nowMs)),
         effects: [toBridge(request, memberIndex, answer)],
@@ -424,23 +440,89 @@ function approvalTo(
   return tell('bridge', message, { correlationId: request.correlationId })
 }
 
-function signaturesTo(
+function offerTo(
   request: OpenRequest,
   memberIndex: number,
-  { code, signatures }: MemberAnswer,
+  { code, offer }: MemberAnswer,
 ): KernelEffect {
   const { body } = request
   if (body.kind !== 'signatureRequest') throw new Error(`${request.key}: no signature request`)
-  const message: CollectedSignatures = {
-    type: 'bridge.CollectedSignatures',
+  const message: NonceOfferReceived = {
+    type: 'bridge.NonceOfferReceived',
     payload: {
       batchId: toHex(body.batchId),
       version: body.version,
       attempt: body.attempt,
       memberIndex,
-      ...(signatures.length === 0 ? {} : { signatures }),
+      ...(offer && { offer }),
       ...(code === '' ? {} : { reason: code }),
     },
   }
   return tell('bridge', message, { correlationId: request.correlationId })
+}
+
+/** The members of a list are asked once: who does not answer has an attempt less, the coordinator another list. */
+function wantParts(
+  context: StreamContext,
+  { batchId, version, attempt, list }: RequestSignatureParts['payload'],
+  about: About<StreamInbox>,
+): StreamStep {
+  const body: NodeBody = {
+    kind: 'partsRequest',
+    batchId: hexBytes(batchId),
+    version,
+    attempt,
+    offers: list,
+  }
+  const { correlationId } = about.envelope
+  const requestId = `${batchId}:${version}:${attempt}`
+  const effects = list.map(
+    ({ member }): StreamEffect => ({
+      kind: 'send',
+      memberIndex: member,
+      message: { requestId, correlationId, body },
+    }),
+  )
+  return { context, effects }
+}
+
+/** A member's parts and, behind them, its next offer. Who gives none says why. */
+function partsGiven(
+  context: StreamContext,
+  memberIndex: number,
+  message: MemberMessage,
+  body: Extract<MemberMessage['body'], { readonly kind: 'partsResponse' }>,
+): StreamStep {
+  const { attempt, batchId, code, decision, listHash, offers, parts, signature, version } = body
+  const isWhole =
+    batchId.length === 32 &&
+    parts.length <= MAX_SIGNATURES &&
+    parts.every(({ length }) => length <= 64) &&
+    isOne(offers, false)
+  if (!isWhole) return ignore(context, memberIndex, message, 'malformed parts')
+  const id = { batchId: toHex(batchId), version, attempt, memberIndex }
+  const { correlationId } = message
+  const effects: KernelEffect[] = []
+  if (decision === 'APPROVED') {
+    const signed: CollectedSignatures = {
+      type: 'bridge.CollectedSignatures',
+      payload: { ...id, parts: { member: memberIndex, listHash, parts, signature } },
+    }
+    effects.push(tell('bridge', signed, { correlationId }))
+  }
+  const [offer] = offers
+  if (offer !== undefined || decision !== 'APPROVED') {
+    const next: NonceOfferReceived = {
+      type: 'bridge.NonceOfferReceived',
+      payload: { ...id, ...(offer && { offer }), ...(code === '' ? {} : { reason: code }) },
+    }
+    effects.push(tell('bridge', next, { correlationId }))
+  }
+  return { context, effects }
+}
+
+/** At most one offer, with no more commitments than a batch has inputs. */
+function isOne(offers: readonly NonceOfferBytes[], must: boolean): boolean {
+  const isBounded = offers.every(({ commitments }) => commitments.length <= MAX_SIGNATURES)
+  return isBounded && offers.length <= 1 && (offers.length === 1 || !must)
 }

@@ -2,6 +2,7 @@
  * The open requests: what Bridge wants from the members, whom it was sent to and what each has answered. Pure; a
  * request is known by its key, so that the same question twice is one question (PI-10, PO-13, GV-5).
  */
+import type { NonceOffer } from '../../core/signing/index.ts'
 import type { Decision, NodeBody } from '../../proto/index.ts'
 import { ANSWER_MS, FORGET_MS, MAX_OPEN_REQUESTS, REFUSAL_MS, RETRY_MS } from './limits.ts'
 
@@ -15,8 +16,10 @@ export interface Asked {
 export interface MemberAnswer {
   readonly decision: Exclude<Decision, 'UNKNOWN'>
   readonly code: string
-  /** One for an approval, one per input for a batch. */
+  /** Of an approval. */
   readonly signatures: readonly Uint8Array[]
+  /** For a batch. */
+  readonly offer?: NonceOffer
 }
 
 export interface OpenRequest {

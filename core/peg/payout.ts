@@ -138,7 +138,8 @@ export function shapeOf(
   inputs: readonly Entry<OutputRow>[],
 ): Shape {
   const outputWeights = requests.map(({ row }) => 4 * outputSizeBytes(row.scriptPubKey))
-  const fixed = OVERHEAD_WEIGHT + inputs.length * inputWeight(context.genesis)
+  const spent = inputs.reduce((sum, { row }) => sum + inputWeight(context.genesis, row.epoch), 0)
+  const fixed = OVERHEAD_WEIGHT + spent
   const own = outputWeights.reduce((sum, weight) => sum + weight, 0)
   const withChange = (changeWeight: number) => {
     // In whole vB, as Bitcoin counts it: a bump by 1 sat/vB then adds exactly what a replacement must (BIP125, rule 4).
@@ -181,8 +182,12 @@ export function isWhole(amountSat: bigint, paid: bigint): boolean {
 }
 
 /** Which requests could be worth a payment at this rate: one of 100 that share the smallest transaction. */
-function worthPaying(genesis: Genesis, rate: number): (entry: Entry<RequestRow>) => boolean {
-  const rest = OVERHEAD_WEIGHT + inputWeight(genesis)
+function worthPaying(
+  genesis: Genesis,
+  rate: number,
+  [conflict]: readonly Entry<OutputRow>[],
+): (entry: Entry<RequestRow>) => boolean {
+  const rest = OVERHEAD_WEIGHT + inputWeight(genesis, conflict?.row.epoch ?? 0)
   return ({ row }) => {
     const weight = MAX_BATCH_REQUESTS * 4 * outputSizeBytes(row.scriptPubKey) + rest
     const leastFeeSat = (BigInt(rate) * BigInt(weight)) / BigInt(4000 * MAX_BATCH_REQUESTS)
@@ -205,7 +210,7 @@ function fitShape(
   // What the reserve cannot pay at present keeps its place, but nobody else waiting.
   let candidates = waitingRequests(ledger)
     .filter(({ row }) => row.amountSat <= mostSat)
-    .filter(worthPaying(context.genesis, rate))
+    .filter(worthPaying(context.genesis, rate, free))
   for (;;) {
     const shape = longestShape(context, rate, changeScript, free, candidates)
     if (shape === undefined) return undefined
@@ -224,7 +229,6 @@ function longestShape(
   free: readonly Entry<OutputRow>[],
   candidates: readonly Entry<RequestRow>[],
 ): Shape | undefined {
-  const perInput = inputWeight(context.genesis)
   let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(changeScript)
   let neededSat = 0n
   let inputs = 0
@@ -237,7 +241,7 @@ function longestShape(
       const input = inputs < MAX_BATCH_INPUTS ? free[inputs] : undefined
       if (input === undefined) break
       coveredSat += input.row.amountSat
-      weight += perInput
+      weight += inputWeight(context.genesis, input.row.epoch)
     }
     if (coveredSat < neededSat || Math.ceil(weight / 4) > MAX_PAYOUT_VBYTES) break
     count += 1

@@ -240,10 +240,11 @@ export function currentOutput(
 }
 
 /**
- * Weight units that one input of the reserve, spent through leaf A, adds to a transaction: 41 bytes outside the witness, and leaf A's witness
- * with exactly t signatures, an empty item for every other key, the leaf and its control block.
+ * Weight units that one input of the reserve adds to a transaction (§7): 41 bytes outside the witness; in it one signature of 64 bytes by the key
+ * or, before the first key was made, leaf A with exactly t signatures, an empty item for every other key, the leaf and its control block.
  */
-export function inputWeight(genesis: Genesis): number {
+export function inputWeight(genesis: Genesis, epoch: number): number {
+  if (epoch > 0) return KEY_PATH_INPUT_WEIGHT
   const leaf = memberLeaf(genesis).length
   const signatures =
     genesis.memberThreshold * 65 + (genesis.members.length - genesis.memberThreshold)
@@ -252,5 +253,4 @@ export function inputWeight(genesis: Genesis): number {
   return 41 * 4 + 1 + signatures + leafItem + controlItem
 }
 
-/** Weight units of an input that is spent by the key: 41 bytes outside the witness, and one signature of 64 bytes (§7). */
-export const KEY_PATH_INPUT_WEIGHT = 41 * 4 + 1 + 65
+const KEY_PATH_INPUT_WEIGHT = 41 * 4 + 1 + 65

@@ -86,6 +86,12 @@ export function offerArrived(
   })
 }
 
+/** How many members have given their parts for the list that is nearest to its end. */
+export function partsGiven({ sessions, signatures, task }: Coordinator): number {
+  if (signatures !== undefined) return task.threshold
+  return Math.max(0, ...[...sessions.values()].map(({ parts }) => parts.size))
+}
+
 function owesParts({ sessions }: Coordinator, member: number): boolean {
   for (const { list, parts } of sessions.values()) {
     if (!parts.has(member) && list.some((offer) => offer.member === member)) return true

@@ -6,6 +6,7 @@
  * and nobody is convicted by what somebody else says.
  */
 import {
+  addToShare,
   aggregateShares,
   commitNonces,
   concatBytes,
@@ -13,6 +14,7 @@ import {
   type GroupKey,
   groupPublicKey,
   isPoint,
+  isShareOf,
   isSignatureShare,
   type KeyShare,
   type NonceCommitment,
@@ -47,7 +49,9 @@ export type InputTask =
       readonly path: 'key'
       readonly digest: Uint8Array
       readonly epoch: number
-      /** Of the output: the epoch's key with its scalars added. */
+      /** From the epoch's key to the output's: what each scalar is added to. */
+      readonly steps: readonly { readonly group: GroupKey; readonly scalar: Uint8Array }[]
+      /** Of the output. */
       readonly group: GroupKey
     }
 
@@ -62,10 +66,12 @@ export interface NonceOffer {
   readonly signature: Uint8Array
 }
 
-/** Whose offer or parts are made: its index and its own BIP340 key. */
+/** Whose offer or parts are made: its index, its own BIP340 key, its shares of the keys that it has one of. */
 export interface SigningMember {
   readonly index: number
   readonly secretKey: Uint8Array
+  /** By epoch. */
+  readonly shares: ReadonlyMap<number, KeyShare>
 }
 
 /** The members that sign, ascending. */
@@ -87,12 +93,28 @@ export interface PartsEvidence {
   readonly parts: SignedParts
 }
 
-export type OfferFault = 'StrangeMember' | 'WrongCommitments' | 'NotSigned'
+export type OfferFault =
+  /** Of nobody who is a member, or who has a share of every key that is taken. */
+  | 'StrangeMember'
+  | 'WrongSerial'
+  /** Not a pair of points for each input of the key. */
+  | 'WrongCommitments'
+  /** Not by the member's own key, for this task. */
+  | 'NotSigned'
 export type ListFault =
   | { readonly code: 'WrongSize'; readonly size: number }
   | { readonly code: 'NotAscending' }
   | { readonly code: OfferFault; readonly member: number }
-export type PartsFault = 'StrangeMember' | 'OtherList' | 'NotSigned'
+export type PartsFault =
+  /** Its offer is not in the list. */
+  | 'StrangeMember'
+  /** They are under another list. */
+  | 'OtherList'
+  /** Not by the member's own key. */
+  | 'NotSigned'
+
+/** What is signed has four bytes for it. */
+const MAX_SERIAL = 0xffff_ffff
 
 const POINT_BYTES = 33
 const PAIR_BYTES = 2 * POINT_BYTES
@@ -112,17 +134,21 @@ export function canSign({ inputs, members }: SigningTask, member: number): boole
 /** What a member keeps while its offer is open, in memory only: by input of the key path. `signMyParts` wipes it. */
 export type OfferNonces = readonly SigningNonces[]
 
-/** An offer with fresh nonces. `shares` gives the member's share by epoch; `auxiliary` is 32 random bytes. */
+/** An offer with fresh nonces; undefined: the member lacks a share, or what it holds is none: signing with that would convict it. */
 export function makeOffer(
   task: SigningTask,
   member: SigningMember,
   serial: number,
-  shareOf: (epoch: number) => KeyShare,
   random: Random,
-): { readonly offer: NonceOffer; readonly nonces: OfferNonces } {
-  const made = task.inputs.flatMap((input) =>
-    input.path === 'key' ? [commitNonces(shareOf(input.epoch), random)] : [],
-  )
+): { readonly offer: NonceOffer; readonly nonces: OfferNonces } | undefined {
+  if (!holdsShares(task, member)) return undefined
+  const made: ReturnType<typeof commitNonces>[] = []
+  for (const input of task.inputs) {
+    if (input.path === 'leaf') continue
+    const share = member.shares.get(input.epoch)
+    if (share === undefined) return undefined
+    made.push(commitNonces(share, random))
+  }
   const commitments = made.map(({ commitment }) =>
     concatBytes(commitment.hiding, commitment.binding),
   )
@@ -131,10 +157,25 @@ export function makeOffer(
   return { offer: { ...unsigned, signature }, nonces: made.map(({ nonces }) => nonces) }
 }
 
+/** Whether a member holds its share of every key that the task takes. */
+function holdsShares({ inputs }: SigningTask, { shares }: SigningMember): boolean {
+  const looked = new Set<number>()
+  return inputs.every((input) => {
+    if (input.path === 'leaf' || looked.has(input.epoch)) return true
+    looked.add(input.epoch)
+    const share = shares.get(input.epoch)
+    const { group } = input.steps[0] ?? input
+    return share !== undefined && isShareOf(group, share)
+  })
+}
+
 /** What is wrong with an offer by itself; undefined when nothing is. */
 export function offerFault(task: SigningTask, offer: NonceOffer): OfferFault | undefined {
   const key = task.members[offer.member]
   if (key === undefined || !canSign(task, offer.member)) return 'StrangeMember'
+  if (!Number.isInteger(offer.serial) || offer.serial < 0 || offer.serial > MAX_SERIAL) {
+    return 'WrongSerial'
+  }
   const wanted = task.inputs.filter(({ path }) => path === 'key').length
   const isWhole =
     offer.commitments.length === wanted &&
@@ -164,12 +205,11 @@ export function listFault(task: SigningTask, list: SigningList): ListFault | und
 
 /**
  * A member's parts under a list without fault that holds its own offer; the nonces are used up. Undefined when they are not those of
- * the list, or were used before.
+ * the list or were used before.
  */
 export function signMyParts(
   task: SigningTask,
   member: SigningMember,
-  shareOf: (input: Extract<InputTask, { readonly path: 'key' }>) => KeyShare,
   nonces: OfferNonces,
   list: SigningList,
   random: Random,
@@ -182,9 +222,11 @@ export function signMyParts(
       continue
     }
     const mine = nonces[next]
-    if (mine === undefined) return undefined
+    const held = member.shares.get(input.epoch)
+    if (mine === undefined || held === undefined) return undefined
     const commitments = commitmentsAt(list, next)
-    const signed = signShare(input.group, shareOf(input), mine, commitments, input.digest)
+    const share = input.steps.reduce((of, { group, scalar }) => addToShare(group, of, scalar), held)
+    const signed = signShare(input.group, share, mine, commitments, input.digest)
     if (!signed.ok) return undefined
     parts.push(signed.share)
     next += 1
@@ -255,6 +297,15 @@ export function joinParts(
   return { ok: true, signatures: given.map(({ part }) => part as Uint8Array) }
 }
 
+/** `joinParts` for each input. */
+export function joinAllParts(
+  task: SigningTask,
+  list: SigningList,
+  all: readonly SignedParts[],
+): readonly Joined[] {
+  return task.inputs.map((_, index) => joinParts(task, list, all, index))
+}
+
 /** A member's part for an input, where it gave as many parts as there are inputs. */
 function partAt({ inputs }: SigningTask, { parts }: SignedParts, index: number) {
   return parts.length === inputs.length ? parts[index] : undefined
@@ -262,7 +313,8 @@ function partAt({ inputs }: SigningTask, { parts }: SignedParts, index: number) 
 
 /** Whether evidence convicts its member: it signed parts, and they are wrong under a list whose every offer is signed. */
 export function isConvicting(task: SigningTask, { list, parts }: PartsEvidence): boolean {
-  if (listFault(task, list) !== undefined || partsFault(task, list, parts) !== undefined) {
+  // Cheap before dear: false evidence costs whoever looks at it one signature.
+  if (partsFault(task, list, parts) !== undefined || listFault(task, list) !== undefined) {
     return false
   }
   return task.inputs.some((_, index) => {

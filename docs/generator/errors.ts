@@ -149,7 +149,8 @@ block can mend those that are marked "later".`,
     '## Members',
     `- A deposit is not approved: ${codes('bridge/approval-policy.ts', 'ApprovalRefusal')}.
 - A batch is not signed: ${codes('bridge/signature-policy.ts', 'SignatureRefusal')}.
-- A member's signatures are not counted: ${codes('bridge/arrival.ts', 'SignatureFault')}.
+- A member's nonces are not counted: ${codes('core/signing/session.ts', 'OfferFault')}.
+- Its parts of a signature are not: ${codes('core/signing/session.ts', 'PartsFault')}.
 - The headers of a node are refused: ${['HeightGap', ...LIGHT_CODES].map(code).join(', ')}.`,
     '## Faults of actors',
     'The class decides what the supervisor does (`supervisor/README.md`, "Faults").',

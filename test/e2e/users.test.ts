@@ -1,6 +1,6 @@
 /** The user's part with the tools that users have: ethers alone, viem alone, Bitcoin's RPC and bitcoinjs-lib alone. */
 import { randomBytes } from 'node:crypto'
-import { initEccLib, networks, Psbt, payments } from 'bitcoinjs-lib'
+import { initEccLib, networks, Psbt, payments, Transaction } from 'bitcoinjs-lib'
 import { Contract, ContractFactory, JsonRpcProvider, parseEther, toUtf8Bytes, Wallet } from 'ethers'
 import * as curve from 'tiny-secp256k1'
 import {
@@ -224,6 +224,7 @@ interface Unspent {
   readonly txid: string
   readonly vout: number
   readonly amount: number
+  readonly height: number
 }
 
 async function unspent(address: string): Promise<Unspent[]> {
@@ -291,6 +292,13 @@ it(
     })
     const paidSat = BigInt(Math.round((paid as Unspent).amount * 1e8))
     expect(paidSat).toBeGreaterThan(PEG_OUT_SAT - 10_000n)
+    // PO-12: what Bitcoin sees of the members is one signature by their key.
+    const block = await bitcoinCall<string>('getblockhash', (paid as Unspent).height)
+    const raw = await bitcoinCall<string>('getrawtransaction', (paid as Unspent).txid, false, block)
+    const { ins } = Transaction.fromHex(raw)
+    expect(ins.map(({ witness }) => witness.map(({ length }) => length))).toEqual(
+      ins.map(() => [64]),
+    )
     const psbt = new Psbt({ network: networks.regtest })
     psbt.addInput({
       hash: (paid as Unspent).txid,

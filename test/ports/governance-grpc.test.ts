@@ -173,7 +173,14 @@ describe('the governance stream', () => {
         decision: 'REFUSED',
         code: 'PaysStranger',
         retryAfterMs: 5,
-        signatures: [new Uint8Array(64).fill(3), new Uint8Array(64).fill(4)],
+        offers: [
+          {
+            member: 3,
+            serial: 1,
+            commitments: [new Uint8Array(66).fill(3), new Uint8Array(66).fill(4)],
+            signature: new Uint8Array(64).fill(5),
+          },
+        ],
       },
     }
     expect(member.link.send(rich)).toBe('sent')

@@ -6,7 +6,10 @@ import type { Signer } from '../../crypto/index.ts'
 import type { MemberBody, MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
 
-type Answer = Extract<MemberBody, { readonly kind: 'approvalResponse' | 'signatureResponse' }>
+type Answer = Extract<
+  MemberBody,
+  { readonly kind: 'approvalResponse' | 'signatureResponse' | 'partsResponse' }
+>
 
 const LIES = [
   'truth',
@@ -41,7 +44,7 @@ export class Liar {
   /** Drawn anew for each message: two nodes that asked the same are told different things. */
   say(message: MemberMessage): MemberMessage {
     const { body } = message
-    if (body.kind !== 'approvalResponse' && body.kind !== 'signatureResponse') return message
+    if (!isAnswer(body)) return message
     const lie = this.#chance.pick(LIES) ?? 'truth'
     if (lie === 'truth') return message
     if (body.kind === 'approvalResponse') {
@@ -63,11 +66,15 @@ export class Liar {
   }
 }
 
+function isAnswer(body: MemberBody): body is Answer {
+  return ['approvalResponse', 'signatureResponse', 'partsResponse'].includes(body.kind)
+}
+
 function bend(chance: Chance, lie: Exclude<(typeof LIES)[number], 'truth'>, body: Answer): Answer {
   switch (lie) {
     case 'turned':
       if (body.decision !== 'APPROVED') return approved(chance, body)
-      return { ...unsigned(body), decision: 'REFUSED', code: 'BadClaim', retryAfterMs: 0 }
+      return refused(body)
     case 'badSignature':
     case 'otherMessage':
       return approved(chance, body)
@@ -76,21 +83,49 @@ function bend(chance: Chance, lie: Exclude<(typeof LIES)[number], 'truth'>, body
         ? { ...body, claimRoot: chance.bytes(32) }
         : { ...body, version: body.version + 1, attempt: body.attempt + 7 }
     case 'garbage':
-      return body.kind === 'approvalResponse'
-        ? { ...body, outpoint: 'x'.repeat(chance.between(0, 200)), signature: chance.bytes(7) }
-        : { ...body, signatures: [chance.bytes(chance.between(0, 200))] }
+      return garbage(chance, body)
   }
 }
 
-/** With signatures of the right form that sign nothing. */
-function approved(chance: Chance, body: Answer): Answer {
-  return body.kind === 'approvalResponse'
-    ? { ...body, ...APPROVED, signature: chance.bytes(96) }
-    : { ...body, ...APPROVED, signatures: [chance.bytes(64)] }
+function garbage(chance: Chance, body: Answer): Answer {
+  const some = () => chance.bytes(chance.between(0, 200))
+  switch (body.kind) {
+    case 'approvalResponse':
+      return { ...body, outpoint: 'x'.repeat(chance.between(0, 200)), signature: chance.bytes(7) }
+    case 'signatureResponse':
+      return {
+        ...body,
+        offers: [
+          { member: chance.between(0, 9), serial: 0, commitments: [some()], signature: some() },
+        ],
+      }
+    case 'partsResponse':
+      return { ...body, parts: [some()], listHash: some() }
+  }
 }
 
-function unsigned(body: Answer): Answer {
-  return body.kind === 'approvalResponse'
-    ? { ...body, signature: new Uint8Array(0) }
-    : { ...body, signatures: [] }
+/** With signatures of the right form that sign nothing, and parts that are wrong though they are sealed. */
+function approved(chance: Chance, body: Answer): Answer {
+  switch (body.kind) {
+    case 'approvalResponse':
+      return { ...body, ...APPROVED, signature: chance.bytes(96) }
+    case 'signatureResponse': {
+      const offers = body.offers.map((offer) => ({ ...offer, signature: chance.bytes(64) }))
+      return { ...body, ...APPROVED, offers }
+    }
+    case 'partsResponse':
+      return { ...body, decision: 'APPROVED', code: '', signature: chance.bytes(64) }
+  }
+}
+
+function refused(body: Answer): Answer {
+  const no = { decision: 'REFUSED', code: 'BadClaim' } as const
+  switch (body.kind) {
+    case 'approvalResponse':
+      return { ...body, ...no, retryAfterMs: 0, signature: new Uint8Array(0) }
+    case 'signatureResponse':
+      return { ...body, ...no, retryAfterMs: 0, offers: [] }
+    case 'partsResponse':
+      return { ...body, ...no, parts: [], offers: [] }
+  }
 }

@@ -1,7 +1,7 @@
 /** A member of the world: the real tree on simulated ports, over a journal and a header file that outlive its incarnations. */
 import { toHex } from '../../crypto/index.ts'
 import { createJournal, createMemberTree, type MemberKeys } from '../../governance/tree.ts'
-import type { MemberMessage } from '../../proto/index.ts'
+import type { MemberBody, MemberMessage } from '../../proto/index.ts'
 import { MemoryShares } from '../unit/governance/memory-shares.ts'
 import type { Chance } from './chance.ts'
 import { HeaderDisk, LineDisk } from './disk.ts'
@@ -53,6 +53,7 @@ export class SimulatedMember {
     })
     world.check('JournalWhole', !('code' in journal), () => this.name)
     if ('code' in journal) return
+    const shares = this.#shares.store((label, act) => life.io(2, label, act))
     const links = streams.client(this.index, life, genesis.validators.length)
     const system = createMemberTree(
       {
@@ -78,13 +79,14 @@ export class SimulatedMember {
           policy: { confirmations: genesis.params.pegInConfirmations, hold: false },
           bitcoin: bitcoin.own(life),
           journal,
+          shares,
         },
         keygen: {
           genesis,
           memberIndex: this.index,
           schnorrSecret: (federation.members[this.index] as MemberKeys).schnorrSecret,
           nodes: genesis.validators.length,
-          store: this.#shares.store((label, act) => life.io(2, label, act)),
+          store: shares,
         },
       },
       (reason) => {
@@ -100,13 +102,9 @@ export class SimulatedMember {
 
   /** PI-10, PO-13: what leaves signed stands on the disk before. */
   #checkJournal({ body }: MemberMessage): void {
-    const isAnswer = body.kind === 'approvalResponse' || body.kind === 'signatureResponse'
-    if (!isAnswer || body.decision !== 'APPROVED') return
-    const isApproval = body.kind === 'approvalResponse'
-    const signed = isApproval ? [body.signature] : body.signatures
-    const isNoted = signed.every((signature) =>
-      this.#journal.lines.some((line) => line.includes(toHex(signature))),
-    )
+    const noted = notedBefore(body)
+    if (noted === undefined) return
+    const isNoted = this.#journal.lines.some((line) => noted.every((part) => line.includes(part)))
     this.#around.world.check('JournalFirst', isNoted, () => {
       return `${this.name} gives a signature that its journal does not hold`
     })
@@ -122,4 +120,25 @@ export class SimulatedMember {
     this.#journal.crash()
     streams.crashed(life)
   }
+}
+
+/** What a line of the journal holds before an answer leaves; undefined: nothing that binds. */
+function notedBefore(body: MemberBody): readonly string[] | undefined {
+  switch (body.kind) {
+    case 'approvalResponse':
+      return body.decision === 'APPROVED' ? [toHex(body.signature)] : undefined
+    case 'signatureResponse':
+      return body.offers.length > 0 ? batchEntry('intent', body) : undefined
+    case 'partsResponse':
+      return body.parts.length > 0 ? batchEntry('signed', body) : undefined
+    default:
+      return undefined
+  }
+}
+
+function batchEntry(
+  kind: 'intent' | 'signed',
+  { batchId, version }: { readonly batchId: Uint8Array; readonly version: number },
+): readonly string[] {
+  return [`"kind":"${kind}"`, `"batchId":"${toHex(batchId)}"`, `"version":${version},`]
 }

@@ -142,7 +142,8 @@ export class Streams {
   /** What a member's message becomes on its way out. */
   #said(member: number, node: number, message: MemberMessage): MemberMessage | undefined {
     const { kind } = message.body
-    const isAnswer = kind === 'approvalResponse' || kind === 'signatureResponse'
+    const isAnswer =
+      kind === 'approvalResponse' || kind === 'signatureResponse' || kind === 'partsResponse'
     switch (isAnswer ? this.#conduct.get(member) : undefined) {
       case 'memberSilent':
         this.#world.fault('memberSilenced')

@@ -1,120 +1,154 @@
 import { Transaction } from 'bitcoinjs-lib'
 import {
-  assembleTransaction,
   batchToSign,
-  leafSighash,
-  signatureFault,
-  signBatch,
+  completeTransaction,
+  inputDigest,
+  signingTask,
   type UnsignedBatch,
-  verifyBatchSignature,
-  verifyBatchSignatures,
 } from '../../../bridge/index.ts'
 import { parseTransaction } from '../../../core/bitcoin/index.ts'
-import { NO_KEYS } from '../../../core/peg/index.ts'
-import { compareBytes, toHex } from '../../../crypto/index.ts'
+import { heightKey } from '../../../core/ledger/index.ts'
+import {
+  type FederationKeys,
+  federationOutput,
+  memberLeaf,
+  NO_KEYS,
+  type SpendTweak,
+} from '../../../core/peg/index.ts'
+import { compareBytes, groupPublicKey, type KeyShare, toHex } from '../../../crypto/index.ts'
 import { verifyInput } from '../../../devnet/bitcoin/script.ts'
+import { signTogether, TestSigner } from '../core/signing/together.ts'
+import { ceremony, keyOf } from '../crypto/frost/fixtures.ts'
 import { schnorrSecrets, worldWithBatch } from './world.ts'
 
-const { world, spend, tweaks } = worldWithBatch()
+const { world, batchId, spend } = worldWithBatch()
 const { genesis, ledger } = world
-const batch = batchToSign(genesis, ledger, spend) as UnsignedBatch
-const auxiliary = new Uint8Array(32).fill(7)
-const signaturesOf = (index: number) =>
-  signBatch(schnorrSecrets[index] as Uint8Array, batch, auxiliary)
+const batch = batchToSign(ledger, spend) as UnsignedBatch
+const ATTEMPT = { batchId, version: 0, attempt: 0 }
+const EPOCH = 1
+const made = keyOf(ceremony('reserve', 3, [1, 2, 3, 4]))
+/** A ledger's keys, of which epoch 1 has one. */
+const KEYS: FederationKeys = new Map([
+  [
+    toHex(heightKey(EPOCH)),
+    {
+      key: heightKey(EPOCH),
+      row: {
+        publicKey: groupPublicKey(made.group),
+        commitments: [...made.group.commitments],
+        signers: [1, 2, 3, 4],
+        sessionId: new Uint8Array(32),
+        height: 1,
+      },
+    },
+  ],
+])
 
-function assembled(members: readonly number[]) {
-  const signatures = new Map(members.map((index) => [index, signaturesOf(index)]))
-  return assembleTransaction(genesis, spend.transaction, tweaks, signatures, NO_KEYS)
+function signed(of: UnsignedBatch, keys: FederationKeys, members: readonly number[]): Uint8Array {
+  const task = signingTask(genesis, keys, ATTEMPT, of)
+  const signers = members.map((index) => {
+    const shares = new Map([[EPOCH, made.shares[index] as KeyShare]])
+    return new TestSigner(index, schnorrSecrets[index] as Uint8Array, shares)
+  })
+  return completeTransaction(genesis, keys, of, members, signTogether(task, signers))
 }
 
-function acceptedBy(raw: Uint8Array): readonly unknown[] {
+/** The same transaction, spending outputs of these kinds. */
+function spending(tweaks: readonly SpendTweak[]): UnsignedBatch {
+  const inputs = batch.inputs.map((input, index) => {
+    const tweak = tweaks[index % tweaks.length] as SpendTweak
+    return { ...input, tweak, scriptPubKey: federationOutput(genesis, tweak, KEYS).scriptPubKey }
+  })
+  return { ...batch, inputs }
+}
+
+function witnessesOf(raw: Uint8Array) {
+  const parsed = parseTransaction(raw)
+  if (!parsed.ok) throw new Error(parsed.error.reason)
+  return parsed.value.inputs.map(({ witness }) => witness)
+}
+
+function acceptedBy({ inputs }: UnsignedBatch, raw: Uint8Array): readonly unknown[] {
   const transaction = Transaction.fromBuffer(raw)
-  const spent = batch.prevouts.map(({ amountSat, scriptPubKey }) => ({
+  const spent = inputs.map(({ amountSat, scriptPubKey }) => ({
     valueSat: amountSat,
     script: scriptPubKey,
   }))
   return transaction.ins.map((_, index) => verifyInput(transaction, index, spent, true))
 }
 
-describe('a transaction of the reserve, signed through leaf A', () => {
-  it('has several inputs in this test, of which each has a digest of its own', () => {
-    expect(batch.prevouts.length).toBeGreaterThan(1)
-    const digests = batch.prevouts.map((_, index) =>
-      toHex(leafSighash(batch.transaction, batch.prevouts, index, batch.leafScript)),
-    )
+const OWN: SpendTweak = {
+  epoch: EPOCH,
+  deposit: { evmAddress: new Uint8Array(20).fill(7), refundScript: new Uint8Array(0) },
+}
+
+describe('a transaction of the reserve', () => {
+  it('has several inputs in this test, of which each has digests of its own', () => {
+    expect(batch.inputs.length).toBeGreaterThan(1)
+    const leaf = memberLeaf(genesis)
+    const digests = batch.inputs.flatMap((_, index) => [
+      toHex(inputDigest(batch, index)),
+      toHex(inputDigest(batch, index, leaf)),
+    ])
     expect(new Set(digests).size).toBe(digests.length)
   })
 
   it.each([[[0, 1, 2]], [[0, 1, 3]], [[0, 2, 3]], [[1, 2, 3]]])(
-    'is accepted with policy rules when members %p sign',
+    'through leaf A is accepted with policy rules when members %p sign',
     (members) => {
-      const raw = assembled(members)
-      if (!raw.ok) throw new Error(raw.error.code)
-      expect(acceptedBy(raw.value)).toEqual(batch.prevouts.map(() => undefined))
+      const raw = signed(batch, NO_KEYS, members)
+      expect(acceptedBy(batch, raw)).toEqual(batch.inputs.map(() => undefined))
     },
   )
 
-  it('carries exactly t signatures, empty items for the other keys, and the last key first (5.3)', () => {
-    const raw = assembled([0, 1, 2])
-    if (!raw.ok) throw new Error(raw.error.code)
-    const parsed = parseTransaction(raw.value)
-    if (!parsed.ok) throw new Error(parsed.error.reason)
+  it.each([[[0, 1, 2]], [[0, 1, 3]], [[0, 2, 3]], [[1, 2, 3]]])(
+    'by the key is accepted when members %p sign, with one signature of 64 bytes per input (5.3, 5.4)',
+    (members) => {
+      const byKey = spending([{ epoch: EPOCH }, OWN])
+      const raw = signed(byKey, KEYS, members)
+      expect(acceptedBy(byKey, raw)).toEqual(byKey.inputs.map(() => undefined))
+      for (const witness of witnessesOf(raw)) {
+        expect(witness.map(({ length }) => length)).toEqual([64])
+      }
+    },
+  )
+
+  it('may spend outputs of both kinds', () => {
+    const mixed = spending([{ epoch: 0 }, { epoch: EPOCH }])
+    const raw = signed(mixed, KEYS, [0, 2, 3])
+    expect(acceptedBy(mixed, raw)).toEqual(mixed.inputs.map(() => undefined))
+    expect(witnessesOf(raw).map(({ length }) => length)).toEqual([6, 1])
+  })
+
+  it('through leaf A carries exactly t signatures, empty items for the other keys, and the last key first (5.3)', () => {
     const order = [...genesis.members.keys()].sort((left, right) =>
       compareBytes(
         genesis.members[right]?.schnorrKey as Uint8Array,
         genesis.members[left]?.schnorrKey as Uint8Array,
       ),
     )
-    for (const { witness } of parsed.value.inputs) {
+    for (const witness of witnessesOf(signed(batch, NO_KEYS, [0, 1, 2]))) {
       expect(witness).toHaveLength(genesis.members.length + 2)
       const sizes = witness.slice(0, -2).map((item) => item.length)
       expect(sizes).toEqual(order.map((member) => (member === 3 ? 0 : 64)))
     }
   })
 
-  it('is the same bytes on every node: of more than t answers the lowest members count', () => {
-    const three = assembled([0, 1, 2])
-    const four = assembled([3, 2, 1, 0])
-    expect(four).toEqual(three)
-  })
-
-  it('is not assembled from fewer than t members', () => {
-    expect(assembled([0, 3])).toEqual({
-      ok: false,
-      error: { code: 'TooFewSignatures', have: 2, need: 3 },
-    })
-  })
-
   it('is refused by Bitcoin when a signature belongs to another input', () => {
-    const swapped = new Map(
-      [0, 1, 2].map((index) => [index, [...signaturesOf(index)].reverse()] as const),
-    )
-    const raw = assembleTransaction(genesis, spend.transaction, tweaks, swapped, NO_KEYS)
-    if (!raw.ok) throw new Error(raw.error.code)
-    expect(acceptedBy(raw.value).some((fault) => fault !== undefined)).toBe(true)
-  })
-})
-
-describe("a member's answer, checked on arrival (PO-12)", () => {
-  const key = genesis.members[1]?.schnorrKey as Uint8Array
-
-  it('is good with one signature per input by that member', () => {
-    expect(verifyBatchSignatures(key, batch, signaturesOf(1))).toBe(true)
-    expect(signatureFault(genesis, ledger, spend, 1, signaturesOf(1))).toBeUndefined()
-  })
-
-  it("names another member's signatures, missing ones and strangers", () => {
-    expect(signatureFault(genesis, ledger, spend, 2, signaturesOf(1))).toBe('SignatureWrong')
-    expect(signatureFault(genesis, ledger, spend, 1, signaturesOf(1).slice(1))).toBe(
-      'SignatureCountWrong',
-    )
-    expect(signatureFault(genesis, ledger, spend, 9, signaturesOf(1))).toBe('MemberUnknown')
-  })
-
-  it('never throws on garbage', () => {
-    for (const signature of [new Uint8Array(0), new Uint8Array(64), new Uint8Array(64).fill(255)]) {
-      expect(verifyBatchSignature(key, batch, 0, signature)).toBe(false)
+    const byKey = spending([{ epoch: EPOCH }, OWN])
+    const signers = [0, 1, 2].map((index) => {
+      const shares = new Map([[EPOCH, made.shares[index] as KeyShare]])
+      return new TestSigner(index, schnorrSecrets[index] as Uint8Array, shares)
+    })
+    for (const [of, keys] of [
+      [batch, NO_KEYS],
+      [byKey, KEYS],
+    ] as const) {
+      const signatures = [
+        ...signTogether(signingTask(genesis, keys, ATTEMPT, of), signers),
+      ].reverse()
+      const raw = completeTransaction(genesis, keys, of, [0, 1, 2], signatures)
+      expect(acceptedBy(of, raw).some((fault) => fault !== undefined)).toBe(true)
     }
-    expect(verifyBatchSignature(key, batch, 99, signaturesOf(1)[0] as Uint8Array)).toBe(false)
   })
 })

@@ -1,6 +1,8 @@
-import { batchToSign, type UnsignedBatch, verifyBatchSignatures } from '../../../bridge/index.ts'
-import { approvalMessage } from '../../../core/peg/index.ts'
+import { batchToSign, signingTask, type UnsignedBatch } from '../../../bridge/index.ts'
+import { approvalMessage, NO_KEYS } from '../../../core/peg/index.ts'
+import { joinParts, offerFault } from '../../../core/signing/index.ts'
 import { blsVerify } from '../../../crypto/index.ts'
+import type { NonceOfferBytes } from '../../../proto/index.ts'
 import { worldWithBatch } from '../bridge/world.ts'
 import {
   addressOf,
@@ -10,8 +12,10 @@ import {
   seeded,
   testGenesis,
 } from '../core/peg/world.ts'
+import { TestSigner } from '../core/signing/together.ts'
 import { bitcoinOf, HeaderChain, MemberWorld, TestNode } from './world.ts'
 
+const NOTHING = new Uint8Array(0)
 const genesis = testGenesis()
 const bitcoin = new BitcoinWorld()
 const deposit = depositOf(genesis, 'alice', 2_000_000n)
@@ -142,8 +146,17 @@ describe('a member that is asked about a deposit', () => {
 
 describe('a member that is asked for signatures', () => {
   const { world, batchId, spend } = worldWithBatch()
-  const batch = batchToSign(genesis, world.ledger, spend) as UnsignedBatch
-  const key = genesis.members[0]?.schnorrKey as Uint8Array
+  const batch = batchToSign(world.ledger, spend) as UnsignedBatch
+  const taskOf = (attempt: number) =>
+    signingTask(genesis, NO_KEYS, { batchId, version: 0, attempt }, batch)
+  const others = [1, 2].map((index) => new TestSigner(index, seeded(`schnorr ${index}`)))
+
+  /** The list that the node makes of the member's last offer. */
+  function listWith(node: TestNode, attempt = 0) {
+    const offer = node.answers('signatureResponse').at(-1)?.offers[0]
+    if (offer === undefined) throw new Error('no offer')
+    return [offer, ...others.map((other) => other.offer(taskOf(attempt)))]
+  }
 
   async function memberOverBatch(
     policy: { readonly dailyLimitSat?: bigint } = {},
@@ -159,50 +172,101 @@ describe('a member that is asked for signatures', () => {
     return { chain, member, node }
   }
 
-  it('signs every input of a batch that is proven under a header it followed (PO-11)', async () => {
+  it('offers nonces for a batch that is proven under a header it followed, and signs with the others (PO-11, 5.4)', async () => {
     const { member, node } = await memberOverBatch()
     node.askSignature(batchId)
     await member.settle()
     const [answer] = node.answers('signatureResponse')
-    expect(answer).toMatchObject({ decision: 'APPROVED' })
-    expect(verifyBatchSignatures(key, batch, answer?.signatures ?? [])).toBe(true)
+    expect(answer).toMatchObject({
+      decision: 'APPROVED',
+      offers: [{ member: 0, serial: 1_700_000_000 }],
+    })
+    const list = listWith(node)
+    expect(offerFault(taskOf(0), list[0] as NonceOfferBytes)).toBeUndefined()
+    node.askParts(batchId, list)
+    await member.settle()
+    const [given] = node.answers('partsResponse')
+    expect(given).toMatchObject({
+      decision: 'APPROVED',
+      offers: [{ member: 0, serial: 1_700_000_001 }],
+    })
+    const { listHash, parts, signature } = given ?? {
+      listHash: NOTHING,
+      parts: [],
+      signature: NOTHING,
+    }
+    const mine = { member: 0, listHash, parts, signature }
+    const all = [mine, ...others.map((other) => other.parts(taskOf(0), list))]
+    for (const index of batch.inputs.keys()) {
+      expect(joinParts(taskOf(0), list, all, index)).toMatchObject({ ok: true })
+    }
     await member.stop()
   })
 
-  it('writes what it will sign, then signs, then writes the signatures, then answers', async () => {
+  it('writes what it will sign before it offers, and that it signed before it answers', async () => {
     const { member, node } = await memberOverBatch()
     const kinds: unknown[] = []
     member.onAppend = (line) => {
-      kinds.push([JSON.parse(line).kind, node.answers('signatureResponse').length])
+      const answers = [node.answers('signatureResponse'), node.answers('partsResponse')]
+      kinds.push([JSON.parse(line).kind, ...answers.map(({ length }) => length)])
     }
     node.askSignature(batchId)
     await member.settle()
+    node.askParts(batchId, listWith(node))
+    await member.settle()
     expect(kinds).toEqual([
-      ['intent', 0],
-      ['signed', 0],
+      ['intent', 0, 0],
+      ['signed', 1, 0],
     ])
     await member.stop()
   })
 
-  it('repeats its signatures for every attempt and after a restart (PO-13)', async () => {
+  it('uses its nonces once, whatever list they are asked for in, and has none after a restart (PO-13)', async () => {
     const { member, node } = await memberOverBatch()
     node.askSignature(batchId)
     await member.settle()
+    const list = listWith(node)
+    node.askParts(batchId, list)
+    await member.settle()
+    node.askParts(batchId, list)
+    await member.settle()
     node.askSignature(batchId, { attempt: 1 })
     await member.settle()
+    const next = listWith(node, 1)
     await member.stop()
     await member.start()
-    node.askSignature(batchId, { attempt: 2 })
+    node.askParts(batchId, next, { attempt: 1 })
     await member.settle()
-    const answers = node.answers('signatureResponse')
-    expect(answers.map(({ attempt }) => attempt)).toEqual([0, 1, 2])
-    const [first] = answers
-    for (const answer of answers) expect(answer.signatures).toEqual(first?.signatures)
-    expect(member.lines).toHaveLength(2)
+    const answers = node.answers('partsResponse')
+    expect(answers.map(({ decision, code }) => [decision, code])).toEqual([
+      ['APPROVED', ''],
+      ['UNKNOWN', 'OtherOffer'],
+      ['UNKNOWN', 'NoncesUnknown'],
+    ])
+    expect(answers.slice(1).flatMap(({ parts }) => parts)).toEqual([])
     await member.stop()
   })
 
-  it('gives two nodes that ask at once the same signatures', async () => {
+  it('signs under no list that is too short, holds a stranger’s offer or another one of its own', async () => {
+    const { member, node } = await memberOverBatch()
+    for (const bend of [
+      (list: readonly NonceOfferBytes[]) => list.slice(1),
+      (list: readonly NonceOfferBytes[]) => list.slice(0, 2),
+      (list: readonly NonceOfferBytes[]) =>
+        list.map((offer, at) => (at === 2 ? { ...offer, signature: new Uint8Array(64) } : offer)),
+    ]) {
+      node.askSignature(batchId)
+      await member.settle()
+      node.askParts(batchId, bend(listWith(node)))
+      await member.settle()
+    }
+    const answers = node.answers('partsResponse')
+    expect(answers.map(({ decision }) => decision)).toEqual(['UNKNOWN', 'UNKNOWN', 'UNKNOWN'])
+    expect(member.lines.map((line) => JSON.parse(line).kind)).toEqual(['intent'])
+    await member.stop()
+  })
+
+  it('gives two nodes that ask at once nonces of their own, and decides once', async () => {
     const chain = new HeaderChain(genesis)
     chain.commit(world.ledger)
     const nodes = [new TestNode(chain), new TestNode(chain)]
@@ -212,8 +276,8 @@ describe('a member that is asked for signatures', () => {
     await member.settle()
     const [left, right] = nodes.map((node) => node.answers('signatureResponse')[0])
     expect(left?.decision).toBe('APPROVED')
-    expect(left?.signatures).toEqual(right?.signatures)
-    expect(member.lines).toHaveLength(2)
+    expect(left?.offers[0]?.signature).not.toEqual(right?.offers[0]?.signature)
+    expect(member.lines).toHaveLength(1)
     await member.stop()
   })
 
@@ -227,7 +291,7 @@ describe('a member that is asked for signatures', () => {
     node.askSignature(batchId)
     await member.settle()
     const [answer] = node.answers('signatureResponse')
-    expect(answer).toMatchObject({ decision: 'REFUSED', code: 'RowUnproven', signatures: [] })
+    expect(answer).toMatchObject({ decision: 'REFUSED', code: 'RowUnproven', offers: [] })
     expect(member.lines).toEqual([])
     await member.stop()
   })

@@ -24,7 +24,7 @@ import { createJournal, type Journal } from '../../../governance/journal.ts'
 import type { StoredHead } from '../../../governance/light-client.ts'
 import type { LinkListener, LinksPorts, OwnBitcoin } from '../../../governance/port.ts'
 import { createMemberTree } from '../../../governance/tree.ts'
-import type { MemberBody, MemberMessage, NodeBody } from '../../../proto/index.ts'
+import type { MemberBody, MemberMessage, NodeBody, NonceOfferBytes } from '../../../proto/index.ts'
 import type { System } from '../../../supervisor/index.ts'
 import { createTestPorts, type TestPorts } from '../../../supervisor/testing/index.ts'
 import { type BitcoinWorld, seeded } from '../core/peg/world.ts'
@@ -183,6 +183,14 @@ export class TestNode {
     })
   }
 
+  askParts(
+    batchId: Uint8Array,
+    offers: readonly NonceOfferBytes[],
+    changes: Partial<Extract<NodeBody, { kind: 'partsRequest' }>> = {},
+  ): void {
+    this.say('parts', { kind: 'partsRequest', batchId, version: 0, attempt: 0, offers, ...changes })
+  }
+
   answers<K extends MemberBody['kind']>(kind: K): Extract<MemberBody, { kind: K }>[] {
     return this.received.flatMap(({ body }) =>
       body.kind === kind ? [body as Extract<MemberBody, { kind: K }>] : [],
@@ -285,6 +293,7 @@ export class MemberWorld {
         policy: { confirmations: 1, hold: false, ...policy },
         bitcoin,
         journal,
+        shares: this.shares.store(),
       },
       keygen: {
         genesis,

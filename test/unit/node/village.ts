@@ -8,7 +8,7 @@ import { ENGINE_FAULTS, type EnginePort } from '../../../actors/engine/index.ts'
 import type { NetworkEvents, NetworkPort } from '../../../actors/network/index.ts'
 import type { ChainStore } from '../../../actors/storage/index.ts'
 import type { StreamListener, StreamPort } from '../../../actors/stream/index.ts'
-import { signBatch, unsignedBatch } from '../../../bridge/index.ts'
+import { batchToSign, signingTask } from '../../../bridge/index.ts'
 import {
   type BitcoinTransaction,
   compactSize,
@@ -29,7 +29,7 @@ import {
   toHex,
 } from '../../../crypto/index.ts'
 import { createNodeTree, type NodePorts, type NodeTree } from '../../../node/tree.ts'
-import type { NodeMessage } from '../../../proto/index.ts'
+import type { MemberBody, NodeMessage } from '../../../proto/index.ts'
 import {
   type Clock,
   faultError,
@@ -48,6 +48,7 @@ import {
 import { MemoryDisk, openMemoryChainStore } from '../../ports/memory-chain-store.ts'
 import { townGenesis, validatorKeys } from '../core/chain/town.ts'
 import { BitcoinWorld, type MinedBlock, seeded } from '../core/peg/world.ts'
+import { TestSigner } from '../core/signing/together.ts'
 import { MemoryStore } from '../vm/evm/memory-store.ts'
 
 const NOTHING = new Uint8Array(0)
@@ -136,6 +137,7 @@ export class Village {
   /** What left the node: gossip and frames, as bytes. */
   readonly sent: { readonly to: string; readonly bytes: Uint8Array }[] = []
   readonly asked: { readonly member: number; readonly message: NodeMessage }[] = []
+  readonly signers = [0, 1, 2, 3].map((index) => new TestSigner(index, seeded(`schnorr ${index}`)))
   readonly tree: NodeTree
   /** How the world talks to this node's network; undefined before it listens. */
   events: NetworkEvents | undefined
@@ -456,7 +458,7 @@ export class Village {
   }
 
   /** An honest member signs what it is asked, after a look at the ledger. */
-  #memberAnswer(member: number, { body }: NodeMessage) {
+  #memberAnswer(member: number, { body }: NodeMessage): MemberBody | undefined {
     const { genesis } = this
     const yes = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
     if (body.kind === 'requestFederationApproval') {
@@ -478,20 +480,32 @@ export class Village {
         signature: blsSign(secretKey, message),
       } as const
     }
-    if (body.kind !== 'signatureRequest' || this.mood.signsNot.has(member)) return undefined
+    if (this.mood.signsNot.has(member)) return undefined
+    return this.#signer(member, body)
+  }
+
+  /** Both rounds; a member has one offer open at a time. */
+  #signer(member: number, body: NodeMessage['body']): MemberBody | undefined {
+    if (body.kind !== 'signatureRequest' && body.kind !== 'partsRequest') return undefined
     const { batchId, version, attempt } = body
-    const batch = findBatch(this.ledger, batchId)
-    const recorded = batch?.versions[version]?.row.transaction
-    if (batch === undefined || recorded === undefined) return undefined
-    const prevouts = batch.inputs.map(({ row: { scriptPubKey, amountSat } }) => ({
-      scriptPubKey,
-      amountSat,
-    }))
-    const signatures = signBatch(
-      seeded(`schnorr ${member}`),
-      unsignedBatch(genesis, recorded, prevouts),
-      seeded(`auxiliary ${member}`),
+    const recorded = findBatch(this.ledger, batchId)?.versions[version]?.row
+    const batch = recorded && batchToSign(this.ledger, recorded)
+    if (batch === undefined) return undefined
+    const task = signingTask(
+      this.genesis,
+      this.ledger.open.keys,
+      { batchId, version, attempt },
+      batch,
     )
-    return { kind: 'signatureResponse', batchId, version, attempt, ...yes, signatures } as const
+    const signer = this.signers[member]
+    if (signer === undefined) return undefined
+    const yes = { decision: 'APPROVED', code: '' } as const
+    const id = { batchId, version, attempt } as const
+    if (body.kind === 'signatureRequest') {
+      const offers = [signer.offer(task)]
+      return { kind: 'signatureResponse', ...id, ...yes, retryAfterMs: 0, offers }
+    }
+    const { listHash, parts, signature } = signer.parts(task, body.offers)
+    return { kind: 'partsResponse', ...id, ...yes, listHash, parts, signature, offers: [] }
   }
 }

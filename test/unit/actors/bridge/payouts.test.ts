@@ -3,12 +3,13 @@ import type { BridgeContext, BridgeStep } from '../../../../actors/bridge/contex
 import { handle } from '../../../../actors/bridge/handlers.ts'
 import { MAX_REMEMBERED_BURNS, SIGNATURE_ROUND_MS } from '../../../../actors/bridge/limits.ts'
 import { coordinatorOf } from '../../../../actors/bridge/operations.ts'
-import { signBatch, unsignedBatch } from '../../../../bridge/index.ts'
 import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
 import { assemble, findBatch, openBatches, requestId } from '../../../../core/peg/index.ts'
+import { joinParts, type SigningList } from '../../../../core/signing/index.ts'
 import { toHex } from '../../../../crypto/index.ts'
 import type { BridgeInbox, PayoutsUnconfirmed } from '../../../../messages/index.ts'
 import { PegWorld, seeded } from '../../core/peg/world.ts'
+import { TestSigner } from '../../core/signing/together.ts'
 import { envelopeOf } from '../fake-run.ts'
 import { bridgeContext } from './context.ts'
 
@@ -98,23 +99,48 @@ class Desk {
     return this.context.payouts.get(this.id)
   }
 
-  signatures(member: number): Uint8Array[] {
-    const { genesis, ledger } = this.world
-    const batch = findBatch(ledger, this.batch.batchId)
-    const { transaction } = batch?.versions[0]?.row ?? { transaction: new Uint8Array(0) }
-    const prevouts = (batch?.inputs ?? []).map(({ row: { scriptPubKey, amountSat } }) => ({
-      scriptPubKey,
-      amountSat,
-    }))
-    const unsigned = unsignedBatch(genesis, transaction, prevouts)
-    return signBatch(seeded(`schnorr ${member}`), unsigned, new Uint8Array(32))
+  readonly members = [0, 1, 2, 3].map((index) => new TestSigner(index, seeded(`schnorr ${index}`)))
+
+  get task() {
+    const task = this.payout?.session?.coordinator.task
+    if (task === undefined) throw new Error('nothing is signed')
+    return task
   }
 
-  collect(memberIndex: number, signatures?: readonly Uint8Array[]): BridgeStep {
-    const given = signatures ?? this.signatures(memberIndex)
+  get attempt() {
+    return { batchId: this.id, version: 0, attempt: this.payout?.attempt ?? 0 }
+  }
+
+  /** A member's offer arrives. */
+  offer(memberIndex: number): BridgeStep {
+    const offer = this.members[memberIndex]?.offer(this.task)
+    if (offer === undefined) throw new Error(`no member ${memberIndex}`)
+    const payload = { ...this.attempt, memberIndex, offer }
+    return this.tell({ type: 'bridge.NonceOfferReceived', payload })
+  }
+
+  /** A member's parts arrive, bent before. */
+  sign(
+    memberIndex: number,
+    list: SigningList,
+    bend = (parts: readonly Uint8Array[]) => parts,
+  ): BridgeStep {
+    const member = this.members[memberIndex]
+    if (member === undefined) throw new Error(`no member ${memberIndex}`)
+    const parts = member.parts(this.task, list, bend)
+    const payload = { ...this.attempt, memberIndex, parts }
+    return this.tell({ type: 'bridge.CollectedSignatures', payload })
+  }
+
+  /** What the effect of the step comes to arrives. */
+  join(step: BridgeStep): BridgeStep {
+    const effect = own(step).find(({ kind }) => kind === 'join')
+    if (effect?.kind !== 'join') throw new Error('nothing to join')
+    const { all, list, task } = effect
+    const joined = task.inputs.map((_, index) => joinParts(task, list, all, index))
     return this.tell({
-      type: 'bridge.CollectedSignatures',
-      payload: { batchId: this.id, version: 0, attempt: 0, memberIndex, signatures: given },
+      type: 'bridge.SignaturesJoined',
+      payload: { ...this.attempt, list, joined },
     })
   }
 }
@@ -211,48 +237,73 @@ describe('signatures', () => {
     return desk
   }
 
+  const listOf = (step: BridgeStep): SigningList => {
+    const asked = told(step).find(({ type }) => type === 'stream.RequestSignatureParts')
+    if (asked?.type !== 'stream.RequestSignatureParts') throw new Error('nobody is asked')
+    return (asked.payload as { readonly list: SigningList }).list
+  }
+
   it('exactly t of them make the witness; those after it change nothing (incident 37)', () => {
     const desk = collecting()
-    expect(own(desk.collect(0)).map(({ kind }) => kind)).toEqual(['publish'])
-    expect(own(desk.collect(2)).map(({ kind }) => kind)).toEqual(['publish'])
-    const third = own(desk.collect(3))
-    expect(third[0]).toMatchObject({ kind: 'assemble', batchId: desk.id })
+    expect(told(desk.offer(0))).toEqual([])
+    expect(told(desk.offer(3))).toEqual([])
+    const list = listOf(desk.offer(2))
+    expect(list.map(({ member }) => member)).toEqual([0, 2, 3])
+    expect(told(desk.offer(1))).toEqual([])
+    desk.sign(0, list)
+    desk.sign(2, list)
+    const signed = own(desk.join(desk.sign(3, list)))
+    expect(signed[0]).toMatchObject({ kind: 'assemble', batchId: desk.id, members: [0, 2, 3] })
     expect(desk.payout?.mode.name).toBe('Broadcasting')
-    expect(desk.collect(1).effects ?? []).toEqual([])
+    expect(desk.offer(1).effects ?? []).toEqual([])
   })
 
-  it('a member’s second answer counts once', () => {
+  it('a member’s second offer counts once', () => {
     const desk = collecting()
-    for (let again = 0; again < 4; again++) desk.collect(1)
+    for (let again = 0; again < 4; again++) expect(told(desk.offer(1))).toEqual([])
     expect(desk.payout).toMatchObject({ step: 'CollectingSignatures' })
-    expect(desk.payout?.signatures.size).toBe(1)
+    expect(desk.payout?.session?.coordinator.free.size).toBe(1)
   })
 
-  it('a bad share is refused by name and does not count', () => {
+  it('wrong parts convict their member, and the others go on without it', () => {
     const desk = collecting()
-    const good = desk.signatures(1)
-    const bad = [
-      good.map((bytes) => bytes.map((byte, at) => (at === 5 ? byte ^ 1 : byte))),
-      desk.signatures(2),
-      [],
-      [...good, ...good],
-    ]
-    for (const signatures of bad) {
-      expect(own(desk.collect(1, signatures))).toMatchObject([
-        { kind: 'log', level: 'warn', event: 'bad signature share' },
-      ])
+    desk.offer(0)
+    desk.offer(1)
+    const list = listOf(desk.offer(2))
+    const flipped = (parts: readonly Uint8Array[]) =>
+      parts.map((part) => part.map((byte, at) => (at === 5 ? byte ^ 1 : byte)))
+    desk.sign(1, list, flipped)
+    desk.sign(0, list)
+    const end = desk.join(desk.sign(2, list))
+    expect(own(end)).toMatchObject([
+      { kind: 'log', event: 'a member signed wrongly', fields: { memberIndex: 1 } },
+      { kind: 'publish' },
+    ])
+    expect(told(desk.offer(1))).toEqual([])
+    desk.offer(0)
+    desk.offer(2)
+    const next = listOf(desk.offer(3))
+    expect(next.map(({ member }) => member)).toEqual([0, 2, 3])
+    desk.sign(0, next)
+    desk.sign(2, next)
+    expect(own(desk.join(desk.sign(3, next)))[0]).toMatchObject({ kind: 'assemble' })
+  })
+
+  it('words of another attempt or version are not heard', () => {
+    const desk = collecting()
+    const offer = desk.members[1]?.offer(desk.task)
+    for (const other of [{ attempt: 7 }, { version: 1 }, { batchId: 'ab'.repeat(32) }]) {
+      const payload = { ...desk.attempt, ...other, memberIndex: 1, ...(offer && { offer }) }
+      const step = desk.tell({ type: 'bridge.NonceOfferReceived', payload })
+      expect(step.effects ?? []).toEqual([])
     }
-    expect(desk.payout?.signatures.size).toBe(0)
-    const stranger = desk.collect(9, good)
-    expect(own(stranger)).toMatchObject([{ event: 'bad signature share' }])
+    expect(desk.payout?.session?.coordinator.free.size).toBe(0)
   })
 
   it('a refusal is logged with its reason', () => {
     const desk = collecting()
-    const step = desk.tell({
-      type: 'bridge.CollectedSignatures',
-      payload: { batchId: desk.id, version: 0, attempt: 0, memberIndex: 2, reason: 'NotAnchored' },
-    })
+    const payload = { ...desk.attempt, memberIndex: 2, reason: 'NotAnchored' }
+    const step = desk.tell({ type: 'bridge.NonceOfferReceived', payload })
     expect(own(step)).toMatchObject([
       { event: 'a member does not sign', fields: { memberIndex: 2, reason: 'NotAnchored' } },
     ])

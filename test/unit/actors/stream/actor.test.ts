@@ -8,7 +8,7 @@ import {
 } from '../../../../core/ledger/index.ts'
 import { toDisplayHash } from '../../../../crypto/index.ts'
 import type { GovernanceApprovalRequest, MemberList } from '../../../../messages/index.ts'
-import type { MemberBody } from '../../../../proto/index.ts'
+import type { MemberBody, NonceOfferBytes } from '../../../../proto/index.ts'
 import { edgesOf } from '../../../../supervisor/index.ts'
 import { BitcoinWorld, claimOf, depositOf, seeded, testGenesis } from '../../core/peg/world.ts'
 import { StreamWorld } from './world.ts'
@@ -48,7 +48,14 @@ function approval(changes: Changes = {}): MemberBody {
   }
 }
 
-function signatures(
+const nonces = (member: number): NonceOfferBytes => ({
+  member,
+  serial: 0,
+  commitments: [new Uint8Array(66)],
+  signature: new Uint8Array(64),
+})
+
+function offering(
   changes: Partial<Extract<MemberBody, { kind: 'signatureResponse' }>> = {},
 ): MemberBody {
   return {
@@ -59,7 +66,25 @@ function signatures(
     decision: 'APPROVED',
     code: '',
     retryAfterMs: 0,
-    signatures: [new Uint8Array(64), new Uint8Array(64)],
+    offers: [nonces(0)],
+    ...changes,
+  }
+}
+
+function signing(
+  changes: Partial<Extract<MemberBody, { kind: 'partsResponse' }>> = {},
+): MemberBody {
+  return {
+    kind: 'partsResponse',
+    batchId: new Uint8Array(32).fill(0xab),
+    version: 0,
+    attempt: 0,
+    decision: 'APPROVED',
+    code: '',
+    listHash: new Uint8Array(32).fill(1),
+    parts: [new Uint8Array(32), new Uint8Array(64)],
+    signature: new Uint8Array(64),
+    offers: [{ ...nonces(0), serial: 1 }],
     ...changes,
   }
 }
@@ -203,19 +228,23 @@ describe('an approval', () => {
 })
 
 describe('signatures', () => {
-  it('go to Bridge member by member, under the attempt that is open', async () => {
+  it('begin with the members’ offers, told to Bridge under their attempt; each attempt asks anew', async () => {
     const world = await new StreamWorld().start()
     await world.connect(0, 1)
     await world.tell(wantSignatures(0))
-    await world.answer(0, `${batchId}:0`, signatures())
+    await world.answer(0, `${batchId}:0:0`, offering())
+    // Asked again, Bridge hears what is known already.
+    await world.tell(wantSignatures(0))
     await world.tell(wantSignatures(1))
-    const refused = { decision: 'REFUSED', code: 'PaysStranger', signatures: [] } as const
-    await world.answer(1, `${batchId}:0`, signatures(refused))
+    const refused = { attempt: 1, decision: 'REFUSED', code: 'PaysStranger', offers: [] } as const
+    await world.answer(1, `${batchId}:0:1`, offering(refused))
+    // The first attempt is over.
+    await world.answer(1, `${batchId}:0:0`, offering())
+    const id = { batchId, version: 0 }
     expect(world.told.map(({ payload }) => payload)).toEqual([
-      expect.objectContaining({ batchId, version: 0, attempt: 0, memberIndex: 0 }),
-      // Asked again, Bridge hears what is known already.
-      expect.objectContaining({ attempt: 1, memberIndex: 0, signatures: expect.anything() }),
-      { batchId, version: 0, attempt: 1, memberIndex: 1, reason: 'PaysStranger' },
+      { ...id, attempt: 0, memberIndex: 0, offer: nonces(0) },
+      { ...id, attempt: 0, memberIndex: 0, offer: nonces(0) },
+      { ...id, attempt: 1, memberIndex: 1, reason: 'PaysStranger' },
     ])
     await world.stop()
   })
@@ -223,13 +252,69 @@ describe('signatures', () => {
   it.each([
     ['of another batch', { batchId: new Uint8Array(32) }],
     ['of another version', { version: 3 }],
-    ['that are too long', { signatures: [new Uint8Array(65)] }],
-    ['that are none', { signatures: [] }],
-  ])('%s are not told', async (_, changes) => {
+    ['of another attempt', { attempt: 3 }],
+    ['that are two', { offers: [nonces(0), nonces(0)] }],
+    ['that are none', { offers: [] }],
+    [
+      'that are too long',
+      { offers: [{ ...nonces(0), commitments: Array(51).fill(new Uint8Array(66)) }] },
+    ],
+  ])('offers %s are not told', async (_, changes) => {
     const world = await new StreamWorld().start()
     await world.connect(0)
     await world.tell(wantSignatures(0))
-    await world.answer(0, `${batchId}:0`, signatures(changes))
+    await world.answer(0, `${batchId}:0:0`, offering(changes))
+    expect(world.told).toEqual([])
+    await world.stop()
+  })
+
+  it('go on with the members of a list, and with nobody else', async () => {
+    const world = await new StreamWorld().start()
+    await world.connect(0, 1, 2, 3)
+    const list = [nonces(0), nonces(2), nonces(3)]
+    await world.tell({
+      type: 'stream.RequestSignatureParts',
+      payload: { batchId, version: 0, attempt: 0, list },
+    })
+    const asked = [0, 1, 2, 3].map((member) =>
+      world.kinds(member).filter((kind) => kind === 'partsRequest'),
+    )
+    expect(asked.map(({ length }) => length)).toEqual([1, 0, 1, 1])
+    await world.stop()
+  })
+
+  it('parts are told before the next offer, both as their member’s', async () => {
+    const world = await new StreamWorld().start()
+    await world.connect(2)
+    await world.answer(2, 'any', signing())
+    const id = { batchId, version: 0, attempt: 0, memberIndex: 2 }
+    expect(world.told).toEqual([
+      {
+        type: 'bridge.CollectedSignatures',
+        payload: {
+          ...id,
+          parts: {
+            member: 2,
+            listHash: new Uint8Array(32).fill(1),
+            parts: [new Uint8Array(32), new Uint8Array(64)],
+            signature: new Uint8Array(64),
+          },
+        },
+      },
+      { type: 'bridge.NonceOfferReceived', payload: { ...id, offer: { ...nonces(0), serial: 1 } } },
+    ])
+    await world.stop()
+  })
+
+  it.each([
+    ['too many', { parts: Array(51).fill(new Uint8Array(32)) }],
+    ['too long', { parts: [new Uint8Array(65)] }],
+    ['of no batch', { batchId: new Uint8Array(3) }],
+    ['with two offers', { offers: [nonces(0), nonces(0)] }],
+  ])('parts that are %s are not told', async (_, changes) => {
+    const world = await new StreamWorld().start()
+    await world.connect(2)
+    await world.answer(2, 'any', signing(changes))
     expect(world.told).toEqual([])
     await world.stop()
   })

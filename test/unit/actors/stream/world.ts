@@ -14,6 +14,7 @@ import type {
   BridgeInbox,
   CollectedSignatures,
   GovernanceApproval,
+  NonceOfferReceived,
 } from '../../../../messages/index.ts'
 import { MESSAGE_ROWS } from '../../../../messages/index.ts'
 import type { MemberBody, NodeMessage } from '../../../../proto/index.ts'
@@ -33,7 +34,7 @@ export class StreamWorld {
   readonly ports = createTestPorts()
   readonly system: System
   /** What Bridge was told. */
-  readonly told: (GovernanceApproval | CollectedSignatures)[] = []
+  readonly told: (GovernanceApproval | CollectedSignatures | NonceOfferReceived)[] = []
   /** What members were sent, in order. */
   readonly sent: { readonly member: number; readonly message: NodeMessage }[] = []
   readonly here = new Set<number>()
@@ -151,7 +152,7 @@ export class StreamWorld {
       mailbox: { capacity: 100 },
       init: async () => ({ context: null }),
       handle: (context, message) => {
-        this.told.push(message as GovernanceApproval | CollectedSignatures)
+        this.told.push(message as (typeof this.told)[number])
         return { context }
       },
       perform: async () => undefined,

@@ -195,7 +195,7 @@ describe('payout records (P 4.5, §7)', () => {
     expect(transaction).toMatchObject({ version: 2, lockTime: 0 })
     expect(transaction.inputs).toMatchObject([{ sequence: 0xfffffffd }])
     // 42 overhead, one input, two payments of 31 bytes, change of 43 bytes; the rate is 2000 sat/kvB.
-    const rest = 4 * Math.ceil((42 + inputWeight(world.genesis) + 4 * 43) / 4)
+    const rest = 4 * Math.ceil((42 + inputWeight(world.genesis, 0) + 4 * 43) / 4)
     const weight = rest + 2 * 4 * 31
     const fee = Math.ceil((2000 * (4 * 31 * 2 + rest)) / 8000)
     const minerFee = Math.ceil((2000 * weight) / 4000)
@@ -226,7 +226,7 @@ describe('payout records (P 4.5, §7)', () => {
       ...transaction,
       inputs: transaction.inputs.map((input) => ({ ...input, witness })),
     }
-    expect(transactionWeight(signed)).toBe(42 + inputWeight(genesis) + 4 * 31 + 4 * 43)
+    expect(transactionWeight(signed)).toBe(42 + inputWeight(genesis, 0) + 4 * 31 + 4 * 43)
   })
 
   it('a payout is due when the oldest request is batchWindow old, not earlier: RecordNotDue', () => {
@@ -443,7 +443,7 @@ describe('payout records (P 4.5, §7)', () => {
     const plan = buildPayout(world.ledger, world.context({ feeRateSatPerKvb: 1000 }), 1000)
     const count = plan?.requests.length ?? 0
     const sizeOf = (inputs: number, requests: number) =>
-      Math.ceil((42 + inputs * inputWeight(genesis) + requests * 124 + 172) / 4)
+      Math.ceil((42 + inputs * inputWeight(genesis, 0) + requests * 124 + 172) / 4)
     expect(sizeOf(plan?.inputs.length ?? 0, count)).toBeLessThanOrEqual(10_000)
     const inputs = Math.ceil((49_000 * (count + 1)) / 100_000)
     expect(sizeOf(inputs, count + 1)).toBeGreaterThan(10_000)

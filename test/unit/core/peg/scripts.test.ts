@@ -173,11 +173,13 @@ describe('5.2, 5.3: federation outputs', () => {
     )
   })
 
-  it('an input weighs what its witness does: t signatures, empty items, leaf and control block', () => {
+  it('an input weighs what its witness does: leaf A with t signatures before there is a key, one signature after (§7)', () => {
     const { leafA, controlBlockA } = changeOutput(genesis, 0)
     const items = [...Array.from({ length: 3 }, () => 64), 0, leafA.length, controlBlockA.length]
     const witness = items.reduce((sum, length) => sum + 1 + length, 1)
-    expect(inputWeight(genesis)).toBe(4 * 41 + witness)
+    expect(inputWeight(genesis, 0)).toBe(4 * 41 + witness)
+    // By the key: a count, a length and 64 bytes.
+    expect(inputWeight(genesis, 1)).toBe(4 * 41 + 1 + 1 + 64)
   })
 
   it('§7: the payload of a deposit', () => {

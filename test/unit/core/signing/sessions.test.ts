@@ -25,7 +25,6 @@ import {
 } from '../../../../core/signing/index.ts'
 import {
   addToGroup,
-  addToShare,
   groupPublicKey,
   type KeyShare,
   schnorrPublicKey,
@@ -43,13 +42,16 @@ function federation(size: number, threshold: number, outputs: number) {
   const numbers = Array.from({ length: size }, (_, index) => index + 1)
   const { group, shares } = keyOf(ceremony(`session ${size}`, threshold, numbers))
   const secrets = numbers.map((number) => sha256(Buffer.from('member'), uint32be(number)))
-  const scalars = Array.from({ length: outputs }, (_, at) => sha256(Buffer.from(`output ${at}`)))
-  const inputs: InputTask[] = scalars.map((scalar, index) => ({
-    path: 'key',
-    digest: sha256(Buffer.from('digest'), uint32be(index)),
-    epoch: EPOCH,
-    group: addToGroup(group, scalar),
-  }))
+  const inputs: InputTask[] = Array.from({ length: outputs }, (_, at) => {
+    const scalar = sha256(Buffer.from(`output ${at}`))
+    return {
+      path: 'key',
+      digest: sha256(Buffer.from('digest'), uint32be(at)),
+      epoch: EPOCH,
+      steps: [{ group, scalar }],
+      group: addToGroup(group, scalar),
+    }
+  })
   inputs.splice(1, 0, { path: 'leaf', digest: sha256(Buffer.from('leaf')) })
   const task: SigningTask = {
     genesisHash: sha256(Buffer.from('genesis')),
@@ -60,12 +62,7 @@ function federation(size: number, threshold: number, outputs: number) {
     members: secrets.map(schnorrPublicKey),
     inputs,
   }
-  /** By input of the key path. */
-  const shareFor = (member: number) => (input: InputTask) => {
-    const at = inputs.filter(({ path }) => path === 'key').indexOf(input)
-    return addToShare(group, shares[member] as KeyShare, scalars[at] as Uint8Array)
-  }
-  return { task, shares, secrets, shareFor }
+  return { task, shares, secrets }
 }
 
 const FOUR = federation(4, 3, 2)
@@ -89,7 +86,7 @@ class Member {
   private readonly index: number
   readonly kind: Kind
   private serial = 0
-  private nonces: OfferNonces = []
+  nonces: OfferNonces = []
   private readonly random
 
   constructor(of: Federation, index: number, kind: Kind) {
@@ -100,13 +97,16 @@ class Member {
   }
 
   get identity() {
-    return { index: this.index, secretKey: this.of.secrets[this.index] as Uint8Array }
+    const { secrets, shares } = this.of
+    const secretKey = secrets[this.index] as Uint8Array
+    const held = new Map([[EPOCH, shares[this.index] as KeyShare]])
+    return { index: this.index, secretKey, shares: held }
   }
 
   offer(): NonceOffer | undefined {
     if (this.kind === 'silent') return undefined
-    const share = this.of.shares[this.index] as KeyShare
-    const made = makeOffer(this.of.task, this.identity, this.serial, () => share, this.random)
+    const made = makeOffer(this.of.task, this.identity, this.serial, this.random)
+    if (made === undefined) throw new Error(`${this.index} has no share`)
     this.serial += 1
     this.nonces = made.nonces
     return made.offer
@@ -114,12 +114,12 @@ class Member {
 
   parts(list: SigningList): SignedParts | undefined {
     if (this.kind === 'leaves') return undefined
-    const { shareFor, task } = this.of
-    const share = shareFor(this.index)
-    const made = signMyParts(task, this.identity, share, this.nonces, list, this.random)
+    const { task } = this.of
+    const made = signMyParts(task, this.identity, this.nonces, list, this.random)
     if (made === undefined) throw new Error(`${this.index} cannot sign`)
     if (this.kind === 'unsigned') return { ...made, signature: new Uint8Array(64) }
     const parts = this.spoilt(made)
+    if (parts === made.parts) return made
     return sealParts(task, this.identity, list, parts, this.random)
   }
 
@@ -292,8 +292,18 @@ describe('an offer', () => {
     }
     expect(offerFault(task, { ...offer, member: 2 })).toBe('NotSigned')
     expect(offerFault(task, { ...offer, serial: 1 })).toBe('NotSigned')
+    expect(offerFault(task, { ...offer, serial: 2 ** 32 })).toBe('WrongSerial')
+    expect(offerFault(task, { ...offer, serial: 0.5 })).toBe('WrongSerial')
     expect(offerFault(task, { ...offer, member: 9 })).toBe('StrangeMember')
     expect(offerFault(task, { ...offer, signature: new Uint8Array(3) })).toBe('NotSigned')
+  })
+
+  it('is not made with a share that is damaged: its parts would convict their member', () => {
+    const { identity } = new Member(FOUR, 0, 'honest')
+    const share = { signer: 1, secret: sha256(Buffer.from('damaged')) }
+    const damaged = { ...identity, shares: new Map([[EPOCH, share]]) }
+    expect(makeOffer(task, identity, 0, seeded('any'))).toBeDefined()
+    expect(makeOffer(task, damaged, 0, seeded('any'))).toBeUndefined()
   })
 
   it('has one pair of points for each input of the key', () => {
