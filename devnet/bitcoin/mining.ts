@@ -33,11 +33,16 @@ export interface BlockPlan {
 }
 
 /** Chooses transactions by the fee rate of their unconfirmed package, parents first (Core's rule). */
-export function planBlock(chain: Chain, mempool: Mempool, nowSeconds: number): BlockPlan {
+export function planBlock(
+  chain: Chain,
+  mempool: Mempool,
+  nowSeconds: number,
+  leastSatPerKvb = 0n,
+): BlockPlan {
   const { tip } = chain
   const height = tip.height + 1
   const minTime = tip.medianTime + 1
-  const entries = chooseEntries(mempool)
+  const entries = chooseEntries(mempool, leastSatPerKvb)
   const feesSat = entries.reduce((sum, entry) => sum + entry.feeSat, 0n)
   return {
     prevHash: tip.hash,
@@ -49,7 +54,8 @@ export function planBlock(chain: Chain, mempool: Mempool, nowSeconds: number): B
   }
 }
 
-function chooseEntries(mempool: Mempool): MempoolEntry[] {
+/** `leastSatPerKvb`: packages that pay less are left out (Core's `-blockmintxfee`). */
+function chooseEntries(mempool: Mempool, leastSatPerKvb: bigint): MempoolEntry[] {
   const packages = mempool.entries().map((entry, order) => {
     const ancestors = [...mempool.ancestors(entry)].flatMap((txid) => mempool.get(txid) ?? [])
     const members = [...ancestors, entry]
@@ -64,7 +70,8 @@ function chooseEntries(mempool: Mempool): MempoolEntry[] {
   const chosen = new Map<string, MempoolEntry>()
   let weight = RESERVED_WEIGHT
   let sigops = RESERVED_SIGOPS
-  for (const { members } of packages) {
+  for (const { feeSat, members, vsize } of packages) {
+    if (feeSat * 1_000n < leastSatPerKvb * BigInt(vsize)) break
     const missing = members.filter(({ tx }) => !chosen.has(tx.txid)).sort(byDepth(mempool))
     const addedWeight = missing.reduce((sum, { tx }) => sum + tx.weight, 0)
     const addedSigops = missing.reduce((sum, entry) => sum + entrySigops(mempool, entry), 0)

@@ -74,8 +74,8 @@ export class Regtest {
   }
 
   /** Mines one block that pays to a script. Fails where the clock is hours behind the chain. */
-  mine(payTo: Uint8Array): { block: DecodedBlock } | { reason: string } {
-    const plan = planBlock(this.chain, this.mempool, this.nowSeconds())
+  mine(payTo: Uint8Array, leastSatPerKvb = 0n): { block: DecodedBlock } | { reason: string } {
+    const plan = planBlock(this.chain, this.mempool, this.nowSeconds(), leastSatPerKvb)
     const block = mineBlock(plan, payTo, (hash) => this.chain.node(hash) !== undefined)
     const outcome = this.submitBlock(block)
     if (outcome.code === 'accepted') return { block }

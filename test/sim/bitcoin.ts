@@ -17,6 +17,8 @@ import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
 const CALM_SAT_PER_KVB = 2_000
+/** What blocks leave out while rates are above the calm one: a payout at that waits until it is bumped. */
+const CROWDED_SAT_PER_KVB = 2_500
 
 export class SimulatedBitcoin {
   readonly regtest: Regtest
@@ -46,7 +48,8 @@ export class SimulatedBitcoin {
   }
 
   mine(): void {
-    const mined = this.regtest.mine(USER_SCRIPT)
+    const isCrowded = (this.#feeRates.at(-1) ?? 0) > CROWDED_SAT_PER_KVB
+    const mined = this.regtest.mine(USER_SCRIPT, isCrowded ? BigInt(CROWDED_SAT_PER_KVB) : 0n)
     const { tip } = this.regtest.chain
     const what = 'reason' in mined ? mined.reason : `${tip.height} ${tip.hash.slice(-16)}`
     this.#world.log(`bitcoin: mined ${what}`)

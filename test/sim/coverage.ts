@@ -118,10 +118,13 @@ export const TURNS = [
   'validatorLeaves',
   'powerMoves',
 ] as const
+/** What the peg lived through: a block carried a further version of a payout, and one such was booked. */
+export const PEG_TURNS = ['payoutBumped', 'bumpBooked'] as const
+export type PegTurnKind = (typeof PEG_TURNS)[number]
 export type TurnKind = (typeof TURNS)[number]
 
 /** What may come of others, and need not. */
-export type FaultKind = PlannedKind | EffectKind | TurnKind | 'ban' | 'resumedLater'
+export type FaultKind = PlannedKind | EffectKind | TurnKind | PegTurnKind | 'ban' | 'resumedLater'
 
 export const INVARIANTS = [
   'Agreement',

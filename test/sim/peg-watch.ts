@@ -2,7 +2,7 @@
  * The rules of the peg, seen from outside: by the blocks that are stored, by the world's own Bitcoin and by what users did (protocol
  * §4.1, §4.2, §4.3, §4.5). Nothing is taken from the ledger that can be counted without it.
  */
-import { headerHash } from '../../core/bitcoin/index.ts'
+import { headerHash, parseTransaction, txid } from '../../core/bitcoin/index.ts'
 import type { CommittedBlock, TransactionProof } from '../../core/block/index.ts'
 import { heightKey, type Ledger, rowOf, splitOutpoint } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
@@ -20,6 +20,8 @@ export class PegWatch {
   /** Height of the last Bitcoin header that a block carried. */
   #tipHeight: number
   #withdrawals = 0
+  /** Txids of further versions. */
+  readonly #bumps = new Set<string>()
 
   constructor(world: World, genesis: Genesis, bitcoin: SimulatedBitcoin) {
     this.#world = world
@@ -41,8 +43,17 @@ export class PegWatch {
         return `a deposit in block ${header.height} has ${signers} of ${this.#threshold} approvals`
       })
     }
+    for (const { batchId, transaction, version } of body.records) {
+      if (version === 0) continue
+      this.#world.fault('payoutBumped')
+      const parsed = parseTransaction(transaction)
+      if (parsed.ok) this.#bumps.add(toHex(txid(parsed.value)))
+      this.#world.log(`batch ${toHex(batchId).slice(0, 16)} bumped: version ${version}`)
+    }
     for (const { proofIndex } of body.bookings) {
       const proof = body.proofs[proofIndex]
+      const parsed = proof && parseTransaction(proof.transaction)
+      if (parsed?.ok && this.#bumps.has(toHex(txid(parsed.value)))) this.#world.fault('bumpBooked')
       this.#checkDepth(header.height, proof, params.payoutConfirmations)
       if (proof !== undefined) this.#bitcoin.booked(proof.blockHash)
     }
