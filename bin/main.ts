@@ -38,10 +38,17 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   doctor: async () => (await import('../node/doctor/index.ts')).main,
   backup: async () => (await import('../node/backup/index.ts')).backup,
   restore: async () => (await import('../node/backup/index.ts')).restore,
-  recover: async () => (await import('../governance/recover/index.ts')).main,
+  recover: async () => recover,
   genesis: async () => (await import('../node/genesis/index.ts')).main,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
+}
+
+/** The drill is a development federation; the rest needs none. */
+async function recover(args: readonly string[]): Promise<number> {
+  const [word, ...rest] = args
+  if (word === 'drill') return (await import('../devnet/launcher/index.ts')).drill(rest)
+  return (await import('../governance/recover/index.ts')).main(args)
 }
 
 export async function run(args: readonly string[]): Promise<void> {

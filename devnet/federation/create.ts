@@ -34,6 +34,8 @@ export interface FederationOptions {
   readonly ports: FederationPorts
   /** As the presets of nodes: `bench` for large blocks and a large pool. */
   readonly preset?: 'dev' | 'bench'
+  /** Of leaf B, in Bitcoin blocks [4320]. */
+  readonly recoveryDelayBlocks?: number
   readonly nowMs: number
   random(length: number): Uint8Array
 }
@@ -46,10 +48,15 @@ export interface Federation {
   readonly genesisFile: string
   nodeDirectory(index: number): string
   memberDirectory(index: number): string
+  /** Of one cold key. */
+  recoveryDirectory(index: number): string
 }
 
 /** scrypt at a cost that lets ten processes start at once; a real key file takes the default. */
 const DEVELOPMENT_COST = { n: 4096, r: 8, p: 1 }
+const RECOVERY_KEYS = 3
+const RECOVERY_THRESHOLD = 2
+const RECOVERY_DELAY_BLOCKS = 4320
 const CERTIFICATE_DAYS = 365
 const CHAIN_ID = 262_144
 const AUX_CHAIN_ID = 0x4d49
@@ -89,6 +96,7 @@ function layout(directory: string, nodes: number, members: number): Federation {
     genesisFile: join(directory, 'genesis.json'),
     nodeDirectory: (index) => join(directory, `node-${index}`),
     memberDirectory: (index) => join(directory, `member-${index}`),
+    recoveryDirectory: (index) => join(directory, `recovery-${index}`),
   }
 }
 
@@ -116,7 +124,7 @@ export async function createFederation(options: FederationOptions): Promise<Fede
     const schnorrSecret = random(32)
     return { ...blsKeyPair(random(32)), schnorrSecret, schnorrKey: schnorrPublicKey(schnorrSecret) }
   })
-  const recoverySecrets = Array.from({ length: 3 }, () => random(32))
+  const recoverySecrets = Array.from({ length: RECOVERY_KEYS }, () => random(32))
   const genesis = genesisFile({
     params,
     slot: Math.floor(nowMs / params.slotMs),
@@ -135,15 +143,28 @@ export async function createFederation(options: FederationOptions): Promise<Fede
     })),
     recovery: {
       schnorrKeys: recoverySecrets.map((key) => toHex(schnorrPublicKey(key))),
-      threshold: 2,
-      csvBlocks: 4320,
+      threshold: RECOVERY_THRESHOLD,
+      csvBlocks: options.recoveryDelayBlocks ?? RECOVERY_DELAY_BLOCKS,
     },
   })
   await writeJson(federation.genesisFile, genesis)
-  await writeJson(join(directory, 'recovery-keys.json'), {
-    note: 'development cold keys of the recovery leaf',
-    secrets: recoverySecrets.map(toHex),
-  })
+  for (const [index, schnorr] of recoverySecrets.entries()) {
+    const own = federation.recoveryDirectory(index)
+    await mkdir(own, { recursive: true, mode: 0o700 })
+    const password = secret()
+    await writeSecret(join(own, 'password'), password)
+    await writeJson(
+      join(own, 'keys.json'),
+      sealKeyFile({
+        label: `recovery-${index}`,
+        publicKeys: { schnorr: schnorrPublicKey(schnorr) },
+        secrets: { schnorr },
+        password,
+        random,
+        cost: DEVELOPMENT_COST,
+      }),
+    )
+  }
 
   const authority = await createAuthority({
     name: 'millrace development authority',

@@ -26,6 +26,8 @@ import { killGroup, type Supervised, startProgram, stopProcess } from './process
 import { createNodeRpc, type NodeRpc, Unreachable, until } from './rpc.ts'
 import { bitcoinText, createTerminal, type Terminal } from './terminal.ts'
 
+export { drill } from './drill.ts'
+
 const MATURE_BLOCKS = 101
 const LEAST_BALANCE_SAT = 2_000_000_000n
 const START_MS = 60_000

@@ -81,6 +81,19 @@ export async function walkJourney(options: JourneyOptions): Promise<JourneyResul
   }
 }
 
+/** Burns for a Bitcoin address of the wallet and follows that to its booking, as the journey does at its end. */
+export async function payOut(options: JourneyOptions): Promise<JourneyResult['pegOut']> {
+  const [account] = developmentAccounts()
+  if (account === undefined) throw new Error('there is no development account')
+  const provider = new WalletProvider(options.rpcUrls)
+  const signer = new NonceManager(new Wallet(account.privateKey, provider))
+  try {
+    return await withdraw(options, createNodeRpc(...options.rpcUrls), signer)
+  } finally {
+    provider.destroy()
+  }
+}
+
 /** How long a wallet waits before it offers what is not in a block once more. */
 const OFFER_MS = 4_000
 

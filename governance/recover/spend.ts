@@ -15,6 +15,7 @@ import {
   type ReserveFile,
   type ReserveOutput,
   readReserveOutput,
+  recoveryFeeSat,
   signRecovery,
 } from '../../bridge/index.ts'
 import {
@@ -313,7 +314,9 @@ export async function finish(options: RecoverOptions): Promise<Said> {
   } else if (options.send === true) {
     throw usage('--send needs --bitcoin')
   }
-  return { text: `${lines.join('\n')}\n`, figures: { txid: id, rawTransaction: toHex(raw) } }
+  const feeSat = recoveryFeeSat(recovery).toString()
+  const figures = { txid: id, feeSat, rawTransaction: toHex(raw) }
+  return { text: `${lines.join('\n')}\n`, figures }
 }
 
 /** Sent, or only shown to Bitcoin, which says whether it would take it. */
