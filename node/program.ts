@@ -347,6 +347,8 @@ function attempt<T>(read: () => T): T | undefined {
 }
 
 async function accountOf({ state }: NodeEngine, address: Uint8Array): Promise<SenderAccount> {
+  const account = state.account?.(address)
+  if (account !== undefined) return account
   const [nonce, balanceWei] = [state.nonce(address), state.balanceWei(address)]
   return { nonce: await nonce, balanceWei: await balanceWei }
 }

@@ -14,6 +14,7 @@ import {
   UintNumberType,
   type ValueOf,
 } from '@chainsafe/ssz'
+import { ByteListsType } from './byte-lists.ts'
 
 export const MAX_VALIDATORS = 1024
 export const MAX_MEMBERS = 128
@@ -135,7 +136,7 @@ export const PegInItemType = new ContainerType({
 })
 export type PegInItem = ValueOf<typeof PegInItemType>
 
-export const RECORD_KINDS = ['payout', 'bump'] as const
+export const RECORD_KINDS = ['payout', 'bump', 'refund'] as const
 export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /** One version of a batch of the reserve (4.5): recomputed by all from the parent's ledger and the rate. */
@@ -267,7 +268,7 @@ export const ExecutionPayloadType = new ContainerType({
   extraData: new ByteListType(32),
   baseFeePerGas: Uint256,
   blockHash: Bytes32,
-  transactions: new ListCompositeType(new ByteListType(MAX_TRANSACTION_BYTES), MAX_TRANSACTIONS),
+  transactions: new ByteListsType(new ByteListType(MAX_TRANSACTION_BYTES), MAX_TRANSACTIONS),
   withdrawals: new ListCompositeType(WithdrawalType, MAX_WITHDRAWALS),
   blobGasUsed: Uint64,
   excessBlobGas: Uint64,

@@ -104,8 +104,8 @@ const MAX_WAITING_CALLS = 256
 const YOUNG_GENERATION_MB = 32
 /** Steps of pruning go on for so long at once. */
 const PRUNE_MS = 1_000
-/** Idle threads of the small pools are given back after this. */
-const IDLE_MS = 10_000
+/** Threads for calls are given back after this: a wallet that asks now and then does not wait for a new one to load each time. */
+const IDLE_MS = 300_000
 
 export async function openEngine(
   options: EngineOptions,
