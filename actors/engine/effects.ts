@@ -23,7 +23,7 @@ export async function perform(
   switch (effect.kind) {
     case 'build':
       ports.metrics.count(ENGINE_METRICS.builds, {})
-      return build(effect)
+      return build(effect, ports.metrics)
     case 'prepare': {
       const { port, request, transactions } = effect
       await port.prepare?.({ ...request, transactions })
@@ -63,7 +63,10 @@ function outcomeOf(outcome: BlockOutcome, withdrawals: number): ExecutionOutcome
 
 const NO_BLOCK = { transactions: [], senders: [], dropped: [] }
 
-async function build(effect: EffectOf<'build'>): Promise<PayloadExecuted> {
+async function build(
+  effect: EffectOf<'build'>,
+  metrics: EnginePorts['metrics'],
+): Promise<PayloadExecuted> {
   const { port, request, transactions, replyTo } = effect
   const { mint, ...attributes } = request
   const { withdrawals } = mint
@@ -76,7 +79,8 @@ async function build(effect: EffectOf<'build'>): Promise<PayloadExecuted> {
       payload: { ...done, answer: failed(built.code, built.reason) },
     }
   }
-  const { payload } = built
+  const { payload, prepared = 0 } = built
+  if (prepared > 0) metrics.count(ENGINE_METRICS.prepared, {}, prepared)
   const outcome = outcomeOf(built.outcome, payload.withdrawals.length)
   const dropped = built.dropped
     .filter(({ reason }) => isLostCause(reason))

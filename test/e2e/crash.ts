@@ -97,6 +97,7 @@ async function conclude(
       if ((await rpc.call('eth_getTransactionReceipt', [hash])) === null) lostAcknowledged += 1
     }
   }
+  const prepared = (await Promise.all(federation.urls.map(preparedBy))).reduce(sum)
   const expected = await rootsTo(rpcs[0] as NodeRpc, height)
   let rootMismatches = 0
   for (const rpc of rpcs.slice(1))
@@ -122,6 +123,7 @@ async function conclude(
     lostAcknowledged,
     rootMismatches,
     damaged,
+    prepared,
     acknowledged: acknowledged.length,
     unfinished,
     height,
@@ -143,6 +145,15 @@ async function rootsTo(rpc: NodeRpc, height: number): Promise<readonly string[]>
   }
   return roots
 }
+
+/** Transactions that a node executed before the slot of their block, since it was started last. */
+async function preparedBy(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  const [, count = '0'] = /^millrace_engine_prepared_transactions_total (\d+)/m.exec(text) ?? []
+  return Number(count)
+}
+
+const sum = (left: number, right: number): number => left + right
 
 function differences(left: readonly string[], right: readonly string[]): number {
   return left.filter((roots, index) => roots !== right[index]).length

@@ -79,6 +79,8 @@ export type BuildReply =
       readonly dropped: readonly Dropped[]
       /** By position; absent: the payload holds what was offered in the order of the offer. */
       readonly senders?: readonly Uint8Array[]
+      /** How many of its transactions were executed before it was asked for. */
+      readonly prepared?: number
     }
   | UnknownParent
 
@@ -202,6 +204,7 @@ export class Engine {
     }
     try {
       const draft = prepared ?? new BlockDraft(this.#chain, base.view, base.parent, attributes)
+      const { transactionCount } = draft
       const dropped = await draft.pack(request.transactions, mustStop)
       const block = await draft.finish(attributes)
       this.#keep(block)
@@ -211,7 +214,7 @@ export class Engine {
         this.#learnPrepared(length, this.#now() - packedMs, windowMs)
       }
       const { outcome, payload, senders } = block
-      return { status: 'BUILT', payload, outcome, dropped, senders }
+      return { status: 'BUILT', payload, outcome, dropped, senders, prepared: transactionCount }
     } catch (cause) {
       return { status: 'UNKNOWN', code: 'EngineFault', reason: String(cause) }
     }

@@ -75,7 +75,8 @@ describe('a block that is begun before its slot', () => {
     const { engine, parentHash } = await funded()
     await engine.prepare(ahead(parentHash, 2, [transfer(alice, 0)]))
     const [first, late] = [transfer(alice, 0), transfer(bob, 0)]
-    const { payload, senders } = await build(engine, parentHash, 2, [late, first])
+    const { payload, prepared, senders } = await build(engine, parentHash, 2, [late, first])
+    expect(prepared).toBe(1)
     expect(payload.transactions).toEqual([first.raw, late.raw])
     expect(senders).toEqual([alice.address, bob.address])
   })
