@@ -5,6 +5,7 @@
  */
 import { parseTransaction, serializeTransaction, txid } from '../core/bitcoin/index.ts'
 import {
+  BATCH_KIND,
   BATCH_STATE,
   type BatchRow,
   decodeLedgerProof,
@@ -12,6 +13,7 @@ import {
   type Entry,
   heightKey,
   type LedgerSet,
+  OUTPUT_KIND,
   OUTPUT_STATE,
   type OutputRow,
   outpointKey,
@@ -30,8 +32,11 @@ import {
   type FederationKeys,
   federationOutput,
   isRateStep,
+  isRefundable,
   isWhole,
+  type Payment,
   payoutFromRows,
+  refundPayment,
 } from '../core/peg/index.ts'
 import { equalBytes, toHex } from '../crypto/index.ts'
 import { batchInput, type UnsignedBatch } from './signing.ts'
@@ -61,6 +66,8 @@ export type SignatureRefusal =
   | 'AlreadyPaid'
   | 'RequestNotBatched'
   | 'InputNotReserve'
+  | 'InputOwed'
+  | 'RefundNotOwed'
   | 'InputScriptWrong'
   | 'ConflictInputMissing'
   | 'TransactionMalformed'
@@ -185,7 +192,9 @@ export function decideSignature(
   if (state.pegOutStops > 0) return wait('PegOutsPaused', RETRY_MS)
   const fault =
     recordFault(request, batch, spend) ??
-    requestFault(request.batchId, requests) ??
+    (batch.kind === BATCH_KIND.refund
+      ? refundFault(requests, inputs)
+      : (requestFault(request.batchId, requests) ?? owedFault(inputs))) ??
     inputFault(genesis, request.batchId, batch, inputs, keys)
   if (fault !== undefined) return refusal(fault)
   return decideTransaction(genesis, rows)
@@ -220,6 +229,20 @@ function requestFault(
   return requests.length === 0 ? 'RequestNotBatched' : undefined
 }
 
+/** 5.9: one deposit that is owed back, which names where to, and no request beside it. */
+function refundFault(
+  requests: readonly Entry<RequestRow>[],
+  inputs: readonly Entry<OutputRow>[],
+): SignatureRefusal | undefined {
+  const isOwed = requests.length === 0 && inputs.length === 1
+  return isOwed && inputs.every(({ row }) => isRefundable(row)) ? undefined : 'RefundNotOwed'
+}
+
+/** What is owed to a depositor pays nobody else. */
+function owedFault(inputs: readonly Entry<OutputRow>[]): SignatureRefusal | undefined {
+  return inputs.some(({ row }) => row.kind === OUTPUT_KIND.refundable) ? 'InputOwed' : undefined
+}
+
 function inputFault(
   genesis: Genesis,
   batchId: Uint8Array,
@@ -245,12 +268,14 @@ function inputFault(
 /** Every output is a batched request's or change, the fee is within bounds, and the whole is what the rules give. */
 function decideTransaction(
   genesis: Genesis,
-  { inputs, keys, previous, requests, spend }: BatchRows,
+  { batch, inputs, keys, previous, requests, spend }: BatchRows,
 ): Verdict<ApprovedBatch> {
   const parsed = parseTransaction(spend.transaction)
   if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
   const { outputs } = parsed.value
-  for (const [index, { row }] of requests.entries()) {
+  const isRefund = batch.kind === BATCH_KIND.refund
+  const payments: readonly Payment[] = isRefund ? inputs.map(refundPayment) : requests
+  for (const [index, { row }] of payments.entries()) {
     const output = outputs[index]
     const pays = output !== undefined && equalBytes(output.scriptPubKey, row.scriptPubKey)
     if (!pays || output.amountSat > row.amountSat) return refusal('PaysStranger', `output ${index}`)
@@ -258,8 +283,10 @@ function decideTransaction(
       return refusal('PaysTooLittle', `output ${index}: ${output.amountSat} of ${row.amountSat}`)
     }
   }
-  const [change, ...beyond] = outputs.slice(requests.length)
-  if (beyond.length > 0) return refusal('PaysStranger', `${outputs.length} outputs`)
+  const [change, ...beyond] = outputs.slice(payments.length)
+  // A refund has no change.
+  if (beyond.length > 0 || (isRefund && change !== undefined))
+    return refusal('PaysStranger', `${outputs.length} outputs`)
   const changeScript = changeOutput(genesis, spend.epoch, keys).scriptPubKey
   if (change !== undefined && !equalBytes(change.scriptPubKey, changeScript)) {
     return refusal('ChangeScriptWrong')
@@ -278,7 +305,7 @@ function decideTransaction(
   if (lastRate !== undefined && !isRateStep(params, lastRate, spend.feeRateSatPerKvb)) {
     return refusal('BumpRateWrong', `${spend.feeRateSatPerKvb} after ${lastRate} sat/kvB`)
   }
-  const ours = payoutFromRows(genesis, changeScript, spend.feeRateSatPerKvb, requests, inputs)
+  const ours = payoutFromRows(genesis, changeScript, spend.feeRateSatPerKvb, payments, inputs)
   if (!equalBytes(serializeTransaction(ours.transaction), spend.transaction)) {
     return refusal('TransactionMismatch')
   }

@@ -32,7 +32,10 @@ const OPEN_ROWS = {
   /** Deposits that are owed back. */
   refundables: {
     set: 'outputs',
-    isOpen: (row) => row.kind === OUTPUT_KIND.refundable && row.state !== OUTPUT_STATE.absent,
+    isOpen: (row) =>
+      row.kind === OUTPUT_KIND.refundable &&
+      row.state !== OUTPUT_STATE.absent &&
+      row.state !== OUTPUT_STATE.refunded,
   },
   /** Burns neither paid nor minted back. */
   requests: {

@@ -59,8 +59,8 @@ export type ChainRow = ValueOf<typeof ChainRowType>
 
 /** Why an output came into the federation's hands. The first three are PEG_IN_KINDS. */
 export const OUTPUT_KIND = { credit: 0, refundable: 1, fund: 2, change: 3 } as const
-/** `live` counts as reserve; `absent` was removed by a reorg; `spent` left with a booked transaction. */
-export const OUTPUT_STATE = { live: 0, absent: 1, spent: 2 } as const
+/** `live` counts as reserve; `absent` was removed by a reorg; `spent` left with a booked transaction, `refunded` with its own refund. */
+export const OUTPUT_STATE = { live: 0, absent: 1, spent: 2, refunded: 3 } as const
 
 /** An output under a federation script. One row per outpoint for ever (4.2). Key: outpointKey. */
 const OutputRowType = new ContainerType({
@@ -124,10 +124,14 @@ const RequestRowType = new ContainerType({
 })
 export type RequestRow = ValueOf<typeof RequestRowType>
 
+/** `payout` pays requests; `refund` pays a deposit back, its one input. */
+export const BATCH_KIND = { payout: 0, refund: 1 } as const
 export const BATCH_STATE = { open: 0, booked: 1 } as const
 
-/** Requests that one transaction of the reserve pays (4.5). Key: batch id. inputs[0] is its conflict input. */
+/** What one transaction of the reserve pays (4.5, 5.9). Key: batch id. inputs[0] is its conflict input. */
 const BatchRowType = new ContainerType({
+  /** Of BATCH_KIND. */
+  kind: Uint8,
   /** Of BATCH_STATE. */
   state: Uint8,
   height: Uint64,

@@ -43,7 +43,8 @@ const PARTS: { readonly [S in SetName]?: (row: SetRows[S]) => Parts } = {
       else parts.push(['creditedSat', row.amountSat])
     }
     // A refund is owed even if a stray spend took its coin, but not when the deposit itself is gone (4.9).
-    if (row.kind === OUTPUT_KIND.refundable && row.state !== OUTPUT_STATE.absent) {
+    const isOver = row.state === OUTPUT_STATE.absent || row.state === OUTPUT_STATE.refunded
+    if (row.kind === OUTPUT_KIND.refundable && !isOver) {
       parts.push(['refundsSat', row.amountSat])
     }
     return parts

@@ -5,6 +5,7 @@
 import { equalBytes, toDisplayHash } from '../../crypto/index.ts'
 import { type BitcoinTransaction, serializeTransaction } from '../bitcoin/index.ts'
 import {
+  BATCH_KIND,
   BATCH_STATE,
   type BatchRow,
   DEFICIT_CAUSE,
@@ -74,7 +75,8 @@ function bookVersion(
 ): void {
   const { outputs } = proven.transaction
   const batch = draft.get('batches', spend.batchId) as BatchRow
-  spendInputs(draft, inputs, proven.txid)
+  const isRefund = batch.kind === BATCH_KIND.refund
+  spendInputs(draft, inputs, proven.txid, isRefund ? OUTPUT_STATE.refunded : OUTPUT_STATE.spent)
   freeInputs(draft, spend.batchId, batch)
   let requestedSat = 0n
   for (const [index, id] of batch.requests.entries()) {
@@ -87,7 +89,9 @@ function bookVersion(
       paidBy: proven.txid,
     })
   }
-  const entered = outputs.slice(batch.requests.length).map((_, index) => {
+  // A refund has no change: its one output is the depositor's.
+  const change = isRefund ? [] : outputs.slice(batch.requests.length)
+  const entered = change.map((_, index) => {
     const vout = batch.requests.length + index
     enterChange(draft, context, proven, vout, { epoch: spend.epoch })
     return vout
@@ -98,6 +102,7 @@ function bookVersion(
     bookedTxid: proven.txid,
   })
   putBooked(draft, proven, spend, inputs, entered)
+  if (isRefund) return
   // Σ requests = Σ paid + miner fee + fund: what left the reserve is Σ paid + miner fee.
   const leftSat = sumOf(inputs) - enteredSat(proven, entered)
   setFund(draft, FUND_CAUSE.payout, spend.batchId, requestedSat - leftSat, context.height)
@@ -156,9 +161,10 @@ function spendInputs(
   draft: LedgerDraft,
   inputs: readonly ReserveInput[],
   spentBy: Uint8Array,
+  state: number = OUTPUT_STATE.spent,
 ): void {
   for (const { key, row } of inputs) {
-    draft.put('outputs', key, { ...row, state: OUTPUT_STATE.spent, spentBy, batchId: ZERO_HASH })
+    draft.put('outputs', key, { ...row, state, spentBy, batchId: ZERO_HASH })
   }
 }
 

@@ -6,6 +6,7 @@ import { compareBytes, equalBytes } from '../../crypto/index.ts'
 import { parseTransaction, serializeTransaction, txid } from '../bitcoin/index.ts'
 import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
 import {
+  BATCH_KIND,
   BATCH_STATE,
   type BatchRow,
   type Entry,
@@ -29,6 +30,7 @@ import {
   isFeeBounded,
   isSameRecord,
   isWorthPaying,
+  type Payment,
   type PayoutPlan,
   payoutTransaction,
   putVersion,
@@ -37,6 +39,7 @@ import {
   shapeOf,
   sumSat,
 } from './payout.ts'
+import { refundPayment } from './refunds.ts'
 import { currentOutput } from './scripts.ts'
 
 /** Bitcoin blocks between two versions of a batch (PO-15). */
@@ -67,7 +70,7 @@ interface OpenBatch {
   readonly lastFeeSat: bigint
   /** The conflict input first. */
   readonly inputs: readonly Entry<OutputRow>[]
-  readonly requests: readonly Entry<RequestRow>[]
+  readonly requests: readonly Payment[]
 }
 
 /** The next version of a batch at this rate: a function of the parent's ledger, the rate and the headers' rates. */
@@ -127,15 +130,20 @@ function openBatch(ledger: Ledger, batchId: Uint8Array): Result<OpenBatch, PegEr
   if (row.versions.length >= MAX_BATCH_VERSIONS) return err(fault('BumpVersionsExhausted'))
   const passed = ledger.state.tipHeight - row.bitcoinHeight
   if (passed < BUMP_BLOCKS) return err(fault('BumpTooEarly', `${passed} of ${BUMP_BLOCKS} blocks`))
-  const requests = row.requests.flatMap((key) => {
-    const request = rowOf(ledger, 'requests', key)
-    return request === undefined ? [] : [{ key, row: request }]
-  })
   const spent = inputsOf(ledger, last)
+  const requests =
+    row.kind === BATCH_KIND.refund ? spent.map(refundPayment) : requestsOf(ledger, row)
   const inputs = standingInputs(ledger, batchId, row, spent, sumSat(requests))
   if (inputs === undefined) return err(fault('BumpInputGone'))
   const lastFeeSat = sumSat(spent) - outputSat(last)
   return ok({ batchId, row, last, lastFeeSat, inputs, requests })
+}
+
+function requestsOf(ledger: Ledger, { requests }: BatchRow): Entry<RequestRow>[] {
+  return requests.flatMap((key) => {
+    const row = rowOf(ledger, 'requests', key)
+    return row === undefined ? [] : [{ key, row }]
+  })
 }
 
 /** Rows of what a version spends, whatever became of them. */

@@ -64,6 +64,8 @@ export const PEG_CODES = {
   BumpEatsPayment: '4.5: each request still gets 80 % and 546 sat',
   BumpInputGone: '4.5: it keeps inputs[0], and the rest covers the requests',
   BumpVersionsExhausted: '4.5: at most 32 versions of a batch',
+  RefundNotOwed: '5.9: the deposit is owed back, is there, and named a script that can be paid',
+  RefundEatsDeposit: '5.9: 80 % of the deposit and 546 sat arrive',
   PegOutsPaused: '4.5: no payout after a spend without a record',
   BurnNotWholeSat: 'C-1: an amount with a remainder is an error',
   IdentityBroken: '4.7: reserve = supply + in flight',

@@ -12,6 +12,7 @@ import {
 } from '../bitcoin/index.ts'
 import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
 import {
+  BATCH_KIND,
   BATCH_STATE,
   type Entry,
   isZero,
@@ -41,14 +42,17 @@ const REGTEST_VERSION = 2
 /** Version, lock time, two counts below 253, and the witness marker and flag. */
 const OVERHEAD_WEIGHT = 4 * 10 + 2
 
+/** What an output of a transaction pays, less its part of the fee: a request, or a deposit that goes back. */
+export type Payment = Entry<Pick<RequestRow, 'amountSat' | 'scriptPubKey'>>
+
 /** A record that a block may carry, with the rows that it is made of. */
-export interface PayoutPlan {
+export interface PayoutPlan<P extends Payment = Payment> {
   readonly record: PegRecord
   readonly transaction: BitcoinTransaction
   /** Whose key takes the change. */
   readonly epoch: number
   readonly inputs: readonly Entry<OutputRow>[]
-  readonly requests: readonly Entry<RequestRow>[]
+  readonly requests: readonly P[]
   /** What the miner gets. */
   readonly minerFeeSat: bigint
   /** Zero when there is no change output. */
@@ -119,8 +123,8 @@ function ceilDivide(value: bigint, divisor: bigint): bigint {
 }
 
 /** Fees and change of a transaction of the reserve. */
-export interface Shape {
-  readonly requests: readonly Entry<RequestRow>[]
+export interface Shape<P extends Payment = Payment> {
+  readonly requests: readonly P[]
   readonly inputs: readonly Entry<OutputRow>[]
   readonly weight: number
   /** What each request bears, in order. */
@@ -130,13 +134,13 @@ export interface Shape {
 }
 
 /** Fees and change of a transaction with these requests and inputs (§7). */
-export function shapeOf(
+export function shapeOf<P extends Payment>(
   context: Pick<PegContext, 'genesis'>,
   rate: number,
   changeScript: Uint8Array,
-  requests: readonly Entry<RequestRow>[],
+  requests: readonly P[],
   inputs: readonly Entry<OutputRow>[],
-): Shape {
+): Shape<P> {
   const outputWeights = requests.map(({ row }) => 4 * outputSizeBytes(row.scriptPubKey))
   const spent = inputs.reduce((sum, { row }) => sum + inputWeight(context.genesis, row.epoch), 0)
   const fixed = OVERHEAD_WEIGHT + spent
@@ -166,13 +170,13 @@ export function shapeOf(
 
 /** What the n-th request receives. */
 function paidSat(shape: Shape, index: number): bigint {
-  const { row } = shape.requests[index] as Entry<RequestRow>
+  const { row } = shape.requests[index] as Payment
   return row.amountSat - (shape.feesSat[index] as bigint)
 }
 
 /** Whether the n-th payment reaches its recipient whole enough. */
 export function isWorthPaying(shape: Shape, index: number): boolean {
-  const { row } = shape.requests[index] as Entry<RequestRow>
+  const { row } = shape.requests[index] as Payment
   return isWhole(row.amountSat, paidSat(shape, index))
 }
 
@@ -204,7 +208,7 @@ function fitShape(
   context: PegContext,
   rate: number,
   changeScript: Uint8Array,
-): Shape | undefined {
+): Shape<Entry<RequestRow>> | undefined {
   const free = freeInputs(ledger)
   const mostSat = sumSat(free.slice(0, MAX_BATCH_INPUTS))
   // What the reserve cannot pay at present keeps its place, but nobody else waiting.
@@ -228,7 +232,7 @@ function longestShape(
   changeScript: Uint8Array,
   free: readonly Entry<OutputRow>[],
   candidates: readonly Entry<RequestRow>[],
-): Shape | undefined {
+): Shape<Entry<RequestRow>> | undefined {
   let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(changeScript)
   let neededSat = 0n
   let inputs = 0
@@ -271,7 +275,7 @@ export function buildPayout(
   ledger: Ledger,
   context: PegContext,
   feeRateSatPerKvb: number,
-): PayoutPlan | undefined {
+): PayoutPlan<Entry<RequestRow>> | undefined {
   if (ledger.state.pegOutStops > 0) return undefined
   const { genesis } = context
   const changeScript = currentOutput(genesis, ledger).scriptPubKey
@@ -323,7 +327,7 @@ export function payoutFromRows(
   genesis: Genesis,
   changeScript: Uint8Array,
   feeRateSatPerKvb: number,
-  requests: readonly Entry<RequestRow>[],
+  requests: readonly Payment[],
   inputs: readonly Entry<OutputRow>[],
 ): { readonly transaction: BitcoinTransaction; readonly minerFeeSat: bigint } {
   const shape = shapeOf({ genesis }, feeRateSatPerKvb, changeScript, requests, inputs)
@@ -332,7 +336,10 @@ export function payoutFromRows(
 }
 
 /** tagged(genesis ‖ height ‖ inputs[0] ‖ request ids): the name of a batch, whatever version of it confirms. */
-function batchId({ genesis, height }: PegContext, { inputs, requests }: Shape): Uint8Array {
+export function batchId(
+  { genesis, height }: PegContext,
+  { inputs, requests }: Pick<Shape, 'inputs' | 'requests'>,
+): Uint8Array {
   return taggedHash(
     'millrace/batch',
     genesis.hash,
@@ -387,7 +394,7 @@ export function applyPayout(
     return row?.state === OUTPUT_STATE.live && isZero(row.batchId)
   })
   if (!isFree) return fault('RecordInputGone')
-  putBatch(draft, context, plan)
+  putBatch(draft, context, BATCH_KIND.payout, plan, plan.requests)
   return undefined
 }
 
@@ -399,9 +406,16 @@ export function isSameRecord(left: PegRecord, right: PegRecord): boolean {
   )
 }
 
-function putBatch(draft: LedgerDraft, context: PegContext, plan: PayoutPlan): void {
+/** Opens the batch of a first version: its inputs and `requests` are its own from now on. */
+export function putBatch(
+  draft: LedgerDraft,
+  context: PegContext,
+  kind: number,
+  plan: PayoutPlan,
+  requests: readonly Entry<RequestRow>[],
+): void {
   const { height, timestamp } = context
-  const { inputs, record, requests } = plan
+  const { inputs, record } = plan
   const id = txid(plan.transaction)
   for (const { key } of inputs) {
     const row = draft.get('outputs', key) as OutputRow
@@ -411,6 +425,7 @@ function putBatch(draft: LedgerDraft, context: PegContext, plan: PayoutPlan): vo
     draft.put('requests', key, { ...row, state: REQUEST_STATE.batched, batchId: record.batchId })
   }
   draft.put('batches', record.batchId, {
+    kind,
     state: BATCH_STATE.open,
     height,
     timestamp,

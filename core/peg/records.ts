@@ -5,6 +5,7 @@ import { applyBump, dueBump } from './bumps.ts'
 import type { PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
 import { allowedRate, applyPayout, buildPayout } from './payout.ts'
+import { applyRefund, dueRefunds } from './refunds.ts'
 
 type ApplyRecord = (
   draft: LedgerDraft,
@@ -13,7 +14,11 @@ type ApplyRecord = (
   record: PegRecord,
 ) => PegError | undefined
 
-const RULES: { readonly [K in RecordKind]: ApplyRecord } = { payout: applyPayout, bump: applyBump }
+const RULES: { readonly [K in RecordKind]: ApplyRecord } = {
+  payout: applyPayout,
+  bump: applyBump,
+  refund: applyRefund,
+}
 
 /** Checks a block's record against what the parent's ledger gives, and books it. */
 export function applyRecords(
@@ -47,4 +52,5 @@ export function* dueRecords(
   }
   const payout = buildPayout(ledger, context, allowedRate(context))
   if (payout !== undefined) yield payout.record
+  yield* dueRefunds(ledger, context)
 }

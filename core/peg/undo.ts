@@ -96,7 +96,8 @@ function reopenBatch(draft: LedgerDraft, batchId: Uint8Array): void {
 function holdAgain(draft: LedgerDraft, batchId: Uint8Array, key: Uint8Array): boolean {
   const row = draft.get('outputs', key) as OutputRow
   if (equalBytes(row.batchId, batchId)) return true
-  if (row.state === OUTPUT_STATE.spent || !isZero(row.batchId)) return false
+  const isGone = row.state === OUTPUT_STATE.spent || row.state === OUTPUT_STATE.refunded
+  if (isGone || !isZero(row.batchId)) return false
   draft.put('outputs', key, { ...row, batchId })
   return true
 }

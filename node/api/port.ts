@@ -275,8 +275,16 @@ export interface PegInStatus extends PegOperationFields {
   readonly step: PegInStep
   /** Recorded as refundable instead of credited. */
   readonly refundable?: boolean
+  readonly refund?: RefundStatus
   /** 40 hex digits. */
   readonly evmAddress?: string
+}
+
+/** How a deposit that was not credited goes back (protocol 5.9). */
+export interface RefundStatus {
+  readonly state: 'owed' | 'batched' | 'refunded'
+  readonly batchId?: string
+  readonly versions?: readonly PayoutVersion[]
 }
 
 /** One Bitcoin transaction of those that pay a batch, of which one at most confirms (PO-15). */

@@ -4,9 +4,11 @@ import { reserveJson } from '../../bridge/index.ts'
 import { addressFromScript } from '../../core/bitcoin/index.ts'
 import { REFUND_REASONS } from '../../core/block/index.ts'
 import {
+  BATCH_KIND,
   type BatchRow,
   type Ledger,
   OUTPUT_KIND,
+  OUTPUT_STATE,
   type OutputRow,
   outpointKey,
   REQUEST_REASON,
@@ -21,6 +23,7 @@ import {
   depositPayloadScript,
   describeReserve,
   federationScripts,
+  isRefundable,
   outpointName,
 } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
@@ -32,6 +35,7 @@ import type {
   PegOutStatus,
   PegOutStep,
   PegView,
+  RefundStatus,
   ReserveSnapshot,
 } from '../api/index.ts'
 import { keygenStatus } from './keygen.ts'
@@ -81,7 +85,7 @@ export function createPegView(options: PegViewOptions): PegView {
       for (const [key, row] of now.sets.outputs.entries()) {
         if (row.kind === OUTPUT_KIND.change) continue
         const id = outpointName(key)
-        listed.set(id, finished.get(id) ?? depositStatus(options, key, row))
+        listed.set(id, finished.get(id) ?? depositStatus(options, now, key, row))
       }
       for (const [key, row] of now.sets.requests.entries()) {
         const id = toHex(key)
@@ -133,7 +137,7 @@ function findOperation(
     const row = rowOf(ledger, 'outputs', key)
     return row === undefined || row.kind === OUTPUT_KIND.change
       ? followed
-      : depositStatus(options, key, row)
+      : depositStatus(options, ledger, key, row)
   }
   const bytes = fromHex(id)
   if (bytes?.length !== 32) return undefined
@@ -143,7 +147,11 @@ function findOperation(
   const row = burned && rowOf(ledger, 'requests', burned)
   if (burned !== undefined && row !== undefined) return requestStatus(options, ledger, burned, row)
   const spend = rowOf(ledger, 'spends', Uint8Array.from(bytes).reverse())
-  const paid = spend && rowOf(ledger, 'batches', spend.batchId)?.requests[0]
+  const batch = spend && rowOf(ledger, 'batches', spend.batchId)
+  const refunded = batch?.kind === BATCH_KIND.refund ? batch.inputs[0] : undefined
+  const deposit = refunded && rowOf(ledger, 'outputs', refunded)
+  if (refunded && deposit) return depositStatus(options, ledger, refunded, deposit)
+  const paid = batch?.requests[0]
   const paidRow = paid && rowOf(ledger, 'requests', paid)
   return paid && paidRow ? requestStatus(options, ledger, paid, paidRow) : undefined
 }
@@ -181,12 +189,18 @@ function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
   })
 }
 
-function depositStatus({ live }: PegViewOptions, key: Uint8Array, row: OutputRow): PegInStatus {
+function depositStatus(
+  { live }: PegViewOptions,
+  ledger: Ledger,
+  key: Uint8Array,
+  row: OutputRow,
+): PegInStatus {
   const id = outpointName(key)
   const followed = live.operations.find((operation) => operation.id === id)
   const refundable = row.kind === OUTPUT_KIND.refundable
-  const next = refundable
-    ? 'it is recorded as owed back'
+  const refund = refundable ? refundStatus(ledger, row) : undefined
+  const next = refund
+    ? refundNext(row, refund)
     : row.kind === OUTPUT_KIND.fund
       ? 'it went to the operating fund'
       : row.minted
@@ -200,10 +214,27 @@ function depositStatus({ live }: PegViewOptions, key: Uint8Array, row: OutputRow
     refundable,
     evmAddress: toHex(row.evmAddress),
     height: row.minted ? row.mintHeight : row.height,
+    ...(refund && { refund }),
     ...(refundable && { reason: REFUND_REASONS[row.reason] ?? 'unknown' }),
     ...(next !== undefined && { next }),
     ...(followed && { startedAtMs: followed.startedAtMs, updatedAtMs: followed.updatedAtMs }),
   }
+}
+
+function refundStatus(ledger: Ledger, row: OutputRow): RefundStatus {
+  const booked = isZero(row.spentBy) ? undefined : rowOf(ledger, 'spends', row.spentBy)
+  const batchId = booked?.batchId ?? row.batchId
+  const batch = isZero(batchId) ? undefined : rowOf(ledger, 'batches', batchId)
+  if (batch === undefined) return { state: 'owed' }
+  const state = row.state === OUTPUT_STATE.refunded ? 'refunded' : 'batched'
+  return { state, batchId: toHex(batchId), versions: versionsOf(ledger, batch) }
+}
+
+function refundNext(row: OutputRow, { state }: RefundStatus): string | undefined {
+  if (state === 'refunded') return undefined
+  if (state === 'batched') return 'its refund waits for the members and for Bitcoin'
+  if (isRefundable(row)) return 'its refund is recorded in one of the next blocks'
+  return 'it is recorded as owed back, and named no script that can be paid'
 }
 
 const REASONS = Object.fromEntries(
@@ -240,7 +271,7 @@ function requestStatus(
     ...(address !== undefined && { bitcoinAddress: address }),
     ...(batch !== undefined && {
       batchId: toHex(row.batchId),
-      versions: batch.versions.flatMap((one) => versionStatus(ledger, batch, one)),
+      versions: versionsOf(ledger, batch),
     }),
     ...(txid !== undefined && { txid: toDisplayHash(txid) }),
     ...(row.state === REQUEST_STATE.paid && { feeSat: row.amountSat - row.paidSat }),
@@ -249,6 +280,10 @@ function requestStatus(
     ...(reason !== undefined && { reason }),
     ...(payout && { startedAtMs: payout.startedAtMs, updatedAtMs: payout.updatedAtMs }),
   }
+}
+
+function versionsOf(ledger: Ledger, batch: BatchRow): PayoutVersion[] {
+  return batch.versions.flatMap((txid) => versionStatus(ledger, batch, txid))
 }
 
 function versionStatus(ledger: Ledger, batch: BatchRow, txid: Uint8Array): PayoutVersion[] {

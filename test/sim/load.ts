@@ -1,7 +1,8 @@
 /** What users do: deposits, transfers, burns; and the miners of Bitcoin. */
+import { DUST_SAT } from '../../core/bitcoin/index.ts'
 import { changeOutput, depositPayloadScript } from '../../core/peg/index.ts'
-import { concatBytes, toHex } from '../../crypto/index.ts'
-import { blockOf } from '../../devnet/bitcoin/index.ts'
+import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
+import { blockOf, type Tx } from '../../devnet/bitcoin/index.ts'
 import type { SubmitTransaction } from '../../messages/index.ts'
 import { BRIDGE_ADDRESS, keccak256, REQUEST_PEG_OUT_TOPIC } from '../../vm/evm/index.ts'
 import type { Coin } from '../unit/devnet/bitcoin/wallet.ts'
@@ -17,6 +18,8 @@ const GWEI_PER_SAT = 10n
 const MINER_FEE_SAT = 5_000n
 const MAX_BURN_SAT = 1_000_000
 const SUBMIT_MS = 5_000
+/** No deposit may name it. */
+const PRECOMPILE = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
 const selector = keccak256(new TextEncoder().encode('requestPegOut(bytes)')).subarray(0, 4)
 
 interface User {
@@ -39,6 +42,9 @@ export class Load {
   readonly #burns: Burn[] = []
   /** Destinations that logs of strangers name. */
   readonly #unburned: Uint8Array[] = []
+  /** Where deposits that cannot be credited go back to. */
+  readonly #refunds: Uint8Array[] = []
+  #refunded = 0
   #paidSat = 0n
   #stopped = false
 
@@ -72,9 +78,10 @@ export class Load {
     this.#stopped = true
   }
 
-  /** Deposits that were sent and are not minted. */
+  /** Deposits that were sent and are neither minted nor, as `checkPayouts` saw it last, paid back. */
   openDeposits(): number {
-    return this.#users.filter(({ key }) => !this.#auditor.minted(key.address)).length
+    const owed = this.#refunds.length - this.#refunded
+    return owed + this.#users.filter(({ key }) => !this.#auditor.minted(key.address)).length
   }
 
   /** Burns that Bitcoin paid, each at most once, and nothing that was not burned. */
@@ -100,6 +107,12 @@ export class Load {
       world.check('PaidOnce', times <= 1, () => `${toHex(script)} is paid ${times} times`)
       done += times
       this.#paidSat += BigInt(times) * amountSat
+    }
+    this.#refunded = 0
+    for (const script of this.#refunds) {
+      const times = timesOf(script)
+      world.check('PaidOnce', times <= 1, () => `${toHex(script)} is paid back ${times} times`)
+      this.#refunded += Math.min(times, 1)
     }
     for (const script of this.#unburned) {
       world.check('PaidIfBurned', timesOf(script) === 0, () => `${toHex(script)} burned nothing`)
@@ -142,7 +155,26 @@ export class Load {
     ]
     const place = this.#chance.between(0, outputs.length)
     outputs.splice(place, 0, { script: changeOutput(genesis, 0).scriptPubKey, amountSat })
-    bitcoin.send(spend(coin, outputs))
+    const deposit = spend(coin, outputs)
+    bitcoin.send(deposit)
+    if (this.#chance.happens(0.3)) this.#careless(deposit)
+  }
+
+  /** A deposit of a deposit's change that names a precompile: it goes back to where it says. */
+  #careless(before: Tx): void {
+    const { bitcoin, federation } = this.#around
+    const vout = before.body.outs.findIndex(({ script }) => equalBytes(script, USER_SCRIPT))
+    const { value: heldSat, script } = before.body.outs[vout] ?? { value: 0n, script: USER_SCRIPT }
+    const amountSat = BigInt(this.#chance.between(200_000, MAX_BURN_SAT))
+    if (heldSat < amountSat + MINER_FEE_SAT + DUST_SAT) return
+    const refundScript = payable(`refund ${this.#refunds.length}`)
+    this.#refunds.push(refundScript)
+    const outputs = [
+      { script: changeOutput(federation.genesis, 0).scriptPubKey, amountSat },
+      { script: depositPayloadScript(PRECOMPILE, refundScript), amountSat: 0n },
+      { script: USER_SCRIPT, amountSat: heldSat - amountSat - MINER_FEE_SAT },
+    ]
+    bitcoin.send(spend({ txid: before.txid, vout, amountSat: heldSat, script }, outputs))
   }
 
   /** A user with coins on a node that runs. */

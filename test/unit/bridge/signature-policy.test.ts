@@ -16,8 +16,8 @@ import {
 } from '../../../core/ledger/index.ts'
 import { changeOutput, findBatch } from '../../../core/peg/index.ts'
 import { equalBytes } from '../../../crypto/index.ts'
-import { p2wpkh, seeded } from '../core/peg/world.ts'
-import { bumped, worldWithBatch } from './world.ts'
+import { PegWorld, p2wpkh, seeded } from '../core/peg/world.ts'
+import { bumped, refundIn, worldWithBatch } from './world.ts'
 
 const { world, batchId, spend } = worldWithBatch()
 const { genesis, ledger } = world
@@ -25,14 +25,18 @@ const root = ledgerRoot(ledger)
 const request = { genesisHash: genesis.hash, batchId, version: 0 }
 
 /** The rows as a federation node proves them. */
-async function provenRows(version = 0, of = ledger): Promise<readonly ProvenRow[]> {
+async function provenRows(
+  version = 0,
+  of = ledger,
+  batch = batchId,
+): Promise<readonly ProvenRow[]> {
   const header = genesisHeader(genesis, ledgerRoot(of))
   const chain = {
     head: () => ({ header, certificate: emptyCertificate(), ledger: of }),
     headers: async () => [],
     subscribe: () => () => {},
   }
-  const query = { kind: 'ledgerProofRequest', rows: [], batchId, version } as const
+  const query = { kind: 'ledgerProofRequest', rows: [], batchId: batch, version } as const
   const body = await answerQuery(chain, query, 4)
   if (body.kind !== 'ledgerProof') throw new Error(body.kind)
   return body.rows
@@ -319,4 +323,57 @@ describe('a bump (4.5, PO-15)', () => {
       })
     },
   )
+})
+
+describe('a refund (5.9, PI-11)', () => {
+  const town = new PegWorld()
+  const refund = refundIn(town)
+  const asked = { genesisHash: town.genesis.hash, batchId: refund, version: 0 }
+  const rowsOf = async () => {
+    const read = readBatchRows(
+      ledgerRoot(town.ledger),
+      asked,
+      await provenRows(0, town.ledger, refund),
+    )
+    if (read.kind !== 'sign') throw new Error(read.code)
+    return read.value
+  }
+  const refused = async (change: (rows: BatchRows) => BatchRows) => {
+    const verdict = decideSignature(town.genesis, asked, change(await rowsOf()))
+    return verdict.kind === 'refuse' ? verdict.code : verdict.kind
+  }
+  const withInput = (rows: BatchRows, change: Partial<OutputRow>) => ({
+    ...rows,
+    inputs: rows.inputs.map(({ key, row }) => ({ key, row: { ...row, ...change } })),
+  })
+
+  it('is signed: the deposit alone, to the script that it named', async () => {
+    const verdict = decideSignature(town.genesis, asked, await rowsOf())
+    expect(verdict).toMatchObject({ kind: 'sign' })
+    expect(verdict.kind === 'sign' && verdict.value.paidSat).toBeGreaterThan(0n)
+  })
+
+  it('is refused to another script, for a credit, beside a request, twice, or as a payout', async () => {
+    expect(await refused((rows) => withInput(rows, { refundScript: p2wpkh('thief') }))).toBe(
+      'PaysStranger',
+    )
+    expect(await refused((rows) => withInput(rows, { kind: 0 }))).toBe('RefundNotOwed')
+    expect(await refused((rows) => withInput(rows, { state: 3 }))).toBe('RefundNotOwed')
+    const [one] = (await honestRows()).requests
+    expect(await refused((rows) => ({ ...rows, requests: one ? [one] : [] }))).toBe('RefundNotOwed')
+    expect(await refused((rows) => ({ ...rows, batch: { ...rows.batch, kind: 0 } }))).toBe(
+      'RequestNotBatched',
+    )
+  })
+
+  it('what is owed to a depositor pays no request', async () => {
+    const rows = oneRefundable(await honestRows())
+    expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'InputOwed' })
+  })
+
+  function oneRefundable(rows: BatchRows): BatchRows {
+    const [first, ...rest] = rows.inputs
+    if (first === undefined) throw new Error('no input')
+    return { ...rows, inputs: [{ key: first.key, row: { ...first.row, kind: 1 } }, ...rest] }
+  }
 })

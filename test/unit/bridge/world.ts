@@ -1,8 +1,14 @@
 /** A ledger with one recorded batch, and the members' secrets, for the tests of custody. */
 import { parseTransaction } from '../../../core/bitcoin/index.ts'
 import { rowOf, type SpendRow } from '../../../core/ledger/index.ts'
-import { assemble, openBatches, type SpendTweak } from '../../../core/peg/index.ts'
-import { PegWorld, seeded } from '../core/peg/world.ts'
+import {
+  assemble,
+  changeOutput,
+  depositPayloadScript,
+  openBatches,
+  type SpendTweak,
+} from '../../../core/peg/index.ts'
+import { claimOf, PegWorld, p2wpkh, payment, seeded } from '../core/peg/world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
 
@@ -53,4 +59,24 @@ export function worldWithBatch(): BatchWorld {
     return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
   })
   return { world, batchId: batch.batchId, spend: version.row, tweaks }
+}
+
+/** A deposit to a precompile with a refund script, and the block that records its refund; gives the batch. */
+export function refundIn(world: PegWorld): Uint8Array {
+  const evmAddress = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
+  const refundScript = p2wpkh('back')
+  const deposit = payment('careless', [
+    { amountSat: 200_000n, scriptPubKey: changeOutput(world.genesis, 0).scriptPubKey },
+    { amountSat: 0n, scriptPubKey: depositPayloadScript(evmAddress, refundScript) },
+  ])
+  world.bitcoin.mine([deposit])
+  world.bitcoin.mine([], 2)
+  world.syncHeaders()
+  const fields = { kind: 'refundable', reason: 'forbiddenAddress', evmAddress } as const
+  const claim = claimOf(world.bitcoin, deposit, { ...fields, refundScript })
+  world.block({ items: { proofs: [claim.proof], pegIns: [world.item(claim)] } })
+  world.block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
+  const [batch] = openBatches(world.ledger)
+  if (batch === undefined) throw new Error('no refund was recorded')
+  return batch.batchId
 }

@@ -2,8 +2,8 @@
 
 import { txid } from '../../../core/bitcoin/index.ts'
 import { OUTPUT_STATE, outpointKey, REQUEST_STATE, rowOf } from '../../../core/ledger/index.ts'
-import { changeOutput, describeReserve } from '../../../core/peg/index.ts'
-import { toHex } from '../../../crypto/index.ts'
+import { changeOutput, depositPayloadScript, describeReserve } from '../../../core/peg/index.ts'
+import { toDisplayHash, toHex } from '../../../crypto/index.ts'
 import { createPegView } from '../../../node/views/index.ts'
 import { BRIDGE_ADDRESS } from '../../../vm/evm/index.ts'
 import { burnData } from '../core/chain/journey.ts'
@@ -449,6 +449,33 @@ describe('engine, disk and process', () => {
     expect(second.ledger.state).toMatchObject({ nextWithdrawalIndex: 1, unpaidSat: 0n })
     inBalance(second)
     await first.stop()
+  })
+
+  it('PI-11: a deposit that cannot be credited goes back to the refund script that it named, once', async () => {
+    const town = await village()
+    const precompile = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
+    const { scriptPubKey } = changeOutput(town.genesis, 0)
+    const careless = payment('careless', [
+      { amountSat: 90_000n, scriptPubKey },
+      { amountSat: 0n, scriptPubKey: depositPayloadScript(precompile, p2wpkh('back')) },
+    ])
+    town.mine(1, [careless])
+    town.mine(3)
+    await town.until(() => town.mempool.size > 0)
+    const [refund] = town.mempool.values()
+    expect(refund?.outputs.map((output) => output.scriptPubKey)).toEqual([p2wpkh('back')])
+    town.mine(3)
+    await town.until(() => town.ledger.state.refundsSat === 0n)
+    await town.slots(4)
+    expect(town.mempool.size).toBe(0)
+    expect(town.ledger.state).toMatchObject({ reserveSat: 0n, mintedSat: 0n, fundSat: 0n })
+    const id = toDisplayHash(refund ? txid(refund) : new Uint8Array(32))
+    expect(await pegView(town).operation(id)).toMatchObject({
+      id: `${toDisplayHash(txid(careless))}:0`,
+      refundable: true,
+      refund: { state: 'refunded', versions: [{ txid: id, state: 'booked' }] },
+    })
+    inBalance(town)
   })
 
   it('D8, PI-2: a bare deposit to the federation is refundable, kept in the books and minted to nobody', async () => {

@@ -8,6 +8,7 @@ import {
   ledgerFromRows,
   ledgerRoot,
   OUTPUT_KIND,
+  OUTPUT_STATE,
   partsOf,
   REQUEST_STATE,
   TOTALS,
@@ -18,6 +19,7 @@ import {
   beginBlock,
   changeOutput,
   claimFields,
+  depositPayloadScript,
   describeReserve,
   federationScripts,
   inFlightSat,
@@ -59,6 +61,8 @@ class Chance {
   }
 }
 
+const PRECOMPILE = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 2 : 0))
+
 /** Users, members and miners who do random things around one ledger. */
 class Town {
   readonly chance: Chance
@@ -84,7 +88,12 @@ class Town {
     const { genesis } = this.world
     const name = this.name()
     const plain = changeOutput(genesis, 0).scriptPubKey
-    switch (this.chance.below(6)) {
+    switch (this.chance.below(7)) {
+      case 3:
+        return payment(name, [
+          { amountSat: 70_000n, scriptPubKey: plain },
+          { amountSat: 0n, scriptPubKey: depositPayloadScript(PRECOMPILE, p2wpkh(name)) },
+        ])
       case 0:
         return payment(name, [{ amountSat: 60_000n, scriptPubKey: plain }])
       case 1:
@@ -288,15 +297,23 @@ describe.each(['a', 'b', 'c', 'd'])('a random town, seed %s', (seed) => {
   })
 })
 
-it('each paid request was paid once, by a version that spends the conflict input of its batch (P 4.5, PO-15, PO-16)', () => {
+it('each paid request was paid once, by a version that spends the conflict input of its batch (P 4.5, PO-15, PO-16, PI-11)', () => {
   let paid = 0
   let bumps = 0
   let bumpsBooked = 0
+  let refunded = 0
   for (const seed of ['g', 'h', 'i']) {
     const town = new Town(seed)
     for (let step = 0; step < 40; step++) town.step()
     bumps += town.bumps
     const { sets } = town.world.ledger
+    for (const [key, row] of sets.outputs.entries()) {
+      if (row.state !== OUTPUT_STATE.refunded) continue
+      refunded += 1
+      // Never both minted and refunded (PI-11).
+      expect(row).toMatchObject({ kind: OUTPUT_KIND.refundable, minted: false })
+      expect(sets.spends.get(row.spentBy)?.spent).toEqual([key])
+    }
     for (const [, request] of sets.requests.entries()) {
       if (request.state !== REQUEST_STATE.paid) continue
       paid += 1
@@ -312,4 +329,5 @@ it('each paid request was paid once, by a version that spends the conflict input
   expect(paid).toBeGreaterThan(0)
   expect(bumps).toBeGreaterThan(0)
   expect(bumpsBooked).toBeGreaterThan(0)
+  expect(refunded).toBeGreaterThan(0)
 })

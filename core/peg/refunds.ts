@@ -1,0 +1,129 @@
+/**
+ * Refunds (protocol §5.9; PI-11): a deposit that is owed back is paid to the refund script that it named. The one input is the
+ * deposit itself, so if that goes, so does its refund; the fee is the deposit's own, and nothing is minted or taken from the fund.
+ */
+import { equalBytes } from '../../crypto/index.ts'
+import {
+  DUST_SAT,
+  parsePayableScript,
+  parseTransaction,
+  serializeTransaction,
+} from '../bitcoin/index.ts'
+import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import {
+  BATCH_KIND,
+  type Entry,
+  isZero,
+  type Ledger,
+  type LedgerDraft,
+  OUTPUT_KIND,
+  OUTPUT_STATE,
+  type OutputRow,
+  outpointKey,
+  rowOf,
+} from '../ledger/index.ts'
+import { err, ok, type Result } from '../params/index.ts'
+import type { PegContext } from './context.ts'
+import { fault, type PegError } from './errors.ts'
+import {
+  allowedRate,
+  batchId,
+  isFeeBounded,
+  isRateAllowed,
+  isSameRecord,
+  isWorthPaying,
+  type PayoutPlan,
+  payoutTransaction,
+  putBatch,
+  shapeOf,
+} from './payout.ts'
+import { currentOutput } from './scripts.ts'
+
+/** Whether the deposit can be paid back by itself: it is owed, it is there, and it named a script that can be paid. */
+export function isRefundable({ kind, refundScript, state }: OutputRow): boolean {
+  return (
+    kind === OUTPUT_KIND.refundable &&
+    state === OUTPUT_STATE.live &&
+    parsePayableScript(refundScript) !== undefined
+  )
+}
+
+/** Deposits that wait for their refund, in the order of Bitcoin. */
+function waitingRefunds(ledger: Ledger): Entry<OutputRow>[] {
+  return [...ledger.open.refundables.values()]
+    .filter(({ row }) => isZero(row.batchId) && isRefundable(row))
+    .sort(
+      (left, right) =>
+        left.row.bitcoinHeight - right.row.bitcoinHeight ||
+        left.row.transactionIndex - right.row.transactionIndex,
+    )
+}
+
+/** The refund of one deposit at this rate: a function of the parent's ledger, the rate and the block's height. */
+export function buildRefund(
+  ledger: Ledger,
+  context: PegContext,
+  deposit: Uint8Array,
+  feeRateSatPerKvb: number,
+): Result<PayoutPlan, PegError> {
+  const row = rowOf(ledger, 'outputs', deposit)
+  if (row === undefined || !isRefundable(row) || !isZero(row.batchId)) {
+    return err(fault('RefundNotOwed'))
+  }
+  const inputs = [{ key: deposit, row }]
+  const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
+  const shape = shapeOf(context, feeRateSatPerKvb, changeScript, inputs.map(refundPayment), inputs)
+  if (!isWorthPaying(shape, 0) || !isFeeBounded(shape)) {
+    return err(fault('RefundEatsDeposit', `${shape.minerFeeSat} of ${row.amountSat}`))
+  }
+  const transaction = payoutTransaction(context, shape, changeScript)
+  const record: PegRecord = {
+    kind: RECORD_KINDS.indexOf('refund'),
+    batchId: batchId(context, { inputs, requests: [] }),
+    version: 0,
+    feeRateSatPerKvb,
+    transaction: serializeTransaction(transaction),
+  }
+  const { epoch } = ledger.state
+  return ok({ record, transaction, epoch, ...shape })
+}
+
+/** What a refund pays: the whole deposit to its refund script, less the fee. */
+export function refundPayment({ key, row }: Entry<OutputRow>) {
+  return { key, row: { amountSat: row.amountSat, scriptPubKey: row.refundScript } }
+}
+
+/** The refunds that a proposer may record, the oldest deposit first; what no fee leaves enough of waits for a lower rate. */
+export function* dueRefunds(ledger: Ledger, context: PegContext): Generator<PegRecord> {
+  const rate = allowedRate(context)
+  for (const { key, row } of waitingRefunds(ledger)) {
+    if (row.amountSat <= DUST_SAT) continue
+    const plan = buildRefund(ledger, context, key, rate)
+    if (plan.ok) yield plan.value.record
+  }
+}
+
+/** Checks a refund against what the parent's ledger gives, and opens its batch. */
+export function applyRefund(
+  draft: LedgerDraft,
+  parent: Ledger,
+  context: PegContext,
+  record: PegRecord,
+): PegError | undefined {
+  if (!isRateAllowed(context, record.feeRateSatPerKvb)) {
+    return fault('RecordRateOutOfBounds', `${record.feeRateSatPerKvb}`)
+  }
+  const parsed = parseTransaction(record.transaction)
+  const [input] = parsed.ok ? parsed.value.inputs : []
+  if (input === undefined) return fault('RecordWrong')
+  const deposit = outpointKey(input.txid, input.vout)
+  const plan = buildRefund(parent, context, deposit, record.feeRateSatPerKvb)
+  if (!plan.ok) return plan.error
+  if (!isSameRecord(plan.value.record, record)) return fault('RecordWrong')
+  const row = draft.get('outputs', deposit)
+  if (row?.state !== OUTPUT_STATE.live || !equalBytes(row.batchId, new Uint8Array(32))) {
+    return fault('RecordInputGone')
+  }
+  putBatch(draft, context, BATCH_KIND.refund, plan.value, [])
+  return undefined
+}
