@@ -179,6 +179,22 @@ describe('the EngineActor', () => {
     expect(bench.poolChanges).toBeGreaterThan(0)
   })
 
+  it('TX-1: what stood in a candidate that was never committed is offered again, the rest of it never', async () => {
+    const { bench, hash } = await funded()
+    const [both, lost] = [0, 1].map((nonce) => signed(alice, { nonce, to: bob.address, value: 1n }))
+    await bench.submit(both as Uint8Array)
+    await bench.submit(lost as Uint8Array)
+    const loser = await bench.build(2, hash)
+    expect(loser.payload.transactions).toEqual([both, lost])
+    const other = await funded()
+    await other.bench.submit(both as Uint8Array)
+    const { payload: winner } = await other.bench.build(2, hash)
+    await bench.hear({ type: 'engine.ExecutePayload', payload: { payload: winner as never } })
+    await bench.commit(winner.blockHash, 2)
+    const { payload } = await bench.build(3, winner.blockHash)
+    expect(payload.transactions).toEqual([lost])
+  })
+
   it('6.3: what the slot before had time for stands first, and everybody’s account is looked at after the block', async () => {
     const { bench, hash } = await funded()
     const early = signed(alice, { nonce: 0, to: bob.address, value: 10n ** 18n })
