@@ -35,13 +35,20 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   governance: async () => (await import('../governance/index.ts')).main,
   keys: async () => (await import('../node/keys/index.ts')).main,
   validators: async () => (await import('../node/validators/index.ts')).main,
-  doctor: async () => (await import('../node/doctor/index.ts')).main,
+  doctor: async () => doctor,
   backup: async () => (await import('../node/backup/index.ts')).backup,
   restore: async () => (await import('../node/backup/index.ts')).restore,
   recover: async () => recover,
   genesis: async () => (await import('../node/genesis/index.ts')).main,
   inspect: async () => (await import('../node/inspect/index.ts')).main,
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
+}
+
+/** Of a node, or of a member by its configuration. */
+async function doctor(args: readonly string[]): Promise<number> {
+  const isMember = args.includes('--member')
+  if (isMember) return (await import('../governance/doctor.ts')).doctor(args)
+  return (await import('../node/doctor/index.ts')).main(args)
 }
 
 /** The drill is a development federation; the rest needs none. */

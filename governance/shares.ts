@@ -45,7 +45,7 @@ const SHARE = /^share-[0-9a-f]{64}\.json$/
 
 /** A file that is damaged or under another password rejects: only a person can say what it is. */
 export async function fileShareStore(options: ShareStoreOptions): Promise<ShareStore> {
-  const { directory } = options
+  const { directory, password } = options
   await makeDirectory(directory)
   const sessionPath = (id: Uint8Array) => join(directory, `session-${toHex(id)}.json`)
   const sharePath = (id: Uint8Array) => join(directory, shareFileName(id))
@@ -76,11 +76,11 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
     },
     share: async (sessionId) => {
       const name = toHex(sessionId)
-      const known = shares.get(name) ?? (await readShare(options, sharePath(sessionId)))
+      const known = shares.get(name) ?? (await readShareFile(sharePath(sessionId), password))
       if (known !== undefined) shares.set(name, known)
       return known
     },
-    shareOnDisk: (sessionId) => readShare(options, sharePath(sessionId)),
+    shareOnDisk: (sessionId) => readShareFile(sharePath(sessionId), password),
     saveShare: async (held) => {
       const { commitments, epoch, sessionId, share, signers } = held
       await write(options, sharePath(sessionId), `share of the key of epoch ${epoch}`, {
@@ -127,7 +127,7 @@ async function write(
 }
 
 async function read(
-  { password }: ShareStoreOptions,
+  { password }: Pick<ShareStoreOptions, 'password'>,
   path: string,
 ): Promise<{ readonly publicKeys: Named; readonly secrets: Named } | undefined> {
   const text = await readIfPresent(path)
@@ -165,8 +165,12 @@ async function readSession(
   }
 }
 
-async function readShare(options: ShareStoreOptions, path: string): Promise<HeldShare | undefined> {
-  const found = await read(options, path)
+/** A share's file; undefined where there is none. Rejects as the store does. */
+export async function readShareFile(
+  path: string,
+  password: string,
+): Promise<HeldShare | undefined> {
+  const found = await read({ password }, path)
   if (found === undefined) return undefined
   const { commitments, epoch, session, signer, signers } = found.publicKeys
   const { share } = found.secrets

@@ -21,6 +21,7 @@ export type { Check } from './check.ts'
 export { verifyData } from './state.ts'
 
 const USAGE = `usage: millrace doctor [options] [settings of the node]
+       millrace doctor --member FILE (of a member; --help there tells more)
 
   Looks at what a node is started with and what it has on disk, and says what to do about what is
   wrong. Without --repair and --compact it only reads. Settings are those of millrace node: --config FILE, or --data-dir, ...

@@ -144,6 +144,7 @@ const SIGNATURE_ROOTS: ReadonlySet<string> = new Set([
   'node/backup/create.ts',
   'node/backup/restore.ts',
   'node/validators/index.ts',
+  'governance/doctor.ts',
   'governance/keys.ts',
   'governance/recover/files.ts',
   'governance/program.ts',

@@ -1,11 +1,16 @@
 /** `millrace recover share …` as the operators of four members use it, each with a directory of its own (N6). */
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { jest } from '@jest/globals'
 import { reserveJson } from '../../../bridge/index.ts'
 import { openKeyFile, sealKeyFile, toHex } from '../../../crypto/index.ts'
+import { examineMember } from '../../../governance/doctor.ts'
+import { type MemberConfig, parseConfig } from '../../../governance/index.ts'
+import type { HeldShare } from '../../../governance/keygen-part.ts'
 import { main } from '../../../governance/recover/index.ts'
 import { fileShareStore, shareFileName } from '../../../governance/shares.ts'
 import { Ceremony, EPOCH, randomOf } from '../core/keygen/ceremony.ts'
@@ -66,6 +71,23 @@ async function share(command: string, member: number, ...more: readonly string[]
   }
 }
 
+function configOf(member: number, dataDir: string): MemberConfig {
+  const config = parseConfig(
+    {
+      genesisFile: at('genesis.json'),
+      dataDir,
+      keyFile: 'keys.json',
+      passwordFile: 'password',
+      bitcoinUrl: 'http://127.0.0.1:1',
+      tls: { authorityFile: 'a', certificateFile: 'c', privateKeyFile: 'p' },
+      nodes: [{ name: 'node-0', endpoint: '127.0.0.1:1' }],
+    },
+    own(member),
+  )
+  if ('code' in config) throw new Error(config.message)
+  return config
+}
+
 const dataOf = (member: number) => ['--data-dir', join(own(member), 'data')]
 const from = (names: readonly string[]) => names.flatMap((name) => ['--from', at(name)])
 const parts = HELPERS.map((helper) => `part-${helper}.json`)
@@ -100,9 +122,12 @@ describe('a member gets its share back from three others (N6)', () => {
       directory,
       password: passwordOf(LOST),
       random: randomOf('again'),
+      cost: CHEAP,
     })
     const held = { epoch: EPOCH, sessionId, commitments, signers, share: shares[LOST] }
     expect(await store.share(sessionId)).toEqual(held)
+    // So that the tests below open it quickly.
+    await store.saveShare(held as HeldShare)
   })
 
   it('what lies about is no share, and the share is on disk under its owner’s password only', () => {
@@ -113,6 +138,33 @@ describe('a member gets its share back from three others (N6)', () => {
     for (const { secret } of shares) expect(texts.join() + file).not.toContain(toHex(secret))
     expect(openKeyFile(JSON.parse(file), passwordOf(0)).ok).toBe(false)
     expect(openKeyFile(JSON.parse(file), passwordOf(LOST)).ok).toBe(true)
+  })
+
+  it('millrace doctor says which shares a member lacks, by the keys that a node tells', async () => {
+    const node = createServer((_, response) => {
+      const result = JSON.parse(readFileSync(at('rows.json'), 'utf8')) as unknown
+      response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, result }))
+    })
+    await new Promise<void>((done) => node.listen(0, '127.0.0.1', done))
+    const url = `http://127.0.0.1:${(node.address() as AddressInfo).port}`
+    try {
+      const sharesOf = async (dataDir: string, of?: string) => {
+        const checks = await examineMember(configOf(LOST, dataDir), of)
+        return checks.filter(({ name }) => name.startsWith('share'))
+      }
+      const repaired = await sharesOf('data', url)
+      expect(repaired).toEqual([
+        { name: 'share', ok: true, detail: 'of the key of epoch 1', exitCode: 0 },
+      ])
+      expect(await sharesOf('data')).toMatchObject([{ ok: true, name: 'shares' }])
+      expect(await sharesOf('empty', url)).toMatchObject([{ ok: false, exitCode: 4 }])
+      mkdirSync(join(own(LOST), 'damaged', 'shares'), { recursive: true })
+      const file = join(own(LOST), 'damaged', 'shares', shareFileName(sessionId))
+      writeFileSync(file, JSON.stringify({ version: 1 }))
+      expect(await sharesOf('damaged')).toMatchObject([{ ok: false, name: 'share' }, { ok: true }])
+    } finally {
+      await new Promise((done) => node.close(done))
+    }
   })
 
   it('says who is missing, whose files these are not, and that a member has no share', async () => {

@@ -1,0 +1,211 @@
+/**
+ * `millrace doctor --member FILE`: what a member is started with, and whether it holds its shares of the federation's keys. It only reads, and
+ * may run beside the member.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { ReserveFile } from '../bridge/index.ts'
+import { type Genesis, parseGenesis } from '../core/params/index.ts'
+import { blsSuite, groupKeyFrom, isShareOf, toHex } from '../crypto/index.ts'
+import { createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
+import { directoryHolder } from '../node/adapters/data-directory/index.ts'
+import { EXIT } from '../node/adapters/system/index.ts'
+import { type MemberConfig, readConfig } from './config.ts'
+import type { HeldShare } from './keygen-part.ts'
+import { openMemberKeys } from './keys.ts'
+import { Refusal } from './recover/files.ts'
+import { checkedReserve, reserveOfNode } from './recover/reserve.ts'
+import { readShareFile, shareFileName, shareFiles } from './shares.ts'
+
+const USAGE = `usage: millrace doctor --member FILE [options]
+
+  Looks at what a member (millrace governance) is started with, and whether it holds its shares of the
+  federation's keys. It only reads, and may run beside the member.
+
+  --member FILE   configuration of the member
+  --url URL       JSON-RPC of a node: says of which keys this member must have shares
+  --json          one line of JSON
+  --help          this text
+
+  Exit codes: 0 all is well, 3 configuration, 4 a share is missing or damaged, 5 Bitcoin or the node does not answer
+`
+
+interface Check {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+  readonly advice?: string
+  readonly exitCode: number
+}
+
+const BITCOIN_MS = 5_000
+const GET_BACK =
+  'millrace recover share gets it back from t others: docs/guides/recover-coins.md#a-lost-share'
+
+const good = (name: string, detail: string): Check => ({
+  name,
+  ok: true,
+  detail,
+  exitCode: EXIT.ok,
+})
+const bad = (name: string, detail: string, advice: string, exitCode: number): Check => {
+  return { name, ok: false, detail, advice, exitCode }
+}
+
+export async function doctor(args: readonly string[]): Promise<number> {
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean' } as const
+  let flags: { member?: string; url?: string; json?: boolean; help?: boolean }
+  try {
+    const options = { member: text, url: text, json: flag, help: flag }
+    flags = parseArgs({ args: [...args], options, strict: true }).values
+  } catch (error) {
+    process.stderr.write(`millrace doctor: ${(error as Error).message}\n`)
+    return EXIT.usage
+  }
+  if (flags.help === true) {
+    process.stdout.write(USAGE)
+    return EXIT.ok
+  }
+  const config = readConfig(['--config', flags.member ?? ''])
+  if (config === 'help' || 'code' in config) {
+    process.stderr.write(`millrace doctor: ${config === 'help' ? USAGE : config.message}\n`)
+    return EXIT.configuration
+  }
+  const checks = await examineMember(config, flags.url)
+  const worst = Math.max(...checks.map(({ exitCode }) => exitCode))
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ ok: worst === EXIT.ok, checks: checks.map(({ exitCode: _, ...rest }) => rest) })}\n`
+      : checks.map(lineOf).join(''),
+  )
+  return worst
+}
+
+function lineOf({ advice, detail, name, ok }: Check): string {
+  const line = `${ok ? 'ok  ' : 'BAD '} ${name.padEnd(14)} ${detail}\n`
+  return advice === undefined ? line : `${line}${' '.repeat(20)}→ ${advice}\n`
+}
+
+/** In the order in which a start would meet what they find. */
+export async function examineMember(config: MemberConfig, url?: string): Promise<readonly Check[]> {
+  const files = readFiles(config)
+  if (!('genesis' in files)) return [files]
+  const { genesis, memberIndex, password } = files
+  const checks = [
+    good('genesis', genesis.file.name),
+    good('keys', `of member ${memberIndex}`),
+    modeCheck(config),
+    holderCheck(config),
+    await bitcoinCheck(config),
+  ]
+  const directory = join(config.dataDir, 'shares')
+  const { held, found } = await heldShares(directory, password)
+  const reserve = url === undefined ? undefined : await keysOf(genesis, url)
+  if (reserve !== undefined && 'exitCode' in reserve) return [...checks, ...found, reserve]
+  return [...checks, ...found, ...expected(memberIndex, held, reserve, directory)]
+}
+
+function readFiles(
+  config: MemberConfig,
+): { readonly genesis: Genesis; readonly memberIndex: number; readonly password: string } | Check {
+  const fault = (name: string, detail: string) =>
+    bad(name, detail, 'name files that this user can read', EXIT.configuration)
+  const text = (path: string) => readFileSync(path, 'utf8')
+  try {
+    const parsed = parseGenesis(JSON.parse(text(config.genesisFile)), blsSuite)
+    if (!parsed.ok) return fault('genesis', `${config.genesisFile}: ${parsed.error.reason}`)
+    const password = text(config.passwordFile).trim()
+    const opened = openMemberKeys(parsed.value, JSON.parse(text(config.keyFile)), password)
+    if (!opened.ok) return fault('keys', `${config.keyFile}: ${opened.error.code}`)
+    return { genesis: parsed.value, memberIndex: opened.memberIndex, password }
+  } catch (error) {
+    return fault('files', (error as Error).message.split('\n', 1)[0] ?? '')
+  }
+}
+
+function modeCheck({ keyFile, passwordFile, tls }: MemberConfig): Check {
+  const secrets = [keyFile, passwordFile, tls.privateKeyFile]
+  const open = secrets.find((path) => existsSync(path) && (statSync(path).mode & 0o077) !== 0)
+  if (open === undefined) return good('secrets', 'no other user can read them')
+  return bad('secrets', `${open} is open to other users`, `chmod 600 ${open}`, EXIT.configuration)
+}
+
+function holderCheck({ dataDir }: MemberConfig): Check {
+  const pid = existsSync(dataDir) ? directoryHolder(dataDir) : undefined
+  return good(
+    'data directory',
+    pid === undefined ? 'no member runs on it' : `member ${pid} runs on it`,
+  )
+}
+
+async function bitcoinCheck({ bitcoinUrl }: MemberConfig): Promise<Check> {
+  const rpc = createBitcoinRpc({ url: bitcoinUrl, timeoutMs: BITCOIN_MS })
+  const info = await rpc.getBlockchainInfo()
+  rpc.close()
+  const { host } = new URL(bitcoinUrl)
+  if (info.ok) return good('bitcoin', `${host} is at block ${info.value.blocks}`)
+  const advice = 'without its own Bitcoin a member approves nothing'
+  return bad('bitcoin', `${host}: ${info.error.message}`, advice, EXIT.unreachable)
+}
+
+/** What opens, and a check for each file that does not or is no share of the key that it names. */
+async function heldShares(
+  directory: string,
+  password: string,
+): Promise<{ readonly held: readonly HeldShare[]; readonly found: readonly Check[] }> {
+  const held: HeldShare[] = []
+  const found: Check[] = []
+  const names = existsSync(directory) ? await shareFiles(directory) : []
+  for (const name of names) {
+    const path = join(directory, name)
+    try {
+      const share = await readShareFile(path, password)
+      const isWhole = share && isShareOf(groupKeyFrom(share.commitments, []), share.share)
+      if (share === undefined || isWhole !== true) throw new Error(`${path}: no share of its key`)
+      held.push(share)
+    } catch (error) {
+      found.push(bad('share', (error as Error).message, GET_BACK, EXIT.data))
+    }
+  }
+  const sessions = existsSync(directory)
+    ? (await readdir(directory)).filter((name) => name.startsWith('session-')).length
+    : 0
+  if (sessions > 0) found.push(good('making a key', `secrets of ${sessions} sessions are kept`))
+  return { held, found }
+}
+
+async function keysOf(genesis: Genesis, url: string): Promise<ReserveFile | Check> {
+  try {
+    return checkedReserve(genesis, await reserveOfNode(url), url)
+  } catch (error) {
+    const { exitCode, message } = error as Refusal
+    if (!(error instanceof Refusal)) throw error
+    return bad('shares', message, 'name a node of this chain that runs', exitCode)
+  }
+}
+
+/** Against the keys of the ledger, where a node told them. */
+function expected(
+  memberIndex: number,
+  held: readonly HeldShare[],
+  reserve: ReserveFile | undefined,
+  directory: string,
+): readonly Check[] {
+  if (reserve === undefined) {
+    const epochs = held.map(({ epoch }) => epoch).sort((left, right) => left - right)
+    const detail =
+      epochs.length === 0 ? `none in ${directory}` : `of the keys of epochs ${epochs.join(', ')}`
+    return [good('shares', `${detail}; --url says which there must be`)]
+  }
+  const keys = reserve.keys.filter(({ signers }) => signers.includes(memberIndex + 1))
+  if (keys.length === 0) return [good('shares', 'this member has a share of no key yet')]
+  return keys.map(({ epoch, sessionId }) => {
+    const isHeld = held.some((one) => toHex(one.sessionId) === toHex(sessionId))
+    if (isHeld) return good('share', `of the key of epoch ${epoch}`)
+    const detail = `of the key of epoch ${epoch}: ${shareFileName(sessionId)} is not there`
+    return bad('share', detail, GET_BACK, EXIT.data)
+  })
+}
