@@ -10,6 +10,7 @@ import {
   decodeLedgerProof,
   decodeRow,
   heightKey,
+  KEYGEN_STAGE,
   type KeygenItemRow,
   type KeyRow,
   type LedgerSet,
@@ -65,6 +66,8 @@ export interface KeygenContext {
   readonly said?: Said
   /** An effect is at work for this session and stage. */
   readonly working?: string
+  /** The making of a key that this member takes part in, as last proven. */
+  readonly making?: Pick<KeygenSight, 'epoch' | 'row'>
 }
 
 export type KeygenEffect =
@@ -80,6 +83,7 @@ export type KeygenEffect =
 
 type KeygenStep = Step<KeygenContext, KeygenEffect>
 
+const STAGES = Object.keys(KEYGEN_STAGE)
 const KEPT_HEADERS = 256
 const CHECK_MS = 1_000
 /** A node that has not answered by then is not waited for. */
@@ -120,13 +124,27 @@ export const keygenActor: ActorDefinition<KeygenContext, KeygenInbox, KeygenEffe
         return { context: { ...rest, said }, effects: tellNodes(context, said) }
       }
       case 'member.MemberStopping':
-        return state === 'Stopping' ? { context } : { context, event: 'STOP' }
+        return state === 'Stopping'
+          ? { context }
+          : { context, event: 'STOP', effects: farewell(context) }
     }
   },
   perform,
+  /** What is being written or said is finished first (N4). */
+  busy: ({ working }) => working !== undefined,
   lane: (effect) => (effect.kind === 'log' ? undefined : 'store'),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
+}
+
+/** All that was said is on disk and is said again after a start: who comes back in time has lost nothing. */
+function farewell({ making }: KeygenContext): KeygenEffect[] {
+  if (making === undefined) return []
+  const { epoch, row } = making
+  const stage = STAGES[row.stage] ?? String(row.stage)
+  const until = row.deadline === 0 ? 'when t members are here' : row.deadline
+  const fields = { epoch, attempt: row.attempt, stage, untilHeight: until }
+  return [{ kind: 'log', level: 'warn', event: 'stopping while a key is made', fields }]
 }
 
 /** While a key may be made, a node is asked how it stands whenever there is a newer block. */
@@ -196,7 +214,7 @@ function judge(context: KeygenContext, proven: Proven, height: number, nowMs: nu
     const key = heightKey(epoch)
     const keys = new Map(federation.keys).set(toHex(key), { key, row: made })
     const known = { epoch, keys }
-    const { said: _, ...rest } = context
+    const { making: _, said: __, ...rest } = context
     const fields = { epoch, publicKey: toHex(made.publicKey), signers: made.signers }
     return {
       context: { ...rest, federation: known, provenHeight: height },
@@ -208,8 +226,10 @@ function judge(context: KeygenContext, proven: Proven, height: number, nowMs: nu
     }
   }
   const row = proven.row('keygen', heightKey(epoch)) ?? firstSession(genesis, epoch)
-  const seen = { ...context, provenHeight: height }
   const signer = memberIndex + 1
+  const { making: _, ...others } = context
+  const isHere = row.stage <= KEYGEN_STAGE.confirmations && row.signers.includes(signer)
+  const seen = { ...others, provenHeight: height, ...(isHere && { making: { epoch, row } }) }
   if (!isWanted(row, signer)) return { context: seen }
   const name = `${toHex(row.sessionId)}:${row.stage}`
   const { said } = seen

@@ -32,6 +32,7 @@ import {
   allSigners,
   ciphertextFor,
   dkgSession,
+  KEYGEN_FIRST_STAGE_BLOCKS,
   KEYGEN_RETRY_BLOCKS,
   KEYGEN_STAGE_BLOCKS,
   keyCommitments,
@@ -154,7 +155,7 @@ const APPLY: {
     const sums = addCommitments(row.sums, content.commitments)
     // Nobody alone sets the clock of a first session: t of them are here when it begins to run.
     const isBegun = row.deadline !== 0 || row.received.length + 1 < genesis.memberThreshold
-    const deadline = isBegun ? row.deadline : height + KEYGEN_STAGE_BLOCKS
+    const deadline = isBegun ? row.deadline : height + KEYGEN_FIRST_STAGE_BLOCKS
     note(said, { sums: [...sums], deadline })
     return undefined
   },

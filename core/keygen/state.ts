@@ -20,8 +20,13 @@ import {
 import type { Genesis } from '../params/index.ts'
 import { decodeKeygenContent, keygenItemKey, keygenSessionId } from './items.ts'
 
-/** Blocks that a stage may take. Where all signers are quick it ends with the last of them. */
+/** Blocks that a later stage may take, and packages without somebody who was left out. Where all signers are quick it ends with the last of them. */
 export const KEYGEN_STAGE_BLOCKS = 150
+/**
+ * Blocks that packages may take where all members are asked, from the t-th package on. Who is left out has no share until the next key, and
+ * until this one is made the old key serves: so a program that is being updated or a machine that is being mended is waited for.
+ */
+export const KEYGEN_FIRST_STAGE_BLOCKS = 600
 /** Blocks from a failure, fewer than t signers left, to the next attempt with all members. */
 export const KEYGEN_RETRY_BLOCKS = 300
 

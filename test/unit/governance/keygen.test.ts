@@ -1,5 +1,5 @@
 import { decodeKeygenItem, type KeygenItem } from '../../../core/block/index.ts'
-import { KEYGEN_STAGE_BLOCKS, keygenKind, signKeygenItem } from '../../../core/keygen/index.ts'
+import { keygenKind, signKeygenItem } from '../../../core/keygen/index.ts'
 import { KEYGEN_FAULT, KEYGEN_STAGE } from '../../../core/ledger/index.ts'
 import { groupKeyFrom, isShareOf, toHex } from '../../../crypto/index.ts'
 import { AUXILIARY, Ceremony, EPOCH } from '../core/keygen/ceremony.ts'
@@ -182,12 +182,34 @@ describe('a member takes its part in the making of the key (5.1)', () => {
     await making.member.stop()
   })
 
+  it('N4: told to stop, it says which making of a key waits for it, and until when', async () => {
+    const making = new Making()
+    await making.start()
+    await making.packages()
+    // Its shares have been said and are in no block yet.
+    await making.member.stop()
+    const [warned] = making.member.logged('stopping while a key is made')
+    const { deadline } = making.ceremony.row
+    expect(warned).toEqual({ epoch: EPOCH, attempt: 0, stage: 'shares', untilHeight: deadline })
+    expect(making.member.shares.sessions.size).toBe(1)
+  })
+
+  it('N4: with nothing to wait for it stops without a word', async () => {
+    const making = new Making()
+    await making.start()
+    await making.packages()
+    await making.shares()
+    await making.confirmations()
+    await making.member.stop()
+    expect(making.member.logged('stopping while a key is made')).toEqual([])
+  })
+
   it('is bound to its session: what it said before a restart is refused after', async () => {
     const making = new Making()
     await making.start()
     const old = making.last()
     await making.block([old, making.ceremony.package(2), making.ceremony.package(3)])
-    making.ceremony.pass(making.ceremony.height + KEYGEN_STAGE_BLOCKS)
+    making.ceremony.pass(making.ceremony.row.deadline)
     expect(making.ceremony.block([old])).toBe('KeygenSessionWrong')
     const { signature: _, ...statement } = old
     const moved = { ...statement, sessionId: making.ceremony.row.sessionId }

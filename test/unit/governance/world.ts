@@ -324,6 +324,11 @@ export class MemberWorld {
     return this.ports.clock.advance(ms)
   }
 
+  /** What was logged about an event, in order. */
+  logged(event: string): readonly Readonly<Record<string, unknown>>[] {
+    return this.ports.log.records.flatMap((one) => (one.event === event ? [one.fields ?? {}] : []))
+  }
+
   warnings(): readonly string[] {
     return this.ports.log.records
       .filter(({ level }) => level === 'warn' || level === 'error')

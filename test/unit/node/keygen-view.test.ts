@@ -25,12 +25,12 @@ describe('millrace_keygenStatus (QD-12)', () => {
   it('who is waited for, until when, and who was left out and why', () => {
     const ceremony = new Ceremony(genesis)
     ceremony.block([1, 2, 4].map((signer) => ceremony.package(signer)))
-    expect(statusOf(ceremony).making).toMatchObject({ waitingFor: [2], deadline: 151 })
+    expect(statusOf(ceremony).making).toMatchObject({ waitingFor: [2], deadline: 601 })
     ceremony.pass(ceremony.row.deadline)
     expect(statusOf(ceremony).making).toMatchObject({
       attempt: 1,
       members: [0, 1, 3],
-      culprits: [{ member: 2, fault: 'missed', stage: 'packages', attempt: 0, height: 151 }],
+      culprits: [{ member: 2, fault: 'missed', stage: 'packages', attempt: 0, height: 601 }],
     })
   })
 

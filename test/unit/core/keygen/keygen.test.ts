@@ -1,6 +1,7 @@
 import {
   allSigners,
   groupKeyOf,
+  KEYGEN_FIRST_STAGE_BLOCKS,
   KEYGEN_RETRY_BLOCKS,
   KEYGEN_STAGE_BLOCKS,
   keygenItemFault,
@@ -229,6 +230,26 @@ describe('culprits and restarts (5.1)', () => {
     ceremony.pass(5 * KEYGEN_STAGE_BLOCKS)
     expect(ceremony.row.attempt).toBe(0)
     ceremony.block([ceremony.package(3)])
+    expect(ceremony.row.deadline).toBe(ceremony.height + KEYGEN_FIRST_STAGE_BLOCKS)
+  })
+
+  it('who is late with its package has four times as long as a stage, and its share like everybody', () => {
+    const ceremony = new Ceremony(genesis)
+    ceremony.block([1, 2, 3].map((signer) => ceremony.package(signer)))
+    ceremony.pass(4 * KEYGEN_STAGE_BLOCKS)
+    ceremony.block([ceremony.package(4)])
+    ceremony.all((signer) => ceremony.shares(signer))
+    // From then on all are here, and a stage is short.
+    expect(ceremony.row.deadline).toBe(ceremony.height + KEYGEN_STAGE_BLOCKS)
+    ceremony.all((signer) => ceremony.confirmation(signer))
+    expect(ceremony.key?.signers).toEqual([1, 2, 3, 4])
+  })
+
+  it('without who was left out packages take no longer than any stage', () => {
+    const ceremony = new Ceremony(genesis)
+    ceremony.block([1, 2, 4].map((signer) => ceremony.package(signer)))
+    ceremony.pass(ceremony.row.deadline)
+    expect(ceremony.row).toMatchObject({ attempt: 1, signers: [1, 2, 4] })
     expect(ceremony.row.deadline).toBe(ceremony.height + KEYGEN_STAGE_BLOCKS)
   })
 
