@@ -29,10 +29,13 @@ import {
   type TransactionPosition,
 } from '../../../vm/evm/index.ts'
 import { damageOfFile } from '../disk/index.ts'
+import { NodeCache } from './node-cache.ts'
 import { removeDiscarded } from './state-files.ts'
 
 /** Records of past blocks that one reader holds. */
 const MAX_PAST_BYTES = 64 * 1024 * 1024
+/** Nodes of tries that the writer has at hand: of some ten thousand of the accounts that change most, or the upper nodes of all. */
+const NODE_CACHE_BYTES = 32 * 1024 * 1024
 /** Layout version; a store of another version is refused. */
 export const LAYOUT = 1
 const ADDRESS_BYTES = 20
@@ -116,7 +119,10 @@ function openStore(tables: Tables, mode: 'write' | 'read'): EngineDatabase | Eng
     void tables.root.close()
     return { code: 'LayoutMismatch', reason: `layout ${layout?.[0]}, this program knows ${LAYOUT}` }
   }
-  const store = new LmdbEngineStore(tables)
+  const store = new LmdbEngineStore(
+    tables,
+    mode === 'write' ? new NodeCache(NODE_CACHE_BYTES) : undefined,
+  )
   const unreadable = mode === 'write' ? unreadableHead(store, tables) : undefined
   if (unreadable === undefined) return store
   void tables.root.close()
@@ -184,13 +190,16 @@ function nodeKey(path: string): Buffer {
 class LmdbEngineStore implements EngineDatabase {
   readonly #tables: Tables
   readonly #view: StateView
+  /** Of the only writer alone: what others hold would be of yesterday. */
+  readonly #nodes: NodeCache | undefined
   readonly #past = new Map<number, Uint8Array>()
   #pastBytes = 0
   #keepPastFrom = Number.POSITIVE_INFINITY
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, nodes: NodeCache | undefined) {
     this.#tables = tables
-    this.#view = stateView(tables)
+    this.#nodes = nodes
+    this.#view = stateView(tables, nodes)
   }
 
   head(): EngineHead | undefined {
@@ -284,6 +293,13 @@ class LmdbEngineStore implements EngineDatabase {
         writeBlock(this.#tables, block)
       }
     })
+    // Durable first: a write that fails leaves both as they were.
+    for (const { delta } of this.#nodes === undefined ? [] : blocks) {
+      for (const [path, node] of delta.nodes) {
+        if (node === null) this.#nodes?.delete(path)
+        else this.#nodes?.set(path, node)
+      }
+    }
   }
 
   keepPast(height: number): void {
@@ -334,7 +350,7 @@ class LmdbEngineStore implements EngineDatabase {
   }
 }
 
-export function stateView(tables: Tables): StateView {
+export function stateView(tables: Tables, nodes?: NodeCache): StateView {
   return {
     account(addressHex) {
       const record = tables.accounts.get(fromHexKey(addressHex))
@@ -350,7 +366,13 @@ export function stateView(tables: Tables): StateView {
         yield toHex(new Uint8Array(key.subarray(ADDRESS_BYTES)))
       }
     },
-    node: (path) => copied(tables.nodes.get(nodeKey(path))),
+    node(path) {
+      const known = nodes?.get(path)
+      if (known !== undefined) return known
+      const node = copied(tables.nodes.get(nodeKey(path)))
+      if (node !== undefined) nodes?.set(path, node)
+      return node
+    },
     blockHash: (height) => copied(tables.hashes.get(height)),
   }
 }
