@@ -196,12 +196,32 @@ export type TransactionConfirmed = Message<
   }
 >
 
+/**
+ * Look again at a block of Bitcoin that the chain knows, for deposits to addresses that this node has learnt of since. From: api. To: Bridge.
+ * Reply: DepositsClaimed | ClaimRefused.
+ */
+export type ClaimDeposits = Request<
+  'bridge.ClaimDeposits',
+  { readonly blockHash: Uint8Array },
+  DepositsClaimed | ClaimRefused
+>
+
+/** Outpoints that are followed from now on: `txid:vout`, txid in display form. From: Bridge. To: api. */
+export type DepositsClaimed = Message<
+  'bridge.DepositsClaimed',
+  { readonly outpoints: readonly string[] }
+>
+
+/** From: Bridge. To: api. */
+export type ClaimRefused = Message<'bridge.ClaimRefused', { readonly code: string }>
+
 export type BridgeInbox =
   | PollBitcoin
   | BitcoinScanned
   | BitcoinUnavailable
   | BitcoinTransactionDetected
   | ValidatePegInTransaction
+  | ClaimDeposits
   | GovernanceApproval
   | ApprovalReceived
   | KeygenItemReceived

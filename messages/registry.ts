@@ -167,6 +167,11 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('stream.GovernanceApprovalRequest', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
   row('stream.RequestFederationSignatures', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
   row('stream.RequestSignatureParts', 'bridge', 'stream', 'peg', 'blockProducer', KEEP),
+  row('bridge.ClaimDeposits', 'api', 'bridge', 'api', 'returnError', {
+    reply: 'bridge.DepositsClaimed',
+  }),
+  row('bridge.DepositsClaimed', 'bridge', 'api', 'api', 'blockProducer'),
+  row('bridge.ClaimRefused', 'bridge', 'api', 'api', 'blockProducer'),
   row('stream.GetConnectedMembers', 'api', 'stream', 'api', 'returnError', {
     reply: 'stream.MemberList',
   }),

@@ -19,6 +19,7 @@ import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
 import { type Checkpoints, createCheckpoints } from './adapters/checkpoints/index.ts'
 import { lockDirectory } from './adapters/data-directory/index.ts'
+import { openDepositAddresses } from './adapters/deposit-addresses/index.ts'
 import { discardState, type NodeEngine, openEngine } from './adapters/engine/index.ts'
 import { openExternalEngine, readJwtSecret } from './adapters/engine-api/index.ts'
 import { createGovernanceServer } from './adapters/governance-grpc/index.ts'
@@ -96,6 +97,7 @@ export async function startNode(
     .map((url) => createBitcoinRpc({ url, timeoutMs: 10_000 }))
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
   const joiner = new SignatureJoiner()
+  const depositAddresses = openDepositAddresses(join(options.dataDir, 'deposit-addresses'))
   const poolJournal = openPoolJournal({
     directory: join(options.dataDir, 'pool'),
     maxTransactions: options.pool.maxTransactions,
@@ -191,6 +193,7 @@ export async function startNode(
           log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'bridge', event, fields })
         },
       }),
+      depositAddresses,
       joinSignatures: (task, list, all) => joiner.join(task, list, all),
       network,
       stream: createGovernanceServer({
@@ -231,6 +234,7 @@ export async function startNode(
     log.setLevel,
     clock,
     files,
+    depositAddresses,
   )
   const api = createApi(
     {
@@ -270,6 +274,7 @@ export async function startNode(
     await telemetry?.close()
     for (const rpc of rpcs) rpc.close()
     await joiner.close()
+    await depositAddresses.close()
     await poolJournal.close()
     await addressIndex?.close()
     await checkpoints?.close()

@@ -1,9 +1,11 @@
 /** What the API shows and takes, put together from the tree, its views and the engine's reads. */
+import type { DepositAddresses } from '../actors/bridge/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { requestId } from '../core/peg/index.ts'
 import { validatorsAt } from '../core/validators/index.ts'
 import { equalBytes, hexBytes } from '../crypto/index.ts'
 import type {
+  ClaimDeposits,
   GetConnectedMembers,
   GetConnectedPeers,
   GetSyncStatus,
@@ -86,11 +88,19 @@ export function apiPorts(
   setLogLevel: ApiPorts['admin']['setLogLevel'],
   clock: Clock,
   files: NodeFiles,
+  depositAddresses: DepositAddresses,
 ): ApiPorts {
   const { live, system } = tree
   const peg = createPegView({
     genesis,
     live,
+    depositAddresses,
+    claim: (blockHash) =>
+      system.ask<ClaimDeposits>(
+        'bridge',
+        { type: 'bridge.ClaimDeposits', payload: { blockHash } },
+        { timeoutMs: 20_000, sender: 'api' },
+      ),
     burnTransaction(height, logIndex) {
       for (const receipt of engine().blocks.receiptsAt(height)) {
         if (receipt.logs.some((log) => log.logIndex === logIndex)) {
@@ -144,11 +154,10 @@ export function apiPorts(
     system: { actors: () => system.snapshot() },
     admin: { setLogLevel },
     federation(): FederationSnapshot {
-      const address = peg.depositAddress({})
       return {
         epoch: live.head?.head.ledger.state.epoch ?? 0,
         threshold: genesis.memberThreshold,
-        address: 'address' in (address as object) ? (address as { address: string }).address : '',
+        address: peg.federationAddress(),
         members: surroundings.members.map(({ index, connected, lastSeenMs }) => ({
           index,
           key: genesis.file.members[index]?.schnorrKey ?? '',

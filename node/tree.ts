@@ -2,7 +2,12 @@
  * The node's supervision tree: seven actors under one root, built from ports alone. The program gives real ports, the simulator
  * simulated ones; nothing below this file knows which.
  */
-import { type BitcoinPort, bridgeActor, type JoinSignatures } from '../actors/bridge/index.ts'
+import {
+  type BitcoinPort,
+  bridgeActor,
+  type DepositAddresses,
+  type JoinSignatures,
+} from '../actors/bridge/index.ts'
 import { chainActor, type SignGuard, type ValidatorKey } from '../actors/chain/index.ts'
 import { type EnginePort, engineActor, type PoolJournal } from '../actors/engine/index.ts'
 import { type NetworkLimits, type NetworkPort, networkActor } from '../actors/network/index.ts'
@@ -51,6 +56,8 @@ export interface NodePorts {
   pruneEngine?(below: number): Promise<void>
   openGuard(committedHeight: number): Promise<SignGuard>
   readonly bitcoin: BitcoinPort
+  /** Absent: only deposits with an OP_RETURN are found. */
+  readonly depositAddresses?: DepositAddresses
   /** Absent: members' signatures are put together on the node's own loop. */
   readonly joinSignatures?: JoinSignatures
   readonly network: NetworkPort
@@ -187,6 +194,7 @@ export function createNodeTree(ports: NodePorts, settings: NodeSettings): NodeTr
           bitcoin: ports.bitcoin,
           views: live,
           pollMs: settings.bitcoinPollMs,
+          ...(ports.depositAddresses && { depositAddresses: ports.depositAddresses }),
           ...(ports.joinSignatures && { joinSignatures: ports.joinSignatures }),
           ...(validator && { validatorKey: validator.blsKey }),
         },

@@ -49,6 +49,12 @@ export type BridgeEffect =
       readonly scanned: readonly ScannedBlock[]
     }
   | {
+      readonly kind: 'claim'
+      readonly ledger: Ledger
+      readonly block: ScannedBlock
+      readonly replyTo: Envelope
+    }
+  | {
       readonly kind: 'checkProposal'
       readonly headers: readonly Uint8Array[]
       readonly blocks: readonly Uint8Array[]

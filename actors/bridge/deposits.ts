@@ -1,5 +1,6 @@
 /** Flow 2: a deposit from its block in Bitcoin to its approval and its mint. */
 import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
+import { heightKey, type Ledger, outpointKey, rowOf } from '../../core/ledger/index.ts'
 import { approvalMessage, combineApprovals } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
@@ -219,7 +220,7 @@ export function quorumReceived(
   { claim, approval }: PayloadOf<'bridge.ApprovalReceived'>,
   nowMs: number,
 ): BridgeStep {
-  const operation = context.deposits.get(outpointId(claim))
+  const operation = context.deposits.get(outpointId(claim)) ?? unseenDeposit(context, claim, nowMs)
   if (operation?.step !== 'Confirming' && operation?.step !== 'AwaitingApproval') return { context }
   if (!PegInClaimType.equals(claim, operation.claim)) return { context }
   return published({
@@ -232,6 +233,29 @@ export function quorumReceived(
       ),
     ],
   })
+}
+
+/** A deposit to an address that another node gave out: this one learns of it by the members' word. */
+function unseenDeposit(
+  { deposits, ledger }: BridgeContext,
+  claim: PegInClaim,
+  nowMs: number,
+): DepositOperation | undefined {
+  const height = ledger && inBlockHeight(ledger, claim.proof.blockHash)
+  if (ledger === undefined || height === undefined) return undefined
+  const row = rowOf(ledger, 'outputs', outpointKey(claim.txid, claim.vout))
+  if (row !== undefined && equalBytes(row.bitcoinHash, claim.proof.blockHash)) return undefined
+  if (openCount(deposits) >= MAX_DEPOSITS) return undefined
+  const id = outpointId(claim)
+  return detectedDeposit(id, claim, height, id, nowMs)
+}
+
+/** The height of a block in the chain of Bitcoin's headers; undefined off it. */
+export function inBlockHeight(ledger: Ledger, blockHash: Uint8Array): number | undefined {
+  const height = rowOf(ledger, 'headers', blockHash)?.height
+  if (height === undefined) return undefined
+  const onChain = rowOf(ledger, 'chain', heightKey(height))
+  return onChain !== undefined && equalBytes(onChain.hash, blockHash) ? height : undefined
 }
 
 /** Chain forgets its queue when it starts anew: what waits for a block is told again now and then (PI-8). */

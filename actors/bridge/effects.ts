@@ -7,11 +7,12 @@ import { equalBytes } from '../../crypto/index.ts'
 import { type BridgeInbox, deferredReply } from '../../messages/index.ts'
 import type { ActorRun } from '../../supervisor/index.ts'
 import type { BridgeEffect } from './context.ts'
+import { outpointId } from './deposits.ts'
 import { MAX_QUESTIONS } from './limits.ts'
 import { BRIDGE_METRICS } from './metrics.ts'
 import { NOT_IN_MEMPOOL } from './payouts.ts'
 import type { BitcoinPort, BridgePorts } from './port.ts'
-import { scanBitcoin } from './scan.ts'
+import { claimFromBlock, scanBitcoin } from './scan.ts'
 
 export type BridgeRun = ActorRun<BridgeInbox, BridgePorts>
 type EffectOf<Kind extends BridgeEffect['kind']> = Extract<BridgeEffect, { kind: Kind }>
@@ -22,6 +23,8 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
   switch (effect.kind) {
     case 'scan':
       return scan(effect, run)
+    case 'claim':
+      return claim(effect, run)
     case 'checkProposal':
       return checkProposal(effect, bitcoin)
     case 'join':
@@ -55,7 +58,14 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
 
 async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
   const { bitcoin, genesis, metrics } = run.ports
-  const outcome = await scanBitcoin(genesis, bitcoin, effect.ledger, effect.scanned)
+  const { depositAddresses } = run.ports
+  const outcome = await scanBitcoin(
+    genesis,
+    bitcoin,
+    effect.ledger,
+    effect.scanned,
+    depositAddresses,
+  )
   if (!outcome.ok) {
     const { code, message } = outcome.error
     return { type: 'bridge.BitcoinUnavailable', payload: { code, reason: message } }
@@ -77,6 +87,22 @@ async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
     await run.tell(run.self, message, { correlationId: run.ids.next() })
   }
   return [{ type: 'bridge.BitcoinScanned', payload: { ...scanned, feeRateSatPerKvb } }]
+}
+
+async function claim(effect: EffectOf<'claim'>, run: BridgeRun): Promise<BridgeInbox> {
+  const { block, ledger, replyTo } = effect
+  const { bitcoin, depositAddresses, genesis } = run.ports
+  const outcome = await claimFromBlock(genesis, bitcoin, ledger, block, depositAddresses)
+  if (!outcome.ok) {
+    const { code } = outcome.error
+    return deferredReply(replyTo, { type: 'bridge.ClaimRefused', payload: { code } })
+  }
+  for (const payload of outcome.value) {
+    const message = { type: 'bridge.BitcoinTransactionDetected', payload } as const
+    await run.tell(run.self, message, { correlationId: run.ids.next() })
+  }
+  const outpoints = outcome.value.flatMap(({ deposits }) => deposits.map(outpointId))
+  return deferredReply(replyTo, { type: 'bridge.DepositsClaimed', payload: { outpoints } })
 }
 
 /** 4.6: every named block must be on our own Bitcoin's best chain; what is not known here counts as an objection. */

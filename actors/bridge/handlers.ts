@@ -5,7 +5,7 @@
  */
 import type { Ledger } from '../../core/ledger/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
-import { type About, after, tell } from '../../supervisor/index.ts'
+import { type About, after, type Envelope, tell } from '../../supervisor/index.ts'
 import {
   type AnyEffect,
   type BridgeContext,
@@ -17,6 +17,7 @@ import {
 import {
   depositsDetected,
   dueDeposits,
+  inBlockHeight,
   included,
   memberAnswered,
   quorumReceived,
@@ -76,6 +77,8 @@ export function handle(
       return quorumReceived(context, message.payload, nowMs)
     case 'bridge.KeygenItemReceived':
       return keygenArrived(context, message.payload.memberIndex, message.payload.item)
+    case 'bridge.ClaimDeposits':
+      return claimDeposits(context, message.payload.blockHash, about.envelope)
     case 'bridge.ValidatePegOperations': {
       const { headers, deposits } = message.payload
       const blocks = deposits.map((deposit) => deposit.blockHash)
@@ -124,6 +127,22 @@ export function handle(
   }
 }
 
+/** A block that is not in the chain of headers is one that the scan still comes to. */
+function claimDeposits(
+  context: BridgeContext,
+  blockHash: Uint8Array,
+  replyTo: Envelope,
+): BridgeStep {
+  const { ledger } = context
+  const height = ledger && inBlockHeight(ledger, blockHash)
+  if (ledger !== undefined && height !== undefined) {
+    const block = { hash: blockHash, height }
+    return { context, effects: [{ kind: 'claim', ledger, block, replyTo }] }
+  }
+  const answer = { type: 'bridge.ClaimRefused', payload: { code: 'BitcoinBlockUnknown' } } as const
+  return { context, effects: [{ kernel: 'reply', to: replyTo, message: answer }] }
+}
+
 /** Blocks that were scanned before this node knew of a new epoch's script are looked at again. */
 function lookingBack(context: BridgeContext, before: Ledger | undefined): BridgeContext {
   const { ledger, missedHeight = Number.POSITIVE_INFINITY } = context
@@ -133,7 +152,7 @@ function lookingBack(context: BridgeContext, before: Ledger | undefined): Bridge
 
 /** Looks at Bitcoin are one at a time; broadcasts keep their order. */
 export function lane(effect: BridgeEffect): string | undefined {
-  if (effect.kind === 'scan') return 'scan'
+  if (effect.kind === 'scan' || effect.kind === 'claim') return 'scan'
   if (effect.kind === 'broadcast' || effect.kind === 'assemble') return 'broadcast'
   return undefined
 }

@@ -21,6 +21,7 @@ export type {
   BitcoinTip,
   BridgePorts,
   BridgeViewSink,
+  DepositAddresses,
   JoinSignatures,
 } from './port.ts'
 

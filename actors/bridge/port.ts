@@ -1,5 +1,6 @@
 /** What the BridgeActor needs from outside: a view of Bitcoin, and a place to show its operations. */
 import type { Genesis } from '../../core/params/index.ts'
+import type { OwnAddress } from '../../core/peg/index.ts'
 import type { Joined, SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
 import type { MetricSink } from '../../supervisor/index.ts'
 import type { PegOperationView } from './operations.ts'
@@ -56,8 +57,17 @@ export interface BridgePorts {
   readonly bitcoin: BitcoinPort
   readonly views: BridgeViewSink
   readonly pollMs: number
+  /** Absent: only deposits with an OP_RETURN are found. */
+  readonly depositAddresses?: DepositAddresses
   /** `joinAllParts` in another thread; absent: in this one. */
   readonly joinSignatures?: JoinSignatures
+}
+
+/** Addresses that were given to users (5.3). */
+export interface DepositAddresses {
+  find(scriptPubKey: Uint8Array): OwnAddress | undefined
+  /** Resolves when it is on disk; false: there is no room for more. */
+  watch(scriptPubKey: Uint8Array, address: OwnAddress): Promise<boolean>
 }
 
 export type JoinSignatures = (

@@ -3,15 +3,27 @@
  * the last look ended, steps back over a reorg, and reads through Core's RPC alone: pruned, without txindex.
  */
 import { Block as BitcoinBlock, type Transaction } from 'bitcoinjs-lib'
-import { headerHash, parseTransaction } from '../../core/bitcoin/index.ts'
+import { headerHash, parsePayableScript, parseTransaction } from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
 import { heightKey, type Ledger, outpointKey, rowOf, SPEND_STATE } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { buildProof, claimFields, federationScripts, parseDeposits } from '../../core/peg/index.ts'
+import {
+  buildProof,
+  claimFields,
+  federationScripts,
+  parseDeposits,
+  parseOwnDeposits,
+} from '../../core/peg/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type { ScannedBlock } from './context.ts'
 import { MAX_BLOCKS_PER_SCAN, MAX_HEADERS_PER_BLOCK, SCAN_MEMORY_BLOCKS } from './limits.ts'
-import type { BitcoinFault, BitcoinPort, BitcoinResult, BitcoinTip } from './port.ts'
+import type {
+  BitcoinFault,
+  BitcoinPort,
+  BitcoinResult,
+  BitcoinTip,
+  DepositAddresses,
+} from './port.ts'
 
 export interface DetectedTransaction {
   readonly txid: Uint8Array
@@ -43,13 +55,14 @@ export async function scanBitcoin(
   bitcoin: BitcoinPort,
   ledger: Ledger,
   before: readonly ScannedBlock[],
+  addresses?: DepositAddresses,
 ): Promise<BitcoinResult<ScanOutcome>> {
   try {
     const tip = answered(await bitcoin.tip())
     const hashes = new BestChain(bitcoin, tip, before)
     const headers = await newHeaders(bitcoin, hashes, ledger, tip.height)
-    const scan = new Scan(genesis, bitcoin, hashes, ledger)
-    const scanned = await scan.run(before, tip.height)
+    const scan = new Scan(genesis, ledger, addresses)
+    const scanned = await scan.run(bitcoin, hashes, before, tip.height)
     return {
       ok: true,
       value: {
@@ -124,35 +137,38 @@ async function newHeaders(
 class Scan {
   readonly detected: DetectedTransaction[] = []
   readonly #genesis: Genesis
-  readonly #bitcoin: BitcoinPort
-  readonly #hashes: BestChain
   readonly #ledger: Ledger
+  readonly #addresses: DepositAddresses | undefined
   readonly #scripts: ReturnType<typeof federationScripts>
 
-  constructor(genesis: Genesis, bitcoin: BitcoinPort, hashes: BestChain, ledger: Ledger) {
+  constructor(genesis: Genesis, ledger: Ledger, addresses: DepositAddresses | undefined) {
     this.#genesis = genesis
-    this.#bitcoin = bitcoin
-    this.#hashes = hashes
     this.#ledger = ledger
+    this.#addresses = addresses
     this.#scripts = federationScripts(genesis, ledger.state.epoch, ledger.open.keys)
   }
 
   /** Scans what follows the last block that is still on the best chain; gives the blocks to remember. */
-  async run(before: readonly ScannedBlock[], tipHeight: number): Promise<ScannedBlock[]> {
+  async run(
+    bitcoin: BitcoinPort,
+    hashes: BestChain,
+    before: readonly ScannedBlock[],
+    tipHeight: number,
+  ): Promise<ScannedBlock[]> {
     const scanned = [...before]
     for (let last = scanned.at(-1); last !== undefined; last = scanned.at(-1)) {
-      const hash = await this.#hashes.at(last.height)
+      const hash = await hashes.at(last.height)
       if (hash !== undefined && equalBytes(hash, last.hash)) break
       scanned.pop()
     }
     const start = (scanned.at(-1)?.height ?? this.#genesis.bitcoin.checkpoint.height) + 1
     const end = Math.min(tipHeight, start + MAX_BLOCKS_PER_SCAN - 1)
     for (let height = start; height <= end; height++) {
-      const hash = await this.#hashes.at(height)
-      const raw = hash && answered(await this.#bitcoin.block(hash))
+      const hash = await hashes.at(height)
+      const raw = hash && answered(await bitcoin.block(hash))
       // Pruned or gone in a reorg, or of another branch than the block before: the next look begins here.
       if (!hash || !raw || !this.#follows(raw, scanned.at(-1))) break
-      this.#block(raw, hash, height)
+      this.block(raw, hash, height)
       scanned.push({ height, hash })
     }
     return scanned.slice(-SCAN_MEMORY_BLOCKS)
@@ -164,15 +180,18 @@ class Scan {
     return equalBytes(raw.subarray(4, 36), parent)
   }
 
-  #block(raw: Uint8Array, hash: Uint8Array, height: number): void {
+  /** Throws `Unanswered` on what is not the block. */
+  block(raw: Uint8Array, hash: Uint8Array, height: number): void {
     if (!equalBytes(headerHash(raw.subarray(0, 80)), hash)) {
       throw new Unanswered({ code: 'BitcoinBadAnswer', message: 'a block under another hash' })
     }
     const transactions = parseBlock(raw)
     const txids = transactions.map((transaction) => Uint8Array.from(transaction.getHash()))
     for (const [index, transaction] of transactions.entries()) {
-      const paysUs = transaction.outs.some(({ script }) =>
-        this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script)),
+      const paysUs = transaction.outs.some(
+        ({ script }) =>
+          this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script)) ||
+          this.#ownAddress(script) !== undefined,
       )
       const spendsUs =
         transaction.ins.some((input) => this.#outputRow(input.hash, input.index) !== undefined) &&
@@ -181,6 +200,10 @@ class Scan {
         this.#transaction(transactions, txids, index, hash, height, spendsUs)
       }
     }
+  }
+
+  #ownAddress(script: Uint8Array) {
+    return parsePayableScript(script) === 'p2tr' ? this.#addresses?.find(script) : undefined
   }
 
   #outputRow(txid: Uint8Array, vout: number) {
@@ -207,7 +230,14 @@ class Scan {
     if (!proof.ok || !parsed.ok) return
     const deposits = spendsUs
       ? []
-      : parseDeposits(parsed.value, this.#scripts, this.#genesis.params)
+      : [
+          ...parseDeposits(parsed.value, this.#scripts, this.#genesis.params),
+          ...parseOwnDeposits(
+            parsed.value,
+            (script) => this.#ownAddress(script),
+            this.#genesis.params,
+          ),
+        ]
           .filter(({ txid, vout }) => {
             // A deposit whose block a reorg replaced has to be proven again (4.9).
             const row = this.#outputRow(txid, vout)
@@ -217,6 +247,28 @@ class Scan {
     const txid = txids[index] as Uint8Array
     if (deposits.length === 0 && !spendsUs) return
     this.detected.push({ txid, bitcoinHeight, deposits, ...(spendsUs && { spends: proof.value }) })
+  }
+}
+
+/** What one block of the in-block chain holds for the federation, whenever it was scanned. */
+export async function claimFromBlock(
+  genesis: Genesis,
+  bitcoin: BitcoinPort,
+  ledger: Ledger,
+  { hash, height }: ScannedBlock,
+  addresses: DepositAddresses | undefined,
+): Promise<BitcoinResult<readonly DetectedTransaction[]>> {
+  try {
+    const raw = answered(await bitcoin.block(hash))
+    if (raw === undefined) {
+      throw new Unanswered({ code: 'BlockUnavailable', message: 'our Bitcoin has no such block' })
+    }
+    const scan = new Scan(genesis, ledger, addresses)
+    scan.block(raw, hash, height)
+    return { ok: true, value: scan.detected }
+  } catch (error) {
+    if (error instanceof Unanswered) return { ok: false, error: error.fault }
+    throw error
   }
 }
 

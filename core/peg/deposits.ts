@@ -20,7 +20,7 @@ import {
   type TransactionProof,
 } from '../block/index.ts'
 import type { Genesis, Params } from '../params/index.ts'
-import { changeOutput, type FederationKeys } from './scripts.ts'
+import { changeOutput, type DepositTweak, type FederationKeys } from './scripts.ts'
 
 /** Code that the genesis file holds or that Ethereum's forks put there: no deposit may name it. */
 const SYSTEM_CONTRACTS: ReadonlySet<string> = new Set([
@@ -152,6 +152,37 @@ export function parseDeposits(
         evmAddress: payload?.evmAddress ?? ZERO_ADDRESS,
         refundScript: payload?.refundScript ?? NO_SCRIPT,
         depositEpoch: epoch,
+      },
+    ]
+  })
+}
+
+/** Who an output of the form of §5.3 is for: what its script commits to. */
+export interface OwnAddress extends DepositTweak {
+  readonly epoch: number
+}
+
+/** The deposits of a transaction to addresses of their users' own, as far as `find` knows them. */
+export function parseOwnDeposits(
+  transaction: BitcoinTransaction,
+  find: (scriptPubKey: Uint8Array) => OwnAddress | undefined,
+  params: Pick<Params, 'minPegInSat' | 'maxPegInSat'>,
+): Deposit[] {
+  return transaction.outputs.flatMap(({ amountSat, scriptPubKey }, vout) => {
+    const address = find(scriptPubKey)
+    const found = address && classifyDeposit(params, amountSat, address)
+    if (found === undefined) return []
+    const { epoch, evmAddress, refundScript } = address as OwnAddress
+    const depositEpoch = epoch
+    return [
+      {
+        txid: txid(transaction),
+        vout,
+        amountSat,
+        ...found,
+        evmAddress,
+        refundScript,
+        depositEpoch,
       },
     ]
   })

@@ -169,24 +169,20 @@ class WalletProvider extends JsonRpcProvider {
   }
 }
 
-/** Pays the federation with the EVM address in an OP_RETURN and follows the deposit to its mint. */
+/** Pays the account's own deposit address and follows the deposit to its mint. */
 export async function deposit(
   { wallet, terminal }: JourneyOptions,
   rpc: NodeRpc,
   evmAddress: string,
   amountSat: bigint,
 ): Promise<JourneyResult['pegIn']> {
-  const target = await rpc.call<{ address: string; opReturn: string }>('getdepositaddress', [
-    evmAddress,
-  ])
+  const target = await rpc.call<{ address: string }>('getdepositaddress', [evmAddress])
   const script = scriptFromAddress(target.address, 'regtest')
   if (!script.ok) throw new Error(`the node gave no address of regtest: ${target.address}`)
-  const txid = await wallet.pay([
-    { scriptPubKey: script.value, amountSat },
-    { scriptPubKey: hexBytes(target.opReturn), amountSat: 0n },
-  ])
+  const txid = await wallet.pay([{ scriptPubKey: script.value, amountSat }])
   const outpoint = `${txid}:0`
   terminal.step('deposit sent', `${bitcoinText(amountSat)} to ${target.address.slice(0, 20)}…`)
+  terminal.note(`an address of one's own: whoever pays it pays ${evmAddress.slice(0, 12)}…`)
   terminal.note(`Bitcoin ${outpoint}`)
   const minted = await follow(rpc, outpoint, terminal, (status) => {
     if (status.refundable === true) throw new Error(`the deposit ${outpoint} was not credited`)

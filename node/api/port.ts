@@ -335,7 +335,10 @@ export interface ReserveSnapshot {
     readonly outpoint: string
     readonly amountSat: bigint
   }[]
-  /** The plain script of every epoch's key, the oldest first, hex: where an auditor looks for the reserve on Bitcoin. */
+  /**
+   * Where an auditor looks for the reserve on Bitcoin, hex: the plain script of every epoch's key, the oldest first, and those of the
+   * users' own addresses that hold a part of it.
+   */
   readonly scripts: readonly string[]
   /** What passed through since genesis. */
   readonly totals: {
@@ -348,13 +351,30 @@ export interface ReserveSnapshot {
   }
 }
 
+/** A deposit address of a user's own (5.3): what is paid to it is for one EVM address, whoever pays, however often. */
 export interface DepositAddress {
   readonly address: string
+  /** Of the address, hex. It follows from the genesis file, the epoch's key and the two fields of the user. */
+  readonly scriptPubKey: string
   readonly epoch: number
-  /** Bitcoin height up to which a deposit to it is creditable; undefined: no end is set. */
-  readonly validUntil?: number
-  /** Script of the OP_RETURN output that must stand beside it, hex. */
-  readonly opReturn?: string
+  /** x(X) of the epoch, hex (5.1). */
+  readonly groupKey: string
+  /** BIP21. */
+  readonly uri: string
+  /** The other form: an output to the federation's own address, and beside it one with this OP_RETURN script, hex. */
+  readonly opReturn: { readonly address: string; readonly script: string }
+}
+
+/** Whose deposits an address takes. */
+export interface DepositFields {
+  readonly evmAddress: Uint8Array
+  /** Empty: none. */
+  readonly refundScript: Uint8Array
+}
+
+export interface DepositRefusal {
+  readonly code: string
+  readonly reason: string
 }
 
 /** The federation's keys and the making of the next one (5.1). Members by their place in the genesis file. */
@@ -404,11 +424,15 @@ export interface PegView {
   operations(limit: number): Later<readonly PegOperation[]>
   /** By id, by outpoint, by the burn's transaction hash or by the payout's txid; hex without prefix. */
   operation(id: string): Later<PegOperation | undefined>
-  /** Without an EVM address: the federation's address alone. */
-  depositAddress(claim: {
-    readonly evmAddress?: Uint8Array
-    readonly refundScript?: Uint8Array
-  }): Later<DepositAddress | { readonly code: string; readonly reason: string }>
+  /** The federation's own, to which deposits name their EVM address in an OP_RETURN. */
+  federationAddress(): string
+  /** Resolves when this node looks for it, over restarts too. */
+  depositAddress(fields: DepositFields): Promise<DepositAddress | DepositRefusal>
+  /** Looks for deposits of these fields in a block of Bitcoin that the chain knows; their outpoints. */
+  claimDeposits(
+    fields: DepositFields,
+    blockHash: Uint8Array,
+  ): Promise<{ readonly outpoints: readonly string[] } | DepositRefusal>
 }
 
 export interface MemberRow {

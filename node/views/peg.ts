@@ -1,7 +1,7 @@
 /** The peg as people see it: the ledger's rows joined with what the bridge is doing about them. */
-import type { PegOperationView } from '../../actors/bridge/index.ts'
+import type { DepositAddresses, PegOperationView } from '../../actors/bridge/index.ts'
 import { reserveJson } from '../../bridge/index.ts'
-import { addressFromScript } from '../../core/bitcoin/index.ts'
+import { addressFromScript, parsePayableScript } from '../../core/bitcoin/index.ts'
 import { REFUND_REASONS } from '../../core/block/index.ts'
 import {
   BATCH_KIND,
@@ -22,13 +22,19 @@ import {
   currentOutput,
   depositPayloadScript,
   describeReserve,
+  federationKey,
+  federationOutput,
   federationScripts,
+  isForbiddenAddress,
   isRefundable,
   outpointName,
 } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
+import type { ClaimRefused, DepositsClaimed } from '../../messages/index.ts'
+import type { AskResult } from '../../supervisor/index.ts'
 import type {
-  DepositAddress,
+  DepositFields,
+  DepositRefusal,
   PayoutVersion,
   PegInStatus,
   PegOperation,
@@ -44,10 +50,19 @@ import type { LiveViews } from './live.ts'
 export interface PegViewOptions {
   readonly genesis: Genesis
   readonly live: LiveViews
+  readonly depositAddresses: DepositAddresses
+  /** Has the bridge look at a block again. */
+  claim(blockHash: Uint8Array): Promise<AskResult<DepositsClaimed | ClaimRefused>>
   /** The transaction of a burn, by height and log index; undefined when it is not at hand. */
   burnTransaction(height: number, logIndex: number): Uint8Array | undefined
   /** Ids of the requests that a transaction made. */
   requestsOf(transactionHash: Uint8Array): readonly Uint8Array[]
+}
+
+const NOT_LOADED: DepositRefusal = { code: 'NotReady', reason: 'the chain is not loaded yet' }
+const NO_ROOM: DepositRefusal = {
+  code: 'TooManyAddresses',
+  reason: 'this node looks for as many addresses as it can; a deposit with an OP_RETURN needs none',
 }
 
 /** Finished operations that are kept ready for the list. */
@@ -61,6 +76,14 @@ export function createPegView(options: PegViewOptions): PegView {
   let cached: { ledger: Ledger; reserve: ReserveSnapshot } | undefined
   /** Operations that are over and will not change; looked up once. */
   const finished = new Map<string, PegOperation>()
+
+  /** The script of an address once it is watched; undefined where there is no room for more. */
+  const watch = async (now: Ledger, epoch: number, fields: DepositFields) => {
+    const tweak = { epoch, deposit: fields }
+    const { scriptPubKey } = federationOutput(genesis, tweak, now.open.keys)
+    const isWatched = await options.depositAddresses.watch(scriptPubKey, { epoch, ...fields })
+    return isWatched ? scriptPubKey : undefined
+  }
 
   return {
     keygen() {
@@ -108,15 +131,57 @@ export function createPegView(options: PegViewOptions): PegView {
       if (now === undefined) return undefined
       return findOperation(options, now, id.toLowerCase())
     },
-    depositAddress({ evmAddress, refundScript }): DepositAddress {
+    federationAddress: () => plainAddress(genesis, ledger()),
+    async depositAddress(fields) {
       const now = ledger()
-      const epoch = now?.state.epoch ?? 0
-      const { scriptPubKey } = now ? currentOutput(genesis, now) : changeOutput(genesis, 0)
+      const refusal = fieldsFault(fields)
+      if (refusal !== undefined) return refusal
+      if (now === undefined) return NOT_LOADED
+      const { epoch } = now.state
+      const scriptPubKey = await watch(now, epoch, fields)
+      if (scriptPubKey === undefined) return NO_ROOM
       const address = addressFromScript(scriptPubKey, genesis.bitcoin.network) as string
-      if (evmAddress === undefined) return { address, epoch }
-      return { address, epoch, opReturn: toHex(depositPayloadScript(evmAddress, refundScript)) }
+      const opReturn = depositPayloadScript(fields.evmAddress, fields.refundScript)
+      return {
+        address,
+        scriptPubKey: toHex(scriptPubKey),
+        epoch,
+        groupKey: toHex(federationKey(genesis, epoch, now.open.keys)),
+        uri: `bitcoin:${address}`,
+        opReturn: { address: plainAddress(genesis, now), script: toHex(opReturn) },
+      }
+    },
+    async claimDeposits(fields, blockHash) {
+      const now = ledger()
+      const refusal = fieldsFault(fields)
+      if (refusal !== undefined) return refusal
+      if (now === undefined) return NOT_LOADED
+      for (let epoch = 0; epoch <= now.state.epoch; epoch++) {
+        if ((await watch(now, epoch, fields)) === undefined) return NO_ROOM
+      }
+      const answer = await options.claim(blockHash)
+      if (!answer.ok) return { code: answer.error.code, reason: 'the bridge does not answer' }
+      const { payload, type } = answer.value
+      if (type === 'bridge.DepositsClaimed') return payload
+      return { code: payload.code, reason: 'the block cannot be looked at' }
     },
   }
+}
+
+function plainAddress(genesis: Genesis, now: Ledger | undefined): string {
+  const { scriptPubKey } = now ? currentOutput(genesis, now) : changeOutput(genesis, 0)
+  return addressFromScript(scriptPubKey, genesis.bitcoin.network) as string
+}
+
+/** What no address is given for: its deposits would not be credited, or not be paid back as their owner thinks. */
+function fieldsFault({ evmAddress, refundScript }: DepositFields): DepositRefusal | undefined {
+  if (isForbiddenAddress(evmAddress)) {
+    return { code: 'ForbiddenAddress', reason: 'no deposit is credited to this address' }
+  }
+  if (refundScript.length > 0 && parsePayableScript(refundScript) === undefined) {
+    return { code: 'RefundScriptUnpayable', reason: 'the refund script is none that can be paid' }
+  }
+  return undefined
 }
 
 function isOpen({ step }: PegOperation): boolean {
@@ -326,11 +391,15 @@ export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
       outpoint: outpointName(key),
       amountSat: row.amountSat,
     })),
-    scripts: federationScripts(genesis, ledger.state.epoch, ledger.open.keys).map(
-      ({ scriptPubKey }) => toHex(scriptPubKey),
-    ),
+    scripts: scriptsOf(genesis, ledger),
     totals,
   }
+}
+
+function scriptsOf(genesis: Genesis, { open, state }: Ledger): readonly string[] {
+  const plain = federationScripts(genesis, state.epoch, open.keys)
+  const own = [...open.reserve.values()].map(({ row }) => row)
+  return [...new Set([...plain, ...own].map(({ scriptPubKey }) => toHex(scriptPubKey)))]
 }
 
 function emptyReserve(): ReserveSnapshot {

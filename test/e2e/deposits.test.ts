@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Transaction } from 'bitcoinjs-lib'
 import { keccak256, toUtf8Bytes, Wallet } from 'ethers'
+import { outputOf } from '../../bridge/index.ts'
 import { opReturnScript } from '../../core/bitcoin/index.ts'
 import { mineBlock } from '../../devnet/bitcoin/mining.ts'
 import { describeTx } from '../../devnet/bitcoin/transaction.ts'
@@ -63,6 +64,21 @@ async function itemOf({ id, height }: PegStatus): Promise<{ kind: string; reason
   const item = block.pegIns.find(({ outpoint }) => outpoint === id)
   if (item === undefined) throw new Error(`block ${height} does not hold ${id}`)
   return item
+}
+
+/** The hash of the block that a transaction of the mempool goes into. */
+async function minedIn(txid: string): Promise<string> {
+  await federation.mine(1)
+  return until('the block', PATIENCE_MS, async () => {
+    const info = await federation.bitcoin.getBlockchainInfo()
+    if (!info.ok) return undefined
+    for (let height = info.value.blocks; height > info.value.blocks - 5; height--) {
+      const hash = await federation.bitcoin.getBlockHash(height)
+      const found = hash.ok && (await federation.bitcoin.getRawTransaction(txid, hash.value))
+      if (hash.ok && found && found.ok) return hash.value
+    }
+    return undefined
+  })
 }
 
 /** A block with a transaction that no mempool takes, as a miner may make it. */
@@ -153,6 +169,46 @@ describe('a deposit', () => {
       expect(await mintedSat()).toBe(before)
     },
     TEST_MS,
+  )
+
+  it(
+    "to an address of one's own is minted, however often it is paid; one that no node looks for is claimed by its fields (PI-2, 5.3)",
+    async () => {
+      const evmAddress = someAddress()
+      const given = await federation.rpc.call<{
+        readonly address: string
+        readonly epoch: number
+        readonly groupKey: string
+        readonly uri: string
+      }>('getdepositaddress', [Buffer.from(evmAddress).toString('hex')])
+      expect(given.uri).toBe(`bitcoin:${given.address}`)
+      const script = scriptOf(given.address)
+      for (const amountSat of [AMOUNT_SAT, 2n * AMOUNT_SAT]) {
+        const txid = await federation.wallet.pay([{ scriptPubKey: script, amountSat }])
+        expect(await minted(federation.rpc, `${txid}:0`)).toMatchObject({ step: 'Included' })
+      }
+
+      // Derived again from the genesis file and the key that the chain shows, as somebody with a plan and no node would.
+      const strange = { evmAddress: someAddress(), refundScript: new Uint8Array(0) }
+      const tweak = { epoch: given.epoch, deposit: strange }
+      const { scriptPubKey } = outputOf(federation.genesis, tweak, hex(given.groupKey))
+      const txid = await federation.wallet.pay([{ scriptPubKey, amountSat: AMOUNT_SAT }])
+      const blockHash = await minedIn(txid)
+      const id = `${txid}:0`
+      const claimed = await until('the claim', PATIENCE_MS, async () => {
+        expect(await pegStatus(federation.rpc, id)).toBeUndefined()
+        try {
+          const fields = [blockHash, Buffer.from(strange.evmAddress).toString('hex')]
+          return await federation.rpc.call<{ outpoints: string[] }>('claimdeposit', fields)
+        } catch {
+          // The block's header is not in the chain yet.
+          return undefined
+        }
+      })
+      expect(claimed.outpoints).toEqual([id])
+      expect(await minted(federation.rpc, id)).toMatchObject({ step: 'Included' })
+    },
+    2 * TEST_MS,
   )
 
   it(

@@ -107,20 +107,16 @@ interface Receipt {
   readonly status: string
 }
 
-/** Pays the federation with an EVM address in an OP_RETURN; the outpoint. */
+/** Pays an EVM address's own deposit address; the outpoint. */
 export async function payDeposit(
   { rpc, wallet }: Reachable,
   evmAddress: string,
   amountSat: bigint,
 ): Promise<string> {
   const target = await until('a deposit address', PATIENCE_MS, () =>
-    rpc.call<{ address: string; opReturn: string }>('getdepositaddress', [evmAddress]),
+    rpc.call<{ address: string }>('getdepositaddress', [evmAddress]),
   )
-  const payload = new Uint8Array(Buffer.from(target.opReturn, 'hex'))
-  const txid = await wallet.pay([
-    { scriptPubKey: scriptOf(target.address), amountSat },
-    { scriptPubKey: payload, amountSat: 0n },
-  ])
+  const txid = await wallet.pay([{ scriptPubKey: scriptOf(target.address), amountSat }])
   return `${txid}:0`
 }
 

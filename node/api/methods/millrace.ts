@@ -45,6 +45,13 @@ const bareScript = z
   .regex(/^(?:[0-9a-f]{2})*$/i, 'expected a script in hex')
   .transform((text) => new Uint8Array(Buffer.from(text, 'hex')))
 
+const NO_SCRIPT = new Uint8Array(0)
+/** As Bitcoin's RPC shows it; internal order inside. */
+const bitcoinHash = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/i, 'expected the hash of a Bitcoin block')
+  .transform((text) => new Uint8Array(Buffer.from(text, 'hex').reverse()))
+
 const headerField = z.enum(HEADER_FIELDS)
 const ledgerSet = z.enum(LEDGER_SETS)
 const ledgerKey = z
@@ -91,17 +98,28 @@ function isSyncing({ ports }: CallContext): boolean {
 async function depositAddress(
   context: CallContext,
   evmAddress: Uint8Array | undefined,
-  refundScript: Uint8Array | undefined,
+  refundScript = NO_SCRIPT,
 ): Promise<unknown> {
   if (isSyncing(context)) return new ApiFailure('Syncing')
-  const claim = {
-    ...(evmAddress === undefined ? {} : { evmAddress }),
-    ...(refundScript === undefined ? {} : { refundScript }),
-  }
-  const answer = await context.ports.peg.depositAddress(claim)
+  const { peg } = context.ports
+  if (evmAddress === undefined) return peg.federationAddress()
+  const answer = await peg.depositAddress({ evmAddress, refundScript })
   if ('reason' in answer) return new ApiFailure('InvalidParams', answer.reason, answer.code)
-  if (evmAddress === undefined) return answer.address
-  return { ...answer, evmAddress: `0x${toHex(evmAddress)}` }
+  const genesisHash = toHex(context.ports.node.genesisHash)
+  const fields = { evmAddress: `0x${toHex(evmAddress)}`, refundScript: toHex(refundScript) }
+  return { ...answer, ...fields, genesisHash }
+}
+
+async function claimDeposits(
+  context: CallContext,
+  blockHash: Uint8Array,
+  evmAddress: Uint8Array,
+  refundScript = NO_SCRIPT,
+): Promise<unknown> {
+  if (isSyncing(context)) return new ApiFailure('Syncing')
+  const answer = await context.ports.peg.claimDeposits({ evmAddress, refundScript }, blockHash)
+  if ('reason' in answer) return new ApiFailure('InvalidParams', answer.reason, answer.code)
+  return answer
 }
 
 async function pegStatus({ ports, limits }: CallContext, id: string | undefined): Promise<unknown> {
@@ -234,6 +252,12 @@ export const MILLRACE_METHODS: MethodTable = {
     'state',
     z.tuple([bareAddress.optional(), bareScript.optional()]),
     (context, [evmAddress, refundScript]) => depositAddress(context, evmAddress, refundScript),
+  ),
+  claimdeposit: method(
+    'heavy',
+    z.tuple([bitcoinHash, bareAddress, bareScript.optional()]),
+    (context, [blockHash, evmAddress, refundScript]) =>
+      claimDeposits(context, blockHash, evmAddress, refundScript),
   ),
   getheadblock: method('state', none, async ({ ports }) => blockAnswer(await ports.chain.head())),
   getblockbyheight: method(

@@ -27,6 +27,8 @@ describe('the steps of an operation', () => {
       live: village.tree.live,
       burnTransaction: () => undefined,
       requestsOf: () => [],
+      depositAddresses: { find: () => undefined, watch: async () => true },
+      claim: () => Promise.reject(new Error('nothing is claimed here')),
     })
 
   /** Steps that `id` shows while time passes, without repeats, until `last`. */

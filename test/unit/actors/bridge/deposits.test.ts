@@ -10,6 +10,7 @@ import {
   BitcoinWorld,
   claimOf,
   depositOf,
+  PegWorld,
   seeded,
   testGenesis,
 } from '../../core/peg/world.ts'
@@ -47,5 +48,30 @@ describe("a quorum's approval from a peer", () => {
   it('of another claim of the outpoint, say from before a reorg, takes the place of none', () => {
     const before = { ...claim, proof: { ...claim.proof, blockHash: seeded('stale') } }
     expect(heard(before)).toMatchObject({ step: 'Confirming', claim })
+  })
+
+  it('tells of a deposit to an address that another node gave out, once its block is in the chain of headers (PI-2)', () => {
+    const world = new PegWorld()
+    const paid = depositOf(world.genesis, 'bob', 5_000_000n)
+    world.bitcoin.mine([paid])
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    const given = claimOf(world.bitcoin, paid)
+    const payload = { claim: given, approval: approve(world.genesis, given), peer: 'peer' }
+    const before = bridgeContext(world.genesis, { ledger: world.ledger })
+    const { context, effects } = quorumReceived(before, payload, 1)
+    expect([...context.deposits.values()]).toMatchObject([{ step: 'Approved', claim: given }])
+    expect(effects).toContainEqual(
+      expect.objectContaining({
+        message: expect.objectContaining({ type: 'bridge.PegInOperation' }),
+      }),
+    )
+    // Of a block that no header stands for, or of a coin that is credited already, nothing is followed.
+    const early = bridgeContext(world.genesis, { ledger: genesisLedger(world.genesis) })
+    expect(quorumReceived(early, payload, 1).context.deposits.size).toBe(0)
+    const credited = world.pegIn('carol', 5_000_000n)
+    const again = { claim: credited, approval: approve(world.genesis, credited), peer: 'peer' }
+    const after = bridgeContext(world.genesis, { ledger: world.ledger })
+    expect(quorumReceived(after, again, 1).context.deposits.size).toBe(0)
   })
 })

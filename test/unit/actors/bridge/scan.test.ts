@@ -1,16 +1,21 @@
 /** What one look at Bitcoin asks, and that it asks enough. */
-import type { BitcoinPort } from '../../../../actors/bridge/index.ts'
+import type { BitcoinPort, DepositAddresses } from '../../../../actors/bridge/index.ts'
 import { type ScanOutcome, scanBitcoin } from '../../../../actors/bridge/scan.ts'
 import { serializeTransaction } from '../../../../core/bitcoin/index.ts'
 import { genesisLedger } from '../../../../core/ledger/index.ts'
-import { concatBytes, toHex } from '../../../../crypto/index.ts'
-import { addressOf, BitcoinWorld, depositOf, testGenesis } from '../../core/peg/world.ts'
+import { federationOutput, NO_KEYS } from '../../../../core/peg/index.ts'
+import { concatBytes, equalBytes, toHex } from '../../../../crypto/index.ts'
+import { addressOf, BitcoinWorld, depositOf, payment, testGenesis } from '../../core/peg/world.ts'
 
 const genesis = testGenesis()
 const ledger = genesisLedger(genesis)
 
 /** A look at `world` that goes on from `before`, and the questions that it asked. */
-async function look(world: BitcoinWorld, before: ScanOutcome['scanned'] = []) {
+async function look(
+  world: BitcoinWorld,
+  before: ScanOutcome['scanned'] = [],
+  addresses?: DepositAddresses,
+) {
   const asked: string[] = []
   const answer = async <T>(question: string, value: T) => {
     asked.push(question)
@@ -34,7 +39,7 @@ async function look(world: BitcoinWorld, before: ScanOutcome['scanned'] = []) {
     send: () => answer('send', undefined),
     feeRate: () => answer('feeRate', undefined),
   }
-  const outcome = await scanBitcoin(genesis, bitcoin, ledger, before)
+  const outcome = await scanBitcoin(genesis, bitcoin, ledger, before, addresses)
   if (!outcome.ok) throw new Error(outcome.error.message)
   return { ...outcome.value, asked }
 }
@@ -75,6 +80,29 @@ describe('a look at Bitcoin', () => {
     expect(after.scanned.map(({ hash }) => toHex(hash))).toEqual(
       branch.blocks.slice(1).map(({ hash }) => toHex(hash)),
     )
+  })
+
+  it('finds what is paid to addresses that were given out, by their scripts alone (PI-2, 5.3)', async () => {
+    const deposit = { evmAddress: addressOf('alice'), refundScript: new Uint8Array(0) }
+    const { scriptPubKey } = federationOutput(genesis, { epoch: 0, deposit }, NO_KEYS)
+    const addresses: DepositAddresses = {
+      find: (script) => (equalBytes(script, scriptPubKey) ? { epoch: 0, ...deposit } : undefined),
+      watch: async () => true,
+    }
+    const world = new BitcoinWorld()
+    world.mine([
+      payment('somebody', [
+        { amountSat: 5_000_000n, scriptPubKey },
+        { amountSat: 7_000_000n, scriptPubKey },
+      ]),
+    ])
+    expect((await look(world)).detected).toEqual([])
+    const [found] = (await look(world, [], addresses)).detected
+    expect(found).toMatchObject({ bitcoinHeight: 1 })
+    expect(found?.deposits).toMatchObject([
+      { vout: 0, amountSat: 5_000_000n, kind: 0, depositEpoch: 0, ...deposit },
+      { vout: 1, amountSat: 7_000_000n, kind: 0, depositEpoch: 0, ...deposit },
+    ])
   })
 
   it('trusts nothing that it remembers when the tip is another one', async () => {

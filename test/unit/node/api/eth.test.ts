@@ -349,9 +349,25 @@ describe("Alys's names and ours", () => {
 
   it('OP-1: getdepositaddress is text as in Alys, and all fields when it is asked for an address', async () => {
     expect(await api.result('getdepositaddress')).toBe('bcrt1pfederation')
-    expect(await api.result('getdepositaddress', ME)).toMatchObject({ epoch: 0, evmAddress: ME })
+    expect(await api.result('getdepositaddress', ME, '0014')).toMatchObject({
+      address: 'bcrt1pown',
+      uri: 'bitcoin:bcrt1pown',
+      epoch: 0,
+      evmAddress: ME,
+      refundScript: '0014',
+    })
     const zero = (await api.rpc('getdepositaddress', [`0x${'00'.repeat(20)}`])).error
     expect(zero).toMatchObject({ code: -32602, data: 'ForbiddenAddress' })
+  })
+
+  it('OP-1: claimdeposit takes a block as Bitcoin names it, and says why it finds nothing', async () => {
+    const block = `${'ab'.repeat(31)}01`
+    expect(await api.result('claimdeposit', block, ME)).toEqual({
+      outpoints: [`${'ef'.repeat(32)}:1`],
+    })
+    const unknown = await api.rpc('claimdeposit', [`${'ab'.repeat(31)}00`, ME])
+    expect(unknown.error).toMatchObject({ code: -32602, data: 'BitcoinBlockUnknown' })
+    expect((await api.rpc('claimdeposit', ['ab', ME])).error?.code).toBe(-32602)
   })
 
   it('OP-1, N16: a node that is behind gives no deposit address', async () => {

@@ -466,10 +466,22 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
       operation: (id) => node.operations.find((operation) => operation.id === id),
       keygen: () => ({ height: 0, epoch: 0, keys: [] }),
       reserveRows: () => undefined,
-      depositAddress: ({ evmAddress }) =>
-        evmAddress?.every((byte) => byte === 0)
+      federationAddress: () => 'bcrt1pfederation',
+      depositAddress: async ({ evmAddress }) =>
+        evmAddress.every((byte) => byte === 0)
           ? { code: 'ForbiddenAddress', reason: 'the zero address cannot be credited' }
-          : { address: 'bcrt1pfederation', epoch: 0 },
+          : {
+              address: 'bcrt1pown',
+              scriptPubKey: `5120${'ab'.repeat(32)}`,
+              epoch: 0,
+              groupKey: 'cd'.repeat(32),
+              uri: 'bitcoin:bcrt1pown',
+              opReturn: { address: 'bcrt1pfederation', script: '6a00' },
+            },
+      claimDeposits: async (_, blockHash) =>
+        blockHash[0] === 0
+          ? { code: 'BitcoinBlockUnknown', reason: 'the block cannot be looked at' }
+          : { outpoints: [`${'ef'.repeat(32)}:1`] },
     },
     system: { actors: () => node.actors },
     admin: { setLogLevel: (level, actor) => void node.logLevels.push(`${actor ?? '*'}=${level}`) },
