@@ -126,7 +126,8 @@ export type RequestRow = ValueOf<typeof RequestRowType>
 
 /** `payout` pays requests; `refund` pays a deposit back, its one input. */
 export const BATCH_KIND = { payout: 0, refund: 1 } as const
-export const BATCH_STATE = { open: 0, booked: 1 } as const
+/** `released`: none of its versions can ever confirm, and its requests wait for another batch (4.5). */
+export const BATCH_STATE = { open: 0, booked: 1, released: 2 } as const
 
 /** What one transaction of the reserve pays (4.5, 5.9). Key: batch id. inputs[0] is its conflict input. */
 const BatchRowType = new ContainerType({
@@ -173,6 +174,8 @@ const SpendRowType = new ContainerType({
   /** Rows of the reserve that its booking spent, and outputs of it that the booking entered. */
   spent: new ListCompositeType(OutpointKey, MAX_BLOCK_EFFECTS),
   entered: new ListBasicType(Uint32, MAX_BLOCK_EFFECTS),
+  /** Batches that it released, once it was deep enough. */
+  released: new ListCompositeType(Bytes32, MAX_BLOCK_EFFECTS),
 })
 export type SpendRow = ValueOf<typeof SpendRowType>
 

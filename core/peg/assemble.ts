@@ -20,6 +20,7 @@ import { applyHeaderPrefix } from './headers.ts'
 import { applyPegIn } from './peg-ins.ts'
 import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
 import { applyRecords, dueRecords } from './records.ts'
+import { applyReleases } from './releases.ts'
 
 /** A deposit with the approval of its claim. */
 export interface QueuedPegIn {
@@ -75,6 +76,7 @@ export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): 
     })
     if (error !== undefined) refuse('booking', index, error)
   }
+  applyReleases(draft, context)
   for (const { index, entry } of inDepositOrder(draft, queue.pegIns)) {
     if (items.pegIns.length === MAX_PEG_INS) break
     const { claim, approval } = entry

@@ -15,6 +15,7 @@ import { applyHeaders } from './headers.ts'
 import { applyPegIn } from './peg-ins.ts'
 import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
 import { applyRecords } from './records.ts'
+import { applyReleases } from './releases.ts'
 import { applyWithdrawals } from './withdrawals.ts'
 
 export interface BegunPeg {
@@ -24,7 +25,7 @@ export interface BegunPeg {
   readonly withdrawals: readonly Withdrawal[]
 }
 
-/** Headers, proofs with their bookings, peg-ins one by one, records, withdrawals. */
+/** Headers, proofs with their bookings, releases, peg-ins one by one, records, withdrawals. */
 export function beginBlock(
   ledger: Ledger,
   context: PegContext,
@@ -56,6 +57,7 @@ function applyBody(
     const refused = applyBooking(draft, context, proven.value[proofIndex] as ProvenTransaction)
     if (refused !== undefined) return refused
   }
+  applyReleases(draft, context)
   for (const item of body.pegIns) {
     const refused = applyItem(draft, context, item, body.proofs, proven.value)
     if (refused !== undefined) return refused

@@ -47,8 +47,10 @@ export function applyBooking(
   if (inputs.some(({ row }) => row.state !== OUTPUT_STATE.live)) {
     return fault('BookingInputAbsent', name)
   }
-  if (spend?.kind === SPEND_KIND.version) bookVersion(draft, context, proven, spend, inputs)
-  else bookStray(draft, context, proven, inputs)
+  const batch = spend && draft.get('batches', spend.batchId)
+  const isVersion = spend?.kind === SPEND_KIND.version && batch?.state === BATCH_STATE.open
+  if (isVersion) bookVersion(draft, context, proven, spend, inputs)
+  else bookStray(draft, context, proven, inputs, spend)
   noteBooking(draft, proven.blockHash, proven.txid)
   return undefined
 }
@@ -77,7 +79,7 @@ function bookVersion(
   const batch = draft.get('batches', spend.batchId) as BatchRow
   const isRefund = batch.kind === BATCH_KIND.refund
   spendInputs(draft, inputs, proven.txid, isRefund ? OUTPUT_STATE.refunded : OUTPUT_STATE.spent)
-  freeInputs(draft, spend.batchId, batch)
+  freeBatchInputs(draft, spend.batchId, batch)
   let requestedSat = 0n
   for (const [index, id] of batch.requests.entries()) {
     const request = draft.get('requests', id) as RequestRow
@@ -113,6 +115,7 @@ function bookStray(
   context: PegContext,
   proven: ProvenTransaction,
   inputs: readonly ReserveInput[],
+  recorded: SpendRow | undefined,
 ): void {
   const tweaks = proven.transaction.outputs.map(({ scriptPubKey }) =>
     knownTweak(draft, context, scriptPubKey),
@@ -140,8 +143,11 @@ function bookStray(
     transactionIndex: proven.index,
     spent: [],
     entered: [],
+    released: [],
   }
-  putBooked(draft, proven, spend, inputs, entered)
+  // A version of a batch that was released is a stray one, and what it was before should a reorg take it back.
+  const stray = recorded === undefined ? spend : { ...recorded, kind: SPEND_KIND.stray }
+  putBooked(draft, proven, stray, inputs, entered)
   const missingSat = sumOf(inputs) - enteredSat(proven, entered)
   const isShort = missingSat > 0n
   const { height } = context
@@ -169,7 +175,11 @@ function spendInputs(
 }
 
 /** What only other versions of the batch would have spent is free again. */
-function freeInputs(draft: LedgerDraft, batchId: Uint8Array, { inputs }: BatchRow): void {
+export function freeBatchInputs(
+  draft: LedgerDraft,
+  batchId: Uint8Array,
+  { inputs }: BatchRow,
+): void {
   for (const key of inputs) {
     const row = draft.get('outputs', key) as OutputRow
     if (!equalBytes(row.batchId, batchId)) continue

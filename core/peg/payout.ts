@@ -458,5 +458,6 @@ export function putVersion(
     transactionIndex: 0,
     spent: [],
     entered: [],
+    released: [],
   })
 }

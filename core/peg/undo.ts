@@ -20,6 +20,7 @@ import {
 } from '../ledger/index.ts'
 import type { PegContext } from './context.ts'
 import { setDeficit, setFund } from './fund.ts'
+import { holdAgain, undoRelease } from './releases.ts'
 
 /**
  * Bookings first, then deposits: within a block a deposit can be spent by a booking but not the other way round. The order
@@ -54,14 +55,18 @@ function undoBooking(draft: LedgerDraft, context: PegContext, txid: Uint8Array):
     const batchId = spend.kind === SPEND_KIND.version ? spend.batchId : holderOf(draft, key)
     draft.put('outputs', key, { ...row, state: OUTPUT_STATE.live, spentBy: ZERO_HASH, batchId })
   }
+  for (const batchId of spend.released) undoRelease(draft, batchId)
+  const wasRecorded = !isZero(spend.batchId)
   draft.put('spends', txid, {
     ...spend,
+    kind: wasRecorded ? SPEND_KIND.version : spend.kind,
     state: SPEND_STATE.recorded,
     bitcoinHash: ZERO_HASH,
     bitcoinHeight: 0,
     transactionIndex: 0,
     spent: [],
     entered: [],
+    released: [],
   })
   if (spend.kind === SPEND_KIND.stray) {
     setDeficit(draft, DEFICIT_CAUSE.stray, txid, 0n, context.height)
@@ -90,16 +95,6 @@ function reopenBatch(draft: LedgerDraft, batchId: Uint8Array): void {
     bookedTxid: ZERO_HASH,
     inputs,
   })
-}
-
-/** What an open batch would spend is locked for it again, unless it went elsewhere meanwhile. */
-function holdAgain(draft: LedgerDraft, batchId: Uint8Array, key: Uint8Array): boolean {
-  const row = draft.get('outputs', key) as OutputRow
-  if (equalBytes(row.batchId, batchId)) return true
-  const isGone = row.state === OUTPUT_STATE.spent || row.state === OUTPUT_STATE.refunded
-  if (isGone || !isZero(row.batchId)) return false
-  draft.put('outputs', key, { ...row, batchId })
-  return true
 }
 
 /** The open batch that has the outpoint among its inputs; zero when there is none. */

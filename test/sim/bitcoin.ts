@@ -17,8 +17,8 @@ import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
 const CALM_SAT_PER_KVB = 2_000
-/** What blocks leave out while rates are above the calm one: a payout at that waits until it is bumped. */
-const CROWDED_SAT_PER_KVB = 2_500
+/** What pays less waits while rates are higher: a payout of a calm time, or of the beginning of such a one, is bumped. */
+const CROWDED_SAT_PER_KVB = 8_000
 
 export class SimulatedBitcoin {
   readonly regtest: Regtest

@@ -1,4 +1,4 @@
-import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
+import { parseTransaction, transactionWeight, txid } from '../../../../core/bitcoin/index.ts'
 import { OUTPUT_STATE, REQUEST_STATE, rowOf, SPEND_STATE } from '../../../../core/ledger/index.ts'
 import {
   assemble,
@@ -7,6 +7,7 @@ import {
   describeReserve,
   dueBump,
   findRequest,
+  inputWeight,
   openBatches,
   type PegCode,
   requestId,
@@ -158,7 +159,14 @@ describe('a bump (P 4.5; PO-15)', () => {
       const world = new Stuck([400_000n, 300_000n, 300_000n - dustSat], 1_000_000n)
       expect(world.version(0).outputs).toHaveLength(3)
       world.pass(3)
-      for (let rate = 3000; rate < 3050; rate++) codes.add(world.codeAt(rate))
+      for (let rate = 3000; rate < 3050; rate++) {
+        codes.add(world.codeAt(rate))
+        const plan = buildBump(world.ledger, world.context(), world.batchId, rate)
+        if (!plan.ok) continue
+        const { minerFeeSat, transaction } = plan.value
+        const weight = transactionWeight(transaction) + inputWeight(world.genesis, 0) - 4 * 41
+        expect(minerFeeSat - world.feeSat(0)).toBeGreaterThanOrEqual(Math.ceil(weight / 4))
+      }
     }
     expect(codes).toEqual(new Set([undefined, 'BumpFeeTooLow']))
   })

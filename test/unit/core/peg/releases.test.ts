@@ -1,0 +1,240 @@
+import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
+import {
+  BATCH_STATE,
+  OUTPUT_STATE,
+  outpointKey,
+  REQUEST_STATE,
+  rowOf,
+  SPEND_KIND,
+  splitOutpoint,
+} from '../../../../core/ledger/index.ts'
+import {
+  assemble,
+  changeOutput,
+  checkIdentity,
+  findRequest,
+  openBatches,
+  requestId,
+} from '../../../../core/peg/index.ts'
+import { type BitcoinWorld, PegWorld, p2wpkh, payment } from './world.ts'
+
+const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
+const DEPTH = 5
+
+type Transaction = ReturnType<typeof payment>
+
+function transactionOf(bytes: Uint8Array | undefined): Transaction {
+  const parsed = parseTransaction(bytes ?? new Uint8Array())
+  if (!parsed.ok) throw new Error(parsed.error.reason)
+  return parsed.value
+}
+
+/** One open batch over one input, and spare coins. */
+class Held extends PegWorld {
+  readonly batchId: Uint8Array
+  readonly request: Uint8Array
+  readonly conflict: Uint8Array
+
+  constructor() {
+    super({ conflictDepth: DEPTH })
+    this.pegIn('alice', 1_000_000n)
+    this.request = requestId(this.genesis, this.evmBlockHash(), 0)
+    this.block({ burns: [this.burn('bob', 300_000n)] })
+    this.timestamp += 10
+    this.record()
+    const [batch] = openBatches(this.ledger)
+    if (batch === undefined) throw new Error('no batch')
+    this.batchId = batch.batchId
+    this.conflict = batch.row.inputs[0] as Uint8Array
+    this.pegIn('spare', 2_000_000n)
+  }
+
+  record(unconfirmed: readonly Uint8Array[] = []): void {
+    const queue = { ...EMPTY_QUEUE, unconfirmed }
+    this.block({ items: assemble(this.ledger, this.context(), queue).items })
+  }
+
+  get requestRow() {
+    return findRequest(this.ledger, this.request)
+  }
+
+  get batchState(): number | undefined {
+    return rowOf(this.ledger, 'batches', this.batchId)?.state
+  }
+
+  version(index = 0, batchId = this.batchId): Transaction {
+    const id = rowOf(this.ledger, 'batches', batchId)?.versions[index]
+    return transactionOf(id && rowOf(this.ledger, 'spends', id)?.transaction)
+  }
+
+  /** A transaction that the members signed without a record: it spends the conflict input. */
+  stray(to = p2wpkh('elsewhere'), amountSat = 990_000n): Transaction {
+    return payment(splitOutpoint(this.conflict), [{ amountSat, scriptPubKey: to }])
+  }
+
+  /** In a block that is M deep, and booked. */
+  book(transaction: Transaction, bitcoin: BitcoinWorld = this.bitcoin): void {
+    bitcoin.mine([transaction])
+    bitcoin.mine()
+    this.syncHeaders(bitcoin)
+    this.block({
+      items: { proofs: [bitcoin.proofOf(transaction)], bookings: [{ proofIndex: 0 }] },
+    })
+  }
+
+  deepen(blocks: number, bitcoin: BitcoinWorld = this.bitcoin): void {
+    bitcoin.mine([], blocks)
+    this.syncHeaders(bitcoin)
+  }
+}
+
+describe('a release (P 4.5; PO-10)', () => {
+  it('comes when another transaction spent the conflict input and is conflictDepth deep, not earlier', () => {
+    const world = new Held()
+    world.book(world.stray())
+    expect(world.batchState).toBe(BATCH_STATE.open)
+    world.deepen(DEPTH - 3)
+    expect(world.batchState).toBe(BATCH_STATE.open)
+    expect(world.requestRow?.state).toBe(REQUEST_STATE.batched)
+    world.deepen(1)
+    expect(world.batchState).toBe(BATCH_STATE.released)
+    expect(world.requestRow).toMatchObject({
+      state: REQUEST_STATE.open,
+      batchId: new Uint8Array(32),
+    })
+    expect(openBatches(world.ledger)).toEqual([])
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+  })
+
+  it('its own payment releases nothing', () => {
+    const world = new Held()
+    world.book(world.version())
+    world.deepen(DEPTH + 2)
+    expect(world.batchState).toBe(BATCH_STATE.booked)
+    expect(world.requestRow?.state).toBe(REQUEST_STATE.paid)
+  })
+
+  it('a transaction that pays one of its requests releases none of them', () => {
+    const world = new Held()
+    world.book(world.stray(p2wpkh('bob'), 290_000n))
+    world.deepen(DEPTH + 2)
+    expect(world.batchState).toBe(BATCH_STATE.open)
+    expect(world.requestRow?.state).toBe(REQUEST_STATE.batched)
+  })
+
+  it('the burner may take a released request back like any other', () => {
+    const world = new Held()
+    world.book(world.stray())
+    world.deepen(DEPTH)
+    for (let height = 0; height < 10; height++) world.block()
+    world.block({
+      cancels: [{ logIndex: 0, evmAddress: world.burn('bob', 1n).evmAddress, id: world.request }],
+    })
+    expect(world.requestRow?.state).toBe(REQUEST_STATE.refundDue)
+  })
+
+  it('a reorg that takes the conflict away opens the batch again, with its locks (P 4.1)', () => {
+    const world = new Held()
+    const before = world.bitcoin.tip.height
+    world.book(world.stray())
+    world.deepen(DEPTH)
+    expect(world.batchState).toBe(BATCH_STATE.released)
+    const branch = world.bitcoin.fork(before, 'other')
+    branch.mine([], DEPTH + 4)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(before) } })
+    expect(world.batchState).toBe(BATCH_STATE.open)
+    expect(world.requestRow).toMatchObject({ state: REQUEST_STATE.batched, batchId: world.batchId })
+    expect(rowOf(world.ledger, 'outputs', world.conflict)).toMatchObject({
+      state: OUTPUT_STATE.live,
+      batchId: world.batchId,
+    })
+    world.book(world.version(), branch)
+    expect(world.requestRow?.state).toBe(REQUEST_STATE.paid)
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+  })
+
+  it('what was taken back meanwhile stays so, and a version that confirms after all is a spend without a record', () => {
+    const world = new Held()
+    const before = world.bitcoin.tip.height
+    world.book(world.stray())
+    world.deepen(DEPTH)
+    for (let height = 0; height < 10; height++) world.block()
+    world.block({
+      cancels: [{ logIndex: 0, evmAddress: world.burn('bob', 1n).evmAddress, id: world.request }],
+    })
+    const branch = world.bitcoin.fork(before, 'other')
+    branch.mine([], DEPTH + 4)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(before) } })
+    expect(world.batchState).toBe(BATCH_STATE.released)
+    expect(world.ledger.state.pegOutStops).toBe(0)
+    const version = world.version()
+    const at = branch.tip.height
+    world.book(version, branch)
+    expect(rowOf(world.ledger, 'spends', txid(version))?.kind).toBe(SPEND_KIND.stray)
+    expect(world.ledger.state.pegOutStops).toBe(1)
+    expect(world.requestRow?.state).not.toBe(REQUEST_STATE.paid)
+    expect(world.ledger.state.deficitSat).toBeGreaterThan(0n)
+    const third = branch.fork(at, 'third')
+    third.mine([], 4)
+    world.block({ items: { bitcoinHeaders: third.headersAfter(at) } })
+    expect(rowOf(world.ledger, 'spends', txid(version))?.kind).toBe(SPEND_KIND.version)
+    expect(world.ledger.state).toMatchObject({ pegOutStops: 0, deficitSat: 0n })
+  })
+})
+
+describe('change that can never come back (P 4.5, PO-16)', () => {
+  it('its batch is released when another version of the transaction that made it is deep enough', () => {
+    const world = new PegWorld({ conflictDepth: DEPTH })
+    world.pegIn('alice', 1_000_000n)
+    world.block({ burns: [world.burn('bob', 300_000n)] })
+    world.timestamp += 10
+    const record = (unconfirmed: readonly Uint8Array[] = []) => {
+      const queue = { ...EMPTY_QUEUE, unconfirmed }
+      world.block({ items: assemble(world.ledger, world.context(), queue).items })
+    }
+    record()
+    const [first] = openBatches(world.ledger)
+    if (first === undefined) throw new Error('no batch')
+    world.bitcoin.mine([], 3)
+    world.syncHeaders()
+    record([first.batchId])
+    const versions = (openBatches(world.ledger)[0]?.versions ?? []).map(({ row }) =>
+      transactionOf(row.transaction),
+    )
+    const [older, newer] = versions as [Transaction, Transaction]
+    const fork = world.bitcoin.tip.height
+    world.bitcoin.mine([older])
+    world.bitcoin.mine()
+    world.syncHeaders()
+    world.block({
+      items: { proofs: [world.bitcoin.proofOf(older)], bookings: [{ proofIndex: 0 }] },
+    })
+    // A second batch spends the change of the older version.
+    const request = requestId(world.genesis, world.evmBlockHash(), 0)
+    world.block({ burns: [world.burn('carol', 200_000n)] })
+    world.timestamp += 10
+    record()
+    const second = openBatches(world.ledger).at(-1)
+    if (second === undefined) throw new Error('no batch')
+    expect(second.row.inputs).toEqual([outpointKey(txid(older), 1)])
+    // A reorg brings the newer one instead.
+    const branch = world.bitcoin.fork(fork, 'other')
+    branch.mine([newer])
+    branch.mine([], 3)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(fork) } })
+    world.block({ items: { proofs: [branch.proofOf(newer)], bookings: [{ proofIndex: 0 }] } })
+    expect(findRequest(world.ledger, request)?.state).toBe(REQUEST_STATE.batched)
+    branch.mine([], DEPTH)
+    world.syncHeaders(branch)
+    expect(rowOf(world.ledger, 'batches', second.batchId)?.state).toBe(BATCH_STATE.released)
+    record()
+    const third = openBatches(world.ledger).at(-1)
+    expect(third?.row.inputs).toEqual([outpointKey(txid(newer), 1)])
+    expect(findRequest(world.ledger, request)).toMatchObject({
+      state: REQUEST_STATE.batched,
+      batchId: third?.batchId,
+    })
+    expect(changeOutput(world.genesis, 0).scriptPubKey).toEqual(newer.outputs[1]?.scriptPubKey)
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+  })
+})
