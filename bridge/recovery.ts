@@ -187,7 +187,8 @@ function plannedInput(
   { amountSat, deposit, epoch, txid, vout }: ReserveOutput,
   keys: readonly EpochKey[],
 ): RecoveryInput | RecoveryFault {
-  const made = keys.find((key) => key.epoch === epoch)
+  // Epoch 0 never has a made key.
+  const made = epoch === 0 ? undefined : keys.find((key) => key.epoch === epoch)
   if (made === undefined && epoch > 0) return { code: 'EpochKeyMissing', epoch }
   const groupKey = made?.publicKey ?? federationKey(genesis, 0)
   const outpoint = outpointName(outpointKey(txid, vout))

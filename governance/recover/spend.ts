@@ -231,7 +231,8 @@ async function absence(
   const found = await rpc.getTxOut(toDisplayHash(txid), vout)
   if (!found.ok) throw new Refusal('BitcoinUnreachable', found.error.message, EXIT.unreachable)
   if (found.value === null) return 'Bitcoin does not have it unspent'
-  const groupKey = keys.find((key) => key.epoch === epoch)?.publicKey ?? federationKey(genesis, 0)
+  const made = epoch === 0 ? undefined : keys.find((key) => key.epoch === epoch)
+  const groupKey = made?.publicKey ?? federationKey(genesis, 0)
   const { scriptPubKey } = outputOf(genesis, { epoch, ...(deposit && { deposit }) }, groupKey)
   if (!equalBytes(Uint8Array.from(found.value.script), scriptPubKey)) {
     return 'Bitcoin has another script there'
