@@ -114,6 +114,8 @@ const LOAD: LoadRates = {
   bitcoinBlockMs: 1_500,
 }
 
+const OF_CONVICTIONS: ReadonlySet<Invariant> = new Set(['NoCorrectConvicted', 'ConvictedOnce'])
+
 const everything = {
   faults: FAULTS,
   load: LOAD,
@@ -342,6 +344,8 @@ export const PROFILES = {
     faultsMs: 40_000,
     worldMs: 42_000,
     covers: [],
+    // Nobody lies here.
+    invariants: INVARIANTS.filter((name) => !OF_CONVICTIONS.has(name)),
   },
   /** Bitcoin's branches change under deposits and payouts, and nothing else goes wrong. */
   reorgs: {
