@@ -98,7 +98,7 @@ export function summaryText(genesis: Genesis, recovery: Recovery): string {
     `chain        ${file.name} on Bitcoin ${genesis.bitcoin.network}, genesis ${toHex(genesis.hash).slice(0, 16)}…`,
     `by           ${by}`,
     `transaction  ${summary.txid}`,
-    `spends       ${bitcoinText(totalSat)} in ${inputs.length} outputs of the reserve`,
+    `spends       ${bitcoinText(totalSat)} in ${inputs.length} output${inputs.length === 1 ? '' : 's'} of the reserve`,
     ...rows,
     ...(more > 0 ? [`    and ${more} more`] : []),
     'pays',
