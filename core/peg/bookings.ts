@@ -27,6 +27,7 @@ import { federationScripts, ZERO_ADDRESS } from './deposits.ts'
 import { noteBooking } from './effects.ts'
 import { fault, type PegError } from './errors.ts'
 import { setDeficit, setFund } from './fund.ts'
+import { freeBatchInputs } from './holds.ts'
 import { isBuried, type ProvenTransaction } from './proofs.ts'
 import type { SpendTweak } from './scripts.ts'
 
@@ -171,19 +172,6 @@ function spendInputs(
 ): void {
   for (const { key, row } of inputs) {
     draft.put('outputs', key, { ...row, state, spentBy, batchId: ZERO_HASH })
-  }
-}
-
-/** What only other versions of the batch would have spent is free again. */
-export function freeBatchInputs(
-  draft: LedgerDraft,
-  batchId: Uint8Array,
-  { inputs }: BatchRow,
-): void {
-  for (const key of inputs) {
-    const row = draft.get('outputs', key) as OutputRow
-    if (!equalBytes(row.batchId, batchId)) continue
-    draft.put('outputs', key, { ...row, batchId: ZERO_HASH })
   }
 }
 

@@ -19,8 +19,8 @@ import {
   splitOutpoint,
   ZERO_HASH,
 } from '../ledger/index.ts'
-import { freeBatchInputs } from './bookings.ts'
 import type { PegContext } from './context.ts'
+import { freeBatchInputs, holdAgain } from './holds.ts'
 
 /** How many transactions back a conflict is looked for. */
 const MAX_ANCESTORS = 32
@@ -108,14 +108,4 @@ export function undoRelease(draft: LedgerDraft, batchId: Uint8Array): void {
   }
   const inputs = batch.inputs.filter((key) => holdAgain(draft, batchId, key))
   draft.put('batches', batchId, { ...batch, state: BATCH_STATE.open, inputs })
-}
-
-/** What an open batch would spend is locked for it again, unless it went elsewhere meanwhile. */
-export function holdAgain(draft: LedgerDraft, batchId: Uint8Array, key: Uint8Array): boolean {
-  const row = draft.get('outputs', key) as OutputRow
-  if (equalBytes(row.batchId, batchId)) return true
-  const isGone = row.state === OUTPUT_STATE.spent || row.state === OUTPUT_STATE.refunded
-  if (isGone || !equalBytes(row.batchId, ZERO_HASH)) return false
-  draft.put('outputs', key, { ...row, batchId })
-  return true
 }

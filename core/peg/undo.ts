@@ -20,7 +20,8 @@ import {
 } from '../ledger/index.ts'
 import type { PegContext } from './context.ts'
 import { setDeficit, setFund } from './fund.ts'
-import { holdAgain, undoRelease } from './releases.ts'
+import { holdAgain } from './holds.ts'
+import { undoRelease } from './releases.ts'
 
 /**
  * Bookings first, then deposits: within a block a deposit can be spent by a booking but not the other way round. The order
