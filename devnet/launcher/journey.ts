@@ -15,7 +15,6 @@ import {
   Wallet,
 } from 'ethers'
 import { scriptFromAddress } from '../../core/bitcoin/index.ts'
-import { hexBytes } from '../../crypto/index.ts'
 import tokenArtifacts from '../contracts/artifacts.json' with { type: 'json' }
 import type { DevelopmentWallet } from '../wallet.ts'
 import { developmentAccounts } from './accounts.ts'

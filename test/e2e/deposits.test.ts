@@ -74,8 +74,9 @@ async function minedIn(txid: string): Promise<string> {
     if (!info.ok) return undefined
     for (let height = info.value.blocks; height > info.value.blocks - 5; height--) {
       const hash = await federation.bitcoin.getBlockHash(height)
-      const found = hash.ok && (await federation.bitcoin.getRawTransaction(txid, hash.value))
-      if (hash.ok && found && found.ok) return hash.value
+      if (!hash.ok) continue
+      const found = await federation.bitcoin.getRawTransaction(txid, hash.value)
+      if (found.ok) return hash.value
     }
     return undefined
   })
