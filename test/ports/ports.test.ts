@@ -82,6 +82,8 @@ const NO_ADAPTER: Readonly<Record<string, string>> = {
   StreamListener: 'what a stream port calls, tried with it',
   LinkListener: 'what a member’s link calls, tried with it',
   ChainViewSink: 'the same views take it in node and simulator',
+  DepositAddresses:
+    'simulated users name their address in an OP_RETURN; tried in deposit-addresses.test.ts',
   BridgeViewSink: 'the same views take it in node and simulator',
   ChainReader: 'the same code reads the store in node and simulator',
   ValidatorKey: 'a signer of the signature suite',
