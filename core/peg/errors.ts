@@ -56,6 +56,7 @@ export const PEG_CODES = {
   RecordRateOutOfBounds: '4.5: a rate in [ref/2, 2·ref] and within the parameters',
   RecordNotDue: '4.5: the oldest request has waited for batchWindow, or 100 wait',
   RecordInputGone: "4.5: the inputs are free after this block's headers and bookings",
+  RecordRequestGone: "4.5: no batch that this block's headers opened again has a request of it",
   RecordWrong: '4.5: the record is the one that the parent ledger and the rate give',
   BumpBatchClosed: '4.5: a bump is a further version of an open batch',
   BumpTooEarly: '4.5: 3 Bitcoin blocks after the last version',

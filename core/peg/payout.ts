@@ -394,6 +394,12 @@ export function applyPayout(
     return row?.state === OUTPUT_STATE.live && isZero(row.batchId)
   })
   if (!isFree) return fault('RecordInputGone')
+  // A reorg in this block's headers may have opened a batch again that has some of them.
+  const isWaiting = plan.requests.every(({ key }) => {
+    const row = draft.get('requests', key)
+    return row?.state === REQUEST_STATE.open && isZero(row.batchId)
+  })
+  if (!isWaiting) return fault('RecordRequestGone')
   putBatch(draft, context, BATCH_KIND.payout, plan, plan.requests)
   return undefined
 }

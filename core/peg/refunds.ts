@@ -2,7 +2,7 @@
  * Refunds (protocol §5.9; PI-11): a deposit that is owed back is paid to the refund script that it named. The one input is the
  * deposit itself, so if that goes, so does its refund; the fee is the deposit's own, and nothing is minted or taken from the fund.
  */
-import { equalBytes } from '../../crypto/index.ts'
+import { compareBytes, equalBytes } from '../../crypto/index.ts'
 import {
   DUST_SAT,
   parsePayableScript,
@@ -55,7 +55,8 @@ function waitingRefunds(ledger: Ledger): Entry<OutputRow>[] {
     .sort(
       (left, right) =>
         left.row.bitcoinHeight - right.row.bitcoinHeight ||
-        left.row.transactionIndex - right.row.transactionIndex,
+        left.row.transactionIndex - right.row.transactionIndex ||
+        compareBytes(left.key, right.key),
     )
 }
 

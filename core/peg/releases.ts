@@ -2,7 +2,7 @@
  * Releases (protocol §4.5): a batch ends unpaid when no version of it can ever confirm, because another booked transaction spent its
  * conflict input and is buried deep. Its requests wait for a new batch, which has another conflict input.
  */
-import { equalBytes } from '../../crypto/index.ts'
+import { compareBytes, equalBytes } from '../../crypto/index.ts'
 import { parseTransaction } from '../bitcoin/index.ts'
 import {
   BATCH_STATE,
@@ -27,8 +27,11 @@ const MAX_ANCESTORS = 32
 
 /** Releases what is dead. After a block's headers and bookings. */
 export function applyReleases(draft: LedgerDraft, context: PegContext): void {
-  if (draft.open('batches').size === 0) return
-  for (const { key: batchId, row } of [...draft.open('batches').values()]) {
+  // In the order of their keys: that of a ledger's maps depends on how a node came to it, and what is released is listed.
+  const open = [...draft.open('batches').values()].sort((left, right) =>
+    compareBytes(left.key, right.key),
+  )
+  for (const { key: batchId, row } of open) {
     const conflict = conflictOf(draft, context, row.inputs[0] as Uint8Array)
     const spend = conflict && draft.get('spends', conflict)
     if (conflict === undefined || spend === undefined || paysAny(draft, spend, row)) continue

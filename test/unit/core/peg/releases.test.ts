@@ -1,6 +1,11 @@
 import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
 import {
+  applyRows,
   BATCH_STATE,
+  genesisLedger,
+  type LedgerChange,
+  ledgerChanges,
+  ledgerRoot,
   OUTPUT_STATE,
   outpointKey,
   REQUEST_STATE,
@@ -16,7 +21,8 @@ import {
   openBatches,
   requestId,
 } from '../../../../core/peg/index.ts'
-import { type BitcoinWorld, PegWorld, p2wpkh, payment } from './world.ts'
+import { toHex } from '../../../../crypto/index.ts'
+import { type BitcoinWorld, claimOf, depositOf, PegWorld, p2wpkh, payment } from './world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
 const DEPTH = 5
@@ -235,6 +241,131 @@ describe('change that can never come back (P 4.5, PO-16)', () => {
       batchId: third?.batchId,
     })
     expect(changeOutput(world.genesis, 0).scriptPubKey).toEqual(newer.outputs[1]?.scriptPubKey)
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+  })
+})
+
+it('releases are listed alike by a node that read its ledger from disk: the root is the same (4.10)', () => {
+  const world = new PegWorld({ conflictDepth: DEPTH })
+  const rows = new Map<string, LedgerChange>()
+  const block = (step: Parameters<PegWorld['block']>[0]) => {
+    world.block(step)
+    for (const change of ledgerChanges(world.ledger)) {
+      rows.set(`${String(change.set).padStart(3, '0')}${toHex(change.key)}`, change)
+    }
+  }
+  const record = () => {
+    world.timestamp += 10
+    block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
+  }
+  for (const name of ['alice', 'carol']) {
+    const deposit = depositOf(world.genesis, name, 1_000_000n)
+    world.bitcoin.mine([deposit])
+    world.bitcoin.mine([], 2)
+    const claim = claimOf(world.bitcoin, deposit)
+    const bitcoinHeaders = world.bitcoin.headersAfter(world.ledger.state.tipHeight)
+    block({ items: { bitcoinHeaders, proofs: [claim.proof], pegIns: [world.item(claim)] } })
+  }
+  for (const [index, name] of ['bob', 'dave'].entries()) {
+    block({ burns: [world.burn(name, 300_000n + BigInt(index))] })
+    record()
+  }
+  const batches = openBatches(world.ledger)
+  expect(batches).toHaveLength(2)
+  // One transaction that nobody recorded spends the conflict inputs of both.
+  const inputs = batches.map(({ row }) => splitOutpoint(row.inputs[0] as Uint8Array))
+  const [input] = payment('any', []).inputs
+  const stray = {
+    ...payment('any', [{ amountSat: 1_900_000n, scriptPubKey: p2wpkh('cold') }]),
+    inputs: inputs.map((outpoint) => ({ ...(input as NonNullable<typeof input>), ...outpoint })),
+  }
+  world.bitcoin.mine([stray])
+  world.bitcoin.mine()
+  block({ items: { bitcoinHeaders: world.bitcoin.headersAfter(world.ledger.state.tipHeight) } })
+  block({ items: { proofs: [world.bitcoin.proofOf(stray)], bookings: [{ proofIndex: 0 }] } })
+  // The open batches of each order of rows, as maps keep them.
+  const entries = [...rows].sort(([left], [right]) => (left < right ? -1 : 1))
+  const ledgers = [entries, entries.toReversed()].map((all) => {
+    const read = applyRows(
+      genesisLedger(world.genesis),
+      all.map(([, change]) => change),
+    )
+    if ('code' in read) throw new Error(read.code)
+    return read
+  })
+  world.bitcoin.mine([], DEPTH)
+  const bitcoinHeaders = world.bitcoin.headersAfter(world.ledger.state.tipHeight)
+  const before = world.ledger
+  const [height, timestamp, feeRates] = [world.height, world.timestamp, world.feeRates]
+  const after = [before, ...ledgers].map((ledger) => {
+    Object.assign(world, { ledger, height, timestamp, feeRates })
+    world.block({ items: { bitcoinHeaders } })
+    expect(rowOf(world.ledger, 'spends', txid(stray))?.released).toHaveLength(2)
+    return toHex(ledgerRoot(world.ledger))
+  })
+  expect(new Set(after).size).toBe(1)
+})
+
+describe('a batch that a reorg opens again', () => {
+  it('RecordRequestGone: no request is in a second batch that the same block records', () => {
+    const world = new PegWorld({ conflictDepth: DEPTH })
+    world.pegIn('alice', 1_000_000n)
+    const spare = depositOf(world.genesis, 'spare', 2_000_000n)
+    world.bitcoin.mine([spare])
+    world.bitcoin.mine([], 2)
+    const assembled = (changes: Partial<Parameters<typeof assemble>[2]> = {}) => {
+      return assemble(world.ledger, world.context(), { ...EMPTY_QUEUE, ...changes }).items
+    }
+    const record = (unconfirmed: readonly Uint8Array[] = []) => {
+      world.block({ items: assembled({ unconfirmed }) })
+    }
+    world.block({ burns: [world.burn('bob', 300_000n)] })
+    world.timestamp += 10
+    record()
+    const [first] = openBatches(world.ledger)
+    world.bitcoin.mine([], 3)
+    world.syncHeaders()
+    record([first?.batchId as Uint8Array])
+    const versions = (openBatches(world.ledger)[0]?.versions ?? []).map(({ row }) =>
+      transactionOf(row.transaction),
+    )
+    const [older, newer] = versions as [Transaction, Transaction]
+    const fork = world.bitcoin.tip.height
+    world.bitcoin.mine([older])
+    world.bitcoin.mine()
+    world.syncHeaders()
+    world.block({
+      items: { proofs: [world.bitcoin.proofOf(older)], bookings: [{ proofIndex: 0 }] },
+    })
+    // The second batch spends change of the older version, which a branch with the newer one makes impossible.
+    const request = requestId(world.genesis, world.evmBlockHash(), 0)
+    world.block({ burns: [world.burn('carol', 200_000n)] })
+    world.timestamp += 10
+    record()
+    const second = openBatches(world.ledger).at(-1)
+    const claim = claimOf(world.bitcoin, spare)
+    world.block({ items: { proofs: [claim.proof], pegIns: [world.item(claim)] } })
+    const branch = world.bitcoin.fork(fork, 'other')
+    branch.mine([newer])
+    branch.mine([], 3)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(fork) } })
+    world.block({ items: { proofs: [branch.proofOf(newer)], bookings: [{ proofIndex: 0 }] } })
+    branch.mine([], DEPTH)
+    world.syncHeaders(branch)
+    expect(findRequest(world.ledger, request)?.state).toBe(REQUEST_STATE.open)
+    // The first branch becomes the longer one: the second batch is open again, in the block whose parent had the request waiting.
+    world.bitcoin.mine([], 12)
+    world.timestamp += 10
+    const { records } = assembled()
+    const bitcoinHeaders = world.bitcoin.headersAfter(fork)
+    expect(records).toHaveLength(1)
+    expect(world.codeOf({ bitcoinHeaders, records })).toBe('RecordRequestGone')
+    expect(assembled({ headers: bitcoinHeaders }).records).toEqual([])
+    world.block({ items: { bitcoinHeaders } })
+    expect(findRequest(world.ledger, request)).toMatchObject({
+      state: REQUEST_STATE.batched,
+      batchId: second?.batchId,
+    })
     expect(checkIdentity(world.ledger)).toBeUndefined()
   })
 })
