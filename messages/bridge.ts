@@ -7,7 +7,7 @@ import type {
   TransactionProof,
 } from '../core/block/index.ts'
 import type { Ledger } from '../core/ledger/index.ts'
-import type { BridgeBurn } from '../core/peg/index.ts'
+import type { BridgeBurn, OwnAddress } from '../core/peg/index.ts'
 import type { Joined, NonceOffer, SignedParts, SigningList } from '../core/signing/index.ts'
 import type { Message, Request } from '../supervisor/index.ts'
 import type { DeferredReply } from './system.ts'
@@ -197,12 +197,15 @@ export type TransactionConfirmed = Message<
 >
 
 /**
- * Look again at a block of Bitcoin that the chain knows, for deposits to addresses that this node has learnt of since. From: api. To: Bridge.
+ * Look at a block of Bitcoin that the chain knows for deposits to these addresses, which are looked for nowhere else. From: api. To: Bridge.
  * Reply: DepositsClaimed | ClaimRefused.
  */
 export type ClaimDeposits = Request<
   'bridge.ClaimDeposits',
-  { readonly blockHash: Uint8Array },
+  {
+    readonly blockHash: Uint8Array
+    readonly addresses: readonly (OwnAddress & { readonly scriptPubKey: Uint8Array })[]
+  },
   DepositsClaimed | ClaimRefused
 >
 

@@ -95,10 +95,10 @@ export function apiPorts(
     genesis,
     live,
     depositAddresses,
-    claim: (blockHash) =>
+    claim: (payload) =>
       system.ask<ClaimDeposits>(
         'bridge',
-        { type: 'bridge.ClaimDeposits', payload: { blockHash } },
+        { type: 'bridge.ClaimDeposits', payload },
         { timeoutMs: 20_000, sender: 'api' },
       ),
     burnTransaction(height, logIndex) {

@@ -4,6 +4,7 @@ import type { Ledger } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import type { SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
+import type { ClaimDeposits } from '../../messages/index.ts'
 import type { Envelope, KernelEffect, Step } from '../../supervisor/index.ts'
 import {
   type DepositOperation,
@@ -36,6 +37,8 @@ export interface BridgeContext {
   /** The flow of each burn that no batch holds yet, by request id. */
   readonly burns: ReadonlyMap<string, string>
   readonly scanning: boolean
+  /** When a block was last looked at because somebody claimed a deposit. */
+  readonly claimedAtMs: number
   /** Parts in the making of a key that wait for a block. */
   readonly keygen: ReadonlyMap<string, KeygenItem>
   /** The height at which a member's part was refused last. */
@@ -52,6 +55,7 @@ export type BridgeEffect =
       readonly kind: 'claim'
       readonly ledger: Ledger
       readonly block: ScannedBlock
+      readonly addresses: ClaimDeposits['payload']['addresses']
       readonly replyTo: Envelope
     }
   | {

@@ -59,12 +59,8 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
 async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
   const { bitcoin, genesis, metrics } = run.ports
   const { depositAddresses } = run.ports
-  const outcome = await scanBitcoin(
-    genesis,
-    bitcoin,
-    effect.ledger,
-    effect.scanned,
-    depositAddresses,
+  const outcome = await scanBitcoin(genesis, bitcoin, effect.ledger, effect.scanned, (script) =>
+    depositAddresses?.find(script),
   )
   if (!outcome.ok) {
     const { code, message } = outcome.error
@@ -90,9 +86,11 @@ async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
 }
 
 async function claim(effect: EffectOf<'claim'>, run: BridgeRun): Promise<BridgeInbox> {
-  const { block, ledger, replyTo } = effect
-  const { bitcoin, depositAddresses, genesis } = run.ports
-  const outcome = await claimFromBlock(genesis, bitcoin, ledger, block, depositAddresses)
+  const { addresses, block, ledger, replyTo } = effect
+  const { bitcoin, genesis } = run.ports
+  const outcome = await claimFromBlock(genesis, bitcoin, ledger, block, (script) =>
+    addresses.find(({ scriptPubKey }) => equalBytes(scriptPubKey, script)),
+  )
   if (!outcome.ok) {
     const { code } = outcome.error
     return deferredReply(replyTo, { type: 'bridge.ClaimRefused', payload: { code } })

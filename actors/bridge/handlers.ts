@@ -5,7 +5,7 @@
  */
 import type { Ledger } from '../../core/ledger/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
-import { type About, after, type Envelope, tell } from '../../supervisor/index.ts'
+import { type About, after, tell } from '../../supervisor/index.ts'
 import {
   type AnyEffect,
   type BridgeContext,
@@ -26,6 +26,7 @@ import {
   withoutOrphans,
 } from './deposits.ts'
 import { keygenArrived, keygenFinalized } from './keygen.ts'
+import { CLAIM_PAUSE_MS } from './limits.ts'
 import {
   batchesFinalized,
   broadcastAnswered,
@@ -78,7 +79,7 @@ export function handle(
     case 'bridge.KeygenItemReceived':
       return keygenArrived(context, message.payload.memberIndex, message.payload.item)
     case 'bridge.ClaimDeposits':
-      return claimDeposits(context, message.payload.blockHash, about.envelope)
+      return claimDeposits(context, message.payload, about)
     case 'bridge.ValidatePegOperations': {
       const { headers, deposits } = message.payload
       const blocks = deposits.map((deposit) => deposit.blockHash)
@@ -130,17 +131,22 @@ export function handle(
 /** A block that is not in the chain of headers is one that the scan still comes to. */
 function claimDeposits(
   context: BridgeContext,
-  blockHash: Uint8Array,
-  replyTo: Envelope,
+  { addresses, blockHash }: PayloadOf<'bridge.ClaimDeposits'>,
+  { envelope: replyTo, nowMs }: About<BridgeInbox>,
 ): BridgeStep {
-  const { ledger } = context
-  const height = ledger && inBlockHeight(ledger, blockHash)
-  if (ledger !== undefined && height !== undefined) {
-    const block = { hash: blockHash, height }
-    return { context, effects: [{ kind: 'claim', ledger, block, replyTo }] }
+  const refused = (code: string): BridgeStep => {
+    const message = { type: 'bridge.ClaimRefused', payload: { code } } as const
+    return { context, effects: [{ kernel: 'reply', to: replyTo, message }] }
   }
-  const answer = { type: 'bridge.ClaimRefused', payload: { code: 'BitcoinBlockUnknown' } } as const
-  return { context, effects: [{ kernel: 'reply', to: replyTo, message: answer }] }
+  const { claimedAtMs, ledger } = context
+  const height = ledger && inBlockHeight(ledger, blockHash)
+  if (ledger === undefined || height === undefined) return refused('BitcoinBlockUnknown')
+  if (nowMs - claimedAtMs < CLAIM_PAUSE_MS) return refused('Busy')
+  const block = { hash: blockHash, height }
+  return {
+    context: { ...context, claimedAtMs: nowMs },
+    effects: [{ kind: 'claim', ledger, block, addresses, replyTo }],
+  }
 }
 
 /** Blocks that were scanned before this node knew of a new epoch's script are looked at again. */

@@ -48,6 +48,7 @@ export const bridgeActor: BridgeActor = {
         payouts: new Map(),
         burns: new Map(),
         scanning: false,
+        claimedAtMs: Number.NEGATIVE_INFINITY,
         keygen: new Map(),
         keygenRefused: new Map(),
       },

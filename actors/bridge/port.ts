@@ -66,8 +66,8 @@ export interface BridgePorts {
 /** Addresses that were given to users (5.3). */
 export interface DepositAddresses {
   find(scriptPubKey: Uint8Array): OwnAddress | undefined
-  /** Resolves when it is on disk; false: there is no room for more. */
-  watch(scriptPubKey: Uint8Array, address: OwnAddress): Promise<boolean>
+  /** Resolves when it is on disk. Where there is no room for more the oldest is forgotten. */
+  watch(scriptPubKey: Uint8Array, address: OwnAddress): Promise<void>
 }
 
 export type JoinSignatures = (

@@ -11,19 +11,17 @@ import {
   buildProof,
   claimFields,
   federationScripts,
+  type OwnAddress,
   parseDeposits,
   parseOwnDeposits,
 } from '../../core/peg/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type { ScannedBlock } from './context.ts'
 import { MAX_BLOCKS_PER_SCAN, MAX_HEADERS_PER_BLOCK, SCAN_MEMORY_BLOCKS } from './limits.ts'
-import type {
-  BitcoinFault,
-  BitcoinPort,
-  BitcoinResult,
-  BitcoinTip,
-  DepositAddresses,
-} from './port.ts'
+import type { BitcoinFault, BitcoinPort, BitcoinResult, BitcoinTip } from './port.ts'
+
+/** Whose deposits an output's script takes. */
+export type FindAddress = (scriptPubKey: Uint8Array) => OwnAddress | undefined
 
 export interface DetectedTransaction {
   readonly txid: Uint8Array
@@ -55,13 +53,13 @@ export async function scanBitcoin(
   bitcoin: BitcoinPort,
   ledger: Ledger,
   before: readonly ScannedBlock[],
-  addresses?: DepositAddresses,
+  find: FindAddress = () => undefined,
 ): Promise<BitcoinResult<ScanOutcome>> {
   try {
     const tip = answered(await bitcoin.tip())
     const hashes = new BestChain(bitcoin, tip, before)
     const headers = await newHeaders(bitcoin, hashes, ledger, tip.height)
-    const scan = new Scan(genesis, ledger, addresses)
+    const scan = new Scan(genesis, ledger, find)
     const scanned = await scan.run(bitcoin, hashes, before, tip.height)
     return {
       ok: true,
@@ -138,13 +136,13 @@ class Scan {
   readonly detected: DetectedTransaction[] = []
   readonly #genesis: Genesis
   readonly #ledger: Ledger
-  readonly #addresses: DepositAddresses | undefined
+  readonly #find: FindAddress
   readonly #scripts: ReturnType<typeof federationScripts>
 
-  constructor(genesis: Genesis, ledger: Ledger, addresses: DepositAddresses | undefined) {
+  constructor(genesis: Genesis, ledger: Ledger, find: FindAddress) {
     this.#genesis = genesis
     this.#ledger = ledger
-    this.#addresses = addresses
+    this.#find = find
     this.#scripts = federationScripts(genesis, ledger.state.epoch, ledger.open.keys)
   }
 
@@ -203,7 +201,7 @@ class Scan {
   }
 
   #ownAddress(script: Uint8Array) {
-    return parsePayableScript(script) === 'p2tr' ? this.#addresses?.find(script) : undefined
+    return parsePayableScript(script) === 'p2tr' ? this.#find(script) : undefined
   }
 
   #outputRow(txid: Uint8Array, vout: number) {
@@ -256,14 +254,14 @@ export async function claimFromBlock(
   bitcoin: BitcoinPort,
   ledger: Ledger,
   { hash, height }: ScannedBlock,
-  addresses: DepositAddresses | undefined,
+  find: FindAddress,
 ): Promise<BitcoinResult<readonly DetectedTransaction[]>> {
   try {
     const raw = answered(await bitcoin.block(hash))
     if (raw === undefined) {
       throw new Unanswered({ code: 'BlockUnavailable', message: 'our Bitcoin has no such block' })
     }
-    const scan = new Scan(genesis, ledger, addresses)
+    const scan = new Scan(genesis, ledger, find)
     scan.block(raw, hash, height)
     return { ok: true, value: scan.detected }
   } catch (error) {

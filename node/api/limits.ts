@@ -56,7 +56,7 @@ export interface ApiLimits {
 }
 
 /** Methods of one class share the numbers; each method of a client has a bucket of its own. */
-export type RateClass = 'light' | 'state' | 'heavy' | 'send' | 'admin'
+export type RateClass = 'light' | 'state' | 'heavy' | 'send' | 'rare' | 'admin'
 
 export interface Rate {
   readonly perSecond: number
@@ -71,6 +71,7 @@ export const UNLIMITED_RATES: ApiLimits['rates'] = {
   state: UNLIMITED,
   heavy: UNLIMITED,
   send: UNLIMITED,
+  rare: UNLIMITED,
   admin: { perSecond: 5, burst: 20 },
 }
 
@@ -116,6 +117,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
     state: { perSecond: 2_000, burst: 4_000 },
     heavy: { perSecond: 200, burst: 400 },
     send: { perSecond: 2_000, burst: 10_000 },
+    rare: { perSecond: 2, burst: 50 },
     admin: { perSecond: 5, burst: 20 },
   },
 }

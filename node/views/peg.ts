@@ -30,7 +30,7 @@ import {
   outpointName,
 } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
-import type { ClaimRefused, DepositsClaimed } from '../../messages/index.ts'
+import type { ClaimDeposits, ClaimRefused, DepositsClaimed } from '../../messages/index.ts'
 import type { AskResult } from '../../supervisor/index.ts'
 import type {
   DepositFields,
@@ -52,7 +52,7 @@ export interface PegViewOptions {
   readonly live: LiveViews
   readonly depositAddresses: DepositAddresses
   /** Has the bridge look at a block again. */
-  claim(blockHash: Uint8Array): Promise<AskResult<DepositsClaimed | ClaimRefused>>
+  claim(claim: ClaimDeposits['payload']): Promise<AskResult<DepositsClaimed | ClaimRefused>>
   /** The transaction of a burn, by height and log index; undefined when it is not at hand. */
   burnTransaction(height: number, logIndex: number): Uint8Array | undefined
   /** Ids of the requests that a transaction made. */
@@ -60,10 +60,6 @@ export interface PegViewOptions {
 }
 
 const NOT_LOADED: DepositRefusal = { code: 'NotReady', reason: 'the chain is not loaded yet' }
-const NO_ROOM: DepositRefusal = {
-  code: 'TooManyAddresses',
-  reason: 'this node looks for as many addresses as it can; a deposit with an OP_RETURN needs none',
-}
 
 /** Finished operations that are kept ready for the list. */
 const MAX_REMEMBERED = 10_000
@@ -77,12 +73,12 @@ export function createPegView(options: PegViewOptions): PegView {
   /** Operations that are over and will not change; looked up once. */
   const finished = new Map<string, PegOperation>()
 
-  /** The script of an address once it is watched; undefined where there is no room for more. */
+  /** The script of an address, once it is watched. */
   const watch = async (now: Ledger, epoch: number, fields: DepositFields) => {
     const tweak = { epoch, deposit: fields }
     const { scriptPubKey } = federationOutput(genesis, tweak, now.open.keys)
-    const isWatched = await options.depositAddresses.watch(scriptPubKey, { epoch, ...fields })
-    return isWatched ? scriptPubKey : undefined
+    await options.depositAddresses.watch(scriptPubKey, { epoch, ...fields })
+    return scriptPubKey
   }
 
   return {
@@ -139,7 +135,6 @@ export function createPegView(options: PegViewOptions): PegView {
       if (now === undefined) return NOT_LOADED
       const { epoch } = now.state
       const scriptPubKey = await watch(now, epoch, fields)
-      if (scriptPubKey === undefined) return NO_ROOM
       const address = addressFromScript(scriptPubKey, genesis.bitcoin.network) as string
       const opReturn = depositPayloadScript(fields.evmAddress, fields.refundScript)
       return {
@@ -156,10 +151,12 @@ export function createPegView(options: PegViewOptions): PegView {
       const refusal = fieldsFault(fields)
       if (refusal !== undefined) return refusal
       if (now === undefined) return NOT_LOADED
-      for (let epoch = 0; epoch <= now.state.epoch; epoch++) {
-        if ((await watch(now, epoch, fields)) === undefined) return NO_ROOM
-      }
-      const answer = await options.claim(blockHash)
+      const addresses = Array.from({ length: now.state.epoch + 1 }, (_, epoch) => {
+        const tweak = { epoch, deposit: fields }
+        const { scriptPubKey } = federationOutput(genesis, tweak, now.open.keys)
+        return { epoch, scriptPubKey, ...fields }
+      })
+      const answer = await options.claim({ blockHash, addresses })
       if (!answer.ok) return { code: answer.error.code, reason: 'the bridge does not answer' }
       const { payload, type } = answer.value
       if (type === 'bridge.DepositsClaimed') return payload

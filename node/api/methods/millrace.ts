@@ -249,12 +249,12 @@ async function submitValidatorChange(
 
 export const MILLRACE_METHODS: MethodTable = {
   getdepositaddress: method(
-    'state',
+    'rare',
     z.tuple([bareAddress.optional(), bareScript.optional()]),
     (context, [evmAddress, refundScript]) => depositAddress(context, evmAddress, refundScript),
   ),
   claimdeposit: method(
-    'heavy',
+    'rare',
     z.tuple([bitcoinHash, bareAddress, bareScript.optional()]),
     (context, [blockHash, evmAddress, refundScript]) =>
       claimDeposits(context, blockHash, evmAddress, refundScript),

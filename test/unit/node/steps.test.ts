@@ -27,7 +27,7 @@ describe('the steps of an operation', () => {
       live: village.tree.live,
       burnTransaction: () => undefined,
       requestsOf: () => [],
-      depositAddresses: { find: () => undefined, watch: async () => true },
+      depositAddresses: { find: () => undefined, watch: async () => undefined },
       claim: () => Promise.reject(new Error('nothing is claimed here')),
     })
 

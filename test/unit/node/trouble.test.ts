@@ -61,7 +61,7 @@ const pegView = ({ genesis, tree }: Village) =>
     live: tree.live,
     burnTransaction: () => undefined,
     requestsOf: () => [],
-    depositAddresses: { find: () => undefined, watch: async () => true },
+    depositAddresses: { find: () => undefined, watch: async () => undefined },
     claim: () => Promise.reject(new Error('nothing is claimed here')),
   })
 

@@ -18,6 +18,7 @@ export function bridgeContext(genesis: Genesis, known: Partial<BridgeContext>): 
     keygen: new Map(),
     keygenRefused: new Map(),
     scanning: false,
+    claimedAtMs: Number.NEGATIVE_INFINITY,
     ...known,
   }
 }

@@ -1,6 +1,7 @@
 /** Approvals that come from peers (protocol §4.2: an approval covers every field of its claim, the proof included). */
 import type { BridgeContext } from '../../../../actors/bridge/context.ts'
 import { depositsDetected, quorumReceived } from '../../../../actors/bridge/deposits.ts'
+import { handle } from '../../../../actors/bridge/handlers.ts'
 import type { DepositOperation } from '../../../../actors/bridge/operations.ts'
 import type { PegInClaim } from '../../../../core/block/index.ts'
 import { genesisLedger } from '../../../../core/ledger/index.ts'
@@ -14,6 +15,7 @@ import {
   seeded,
   testGenesis,
 } from '../../core/peg/world.ts'
+import { envelopeOf } from '../fake-run.ts'
 import { bridgeContext } from './context.ts'
 
 const genesis = testGenesis()
@@ -73,5 +75,33 @@ describe("a quorum's approval from a peer", () => {
     const again = { claim: credited, approval: approve(world.genesis, credited), peer: 'peer' }
     const after = bridgeContext(world.genesis, { ledger: world.ledger })
     expect(quorumReceived(after, again, 1).context.deposits.size).toBe(0)
+  })
+})
+
+describe('a claim', () => {
+  const world = new PegWorld()
+  world.bitcoin.mine([], 2)
+  world.syncHeaders()
+  const about = (nowMs: number) => ({
+    nowMs,
+    state: 'Monitoring',
+    envelope: envelopeOf({ type: 'bridge.PollBitcoin', payload: {} }),
+  })
+  const claimAt = (context: BridgeContext, nowMs: number, blockHash = world.bitcoin.tip.hash) => {
+    const payload = { blockHash: blockHash as Uint8Array, addresses: [] }
+    return handle(context, { type: 'bridge.ClaimDeposits', payload }, about(nowMs) as never)
+  }
+  const codes = (step: ReturnType<typeof handle>) =>
+    step.effects?.map((effect) => ('kind' in effect ? effect.kind : JSON.stringify(effect)))
+
+  it('has a block looked at, one in two seconds, whoever asks (PI-2)', () => {
+    const known = world.bitcoin.blocks[1]?.hash
+    const first = claimAt(bridgeContext(world.genesis, { ledger: world.ledger }), 10_000, known)
+    expect(codes(first)).toEqual(['claim'])
+    const second = claimAt(first.context, 11_999, known)
+    expect(codes(second)?.join()).toContain('Busy')
+    expect(codes(claimAt(second.context, 12_000, known))).toEqual(['claim'])
+    const strange = claimAt(first.context, 12_000, seeded('strange'))
+    expect(codes(strange)?.join()).toContain('BitcoinBlockUnknown')
   })
 })

@@ -1,6 +1,6 @@
 /** What one look at Bitcoin asks, and that it asks enough. */
-import type { BitcoinPort, DepositAddresses } from '../../../../actors/bridge/index.ts'
-import { type ScanOutcome, scanBitcoin } from '../../../../actors/bridge/scan.ts'
+import type { BitcoinPort } from '../../../../actors/bridge/index.ts'
+import { type FindAddress, type ScanOutcome, scanBitcoin } from '../../../../actors/bridge/scan.ts'
 import { serializeTransaction } from '../../../../core/bitcoin/index.ts'
 import { genesisLedger } from '../../../../core/ledger/index.ts'
 import { federationOutput, NO_KEYS } from '../../../../core/peg/index.ts'
@@ -14,7 +14,7 @@ const ledger = genesisLedger(genesis)
 async function look(
   world: BitcoinWorld,
   before: ScanOutcome['scanned'] = [],
-  addresses?: DepositAddresses,
+  addressOfScript?: FindAddress,
 ) {
   const asked: string[] = []
   const answer = async <T>(question: string, value: T) => {
@@ -39,7 +39,7 @@ async function look(
     send: () => answer('send', undefined),
     feeRate: () => answer('feeRate', undefined),
   }
-  const outcome = await scanBitcoin(genesis, bitcoin, ledger, before, addresses)
+  const outcome = await scanBitcoin(genesis, bitcoin, ledger, before, addressOfScript)
   if (!outcome.ok) throw new Error(outcome.error.message)
   return { ...outcome.value, asked }
 }
@@ -85,10 +85,8 @@ describe('a look at Bitcoin', () => {
   it('finds what is paid to addresses that were given out, by their scripts alone (PI-2, 5.3)', async () => {
     const deposit = { evmAddress: addressOf('alice'), refundScript: new Uint8Array(0) }
     const { scriptPubKey } = federationOutput(genesis, { epoch: 0, deposit }, NO_KEYS)
-    const addresses: DepositAddresses = {
-      find: (script) => (equalBytes(script, scriptPubKey) ? { epoch: 0, ...deposit } : undefined),
-      watch: async () => true,
-    }
+    const find: FindAddress = (script) =>
+      equalBytes(script, scriptPubKey) ? { epoch: 0, ...deposit } : undefined
     const world = new BitcoinWorld()
     world.mine([
       payment('somebody', [
@@ -97,7 +95,7 @@ describe('a look at Bitcoin', () => {
       ]),
     ])
     expect((await look(world)).detected).toEqual([])
-    const [found] = (await look(world, [], addresses)).detected
+    const [found] = (await look(world, [], find)).detected
     expect(found).toMatchObject({ bitcoinHeight: 1 })
     expect(found?.deposits).toMatchObject([
       { vout: 0, amountSat: 5_000_000n, kind: 0, depositEpoch: 0, ...deposit },

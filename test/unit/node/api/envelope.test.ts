@@ -127,6 +127,7 @@ describe('JSON-RPC envelope', () => {
         state: { perSecond: 10, burst: 3 },
         heavy: { perSecond: 10, burst: 3 },
         send: { perSecond: 10, burst: 3 },
+        rare: { perSecond: 10, burst: 3 },
         admin: { perSecond: 10, burst: 3 },
       },
     })
