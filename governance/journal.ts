@@ -60,7 +60,9 @@ export interface Journal {
     txid: Uint8Array,
     paidSat: bigint,
   ): Promise<void>
-  /** Parts of the member's are about to leave. */
+  /** Whether parts of this member's may have left. */
+  isSigned(batchId: Uint8Array, version: number): boolean
+  /** Parts of the member's are about to leave, for the first time. */
   noteSigned(atMs: number, batchId: Uint8Array, version: number, txid: Uint8Array): Promise<void>
   close(): Promise<void>
 }
@@ -108,6 +110,7 @@ export function createJournal({ file, lines }: OpenedLines): Journal | JournalDa
         txid: toHex(txid),
         paidSat: String(paidSat),
       }),
+    isSigned: (batchId, version) => index.signed.has(batchKey(toHex(batchId), version)),
     noteSigned: (atMs, batchId, version, txid) =>
       write({ kind: 'signed', atMs, batchId: toHex(batchId), version, txid: toHex(txid) }),
     close: () => file.close(),
@@ -133,6 +136,7 @@ function bytes(text: string): Uint8Array {
 class JournalIndex {
   readonly approvals = new Map<string, Uint8Array>()
   readonly intents = new Map<string, Uint8Array>()
+  readonly signed = new Set<string>()
   /** By batch: a further version pays the same requests. */
   readonly payments = new Map<string, PaidMark>()
 
@@ -151,6 +155,7 @@ class JournalIndex {
         return
       }
       case 'signed':
+        this.signed.add(batchKey(entry.batchId, entry.version))
         return
     }
   }

@@ -529,7 +529,10 @@ async function offerNonces(
   const made = makeOffer(task, await memberOf(task, keys, run.ports), serial, (length) =>
     run.random.bytes(length),
   )
-  if (made === undefined) return signatureBody(request, { kind: 'refuse', code: 'NoShareOfKey' })
+  if (made === undefined) {
+    run.log('error', 'no share to sign with', { batch: name })
+    return signatureBody(request, { kind: 'refuse', code: 'NoShareOfKey' })
+  }
   if (begun === undefined) {
     await journal.noteIntent(nowMs, batchId, version, txid, paidSat)
     run.log('info', 'batch approved', {
@@ -556,7 +559,8 @@ async function memberOf(
   for (const input of inputs) {
     if (input.path === 'leaf' || held.has(input.epoch)) continue
     const key = made.get(toHex(heightKey(input.epoch)))
-    const found = key && (await shares.share(key.row.sessionId))
+    // A file that is damaged ends neither this member nor its word about deposits.
+    const found = key && (await shares.share(key.row.sessionId).catch(() => undefined))
     if (found !== undefined) held.set(input.epoch, found.share)
   }
   return { index: memberIndex, secretKey: keys.schnorrSecret, shares: held }
@@ -585,7 +589,9 @@ async function giveParts(
   const member = await memberOf(task, keys, run.ports)
   const given = signMyParts(task, member, nonces, list, random)
   if (given === undefined) return noParts(request, 'NoncesUnknown')
-  await journal.noteSigned(run.clock.nowMs(), batchId, version, txid)
+  if (!journal.isSigned(batchId, version)) {
+    await journal.noteSigned(run.clock.nowMs(), batchId, version, txid)
+  }
   const next = makeOffer(task, member, offer.serial + 1, random)
   if (next !== undefined) offers.put(node, { task, keys, txid, ...next })
   const { listHash, parts, signature } = given

@@ -11,6 +11,8 @@ export const GOVERNANCE_SERVICE = 'millrace.governance.v1.GovernanceStream'
 export const STREAM_LIMITS = {
   /** GV-12: no message is larger. */
   maxMessageBytes: 4 * 1024 * 1024,
+  /** What a member says: its parts for 50 inputs and its next offer are some 10 KiB, its part in a key of 100 members is less. */
+  maxMemberMessageBytes: 64 * 1024,
   /** GV-2: the first message must come within this time. */
   registrationMs: 10_000,
   /** GV-10: one heartbeat each; two missed ones end the stream. */

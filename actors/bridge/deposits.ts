@@ -14,7 +14,7 @@ import {
   standing,
   withDeposit,
 } from './context.ts'
-import { APPROVAL_RETRY_MS, MAX_DEPOSITS, MAX_FINISHED } from './limits.ts'
+import { APPROVAL_RETRY_MS, MAX_ASKED_DEPOSITS, MAX_DEPOSITS, MAX_FINISHED } from './limits.ts'
 import { type DepositOperation, detectedDeposit, walk } from './operations.ts'
 
 type PayloadOf<Type extends BridgeInbox['type']> = Extract<BridgeInbox, { type: Type }>['payload']
@@ -88,15 +88,28 @@ function standingOf({ scanned }: BridgeContext, operation: DepositOperation) {
 
 /** Asks for what is deep enough, each in its own flow. */
 export function dueDeposits(context: BridgeContext, nowMs: number): AnyEffect[] {
-  return [...context.deposits.values()]
-    .filter((operation) => isDue(context, operation, nowMs))
-    .map(({ id, flow }) =>
-      tell(
-        'bridge',
-        { type: 'bridge.ValidatePegInTransaction', payload: { outpoint: id } },
-        { correlationId: flow },
-      ),
-    )
+  return (
+    [...context.deposits.values()]
+      .filter((operation) => isDue(context, operation, nowMs))
+      // Who waits longest first, so that those which nobody approves do not keep the others.
+      .sort((left, right) => left.askedAtMs - right.askedAtMs)
+      .slice(0, Math.max(0, MAX_ASKED_DEPOSITS - askedLately(context, nowMs)))
+      .map(({ id, flow }) =>
+        tell(
+          'bridge',
+          { type: 'bridge.ValidatePegInTransaction', payload: { outpoint: id } },
+          { correlationId: flow },
+        ),
+      )
+  )
+}
+
+function askedLately({ deposits }: BridgeContext, nowMs: number): number {
+  let count = 0
+  for (const { askedAtMs, step } of deposits.values()) {
+    if (step === 'AwaitingApproval' && nowMs - askedAtMs < APPROVAL_RETRY_MS) count += 1
+  }
+  return count
 }
 
 /** At N + 1 confirmations of our own Bitcoin the members are asked, and asked again while a quorum is missing. */

@@ -27,6 +27,9 @@ export const SIGNATURE_ROUND_MS = 15_000
 /** PO-15: a version that Bitcoin has had for so many blocks without mining it is to be bumped. */
 export const UNCONFIRMED_BLOCKS = 3
 
+/** Deposits that the members are asked about at a time: an answer takes a look at Bitcoin and a pairing. */
+export const MAX_ASKED_DEPOSITS = 64
+
 /** A claim reads and parses a block: one in this time, whoever asks. */
 export const CLAIM_PAUSE_MS = 2_000
 

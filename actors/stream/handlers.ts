@@ -18,7 +18,7 @@ import type {
   NonceOfferBytes,
 } from '../../proto/index.ts'
 import { type About, type KernelEffect, reply, type Step, tell } from '../../supervisor/index.ts'
-import { MAX_QUERIES_PER_MEMBER, MAX_SIGNATURES } from './limits.ts'
+import { MAX_OPEN_REQUESTS, MAX_QUERIES_PER_MEMBER, MAX_SIGNATURES } from './limits.ts'
 import type { StreamInternal } from './messages.ts'
 import {
   answered,
@@ -62,6 +62,8 @@ export interface StreamContext {
   readonly approvals: OpenRequests
   /** By `batchId:version:attempt`, of each batch the latest attempt only. */
   readonly signatures: OpenRequests
+  /** How many answers each member owes to requests for parts, by `batchId:version:attempt`. */
+  readonly parts: ReadonlyMap<string, ReadonlyMap<number, number>>
 }
 
 /** A read of the chain for one member. */
@@ -96,7 +98,14 @@ export function initialContext(options: StreamOptions, unsubscribe: () => void):
     lastSeenMs: 0,
     queries: 0,
   }))
-  return { options, unsubscribe, members, approvals: new Map(), signatures: new Map() }
+  return {
+    options,
+    unsubscribe,
+    members,
+    approvals: new Map(),
+    signatures: new Map(),
+    parts: new Map(),
+  }
 }
 
 export function handle(
@@ -366,6 +375,10 @@ function receive(
       },
     ): StreamStep => {
       const { decision, code, offer, signatures } = given
+      // Each that goes on costs Bridge curve operations.
+      if (request.asked.get(memberIndex)?.answer !== undefined) {
+        return ignore(seen, memberIndex, message, 'answered already')
+      }
       if (decision !== 'APPROVED' && decision !== 'REFUSED') {
         const later = postponed(open, request, memberIndex, given.retryAfterMs, nowMs)
         return { context: update(later) }
@@ -483,7 +496,13 @@ function wantParts(
       message: { requestId, correlationId, body },
     }),
   )
-  return { context, effects }
+  const owed = new Map(context.parts.get(requestId))
+  for (const { member } of list) owed.set(member, (owed.get(member) ?? 0) + 1)
+  const parts = new Map(context.parts)
+  parts.delete(requestId)
+  parts.set(requestId, owed)
+  if (parts.size > MAX_OPEN_REQUESTS) parts.delete(parts.keys().next().value as string)
+  return { context: { ...context, parts }, effects }
 }
 
 /** A member's parts and, behind them, its next offer. Who gives none says why. */
@@ -500,6 +519,11 @@ function partsGiven(
     parts.every(({ length }) => length <= 64) &&
     isOne(offers, false)
   if (!isWhole) return ignore(context, memberIndex, message, 'malformed parts')
+  const key = `${toHex(batchId)}:${version}:${attempt}`
+  const owed = context.parts.get(key)?.get(memberIndex) ?? 0
+  if (owed === 0) return ignore(context, memberIndex, message, 'parts that nobody asked for')
+  const left = new Map(context.parts.get(key)).set(memberIndex, owed - 1)
+  const settled = { ...context, parts: new Map(context.parts).set(key, left) }
   const id = { batchId: toHex(batchId), version, attempt, memberIndex }
   const { correlationId } = message
   const effects: KernelEffect[] = []
@@ -518,7 +542,7 @@ function partsGiven(
     }
     effects.push(tell('bridge', next, { correlationId }))
   }
-  return { context, effects }
+  return { context: settled, effects }
 }
 
 /** At most one offer, with no more commitments than a batch has inputs. */

@@ -168,24 +168,16 @@ export function parseOwnDeposits(
   find: (scriptPubKey: Uint8Array) => OwnAddress | undefined,
   params: Pick<Params, 'minPegInSat' | 'maxPegInSat'>,
 ): Deposit[] {
-  return transaction.outputs.flatMap(({ amountSat, scriptPubKey }, vout) => {
+  const paid = transaction.outputs.flatMap(({ amountSat, scriptPubKey }, vout) => {
     const address = find(scriptPubKey)
     const found = address && classifyDeposit(params, amountSat, address)
     if (found === undefined) return []
-    const { epoch, evmAddress, refundScript } = address as OwnAddress
-    const depositEpoch = epoch
-    return [
-      {
-        txid: txid(transaction),
-        vout,
-        amountSat,
-        ...found,
-        evmAddress,
-        refundScript,
-        depositEpoch,
-      },
-    ]
+    const { epoch: depositEpoch, evmAddress, refundScript } = address as OwnAddress
+    return [{ vout, amountSat, ...found, evmAddress, refundScript, depositEpoch }]
   })
+  if (paid.length === 0) return []
+  const id = txid(transaction)
+  return paid.map((deposit) => ({ txid: id, ...deposit }))
 }
 
 /** A deposit's fields as claim and item carry them. */

@@ -35,6 +35,7 @@ import {
   minted,
   payDeposit,
   payFederation,
+  payWithMessage,
   reached,
   WEI_PER_SAT,
 } from './user.ts'
@@ -113,7 +114,7 @@ class ForgeryRun {
     await federation.heightAtLeast(1)
     federation.startMining()
     const account = Account.random(Number(await rpc.call<string>('eth_chainId')))
-    const good = await payDeposit(federation, account.address, DEPOSIT_SAT)
+    const good = await payWithMessage(federation, account.address, DEPOSIT_SAT)
     await minted(rpc, good)
     const bad = `${await payFederation(federation, [DEPOSIT_SAT], [])}:0`
     const strangers = await federation.wallet.pay([
@@ -125,7 +126,7 @@ class ForgeryRun {
     await federation.stopMining()
     const second = await include(rpc, await account.burn(federation.wallet.address, PEG_OUT_SAT))
     const open = await reached(rpc, second, 'the broadcast', ({ step }) => step === 'Broadcast')
-    const young = await payDeposit(federation, account.address, DEPOSIT_SAT)
+    const young = await payWithMessage(federation, account.address, DEPOSIT_SAT)
     await federation.mine(1)
     const claimOf = async (outpoint: string) =>
       honestClaim(genesis, await proofOf(bitcoin, outpoint.split(':')[0] as string))

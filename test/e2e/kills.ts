@@ -36,6 +36,7 @@ export async function kills(options: ScenarioOptions): Promise<Outcome> {
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}\n${federation.logTails()}`)
   } finally {
+    await run.endLoad()
     orphans = await federation.stop()
   }
   return {
@@ -123,6 +124,11 @@ class KillRun {
       isOver = true
     }
     await roundTrips
+  }
+
+  /** Whatever happened: nothing goes on behind the run. */
+  async endLoad(): Promise<void> {
+    await this.#load?.stop(0)
   }
 
   async conclude(): Promise<Outcome> {

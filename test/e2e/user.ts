@@ -1,6 +1,8 @@
 /** What a user does with a federation, through its nodes' JSON-RPC and Bitcoin transactions alone. */
 import { Interface, keccak256, Wallet } from 'ethers'
 import { scriptFromAddress } from '../../core/bitcoin/index.ts'
+import { depositPayloadScript } from '../../core/peg/index.ts'
+import { hexBytes } from '../../crypto/index.ts'
 import { type NodeRpc, RpcError, until } from '../../devnet/launcher/rpc.ts'
 import type { DevelopmentWallet, WalletOutput } from '../../devnet/wallet.ts'
 import { PATIENCE_MS } from './federation.ts'
@@ -118,6 +120,16 @@ export async function payDeposit(
   )
   const txid = await wallet.pay([{ scriptPubKey: scriptOf(target.address), amountSat }])
   return `${txid}:0`
+}
+
+/** Pays the federation's own address with an EVM address in an OP_RETURN; the outpoint. */
+export async function payWithMessage(
+  federation: Reachable,
+  evmAddress: string,
+  amountSat: bigint,
+): Promise<string> {
+  const payload = depositPayloadScript(hexBytes(evmAddress.slice(2)))
+  return `${await payFederation(federation, [amountSat], [payload])}:0`
 }
 
 /** Pays outputs as they are given, with the federation's script where one is wanted; the txid. */

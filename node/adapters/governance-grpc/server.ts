@@ -77,7 +77,10 @@ class GovernanceServer implements StreamPort {
   }
 
   async start(listener: StreamListener): Promise<{ readonly port: number }> {
-    const server = new grpc.Server(CHANNEL_OPTIONS)
+    const server = new grpc.Server({
+      ...CHANNEL_OPTIONS,
+      'grpc.max_receive_message_length': STREAM_LIMITS.maxMemberMessageBytes,
+    })
     server.addService(loadGovernanceService(), {
       Connect: (call: Call) => {
         void this.serve(call, listener)

@@ -114,7 +114,7 @@ describe('a transaction of the reserve', () => {
   )
 
   it('may spend outputs of both kinds', () => {
-    const mixed = spending([{ epoch: 0 }, { epoch: EPOCH }])
+    const mixed = spending([{ ...OWN, epoch: 0 }, { epoch: EPOCH }])
     const raw = signed(mixed, KEYS, [0, 2, 3])
     expect(acceptedBy(mixed, raw)).toEqual(mixed.inputs.map(() => undefined))
     expect(witnessesOf(raw).map(({ length }) => length)).toEqual([6, 1])
