@@ -7,7 +7,11 @@ import {
   verifyRow,
 } from '../../../../core/ledger/index.ts'
 import { toDisplayHash } from '../../../../crypto/index.ts'
-import type { GovernanceApprovalRequest, MemberList } from '../../../../messages/index.ts'
+import type {
+  GovernanceApprovalRequest,
+  MemberList,
+  RequestSignatureParts,
+} from '../../../../messages/index.ts'
 import type { MemberBody, NonceOfferBytes } from '../../../../proto/index.ts'
 import { edgesOf } from '../../../../supervisor/index.ts'
 import { BitcoinWorld, claimOf, depositOf, seeded, testGenesis } from '../../core/peg/world.ts'
@@ -54,6 +58,11 @@ const nonces = (member: number): NonceOfferBytes => ({
   commitments: [new Uint8Array(66)],
   signature: new Uint8Array(64),
 })
+
+const wantParts: RequestSignatureParts = {
+  type: 'stream.RequestSignatureParts',
+  payload: { batchId, version: 0, attempt: 0, list: [nonces(0), nonces(2), nonces(3)] },
+}
 
 function offering(
   changes: Partial<Extract<MemberBody, { kind: 'signatureResponse' }>> = {},
@@ -232,7 +241,8 @@ describe('signatures', () => {
     const world = await new StreamWorld().start()
     await world.connect(0, 1)
     await world.tell(wantSignatures(0))
-    await world.answer(0, `${batchId}:0:0`, offering())
+    // What more of them comes costs nobody anything.
+    for (let time = 0; time < 3; time++) await world.answer(0, `${batchId}:0:0`, offering())
     // Asked again, Bridge hears what is known already.
     await world.tell(wantSignatures(0))
     await world.tell(wantSignatures(1))
@@ -271,11 +281,7 @@ describe('signatures', () => {
   it('go on with the members of a list, and with nobody else', async () => {
     const world = await new StreamWorld().start()
     await world.connect(0, 1, 2, 3)
-    const list = [nonces(0), nonces(2), nonces(3)]
-    await world.tell({
-      type: 'stream.RequestSignatureParts',
-      payload: { batchId, version: 0, attempt: 0, list },
-    })
+    await world.tell(wantParts)
     const asked = [0, 1, 2, 3].map((member) =>
       world.kinds(member).filter((kind) => kind === 'partsRequest'),
     )
@@ -283,10 +289,15 @@ describe('signatures', () => {
     await world.stop()
   })
 
-  it('parts are told before the next offer, both as their member’s', async () => {
+  it('parts are told before the next offer, both as their member’s, once for each time that they were asked for (5.5)', async () => {
     const world = await new StreamWorld().start()
-    await world.connect(2)
+    await world.connect(1, 2)
+    // Nobody asked, and the list is of others.
     await world.answer(2, 'any', signing())
+    await world.tell(wantParts)
+    await world.answer(1, 'any', signing())
+    expect(world.told).toEqual([])
+    for (let time = 0; time < 3; time++) await world.answer(2, 'any', signing())
     const id = { batchId, version: 0, attempt: 0, memberIndex: 2 }
     expect(world.told).toEqual([
       {
@@ -314,6 +325,7 @@ describe('signatures', () => {
   ])('parts that are %s are not told', async (_, changes) => {
     const world = await new StreamWorld().start()
     await world.connect(2)
+    await world.tell(wantParts)
     await world.answer(2, 'any', signing(changes))
     expect(world.told).toEqual([])
     await world.stop()
