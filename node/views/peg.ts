@@ -160,7 +160,7 @@ export function createPegView(options: PegViewOptions): PegView {
       if (!answer.ok) return { code: answer.error.code, reason: 'the bridge does not answer' }
       const { payload, type } = answer.value
       if (type === 'bridge.DepositsClaimed') return payload
-      return { code: payload.code, reason: 'the block cannot be looked at' }
+      return { code: payload.code, reason: `the block is not looked at: ${payload.code}` }
     },
   }
 }

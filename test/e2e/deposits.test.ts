@@ -195,10 +195,12 @@ describe('a deposit', () => {
       const { scriptPubKey } = outputOf(federation.genesis, tweak, hex(given.groupKey))
       const txid = await federation.wallet.pay([{ scriptPubKey, amountSat: AMOUNT_SAT }])
       const blockHash = await minedIn(txid)
+      // Headers are in the chain up to the one before Bitcoin's tip.
+      await federation.mine(2)
       const id = `${txid}:0`
       expect(await pegStatus(federation.rpc, id)).toBeUndefined()
       const fields = [blockHash, Buffer.from(strange.evmAddress).toString('hex')]
-      // Until the block's header is in the chain the node knows of no such block.
+      // Until its header is in the chain the node knows of no such block.
       const claimed = await until('the claim', PATIENCE_MS, () =>
         federation.rpc.call<{ outpoints: string[] }>('claimdeposit', fields),
       )
