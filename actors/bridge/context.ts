@@ -1,5 +1,5 @@
 /** What the BridgeActor keeps in mind, and what it may ask of its effects. */
-import type { KeygenItem } from '../../core/block/index.ts'
+import type { KeygenItem, MemberApproval, PegInClaim } from '../../core/block/index.ts'
 import type { Ledger } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import type { SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
@@ -20,6 +20,12 @@ export interface ScannedBlock {
   readonly hash: Uint8Array
 }
 
+export interface EarlyApproval {
+  readonly claim: PegInClaim
+  readonly approval: MemberApproval
+  readonly heardAtMs: number
+}
+
 export interface BridgeContext {
   readonly genesis: Genesis
   readonly validatorKey: Uint8Array | undefined
@@ -33,6 +39,8 @@ export interface BridgeContext {
   /** The lowest Bitcoin block of a deposit that found no room; the next scan begins there. */
   readonly missedHeight: number | undefined
   readonly deposits: ReadonlyMap<string, DepositOperation>
+  /** Approved by the members, of blocks that the chain of headers has not come to, by outpoint. */
+  readonly early: ReadonlyMap<string, EarlyApproval>
   readonly payouts: ReadonlyMap<string, PayoutOperation>
   /** The flow of each burn that no batch holds yet, by request id. */
   readonly burns: ReadonlyMap<string, string>

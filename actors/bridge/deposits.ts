@@ -14,7 +14,14 @@ import {
   standing,
   withDeposit,
 } from './context.ts'
-import { APPROVAL_RETRY_MS, MAX_ASKED_DEPOSITS, MAX_DEPOSITS, MAX_FINISHED } from './limits.ts'
+import {
+  APPROVAL_RETRY_MS,
+  EARLY_APPROVAL_MS,
+  MAX_ASKED_DEPOSITS,
+  MAX_DEPOSITS,
+  MAX_EARLY_APPROVALS,
+  MAX_FINISHED,
+} from './limits.ts'
 import { type DepositOperation, detectedDeposit, walk } from './operations.ts'
 
 type PayloadOf<Type extends BridgeInbox['type']> = Extract<BridgeInbox, { type: Type }>['payload']
@@ -230,10 +237,16 @@ function approvedDeposit(
  */
 export function quorumReceived(
   context: BridgeContext,
-  { claim, approval }: PayloadOf<'bridge.ApprovalReceived'>,
+  { claim, approval }: Pick<PayloadOf<'bridge.ApprovalReceived'>, 'claim' | 'approval'>,
   nowMs: number,
 ): BridgeStep {
-  const operation = context.deposits.get(outpointId(claim)) ?? unseenDeposit(context, claim, nowMs)
+  const id = outpointId(claim)
+  const operation = context.deposits.get(id) ?? unseenDeposit(context, claim, nowMs)
+  if (operation === undefined && context.ledger !== undefined && isEarly(context.ledger, claim)) {
+    if (context.early.size >= MAX_EARLY_APPROVALS) return { context }
+    const early = new Map(context.early).set(id, { claim, approval, heardAtMs: nowMs })
+    return { context: { ...context, early } }
+  }
   if (operation?.step !== 'Confirming' && operation?.step !== 'AwaitingApproval') return { context }
   if (!PegInClaimType.equals(claim, operation.claim)) return { context }
   return published({
@@ -246,6 +259,32 @@ export function quorumReceived(
       ),
     ],
   })
+}
+
+/** The members' Bitcoin is ahead of the blocks: the header of the deposit's block comes with one of the next. */
+function isEarly(ledger: Ledger, { proof }: PegInClaim): boolean {
+  return rowOf(ledger, 'headers', proof.blockHash) === undefined
+}
+
+/** With each block: approvals whose header is there now. */
+export function earlyApprovals(
+  context: BridgeContext,
+  nowMs: number,
+): { context: BridgeContext; effects: AnyEffect[] } {
+  const { early, ledger } = context
+  if (early.size === 0 || ledger === undefined) return { context, effects: [] }
+  const waiting = [...early].filter(
+    ([, { claim, heardAtMs }]) => isEarly(ledger, claim) && nowMs - heardAtMs < EARLY_APPROVAL_MS,
+  )
+  let next: BridgeContext = { ...context, early: new Map(waiting) }
+  const effects: AnyEffect[] = []
+  for (const { approval, claim } of early.values()) {
+    if (isEarly(ledger, claim)) continue
+    const step = quorumReceived(next, { claim, approval }, nowMs)
+    next = step.context
+    effects.push(...(step.effects ?? []))
+  }
+  return { context: next, effects }
 }
 
 /** A deposit to an address that another node gave out: this one learns of it by the members' word. */

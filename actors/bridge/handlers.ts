@@ -17,6 +17,7 @@ import {
 import {
   depositsDetected,
   dueDeposits,
+  earlyApprovals,
   inBlockHeight,
   included,
   memberAnswered,
@@ -95,11 +96,12 @@ export function handle(
     case 'chain.FinalizeBlock': {
       const { height, ledger } = message.payload
       const making = keygenFinalized(lookingBack({ ...context, height, ledger }, context.ledger))
-      const approved = tellApproved(making.context, nowMs)
+      const early = earlyApprovals(making.context, nowMs)
+      const approved = tellApproved(early.context, nowMs)
       const batches = batchesFinalized(approved.context, ledger, flow, nowMs)
       return published({
         context: batches.context,
-        effects: [...making.effects, ...approved.effects, ...batches.effects],
+        effects: [...making.effects, ...early.effects, ...approved.effects, ...batches.effects],
       })
     }
     case 'bridge.CreateBitcoinTransaction':

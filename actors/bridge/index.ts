@@ -45,6 +45,7 @@ export const bridgeActor: BridgeActor = {
         scanned: [],
         missedHeight: undefined,
         deposits: new Map(),
+        early: new Map(),
         payouts: new Map(),
         burns: new Map(),
         scanning: false,

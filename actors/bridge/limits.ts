@@ -30,6 +30,10 @@ export const UNCONFIRMED_BLOCKS = 3
 /** Deposits that the members are asked about at a time: an answer takes a look at Bitcoin and a pairing. */
 export const MAX_ASKED_DEPOSITS = 64
 
+/** Approvals that wait for the header of their block: how many, and how long. */
+export const MAX_EARLY_APPROVALS = 256
+export const EARLY_APPROVAL_MS = 10 * 60_000
+
 /** A claim reads and parses a block: one in this time, whoever asks. */
 export const CLAIM_PAUSE_MS = 2_000
 

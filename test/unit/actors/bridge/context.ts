@@ -13,6 +13,7 @@ export function bridgeContext(genesis: Genesis, known: Partial<BridgeContext>): 
     scanned: [],
     missedHeight: undefined,
     deposits: new Map(),
+    early: new Map(),
     payouts: new Map(),
     burns: new Map(),
     keygen: new Map(),

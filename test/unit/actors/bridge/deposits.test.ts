@@ -1,6 +1,10 @@
 /** Approvals that come from peers (protocol §4.2: an approval covers every field of its claim, the proof included). */
 import type { BridgeContext } from '../../../../actors/bridge/context.ts'
-import { depositsDetected, quorumReceived } from '../../../../actors/bridge/deposits.ts'
+import {
+  depositsDetected,
+  earlyApprovals,
+  quorumReceived,
+} from '../../../../actors/bridge/deposits.ts'
 import { handle } from '../../../../actors/bridge/handlers.ts'
 import type { DepositOperation } from '../../../../actors/bridge/operations.ts'
 import type { PegInClaim } from '../../../../core/block/index.ts'
@@ -68,9 +72,16 @@ describe("a quorum's approval from a peer", () => {
         message: expect.objectContaining({ type: 'bridge.PegInOperation' }),
       }),
     )
-    // Of a block that no header stands for, or of a coin that is credited already, nothing is followed.
+    // Where the header of its block comes later, so does the deposit.
     const early = bridgeContext(world.genesis, { ledger: genesisLedger(world.genesis) })
-    expect(quorumReceived(early, payload, 1).context.deposits.size).toBe(0)
+    const waiting = quorumReceived(early, payload, 1).context
+    expect(waiting.deposits.size).toBe(0)
+    expect(earlyApprovals(waiting, 2).context.deposits.size).toBe(0)
+    const later = earlyApprovals({ ...waiting, ledger: world.ledger }, 3)
+    expect([...later.context.deposits.values()]).toMatchObject([{ step: 'Approved', claim: given }])
+    expect(later.context.early.size).toBe(0)
+    expect(earlyApprovals(waiting, 700_000).context.early.size).toBe(0)
+    // Of a coin that is credited already nothing is followed.
     const credited = world.pegIn('carol', 5_000_000n)
     const again = { claim: credited, approval: approve(world.genesis, credited), peer: 'peer' }
     const after = bridgeContext(world.genesis, { ledger: world.ledger })
