@@ -35,6 +35,25 @@ function transactionOf(bytes: Uint8Array | undefined): Transaction {
   return parsed.value
 }
 
+/** Bumps the one open batch and books its first version; where a branch could bring the newer one instead. */
+function olderBooked(world: PegWorld, record: (unconfirmed: readonly Uint8Array[]) => void) {
+  const [first] = openBatches(world.ledger)
+  if (first === undefined) throw new Error('no batch')
+  world.bitcoin.mine([], 3)
+  world.syncHeaders()
+  record([first.batchId])
+  const versions = (openBatches(world.ledger)[0]?.versions ?? []).map(({ row }) =>
+    transactionOf(row.transaction),
+  )
+  const [older, newer] = versions as [Transaction, Transaction]
+  const fork = world.bitcoin.tip.height
+  world.bitcoin.mine([older])
+  world.bitcoin.mine()
+  world.syncHeaders()
+  world.block({ items: { proofs: [world.bitcoin.proofOf(older)], bookings: [{ proofIndex: 0 }] } })
+  return { older, newer, fork }
+}
+
 /** One open batch over one input, and spare coins. */
 class Held extends PegWorld {
   readonly batchId: Uint8Array
@@ -199,22 +218,7 @@ describe('change that can never come back (P 4.5, PO-16)', () => {
       world.block({ items: assemble(world.ledger, world.context(), queue).items })
     }
     record()
-    const [first] = openBatches(world.ledger)
-    if (first === undefined) throw new Error('no batch')
-    world.bitcoin.mine([], 3)
-    world.syncHeaders()
-    record([first.batchId])
-    const versions = (openBatches(world.ledger)[0]?.versions ?? []).map(({ row }) =>
-      transactionOf(row.transaction),
-    )
-    const [older, newer] = versions as [Transaction, Transaction]
-    const fork = world.bitcoin.tip.height
-    world.bitcoin.mine([older])
-    world.bitcoin.mine()
-    world.syncHeaders()
-    world.block({
-      items: { proofs: [world.bitcoin.proofOf(older)], bookings: [{ proofIndex: 0 }] },
-    })
+    const { fork, newer, older } = olderBooked(world, record)
     // A second batch spends the change of the older version.
     const request = requestId(world.genesis, world.evmBlockHash(), 0)
     world.block({ burns: [world.burn('carol', 200_000n)] })
@@ -322,21 +326,7 @@ describe('a batch that a reorg opens again', () => {
     world.block({ burns: [world.burn('bob', 300_000n)] })
     world.timestamp += 10
     record()
-    const [first] = openBatches(world.ledger)
-    world.bitcoin.mine([], 3)
-    world.syncHeaders()
-    record([first?.batchId as Uint8Array])
-    const versions = (openBatches(world.ledger)[0]?.versions ?? []).map(({ row }) =>
-      transactionOf(row.transaction),
-    )
-    const [older, newer] = versions as [Transaction, Transaction]
-    const fork = world.bitcoin.tip.height
-    world.bitcoin.mine([older])
-    world.bitcoin.mine()
-    world.syncHeaders()
-    world.block({
-      items: { proofs: [world.bitcoin.proofOf(older)], bookings: [{ proofIndex: 0 }] },
-    })
+    const { fork, newer, older } = olderBooked(world, record)
     // The second batch spends change of the older version, which a branch with the newer one makes impossible.
     const request = requestId(world.genesis, world.evmBlockHash(), 0)
     world.block({ burns: [world.burn('carol', 200_000n)] })
