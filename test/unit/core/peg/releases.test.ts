@@ -326,7 +326,7 @@ describe('a batch that a reorg opens again', () => {
     world.block({ burns: [world.burn('bob', 300_000n)] })
     world.timestamp += 10
     record()
-    const { fork, newer, older } = olderBooked(world, record)
+    const { fork, newer } = olderBooked(world, record)
     // The second batch spends change of the older version, which a branch with the newer one makes impossible.
     const request = requestId(world.genesis, world.evmBlockHash(), 0)
     world.block({ burns: [world.burn('carol', 200_000n)] })
