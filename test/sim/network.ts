@@ -68,12 +68,22 @@ export class Network {
   readonly onSent: (from: string, bytes: Uint8Array, topic: string | undefined) => void
 
   readonly onBan: (by: string, peer: string) => void
+  readonly #digests = new WeakMap<Uint8Array, string>()
 
   constructor(world: World, onSent: Network['onSent'], onBan: Network['onBan']) {
     this.world = world
     this.onBan = onBan
     this.chance = world.chance('network')
     this.onSent = onSent
+  }
+
+  /** Computed once for all that a message passes through. */
+  digest(bytes: Uint8Array): string {
+    const known = this.#digests.get(bytes)
+    if (known !== undefined) return known
+    const digest = toHex(sha256(bytes))
+    this.#digests.set(bytes, digest)
+    return digest
   }
 
   /** The port of one incarnation; the one before is gone. */
@@ -252,6 +262,8 @@ class Port implements NetworkPort {
   readonly #network: Network
   readonly #bannedUntilMs = new Map<string, number>()
   readonly #seen = new Map<string, number>()
+  /** What the cache let go of once: if it could again and again, a message among many peers would grow for ever. */
+  readonly #forgotten = new Set<string>()
   readonly #unjudged = new Map<number, (verdict: GossipVerdict) => void>()
   readonly #waiting = new Map<number, (bytes: Uint8Array | undefined) => void>()
   #settings: NetworkStart | undefined
@@ -495,10 +507,18 @@ class Port implements NetworkPort {
   /** Whether content was not seen a short while ago. */
   #note(topic: string, bytes: Uint8Array): boolean {
     const { nowMs } = this.#network.world
-    const key = `${topic}:${toHex(sha256(bytes))}`
+    const key = `${topic}:${this.#network.digest(bytes)}`
     const seenAtMs = this.#seen.get(key)
     this.#seen.set(key, nowMs)
     return seenAtMs === undefined || nowMs - seenAtMs > SEEN_MS
+  }
+
+  /** Whether the cache of what was seen may have let go of it. */
+  #forget(topic: string, bytes: Uint8Array): boolean {
+    const key = `${topic}:${this.#network.digest(bytes)}`
+    if (this.#forgotten.has(key)) return false
+    this.#forgotten.add(key)
+    return true
   }
 
   #flood(topic: string, bytes: Uint8Array, except: string | undefined): void {
@@ -516,9 +536,8 @@ class Port implements NetworkPort {
   gossipArrived(peer: string, topic: string, bytes: Uint8Array): void {
     const known = this.#settings?.topics.find(({ name }) => name === topic)
     if (known === undefined || !this.links.has(peer) || bytes.length > known.maxBytes) return
-    // A cache of what was seen may have let go of it.
     const again = this.#network.chance.happens(this.#network.weather.doubled)
-    if (!this.#note(topic, bytes) && !again) return
+    if (!this.#note(topic, bytes) && !(again && this.#forget(topic, bytes))) return
     const id = this.#nextId++
     this.#unjudged.set(id, (verdict) => {
       if (verdict === 'accept' && this.life.alive) this.#flood(topic, bytes, peer)
