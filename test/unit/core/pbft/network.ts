@@ -43,8 +43,8 @@ import {
 } from './fixtures.ts'
 
 const GENESIS_SLOT = 1000
-/** More is a timer that is set again at once, for ever. */
-const MOST_TASKS_PER_SECOND = 20_000
+/** For each pair of nodes; more is a timer that is set again at once, for ever. */
+const MOST_TASKS_PER_SECOND = 1_250
 const GENESIS_PARENT = sha256(Uint8Array.of(9))
 
 /** A seeded generator (mulberry32): numbers in [0, 1). */
@@ -169,7 +169,7 @@ export class Network {
 
   runFor(durationMs: number): void {
     const untilMs = this.nowMs + durationMs
-    let left = (MOST_TASKS_PER_SECOND * durationMs) / 1_000
+    let left = (MOST_TASKS_PER_SECOND * this.nodes.length ** 2 * durationMs) / 1_000
     while (this.#heap[0] !== undefined && this.#heap[0].atMs <= untilMs) {
       if (left-- <= 0) throw new Error(`time stands still at ${this.nowMs}`)
       const task = this.#pop()
