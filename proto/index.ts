@@ -4,6 +4,8 @@
  * exactly one known body or `unrecognized`; nothing here throws on what a peer sent.
  */
 
+export { countFields, type MessageShape } from './wire.ts'
+
 /** Where the schema stands, for the adapter that loads it. */
 export const GOVERNANCE_PROTO = new URL('./governance.proto', import.meta.url)
 export const GOVERNANCE_SERVICE = 'millrace.governance.v1.GovernanceStream'
@@ -27,6 +29,8 @@ export const STREAM_LIMITS = {
   maxHeaders: 512,
   /** Rows in one proof request. */
   maxProofRows: 512,
+  /** Fields of a message, those inside of others included; 512 rows with their proofs are some 3,000. */
+  maxFields: 10_000,
 } as const
 
 export type Decision = 'APPROVED' | 'REFUSED' | 'UNKNOWN'
@@ -249,20 +253,42 @@ function fromWire(wire: unknown, kinds: ReadonlySet<string>): Addressed<unknown>
   if (!kinds.has(kind) || typeof inner !== 'object' || inner === null) {
     return { requestId, correlationId, body: UNRECOGNIZED }
   }
-  const body = plain(inner) as Fields | undefined
+  const body = plain(inner, { values: STREAM_LIMITS.maxFields * VALUES_PER_FIELD }, MAX_DEPTH) as
+    | Fields
+    | undefined
   return { requestId, correlationId, body: body === undefined ? UNRECOGNIZED : { kind, ...body } }
 }
 
-/** A copy with bytes as plain Uint8Array; undefined when a number is not exact or a submessage is missing. */
-function plain(value: unknown): unknown {
+/** A field that is not there has its default in the object: a message of one byte becomes one of all its fields. */
+const VALUES_PER_FIELD = 10
+/** Of the schema: a body, its list, an item, the item's list, bytes. */
+const MAX_DEPTH = 5
+
+/**
+ * A copy with bytes as plain Uint8Array; undefined when a number is not exact, a submessage is missing, or there is more of
+ * it, or it is deeper, than is said.
+ */
+function plain(value: unknown, room: { values: number }, depth: number): unknown {
+  room.values -= 1
+  if (room.values < 0 || depth < 0) return undefined
   if (value instanceof Uint8Array) return Uint8Array.from(value)
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined
   if (Array.isArray(value)) {
-    const items = value.map(plain)
-    return items.includes(undefined) ? undefined : items
+    const items: unknown[] = []
+    for (const item of value) {
+      const inner = plain(item, room, depth - 1)
+      if (inner === undefined) return undefined
+      items.push(inner)
+    }
+    return items
   }
   if (typeof value !== 'object') return value
   if (value === null) return undefined
-  const entries = Object.entries(value).map(([name, inner]) => [name, plain(inner)] as const)
-  return entries.some(([, inner]) => inner === undefined) ? undefined : Object.fromEntries(entries)
+  const entries: [string, unknown][] = []
+  for (const [name, item] of Object.entries(value)) {
+    const inner = plain(item, room, depth - 1)
+    if (inner === undefined) return undefined
+    entries.push([name, inner])
+  }
+  return Object.fromEntries(entries)
 }

@@ -1,9 +1,17 @@
 import { fileURLToPath } from 'node:url'
 import type * as grpc from '@grpc/grpc-js'
-import { loadSync } from '@grpc/proto-loader'
-import { GOVERNANCE_PROTO, GOVERNANCE_SERVICE, STREAM_LIMITS } from '../../../proto/index.ts'
+import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader'
+import {
+  countFields,
+  GOVERNANCE_PROTO,
+  GOVERNANCE_SERVICE,
+  type MessageShape,
+  STREAM_LIMITS,
+} from '../../../proto/index.ts'
 
-/** Loads the schema; small enough to be read at every start. */
+const PACKAGE = GOVERNANCE_SERVICE.slice(0, GOVERNANCE_SERVICE.lastIndexOf('.'))
+
+/** Loads the schema; small enough to be read at every start. What it decodes has at most `maxFields` fields. */
 export function loadGovernanceService(): grpc.ServiceDefinition {
   const definition = loadSync(fileURLToPath(GOVERNANCE_PROTO), {
     longs: Number,
@@ -11,7 +19,49 @@ export function loadGovernanceService(): grpc.ServiceDefinition {
     defaults: true,
     oneofs: true,
   })
-  return definition[GOVERNANCE_SERVICE] as grpc.ServiceDefinition
+  const service = definition[GOVERNANCE_SERVICE] as ServiceDefinition
+  const bounded = Object.entries(service).map(([name, method]) => {
+    const { requestDeserialize, requestType, responseDeserialize, responseType } = method
+    return [
+      name,
+      {
+        ...method,
+        requestDeserialize: boundedDecoder(requestDeserialize, shapeOf(definition, requestType)),
+        responseDeserialize: boundedDecoder(responseDeserialize, shapeOf(definition, responseType)),
+      },
+    ]
+  })
+  return Object.fromEntries(bounded) as grpc.ServiceDefinition
+}
+
+/** What a decoder throws ends the stream. */
+function boundedDecoder(decode: (bytes: Buffer) => object, shape: MessageShape) {
+  return (bytes: Buffer): object => {
+    if (countFields(bytes, shape, STREAM_LIMITS.maxFields) === undefined) {
+      throw new RangeError(`no message of at most ${STREAM_LIMITS.maxFields} fields`)
+    }
+    return decode(bytes)
+  }
+}
+
+/** As protobuf's own descriptors have it. */
+interface Descriptor {
+  readonly field: readonly {
+    readonly number: number
+    readonly type: string
+    readonly typeName: string
+  }[]
+}
+
+/** Which fields of a message are messages. The schema nests no message in itself. */
+function shapeOf(definition: PackageDefinition, { type }: { readonly type: object }): MessageShape {
+  const messages = new Map<number, MessageShape>()
+  for (const field of (type as Descriptor).field) {
+    if (field.type !== 'TYPE_MESSAGE') continue
+    const inner = definition[`${PACKAGE}.${field.typeName.split('.').at(-1)}`]
+    messages.set(field.number, shapeOf(definition, inner as { readonly type: object }))
+  }
+  return { messages }
 }
 
 /** TLS identity and trust of one side; PEM texts. */

@@ -11,7 +11,7 @@ import {
 
 const [stream] = Object.values(loadGovernanceService())
 if (stream === undefined) throw new Error('the service has no method')
-const { requestDeserialize, requestSerialize, responseDeserialize } = stream
+const { requestDeserialize, requestSerialize, responseDeserialize, responseSerialize } = stream
 
 const answer: MemberMessage = {
   requestId: 'request',
@@ -100,5 +100,68 @@ describe('C-7: the governance stream', () => {
       }
       expect(nodeMessageFromWire(wire).body).toEqual({ kind: 'unrecognized' })
     }
+  })
+
+  const nodeSays = (body: NodeMessage['body']): Buffer =>
+    responseSerialize(toWire({ requestId: 'r', correlationId: 'c', body }))
+  const row = {
+    set: 'outputs',
+    key: new Uint8Array(36),
+    present: true,
+    row: new Uint8Array(200),
+    proof: new Uint8Array(500),
+  }
+  const offer = { member: 1, serial: 1, signature: new Uint8Array(64) }
+  const offers = (count: number, commitments: number) =>
+    Array.from({ length: count }, () => ({
+      ...offer,
+      commitments: Array.from({ length: commitments }, () => new Uint8Array(66)),
+    }))
+  const parts = (count: number, commitments: number) =>
+    nodeSays({
+      kind: 'partsRequest',
+      batchId: new Uint8Array(32),
+      version: 0,
+      attempt: 0,
+      offers: offers(count, commitments),
+    })
+
+  it('GV-12: the largest messages that anybody sends have fewer than 10,000 fields', () => {
+    const proof = nodeSays({ kind: 'ledgerProof', height: 1, rows: Array(512).fill(row) })
+    const header = Buffer.alloc(700)
+    const headers = Array(512).fill({ header, certificate: header, nextValidators: header })
+    const certified = nodeSays({ kind: 'certifiedHeaders', fromHeight: 1, headers })
+    for (const bytes of [proof, certified, parts(67, 50)]) {
+      expect(nodeMessageFromWire(responseDeserialize(bytes)).body.kind).not.toBe('unrecognized')
+    }
+  })
+
+  it.each([
+    // Field 31, a proof or the request for one: 20,002 bytes, in which rows are field 2 or 1.
+    ['empty rows', Buffer.from(`fa01a29c01${'1200'.repeat(10_001)}`, 'hex'), 'node'],
+    ['empty row keys', Buffer.from(`fa01a29c01${'0a00'.repeat(10_001)}`, 'hex'), 'member'],
+    ['commitments of one offer', parts(1, 10_000), 'node'],
+    ['unknown fields', Buffer.from('c23e00'.repeat(10_001), 'hex'), 'both'],
+    ['groups, which nest without end', Buffer.from('0b'.repeat(1_000), 'hex'), 'both'],
+    ['a length beyond the message', Buffer.from('0aff01', 'hex'), 'both'],
+    ['a number that does not end', Buffer.from(`50${'ff'.repeat(12)}`, 'hex'), 'both'],
+  ] as const)('GV-12: %s: refused before anything is made of it, both ways', (_, bytes, by) => {
+    const refusal = 'no message of at most 10000 fields'
+    if (by !== 'node') expect(() => requestDeserialize(bytes)).toThrow(refusal)
+    if (by !== 'member') expect(() => responseDeserialize(bytes)).toThrow(refusal)
+  })
+
+  it('GV-12: what a codec hands over is copied within the same bounds', () => {
+    const wire = (rows: number) => ({
+      requestId: 'a',
+      correlationId: 'b',
+      body: 'ledgerProof',
+      ledgerProof: { height: 1, rows: Array(rows).fill(row) },
+    })
+    expect(nodeMessageFromWire(wire(512)).body.kind).toBe('ledgerProof')
+    expect(nodeMessageFromWire(wire(20_000)).body.kind).toBe('unrecognized')
+    const endless: { height: number; rows: unknown[] } = { height: 1, rows: [] }
+    endless.rows.push(endless)
+    expect(nodeMessageFromWire({ ...wire(0), ledgerProof: endless }).body.kind).toBe('unrecognized')
   })
 })
