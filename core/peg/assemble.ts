@@ -17,6 +17,7 @@ import { applyBooking } from './bookings.ts'
 import { emptyPegBody, type PegBody, type PegContext } from './context.ts'
 import { fault, isTransient, type PegCode, type PegError } from './errors.ts'
 import { applyHeaderPrefix } from './headers.ts'
+import { checkIdentity } from './identity.ts'
 import { applyPegIn } from './peg-ins.ts'
 import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
 import { applyRecords, dueRecords } from './records.ts'
@@ -56,7 +57,7 @@ export interface Assembled {
 /** The peg's part of the next block. Empty outside view 0 (4.0). */
 export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): Assembled {
   if (context.slot !== context.viewZeroSlot) return { items: emptyPegBody(), refused: [] }
-  const draft = new LedgerDraft(ledger)
+  let draft = new LedgerDraft(ledger)
   const items = emptyPegBody()
   const refused: Refused[] = []
   const refuse = (kind: Refused['kind'], index: number, error: PegError) => {
@@ -67,12 +68,16 @@ export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): 
   items.bitcoinHeaders.push(...headers.taken)
   if (headers.fault !== undefined) refuse('header', headers.taken.length, headers.fault)
 
-  const proofs = new ProofBasket(draft, items.proofs)
+  const proofs = new ProofBasket(items.proofs)
   for (const [index, proof] of queue.bookings.entries()) {
-    const error = proofs.use(proof, (proven, proofIndex) => {
-      const faulty = applyBooking(draft, context, proven)
-      if (faulty === undefined) items.bookings.push({ proofIndex })
-      return faulty
+    const error = proofs.use(draft, proof, (proven, proofIndex) => {
+      const trial = new LedgerDraft(draft.finish(), true)
+      // Books that do not balance would make the whole block invalid, and with it every block of ours that has this booking.
+      const faulty = applyBooking(trial, context, proven) ?? checkIdentity(trial)
+      if (faulty !== undefined) return faulty
+      items.bookings.push({ proofIndex })
+      draft = trial
+      return undefined
     })
     if (error !== undefined) refuse('booking', index, error)
   }
@@ -80,7 +85,7 @@ export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): 
   for (const { index, entry } of inDepositOrder(draft, queue.pegIns)) {
     if (items.pegIns.length === MAX_PEG_INS) break
     const { claim, approval } = entry
-    const error = proofs.use(claim.proof, (proven, proofIndex) => {
+    const error = proofs.use(draft, claim.proof, (proven, proofIndex) => {
       const faulty = applyPegIn(draft, context, claim, proven, approval)
       const { proof, ...fields } = claim
       if (faulty === undefined) items.pegIns.push({ ...fields, proofIndex, approval })
@@ -99,7 +104,6 @@ export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): 
 
 /** The proofs of a block under assembly: one for all entries of its transaction, within the block's bounds. */
 class ProofBasket {
-  readonly #draft: LedgerDraft
   readonly #proofs: TransactionProof[]
   readonly #known = new Map<
     string,
@@ -107,13 +111,13 @@ class ProofBasket {
   >()
   #bytes = 0
 
-  constructor(draft: LedgerDraft, proofs: TransactionProof[]) {
-    this.#draft = draft
+  constructor(proofs: TransactionProof[]) {
     this.#proofs = proofs
   }
 
   /** Applies an entry with its proof; the proof joins the block only if the entry does. */
   use(
+    draft: LedgerDraft,
     proof: TransactionProof,
     apply: (proven: ProvenTransaction, proofIndex: number) => PegError | undefined,
   ): PegError | undefined {
@@ -124,7 +128,7 @@ class ProofBasket {
     if (this.#proofs.length === MAX_PROOFS || this.#bytes + size > MAX_PROOF_BYTES) {
       return fault('ProofsTooLarge')
     }
-    const proven = checkProof(this.#draft, proof)
+    const proven = checkProof(draft, proof)
     if (!proven.ok) return proven.error
     const index = this.#proofs.length
     const faulty = apply(proven.value, index)

@@ -45,21 +45,24 @@ import { currentOutput } from './scripts.ts'
 /** Bitcoin blocks between two versions of a batch (PO-15). */
 export const BUMP_BLOCKS = 3
 /** What a version pays more than the one before it, per 1000 vB: the least that Bitcoin's nodes relay a replacement for. */
-export const BUMP_STEP_SAT_PER_KVB = 1000
+const BUMP_STEP_SAT_PER_KVB = 1000
+/** And the least as a share of it: 32 versions at an eighth more each reach 38 times the first rate, so small steps use none up. */
+const BUMP_SHARE = 8
 /** Rates between the wanted one and the least that a proposer tries. */
 const RATE_STEPS = 8
 
-/** Whether one rate may follow another in a batch: at least 1 sat/vB more, at most twice as much, and within the parameters. */
+/** The least rate that may follow another in a batch. */
+function nextRate(lastRate: number): number {
+  return lastRate + Math.max(BUMP_STEP_SAT_PER_KVB, Math.ceil(lastRate / BUMP_SHARE))
+}
+
+/** Whether one rate may follow another in a batch: 1 sat/vB and an eighth more, at most twice as much, and within the parameters. */
 export function isRateStep(
   params: Pick<Params, 'maxFeeRateSatPerKvb'>,
   lastRate: number,
   rate: number,
 ): boolean {
-  return (
-    rate >= lastRate + BUMP_STEP_SAT_PER_KVB &&
-    rate <= 2 * lastRate &&
-    rate <= params.maxFeeRateSatPerKvb
-  )
+  return rate >= nextRate(lastRate) && rate <= 2 * lastRate && rate <= params.maxFeeRateSatPerKvb
 }
 
 interface OpenBatch {
@@ -225,7 +228,7 @@ export function dueBump(
   const shape = shapeAt(context, found.value, changeScript, last.feeRateSatPerKvb)
   const weight = BigInt(shape.weight)
   const replacing = ((lastFeeSat + relaySat(shape)) * 4000n + weight - 1n) / weight
-  const least = Math.max(last.feeRateSatPerKvb + BUMP_STEP_SAT_PER_KVB, Number(replacing))
+  const least = Math.max(nextRate(last.feeRateSatPerKvb), Number(replacing))
   const most = Math.min(
     2 * last.feeRateSatPerKvb,
     4 * referenceRate(recentFeeRates),

@@ -60,7 +60,7 @@ export const PEG_CODES = {
   RecordWrong: '4.5: the record is the one that the parent ledger and the rate give',
   BumpBatchClosed: '4.5: a bump is a further version of an open batch',
   BumpTooEarly: '4.5: 3 Bitcoin blocks after the last version',
-  BumpRateOutOfBounds: '4.5: at least 1 sat/vB more, at most twice it and 4·ref',
+  BumpRateOutOfBounds: '4.5: at least 1 sat/vB and an eighth more, at most twice it and 4·ref',
   BumpFeeTooLow: '4.5: what it replaces paid, and 1 sat for each of its vB (BIP125)',
   BumpEatsPayment: '4.5: each request still gets 80 % and 546 sat',
   BumpInputGone: '4.5: it keeps inputs[0], and the rest covers the requests',

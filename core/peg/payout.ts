@@ -42,6 +42,12 @@ const REGTEST_VERSION = 2
 /** Version, lock time, two counts below 253, and the witness marker and flag. */
 const OVERHEAD_WEIGHT = 4 * 10 + 2
 
+/**
+ * A request enters a batch only where it would still be worth its payment at so many times the rate: what a batch pays in part it
+ * cannot leave out later, so the smallest of its requests bounds every bump.
+ */
+const BUMP_ROOM = 3
+
 /** What an output of a transaction pays, less its part of the fee: a request, or a deposit that goes back. */
 export type Payment = Entry<Pick<RequestRow, 'amountSat' | 'scriptPubKey'>>
 
@@ -185,6 +191,11 @@ export function isWhole(amountSat: bigint, paid: bigint): boolean {
   return paid >= DUST_SAT && paid * 10n >= amountSat * 8n
 }
 
+/** The rate at which a request has to be worth its payment when its batch is made at `rate`. */
+function roomyRate({ params }: Pick<PegContext, 'params'>, rate: number): number {
+  return Math.max(rate, Math.min(BUMP_ROOM * rate, params.maxFeeRateSatPerKvb))
+}
+
 /** Which requests could be worth a payment at this rate: one of 100 that share the smallest transaction. */
 function worthPaying(
   genesis: Genesis,
@@ -211,14 +222,16 @@ function fitShape(
 ): Shape<Entry<RequestRow>> | undefined {
   const free = freeInputs(ledger)
   const mostSat = sumSat(free.slice(0, MAX_BATCH_INPUTS))
+  const roomy = roomyRate(context, rate)
   // What the reserve cannot pay at present keeps its place, but nobody else waiting.
   let candidates = waitingRequests(ledger)
     .filter(({ row }) => row.amountSat <= mostSat)
-    .filter(worthPaying(context.genesis, rate, free))
+    .filter(worthPaying(context.genesis, roomy, free))
   for (;;) {
     const shape = longestShape(context, rate, changeScript, free, candidates)
     if (shape === undefined) return undefined
-    const worthy = shape.requests.filter((_, index) => isWorthPaying(shape, index))
+    const later = shapeOf(context, roomy, changeScript, shape.requests, shape.inputs)
+    const worthy = shape.requests.filter((_, index) => isWorthPaying(later, index))
     if (worthy.length === shape.requests.length) return shape
     // They wait for a lower rate; without them the others bear a larger share, so all is looked at again.
     candidates = [...worthy, ...candidates.slice(shape.requests.length)]

@@ -222,8 +222,9 @@ describe('a bump (P 4.5; PO-15)', () => {
   it('BumpVersionsExhausted: a batch has at most 32 versions', () => {
     const world = new Stuck([4_000_000n])
     let rate = 2000
+    const next = () => rate + Math.max(1000, Math.ceil(rate / 8))
     for (let version = 1; version < 32; version++) {
-      rate += 1000
+      rate = next()
       world.pass(3)
       world.feeRates = [rate]
       world.bump(rate)
@@ -231,7 +232,25 @@ describe('a bump (P 4.5; PO-15)', () => {
     expect(world.batch.versions).toHaveLength(32)
     world.pass(3)
     world.feeRates = [rate]
-    expect(world.codeAt(rate + 1000)).toBe('BumpVersionsExhausted')
+    expect(world.codeAt(next())).toBe('BumpVersionsExhausted')
+    // Small steps do not use the versions up: the last is worth many times the first.
+    expect(rate).toBeGreaterThan(38 * 2000)
+  })
+
+  it('BumpRateOutOfBounds: a step is an eighth at least', () => {
+    const world = new Stuck([4_000_000n])
+    for (const rate of [4000, 8000, 16_000]) {
+      world.pass(3)
+      world.feeRates = [rate]
+      world.bump(rate)
+    }
+    world.pass(3)
+    world.feeRates = [16_000]
+    expect([17_000, 17_999, 18_000].map((rate) => world.codeAt(rate))).toEqual([
+      'BumpRateOutOfBounds',
+      'BumpRateOutOfBounds',
+      undefined,
+    ])
   })
 
   it('a proposer bumps only what its own Bitcoin has not mined, at its own estimate within the bounds', () => {
@@ -247,6 +266,63 @@ describe('a bump (P 4.5; PO-15)', () => {
     expect(recordsAt(1, [world.batchId])).toEqual([3000])
     expect(recordsAt(1_000_000, [world.batchId])).toEqual([4000])
     expect(recordsAt(3500, [new Uint8Array(32)])).toEqual([])
+  })
+})
+
+describe('room for bumps (PO-8, PO-15)', () => {
+  it('a request that three times the rate would eat waits for a lower one: its batch could not be bumped', () => {
+    const world = new PegWorld()
+    world.pegIn('alice', 5_000_000n)
+    world.pegIn('rest', 100_000n)
+    const burns = [1_000_000n, 10_000n].map((sat, at) => world.burn(`b${at}`, sat, undefined, at))
+    world.block({ burns })
+    world.timestamp += 10
+    const recordAt = (rate: number) => {
+      world.feeRates = [rate]
+      const context = world.context({ feeRateSatPerKvb: rate })
+      const { items } = assemble(world.ledger, context, EMPTY_QUEUE)
+      return { items, outputs: transactionOf(items.records[0]?.transaction).outputs }
+    }
+    const [big, small] = burns.map(({ bytes }) => bytes)
+    const first = recordAt(10_000)
+    expect(first.outputs).toHaveLength(2)
+    expect(first.outputs[0]?.scriptPubKey).toEqual(big)
+    world.block({ items: first.items })
+    const batchId = openBatches(world.ledger)[0]?.batchId as Uint8Array
+    for (const rate of [20_000, 40_000]) {
+      world.bitcoin.mine([], 3)
+      world.syncHeaders()
+      world.feeRates = [rate]
+      const context = world.context({ feeRateSatPerKvb: rate })
+      const plan = dueBump(world.ledger, context, batchId)
+      expect(plan?.record.feeRateSatPerKvb).toBe(rate)
+      world.block({ items: { records: plan === undefined ? [] : [plan.record] } })
+    }
+    expect(recordAt(2000).outputs[0]?.scriptPubKey).toEqual(small)
+  })
+})
+
+describe('a proposer (C-4)', () => {
+  it('leaves out a booking after which the books would not balance, and keeps what is beside it', () => {
+    const world = new Stuck()
+    const transaction = world.version(0)
+    world.bitcoin.mine([transaction])
+    world.bitcoin.mine()
+    const queue = {
+      headers: world.bitcoin.headersAfter(world.ledger.state.tipHeight),
+      pegIns: [],
+      bookings: [world.bitcoin.proofOf(transaction)],
+    }
+    const { state } = world.ledger
+    const broken = { ...world.ledger, state: { ...state, mintedSat: state.mintedSat + 1n } }
+    const { items, refused } = assemble(broken, world.context(), queue)
+    expect(refused).toMatchObject([{ kind: 'booking', code: 'IdentityBroken' }])
+    expect([items.bookings, items.proofs]).toEqual([[], []])
+    expect(items.bitcoinHeaders).toHaveLength(2)
+    const whole = assemble(world.ledger, world.context(), queue)
+    expect(whole.items.bookings).toHaveLength(1)
+    world.block({ items: whole.items })
+    expect(findRequest(world.ledger, world.ids[0] as Uint8Array)?.state).toBe(REQUEST_STATE.paid)
   })
 })
 
