@@ -21,6 +21,7 @@ import {
   leafControlBlock,
   leafScript,
   leafSequence,
+  MAX_RECOVERY_RATE_SAT_PER_KVB,
   outputOf,
   RECOVERY_LEAVES,
   type Recovery,
@@ -28,6 +29,7 @@ import {
   type RecoveryInput,
   type RecoveryLeaf,
   recoveryFeeSat,
+  recoveryRate,
   unsignedRecovery,
   wrongSignature,
 } from './recovery.ts'
@@ -147,6 +149,9 @@ export function decodeRecovery(genesis: Genesis, text: string): Result<Recovery,
     return malformed('version, lock time or a sequence are not those of the leaf')
   }
   if (recoveryFeeSat(recovery) < 0n) return malformed('it pays more than it spends')
+  if (recoveryRate(genesis, recovery) > MAX_RECOVERY_RATE_SAT_PER_KVB) {
+    return err({ code: 'FeeRateWrong', reason: 'expected at most 2,000 sat/vB' })
+  }
   const fault = wrongSignature(genesis, recovery)
   return fault === undefined ? ok(recovery) : err(fault)
 }

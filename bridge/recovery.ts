@@ -225,6 +225,12 @@ export function recoveryFeeSat({ inputs, outputs }: Recovery): bigint {
   return sum(inputs) - sum(outputs)
 }
 
+/** In sat per 1000 vB, rounded up. */
+export function recoveryRate(genesis: Genesis, recovery: Recovery): bigint {
+  const vsize = BigInt(recoveryVsize(genesis, recovery))
+  return (recoveryFeeSat(recovery) * 1_000n + vsize - 1n) / vsize
+}
+
 /** Without witnesses. */
 export function unsignedRecovery(genesis: Genesis, recovery: Recovery): BitcoinTransaction {
   const sequence = leafSequence(genesis, recovery.leaf)

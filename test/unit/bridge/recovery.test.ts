@@ -254,6 +254,21 @@ describe('the PSBT of a recovery', () => {
     expect(codeOf(stranger)).toBe('KeyNotInLeaf')
   })
 
+  it('that gives the miner more than 2,000 sat/vB is refused by whoever reads it', () => {
+    const plan = planned('members')
+    const [payment, rest] = plan.outputs
+    if (payment === undefined || rest === undefined) throw new Error('no output')
+    const feeAt = (rate: bigint) => (BigInt(recoveryVsize(genesis, plan)) * rate) / 1_000n
+    const paying = (feeSat: bigint) => {
+      const inSat = plan.inputs.reduce((sum, { amountSat }) => sum + amountSat, 0n)
+      const restSat = inSat - payment.amountSat - feeSat
+      const outputs = [payment, { ...rest, amountSat: restSat }]
+      return decodeRecovery(genesis, encodeRecovery(genesis, { ...plan, outputs }))
+    }
+    expect(paying(feeAt(2_000_000n))).toMatchObject({ ok: true })
+    expect(paying(feeAt(2_001_000n))).toMatchObject({ ok: false, error: { code: 'FeeRateWrong' } })
+  })
+
   it('with another version or sequence than those of its leaf, is refused', () => {
     const unsigned = encodeRecovery(genesis, planned('recovery'))
     const changed = (change: (psbt: Psbt) => void) => {
