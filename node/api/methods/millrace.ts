@@ -254,7 +254,7 @@ export const MILLRACE_METHODS: MethodTable = {
     (context, [evmAddress, refundScript]) => depositAddress(context, evmAddress, refundScript),
   ),
   claimdeposit: method(
-    'rare',
+    'claim',
     z.tuple([bitcoinHash, bareAddress, bareScript.optional()]),
     (context, [blockHash, evmAddress, refundScript]) =>
       claimDeposits(context, blockHash, evmAddress, refundScript),

@@ -128,6 +128,7 @@ describe('JSON-RPC envelope', () => {
         heavy: { perSecond: 10, burst: 3 },
         send: { perSecond: 10, burst: 3 },
         rare: { perSecond: 10, burst: 3 },
+        claim: { perSecond: 0.1, burst: 5 },
         admin: { perSecond: 10, burst: 3 },
       },
     })

@@ -370,6 +370,19 @@ describe("Alys's names and ours", () => {
     expect((await api.rpc('claimdeposit', ['ab', ME])).error?.code).toBe(-32602)
   })
 
+  it('OP-2, PI-2: no client takes more than a fifth of the claims that the bridge has time for', async () => {
+    const block = `${'ab'.repeat(31)}01`
+    const busy = await startApi()
+    for (let call = 0; call < 5; call++) await busy.result('claimdeposit', block, ME)
+    const ask = () => busy.rpc('claimdeposit', [block, ME])
+    expect((await ask()).error?.code).toBe(-32005)
+    busy.clock.advance(9_900)
+    expect((await ask()).error?.code).toBe(-32005)
+    busy.clock.advance(100)
+    expect((await ask()).error).toBeUndefined()
+    await busy.close()
+  })
+
   it('OP-1, N16: a node that is behind gives no deposit address', async () => {
     api.node.sync = { ...api.node.sync, targetHeight: 30 }
     expect((await api.rpc('getdepositaddress')).error?.code).toBe(-32606)
