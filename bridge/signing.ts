@@ -9,7 +9,6 @@ import {
   serializeTransaction,
 } from '../core/bitcoin/index.ts'
 import {
-  heightKey,
   type Ledger,
   type OutputRow,
   outpointKey,
@@ -78,6 +77,18 @@ export function batchToSign(
   return { transaction, inputs }
 }
 
+/** Attempts that go by the key before as many go by leaf A, in turn: with one round each that is four minutes. */
+const ATTEMPTS_BY_KEY = 16
+
+/**
+ * Whether an attempt takes leaf A for all inputs (5.3), which any t members open with their own keys. The key needs t of those who made it:
+ * where members were left out of that, or lost their shares, one more that is silent would stop it for ever. The leaf's witness
+ * is larger than the fee was made for, so the key comes first.
+ */
+function isByLeaf(attempt: number): boolean {
+  return Math.floor(attempt / ATTEMPTS_BY_KEY) % 2 === 1
+}
+
 /** BIP341's digest of one input, of the key path or, with a leaf, of that leaf. 32 bytes. Throws on what is no transaction: a bug of the caller. */
 export function inputDigest(
   {
@@ -112,7 +123,7 @@ export function signingTask(
     // Inputs of one script have one key.
     const name = toHex(scriptPubKey)
     if (!outputs.has(name)) outputs.set(name, keyPathOf(genesis, groupOf(tweak.epoch), tweak))
-    const path = outputs.get(name)
+    const path = isByLeaf(attempt.attempt) ? undefined : outputs.get(name)
     return path === undefined
       ? { path: 'leaf', digest: inputDigest(batch, index, leaf) }
       : { ...path, digest: inputDigest(batch, index) }
@@ -139,11 +150,12 @@ function keyPathOf(genesis: Genesis, made: GroupKey | undefined, tweak: SpendTwe
   return { path: 'key', epoch, steps, group } as const
 }
 
-/** The complete transaction. `members` are those of the list, ascending, `signatures` what their parts came to, by input. */
+/** The complete transaction. `task` is what was signed, `members` those of the list, ascending, `signatures` what their parts came to, by input. */
 export function completeTransaction(
   genesis: Genesis,
   keys: FederationKeys,
   { inputs: spent, transaction }: UnsignedBatch,
+  task: Pick<SigningTask, 'inputs'>,
   members: readonly number[],
   signatures: readonly (readonly Uint8Array[])[],
 ): Uint8Array {
@@ -151,8 +163,8 @@ export function completeTransaction(
   const inputs = whole.inputs.map((input, index) => {
     const { tweak } = spent[index] as BatchInput
     const given = signatures[index] ?? []
-    const isByKey = keys.has(toHex(heightKey(tweak.epoch)))
-    const witness = isByKey ? given : leafWitness(genesis, keys, tweak, members, given)
+    const witness =
+      task.inputs[index]?.path === 'key' ? given : leafWitness(genesis, keys, tweak, members, given)
     return { ...input, witness: [...witness] }
   })
   return serializeTransaction({ ...whole, inputs })

@@ -1,9 +1,15 @@
 /**
- * Offers that a member has open, with their nonces (protocol §5.4): in memory only, used once, gone with the process. One per federation
- * node and batch; a later one takes the place of the one before.
+ * Offers that a member has open, with their nonces (protocol §5.4, §5.5): in memory only, used once, gone with the process. One per
+ * federation node and batch; a later one takes the place of the one before. Of each node's attempts at a batch only the highest is
+ * served, a higher one not at once, and no more offers in it than its sessions can take.
  */
 import type { FederationKeys } from '../core/peg/index.ts'
-import type { NonceOffer, OfferNonces, SigningTask } from '../core/signing/index.ts'
+import {
+  mostSessions,
+  type NonceOffer,
+  type OfferNonces,
+  type SigningTask,
+} from '../core/signing/index.ts'
 import { toHex } from '../crypto/index.ts'
 
 export interface OpenOffer {
@@ -15,38 +21,102 @@ export interface OpenOffer {
   readonly txid: Uint8Array
 }
 
-/** Batches that are signed at a time, by all nodes together. */
-const MAX_OPEN = 256
+/** An attempt at a version of a batch. */
+export type AttemptName = Pick<SigningTask, 'batchId' | 'version' | 'attempt'>
+
+/** Why no offer is made; each may end with time. */
+export type AttemptRefusal =
+  /** A higher one of this node was served. */
+  | 'AttemptPassed'
+  /** Not that soon after the one before. */
+  | 'AttemptTooSoon'
+  /** As many as an attempt can take. */
+  | 'AttemptExhausted'
+
+/** Batches that one node has open or has asked about, the latest. */
+const MAX_BATCHES_PER_NODE = 64
+/** A node's turn lasts a round of 15 s; with a bump a further version may follow sooner. */
+const MIN_ATTEMPT_MS = 5_000
+/** Beyond one for each session: a node, or its stream, that started anew asks again. */
+const SPARE_OFFERS = 8
+
+interface Served {
+  readonly version: number
+  readonly attempt: number
+  readonly begunAtMs: number
+  /** Made in this attempt. */
+  readonly offers: number
+  /** Of the last one. */
+  readonly serial: number
+  readonly open?: OpenOffer
+}
 
 export class Offers {
-  readonly #open = new Map<string, OpenOffer>()
+  /** By node, then by batch; of each the latest comes last. */
+  readonly #served = new Map<number, Map<string, Served>>()
 
-  /** What a new offer is numbered by: above the one before, and, by the clock, above those that a process which died has made. */
-  serial(node: number, batchId: Uint8Array, nowMs: number): number {
-    const last = this.#open.get(nameOf(node, batchId))?.offer.serial ?? -1
-    return Math.max(last + 1, Math.floor(nowMs / 1000))
+  /** Why a node gets no offer in an attempt; undefined when it does. */
+  refusal(node: number, wanted: AttemptName, nowMs: number): AttemptRefusal | undefined {
+    const served = this.#of(node, wanted.batchId)
+    if (served === undefined) return undefined
+    const order = compareAttempts(wanted, served)
+    if (order < 0) return 'AttemptPassed'
+    const passedMs = nowMs - served.begunAtMs
+    // A clock that was set back keeps nobody waiting.
+    const isSoon = order > 0 && passedMs >= 0 && passedMs < MIN_ATTEMPT_MS
+    return isSoon ? 'AttemptTooSoon' : undefined
   }
 
-  /** The oldest give way to too many. */
-  put(node: number, open: OpenOffer): void {
-    const name = nameOf(node, open.task.batchId)
-    this.#open.delete(name)
-    this.#open.set(name, open)
-    for (const oldest of this.#open.keys()) {
-      if (this.#open.size <= MAX_OPEN) break
-      this.#open.delete(oldest)
-    }
+  /**
+   * What the next offer of a task is numbered by: above the one before, and, by the clock, above those that a process which
+   * died has made. Undefined when the attempt has had its offers.
+   */
+  serial(node: number, task: SigningTask, nowMs: number): number | undefined {
+    const served = this.#of(node, task.batchId)
+    const isSame = served !== undefined && compareAttempts(task, served) === 0
+    if (isSame && served.offers >= mostSessions(task) + SPARE_OFFERS) return undefined
+    return Math.max((served?.serial ?? -1) + 1, Math.floor(nowMs / 1000))
+  }
+
+  /** A node's oldest batches give way to too many. */
+  put(node: number, open: OpenOffer, nowMs: number): void {
+    const { task } = open
+    const name = toHex(task.batchId)
+    const batches = this.#served.get(node) ?? new Map<string, Served>()
+    const served = batches.get(name)
+    const isSame = served !== undefined && compareAttempts(task, served) === 0
+    batches.delete(name)
+    batches.set(name, {
+      version: task.version,
+      attempt: task.attempt,
+      begunAtMs: isSame ? served.begunAtMs : nowMs,
+      offers: isSame ? served.offers + 1 : 1,
+      serial: open.offer.serial,
+      open,
+    })
+    const [oldest] = batches.keys()
+    if (batches.size > MAX_BATCHES_PER_NODE) batches.delete(oldest as string)
+    this.#served.set(node, batches)
   }
 
   /** Takes an offer out: nobody gets it twice. */
   take(node: number, batchId: Uint8Array): OpenOffer | undefined {
-    const name = nameOf(node, batchId)
-    const open = this.#open.get(name)
-    this.#open.delete(name)
+    const served = this.#of(node, batchId)
+    if (served === undefined) return undefined
+    const { open, ...rest } = served
+    this.#served.get(node)?.set(toHex(batchId), rest)
     return open
+  }
+
+  #of(node: number, batchId: Uint8Array): Served | undefined {
+    return this.#served.get(node)?.get(toHex(batchId))
   }
 }
 
-function nameOf(node: number, batchId: Uint8Array): string {
-  return `${node} ${toHex(batchId)}`
+/** By version, then by attempt. */
+function compareAttempts(
+  left: Omit<AttemptName, 'batchId'>,
+  right: Omit<AttemptName, 'batchId'>,
+): number {
+  return left.version - right.version || left.attempt - right.attempt
 }

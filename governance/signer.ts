@@ -519,13 +519,18 @@ async function offerNonces(
     return signatureBody(request, { kind: 'refuse', code: 'OtherTransactionSigned' })
   }
   const nowMs = run.clock.nowMs()
+  const late = (code: string) =>
+    signatureBody(request, { kind: 'unknown', code, retryAfterMs: RETRY_MS })
+  const passed = offers.refusal(node, request, nowMs)
+  if (passed !== undefined) return late(passed)
   if (!withinDailyLimit(policy, journal.payments(), name, approved.paidSat, nowMs)) {
     run.log('warn', 'batch waits for the daily limit', { batch: name })
     return signatureBody(request, { kind: 'unknown', code: 'DailyLimit', retryAfterMs: 30_000 })
   }
   const { batch, keys, minerFeeSat, paidSat, txid } = approved
   const task = signingTask(genesis, keys, { batchId, version, attempt }, batch)
-  const serial = offers.serial(node, batchId, nowMs)
+  const serial = offers.serial(node, task, nowMs)
+  if (serial === undefined) return late('AttemptExhausted')
   const made = makeOffer(task, await memberOf(task, keys, run.ports), serial, (length) =>
     run.random.bytes(length),
   )
@@ -543,7 +548,7 @@ async function offerNonces(
       minerFeeSat: String(minerFeeSat),
     })
   }
-  offers.put(node, { task, keys, txid, ...made })
+  offers.put(node, { task, keys, txid, ...made }, nowMs)
   const decided = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
   const { offer } = made
   return { kind: 'signatureResponse', batchId, version, attempt, ...decided, offers: [offer] }
@@ -592,8 +597,10 @@ async function giveParts(
   if (!journal.isSigned(batchId, version)) {
     await journal.noteSigned(run.clock.nowMs(), batchId, version, txid)
   }
-  const next = makeOffer(task, member, offer.serial + 1, random)
-  if (next !== undefined) offers.put(node, { task, keys, txid, ...next })
+  const nowMs = run.clock.nowMs()
+  const serial = offers.serial(node, task, nowMs)
+  const next = serial === undefined ? undefined : makeOffer(task, member, serial, random)
+  if (next !== undefined) offers.put(node, { task, keys, txid, ...next }, nowMs)
   const { listHash, parts, signature } = given
   const decided = { decision: 'APPROVED', code: '' } as const
   const id = { kind: 'partsResponse', batchId, version, attempt } as const

@@ -261,9 +261,12 @@ export function quorumReceived(
   })
 }
 
-/** The members' Bitcoin is ahead of the blocks: the header of the deposit's block comes with one of the next. */
+/**
+ * The members' Bitcoin is ahead of the blocks: the header of the deposit's block comes with one of the next, or is known from a branch
+ * that one of the next makes the best.
+ */
 function isEarly(ledger: Ledger, { proof }: PegInClaim): boolean {
-  return rowOf(ledger, 'headers', proof.blockHash) === undefined
+  return inBlockHeight(ledger, proof.blockHash) === undefined
 }
 
 /** With each block: approvals whose header is there now. */

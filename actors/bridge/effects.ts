@@ -154,8 +154,8 @@ async function join(
 
 function assemble(effect: EffectOf<'assemble'>, genesis: Genesis): BridgeInbox {
   const { batchId, members, session, signatures, version } = effect
-  const { batch, keys } = session
-  const raw = completeTransaction(genesis, keys, batch, members, signatures)
+  const { batch, coordinator, keys } = session
+  const raw = completeTransaction(genesis, keys, batch, coordinator.task, members, signatures)
   return { type: 'bridge.BroadcastBitcoinTransaction', payload: { batchId, version, raw } }
 }
 

@@ -133,6 +133,7 @@ export function recordedPayout(
   height: number,
   flow: string,
   nowMs: number,
+  attempt = 0,
 ): PayoutOperation {
   return {
     id,
@@ -142,7 +143,7 @@ export function recordedPayout(
     height,
     mode: PEG_OUT_START,
     step: 'Batched',
-    attempt: 0,
+    attempt,
     sentAtMs: 0,
     startedAtMs: nowMs,
     updatedAtMs: nowMs,

@@ -18,7 +18,7 @@ import {
 import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
-import { after, tell } from '../../supervisor/index.ts'
+import { after, type KernelEffect, tell } from '../../supervisor/index.ts'
 import {
   type AnyEffect,
   type BridgeContext,
@@ -85,6 +85,8 @@ export function batchesFinalized(
       const followed = known.step === 'Booked' ? ({ ...known, step: 'Confirmed' } as const) : known
       payouts.set(id, followed)
       effects.push(...bookable(context, ledger, followed))
+      // What is booked runs no timer; should Bitcoin drop it as well it has to be sent again (PO-16).
+      if (known.step === 'Booked') effects.push(roundTimer(followed))
       continue
     }
     const requests = row.requests.map((request) => toHex(request))
@@ -97,6 +99,7 @@ export function batchesFinalized(
       context.height,
       known?.flow ?? ownFlow,
       nowMs,
+      firstAttempt(context, ledger, row, current.txid, nowMs),
     )
     payouts.set(id, operation)
     const fields = { batch: id, version: current.version, txid: toDisplayHash(current.txid) }
@@ -118,6 +121,21 @@ export function batchesFinalized(
     effects.push(tell('chain', { type: 'chain.PayoutsUnconfirmed', payload: { batchIds } }))
   }
   return { context: followed, effects }
+}
+
+/**
+ * Attempts only rise, for the members serve none twice (5.5). A node that started anew counts the rounds since the batch was recorded, which are
+ * no fewer than it had begun.
+ */
+function firstAttempt(
+  { height }: BridgeContext,
+  ledger: Ledger,
+  { timestamp }: BatchRow,
+  txid: Uint8Array,
+  nowMs: number,
+): number {
+  if (rowOf(ledger, 'spends', txid)?.height === height) return 0
+  return Math.max(0, Math.floor((nowMs - timestamp * 1_000) / SIGNATURE_ROUND_MS))
 }
 
 /** Whether it is about the batch's newest version, or another one is in a block: of all versions one confirms. */
@@ -182,12 +200,7 @@ function coordinate(
   { attempt, flow, id }: PayoutOperation,
   batchId: Uint8Array,
 ): AnyEffect[] {
-  const effects: AnyEffect[] = [
-    after(SIGNATURE_ROUND_MS, `round:${id}`, {
-      type: 'bridge.SignatureTimeout',
-      payload: { batchId: id, attempt },
-    }),
-  ]
+  const effects: AnyEffect[] = [roundTimer({ id, attempt })]
   if (isOurTurn(context, batchId, attempt)) {
     const message = {
       type: 'bridge.CreateBitcoinTransaction',
@@ -196,6 +209,12 @@ function coordinate(
     effects.push(tell('bridge', message, { correlationId: flow }))
   }
   return effects
+}
+
+/** At the end of a round: `signatureTimeout`. A later one takes the place of the one before. */
+function roundTimer({ attempt, id }: Pick<PayoutOperation, 'attempt' | 'id'>): KernelEffect {
+  const payload = { batchId: id, attempt }
+  return after(SIGNATURE_ROUND_MS, `round:${id}`, { type: 'bridge.SignatureTimeout', payload })
 }
 
 /** Coordinators are the validators of the next height: those of the present that this node knows. */
@@ -383,14 +402,13 @@ export function signatureTimeout(
   if (operation.step === 'Broadcast' || operation.step === 'Confirmed') {
     const again = operation.step === 'Broadcast' && nowMs - operation.sentAtMs >= REBROADCAST_MS
     const looked: AnyEffect[] = operation.step === 'Broadcast' ? [find] : []
-    const next = { type: 'bridge.SignatureTimeout', payload } as const
     return {
       context,
       effects: [
         ...(again && raw !== undefined
           ? [{ kind: 'broadcast', batchId, version, raw } as const]
           : looked),
-        after(SIGNATURE_ROUND_MS, `round:${batchId}`, next),
+        roundTimer(operation),
       ],
     }
   }
@@ -536,6 +554,7 @@ export function transactionConfirmed(
       known === undefined
         ? log('warn', 'reserve spent without a record', fields)
         : log('info', 'payout in a block', fields),
+      ...(known?.step === 'Booked' ? [roundTimer(known)] : []),
     ],
   })
 }

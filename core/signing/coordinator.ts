@@ -86,6 +86,11 @@ export function offerArrived(
   })
 }
 
+/** After so many sessions an attempt has its signatures, if only t of the members are honest (ROAST). */
+export function mostSessions({ members, threshold }: SigningTask): number {
+  return (members.length - threshold + 1) ** 2
+}
+
 /** How many members have given their parts for the list that is nearest to its end. */
 export function partsGiven({ sessions, signatures, task }: Coordinator): number {
   if (signatures !== undefined) return task.threshold

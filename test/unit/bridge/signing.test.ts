@@ -44,13 +44,18 @@ const KEYS: FederationKeys = new Map([
   ],
 ])
 
-function signed(of: UnsignedBatch, keys: FederationKeys, members: readonly number[]): Uint8Array {
-  const task = signingTask(genesis, keys, ATTEMPT, of)
+function signed(
+  of: UnsignedBatch,
+  keys: FederationKeys,
+  members: readonly number[],
+  attempt = ATTEMPT.attempt,
+): Uint8Array {
+  const task = signingTask(genesis, keys, { ...ATTEMPT, attempt }, of)
   const signers = members.map((index) => {
     const shares = new Map([[EPOCH, made.shares[index] as KeyShare]])
     return new TestSigner(index, schnorrSecrets[index] as Uint8Array, shares)
   })
-  return completeTransaction(genesis, keys, of, members, signTogether(task, signers))
+  return completeTransaction(genesis, keys, of, task, members, signTogether(task, signers))
 }
 
 /** The same transaction, spending outputs of these kinds. */
@@ -113,6 +118,22 @@ describe('a transaction of the reserve', () => {
     },
   )
 
+  it('after sixteen attempts goes by leaf A, which needs no share of the key; then by the key again (5.3)', () => {
+    // Member 3 was left out when the key was made, and member 2 is silent.
+    const [[name, entry] = []] = KEYS
+    if (name === undefined || entry === undefined) throw new Error('no key')
+    const fewer = new Map([[name, { ...entry, row: { ...entry.row, signers: [1, 2, 3] } }]])
+    const byKey = spending([{ epoch: EPOCH }, OWN])
+    const pathsAt = (attempt: number) =>
+      signingTask(genesis, fewer, { ...ATTEMPT, attempt }, byKey).inputs.map(({ path }) => path)
+    const all = (path: string) => byKey.inputs.map(() => path)
+    for (const attempt of [0, 15, 32, 47]) expect(pathsAt(attempt)).toEqual(all('key'))
+    for (const attempt of [16, 31, 48]) expect(pathsAt(attempt)).toEqual(all('leaf'))
+    expect(() => signed(byKey, fewer, [0, 1, 3])).toThrow('cannot sign')
+    const raw = signed(byKey, fewer, [0, 1, 3], 16)
+    expect(acceptedBy(byKey, raw)).toEqual(byKey.inputs.map(() => undefined))
+  })
+
   it('may spend outputs of both kinds', () => {
     const mixed = spending([{ ...OWN, epoch: 0 }, { epoch: EPOCH }])
     const raw = signed(mixed, KEYS, [0, 2, 3])
@@ -144,10 +165,9 @@ describe('a transaction of the reserve', () => {
       [batch, NO_KEYS],
       [byKey, KEYS],
     ] as const) {
-      const signatures = [
-        ...signTogether(signingTask(genesis, keys, ATTEMPT, of), signers),
-      ].reverse()
-      const raw = completeTransaction(genesis, keys, of, [0, 1, 2], signatures)
+      const task = signingTask(genesis, keys, ATTEMPT, of)
+      const signatures = [...signTogether(task, signers)].reverse()
+      const raw = completeTransaction(genesis, keys, of, task, [0, 1, 2], signatures)
       expect(acceptedBy(of, raw).some((fault) => fault !== undefined)).toBe(true)
     }
   })

@@ -230,6 +230,7 @@ describe('a member that is asked for signatures', () => {
     await member.settle()
     node.askParts(batchId, list)
     await member.settle()
+    await member.advance(5_000)
     node.askSignature(batchId, { attempt: 1 })
     await member.settle()
     const next = listWith(node, 1)
@@ -263,6 +264,32 @@ describe('a member that is asked for signatures', () => {
     const answers = node.answers('partsResponse')
     expect(answers.map(({ decision }) => decision)).toEqual(['UNKNOWN', 'UNKNOWN', 'UNKNOWN'])
     expect(member.lines.map((line) => JSON.parse(line).kind)).toEqual(['intent'])
+    await member.stop()
+  })
+
+  it('serves a node’s attempts as they rise, one in five seconds, each for as many offers as it can take (5.5)', async () => {
+    const { member, node } = await memberOverBatch()
+    const codeAt = async (attempt: number) => {
+      node.askSignature(batchId, { attempt })
+      await member.settle()
+      return node.answers('signatureResponse').at(-1)?.code
+    }
+    expect(await codeAt(2)).toBe('')
+    expect(await codeAt(1)).toBe('AttemptPassed')
+    expect(await codeAt(3)).toBe('AttemptTooSoon')
+    await member.advance(5_000)
+    expect(await codeAt(3)).toBe('')
+    expect(await codeAt(2)).toBe('AttemptPassed')
+    // (4 − 3 + 1)² sessions, and eight for who asks again.
+    const codes: unknown[] = []
+    for (let again = 0; again < 13; again++) codes.push(await codeAt(3))
+    expect(codes).toEqual([...Array(11).fill(''), 'AttemptExhausted', 'AttemptExhausted'])
+    expect(node.answers('signatureResponse').at(-1)).toMatchObject({
+      decision: 'UNKNOWN',
+      offers: [],
+    })
+    await member.advance(5_000)
+    expect(await codeAt(7)).toBe('')
     await member.stop()
   })
 

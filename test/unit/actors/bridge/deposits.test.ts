@@ -81,6 +81,19 @@ describe("a quorum's approval from a peer", () => {
     expect([...later.context.deposits.values()]).toMatchObject([{ step: 'Approved', claim: given }])
     expect(later.context.early.size).toBe(0)
     expect(earlyApprovals(waiting, 700_000).context.early.size).toBe(0)
+    // So it does where a branch has the block that another one still beats.
+    const behind = new PegWorld()
+    behind.syncHeaders(world.bitcoin)
+    const beating = world.bitcoin.fork(0, 'beating')
+    beating.mine([], 5)
+    behind.block({ items: { bitcoinHeaders: beating.headersAfter(0) } })
+    const offChain = bridgeContext(behind.genesis, { ledger: behind.ledger })
+    const kept = quorumReceived(offChain, payload, 1).context
+    expect(kept.early.size).toBe(1)
+    world.bitcoin.mine([], 4)
+    behind.block({ items: { bitcoinHeaders: world.bitcoin.headersAfter(0) } })
+    const back = earlyApprovals({ ...kept, ledger: behind.ledger }, 3)
+    expect([...back.context.deposits.values()]).toMatchObject([{ step: 'Approved' }])
     // Of a coin that is credited already nothing is followed.
     const credited = world.pegIn('carol', 5_000_000n)
     const again = { claim: credited, approval: approve(world.genesis, credited), peer: 'peer' }

@@ -393,6 +393,47 @@ describe('bumps (PO-15)', () => {
     expect(desk.context.payouts.get(id)).toMatchObject({ step: 'Booked' })
   })
 
+  it.each(['its block', 'its transaction in another block'])(
+    'PO-16: a booking that a reorg undid is watched again, whichever comes first: %s',
+    (first) => {
+      const desk = sent()
+      const { id, world } = desk
+      const transaction = desk.transaction(0)
+      const { bitcoin } = world
+      const confirm = (on: typeof bitcoin) =>
+        desk.tell({
+          type: 'bridge.TransactionConfirmed',
+          payload: {
+            txid: txid(transaction),
+            confirmations: 1,
+            proof: on.proofOf(transaction),
+            bitcoinHeight: height,
+          },
+        })
+      const { height, hash } = bitcoin.mine([transaction])
+      confirm(bitcoin)
+      bitcoin.mine()
+      world.syncHeaders()
+      const proofs = [bitcoin.proofOf(transaction)]
+      world.block({ items: { proofs, bookings: [{ proofIndex: 0 }] } })
+      desk.finalize()
+      desk.context = { ...desk.context, scanned: [{ height, hash }] }
+      expect(desk.context.payouts.get(id)).toMatchObject({ step: 'Booked' })
+      const branch = bitcoin.fork(height - 1, 'other')
+      branch.mine([transaction])
+      branch.mine([], 2)
+      let step: BridgeStep
+      if (first === 'its block') {
+        world.block({ items: { bitcoinHeaders: branch.headersAfter(height - 1) } })
+        step = desk.finalize()
+      } else {
+        step = confirm(branch)
+      }
+      expect(desk.context.payouts.get(id)).toMatchObject({ step: 'Confirmed' })
+      expect(timers(step)).toMatchObject([{ key: `round:${id}`, delayMs: SIGNATURE_ROUND_MS }])
+    },
+  )
+
   it('PO-16: an earlier version that lost its block gives way to the newest', () => {
     const desk = sent()
     desk.bump()
