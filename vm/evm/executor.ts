@@ -27,7 +27,7 @@ import {
   systemCall,
 } from './run-transaction.ts'
 import { recoverSender } from './sender.ts'
-import { type StateDelta, type StateView, sealState } from './state.ts'
+import { type StateDelta, StateSeal, type StateView } from './state.ts'
 import type { StateJournal } from './state-journal.ts'
 import {
   BEACON_ROOTS_ADDRESS,
@@ -41,6 +41,8 @@ import { decodeTransaction, type EvmTransaction, isTransaction } from './transac
 import { orderedRoot } from './trie-nodes.ts'
 
 const WEI_PER_GWEI = 1_000_000_000n
+/** After so many transactions what they changed is hashed, so that little is left for the end: the time that packing takes is the whole. */
+const SEALED_TOGETHER = 256
 
 /** What a block needs to know about its parent. */
 export type ParentHeader = Pick<
@@ -102,7 +104,7 @@ type Progress = {
 /** A block in the making: more transactions may be packed into it until it is finished, or the interpreter is pointed elsewhere. */
 export class BlockDraft {
   readonly #chain: ChainEvm
-  readonly #view: StateView
+  readonly #seal: StateSeal
   readonly #parent: ParentHeader
   readonly #progress: Progress
   readonly #packed = new Set<string>()
@@ -110,7 +112,7 @@ export class BlockDraft {
 
   constructor(chain: ChainEvm, view: StateView, parent: ParentHeader, attributes: BuildAttributes) {
     this.#chain = chain
-    this.#view = view
+    this.#seal = new StateSeal(view)
     this.#parent = parent
     this.#progress = begin(chain, view, parent, attributes)
   }
@@ -154,13 +156,16 @@ export class BlockDraft {
     if (this.#progress.receipts.length === MAX_TRANSACTIONS) return 'BlockFull'
     if (this.#bytes + raw.length + 5 > MAX_BLOCK_RLP_BYTES) return 'BlockFull'
     const rejected = await tryInclude(this.#chain, this.#progress, transaction, sender)
-    if (rejected === undefined) this.#bytes += raw.length + 5
-    return rejected
+    if (rejected !== undefined) return rejected
+    this.#bytes += raw.length + 5
+    if (this.transactionCount % SEALED_TOGETHER === 0)
+      this.#seal.absorb(this.#chain.state.changes())
+    return undefined
   }
 
   /** Withdrawals come last: they are those of `attributes`, whatever was said of them when it was begun. */
   finish(attributes: BuildAttributes): Promise<ExecutedBlock> {
-    return finish(this.#chain, this.#view, this.#parent, attributes, this.#progress)
+    return finish(this.#chain, this.#seal, this.#parent, attributes, this.#progress)
   }
 }
 
@@ -230,7 +235,7 @@ export async function checkBlock(
       return { code: 'TransactionInvalid', reason: `transaction ${index}: ${rejected}` }
     }
   }
-  const executed = await finish(chain, view, parent, payload, progress)
+  const executed = await finish(chain, new StateSeal(view), parent, payload, progress)
   return differingField(payload, executed.payload) ?? executed
 }
 
@@ -347,7 +352,7 @@ function slotOf(index: number): string {
 /** Withdrawals, requests, roots and the hash. */
 async function finish(
   chain: ChainEvm,
-  view: StateView,
+  seal: StateSeal,
   parent: ParentHeader,
   attributes: BuildAttributes,
   progress: Progress,
@@ -358,7 +363,7 @@ async function finish(
   const executionRequests = chain.fork.hasRequests
     ? await collectRequests(chain, progress.block)
     : []
-  const { root, delta } = sealState(view, chain.state.changes())
+  const { root, delta } = seal.seal(chain.state.changes())
   const { environment, receipts, blooms, transactions } = progress
   const encoded = receipts.map((receipt, index) =>
     encodeReceipt(receipt, blooms[index] as Uint8Array),

@@ -100,45 +100,89 @@ export function codeOf(view: StateView, account: AccountRecord | undefined): Uin
 }
 
 /** The state root after `changes` on `view`, and the delta with storage roots and trie nodes filled in. */
-export function sealState(
-  view: StateView,
-  changes: StateChanges,
-): { readonly root: Uint8Array; readonly delta: StateDelta } {
-  const accounts = new Map(changes.accounts)
-  const nodes = new Map<string, Uint8Array | null>()
-  for (const [addressHex, slots] of changes.storage) {
-    const storageRoot = sealStorage(view, keyOf(addressHex), slots, nodes)
-    const changed = accounts.get(addressHex)
-    const account = changed === undefined ? view.account(addressHex) : changed
-    if (account) accounts.set(addressHex, { ...account, storageRoot })
-  }
-  const trie = new Trie((path) => view.node(path))
-  for (const [addressHex, account] of accounts) {
-    if (account === null) trie.delete(keyOf(addressHex))
-    else trie.put(keyOf(addressHex), encodeAccount(account))
-  }
-  const sealed = trie.commit()
-  for (const [path, node] of sealed.nodes) nodes.set(path, node)
-  return {
-    root: sealed.root,
-    delta: { accounts, storage: changes.storage, code: changes.code, nodes },
-  }
+export function sealState(view: StateView, changes: StateChanges): SealedState {
+  return new StateSeal(view).seal(changes)
 }
 
-function sealStorage(
-  view: StateView,
-  owner: string,
-  slots: ReadonlyMap<string, Uint8Array>,
-  nodes: Map<string, Uint8Array | null>,
-): Uint8Array {
-  const trie = new Trie((path) => view.node(`${owner}/${path}`))
-  for (const [slotHex, value] of slots) {
-    if (value.length === 0) trie.delete(keyOf(slotHex))
-    else trie.put(keyOf(slotHex), encodeBytes(value))
+export type SealedState = { readonly root: Uint8Array; readonly delta: StateDelta }
+
+/**
+ * The root of a block in the making. What was absorbed before the end is hashed already, and costs little then if it did not change
+ * again. Nothing that was absorbed may be taken back: between transactions, that holds.
+ */
+export class StateSeal {
+  readonly #view: StateView
+  readonly #accounts: Trie
+  readonly #storages = new Map<string, Trie>()
+  readonly #seenAccounts = new Map<string, AccountRecord | null>()
+  readonly #seenSlots = new Map<string, Map<string, Uint8Array>>()
+  /** Accounts as the trie has them, with the roots of their storage. */
+  readonly #sealed = new Map<string, AccountRecord | null>()
+
+  constructor(view: StateView) {
+    this.#view = view
+    this.#accounts = new Trie((path) => view.node(path))
   }
-  const sealed = trie.commit()
-  for (const [path, node] of sealed.nodes) nodes.set(`${owner}/${path}`, node)
-  return sealed.root
+
+  /** Takes what changed since the last time. Records and values are compared by identity: who changes one makes a new one. */
+  absorb(changes: StateChanges): void {
+    for (const [addressHex, slots] of changes.storage) {
+      if (!this.#absorbSlots(addressHex, slots)) continue
+      const changed = changes.accounts.get(addressHex)
+      if (changed !== undefined) this.#seenAccounts.set(addressHex, changed)
+      this.#put(addressHex, changed === undefined ? this.#view.account(addressHex) : changed)
+    }
+    for (const [addressHex, account] of changes.accounts) {
+      if (this.#seenAccounts.get(addressHex) === account) continue
+      this.#seenAccounts.set(addressHex, account)
+      this.#put(addressHex, account)
+    }
+    this.#accounts.hash()
+  }
+
+  seal(changes: StateChanges): SealedState {
+    this.absorb(changes)
+    const nodes = new Map<string, Uint8Array | null>()
+    for (const [addressHex, trie] of this.#storages) {
+      const owner = keyOf(addressHex)
+      for (const [path, node] of trie.commit().nodes) nodes.set(`${owner}/${path}`, node)
+    }
+    const { root, nodes: accountNodes } = this.#accounts.commit()
+    for (const [path, node] of accountNodes) nodes.set(path, node)
+    const { storage, code } = changes
+    return { root, delta: { accounts: this.#sealed, storage, code, nodes } }
+  }
+
+  /** Whether any of them is new. */
+  #absorbSlots(addressHex: string, slots: ReadonlyMap<string, Uint8Array>): boolean {
+    const seen = this.#seenSlots.get(addressHex) ?? new Map<string, Uint8Array>()
+    const fresh = [...slots].filter(([slotHex, value]) => seen.get(slotHex) !== value)
+    if (fresh.length === 0) return false
+    this.#seenSlots.set(addressHex, seen)
+    const owner = keyOf(addressHex)
+    const trie =
+      this.#storages.get(addressHex) ?? new Trie((path) => this.#view.node(`${owner}/${path}`))
+    this.#storages.set(addressHex, trie)
+    for (const [slotHex, value] of fresh) {
+      seen.set(slotHex, value)
+      if (value.length === 0) trie.delete(keyOf(slotHex))
+      else trie.put(keyOf(slotHex), encodeBytes(value))
+    }
+    return true
+  }
+
+  #put(addressHex: string, account: AccountRecord | null | undefined): void {
+    if (account === undefined) return
+    if (account === null) {
+      this.#accounts.delete(keyOf(addressHex))
+      this.#sealed.set(addressHex, null)
+      return
+    }
+    const storageRoot = this.#storages.get(addressHex)?.hash() ?? account.storageRoot
+    const sealed = { ...account, storageRoot }
+    this.#accounts.put(keyOf(addressHex), encodeAccount(sealed))
+    this.#sealed.set(addressHex, sealed)
+  }
 }
 
 /** Key in the trie of an address or slot. */

@@ -4,7 +4,7 @@ import { keccak256 } from './keccak.ts'
 import { encodeBytes, prefixSize, writePrefix } from './rlp.ts'
 
 const EMPTY_STRING = 0x80
-const HASH_REFERENCE_BYTES = 33
+export const HASH_REFERENCE_BYTES = 33
 const BRANCH_CHILDREN = 16
 
 /** Hex-prefix encoding of the digits of `key` from `from` on (yellow paper, appendix C). */

@@ -1,7 +1,7 @@
 /**
  * A Merkle Patricia trie (yellow paper, appendix D) over nodes that are stored by their path, not by their hash: a
  * changed node replaces its former self, so that state keeps no garbage and needs no reference counts. Nodes are read
- * when a change first walks over them; hashes are computed once, by `commit`. Keys are hex digits and no key may be a
+ * when a change first walks over them. Hashes are computed by `hash`, as often as is useful, for what changed since. Keys are hex digits and no key may be a
  * prefix of another one, which holds for hashes and for RLP of indexes.
  */
 import { concatBytes, toHex } from '../../crypto/index.ts'
@@ -14,6 +14,7 @@ import {
   encodeBranch,
   encodeExtension,
   encodeLeaf,
+  HASH_REFERENCE_BYTES,
   referenceTo,
 } from './trie-nodes.ts'
 
@@ -26,8 +27,11 @@ export type TrieCommit = {
   readonly nodes: ReadonlyMap<string, Uint8Array | null>
 }
 
-/** What stands for a node in its parent: its own encoding below 32 bytes, else its hash. Absent while changed. */
-type Reference = { reference?: Uint8Array | undefined }
+/**
+ * What stands for a node in its parent: its own encoding below 32 bytes, else its hash; absent from a change until the next `hash`. Of a
+ * node that is not as its source has it, its encoding too.
+ */
+type Reference = { reference?: Uint8Array | undefined; encoded?: Uint8Array | undefined }
 type Leaf = Reference & { readonly kind: 'leaf'; key: string; value: Uint8Array }
 type Extension = Reference & { readonly kind: 'extension'; key: string; child: Node }
 type Branch = Reference & { readonly kind: 'branch'; readonly children: (Node | undefined)[] }
@@ -81,17 +85,19 @@ export class Trie {
     return undefined
   }
 
-  /** Hashes what changed. The nodes are what the source must answer with from now on. */
+  /** The root. What did not change since the last time is not hashed again. */
+  hash(): Uint8Array {
+    if (this.#root === undefined) return EMPTY_TRIE_ROOT
+    const reference = this.#reference(this.#root)
+    return reference.length < HASH_REFERENCE_BYTES ? keccak256(reference) : reference.slice(1)
+  }
+
+  /** What the source must answer with for the trie to be found again as it is now. */
   commit(): TrieCommit {
+    const root = this.hash()
     const nodes = new Map<string, Uint8Array | null>()
     const kept = new Set<string>()
-    let root = EMPTY_TRIE_ROOT
-    if (this.#root !== undefined && this.#root.kind !== 'stored') {
-      const encoded = this.#encode(this.#root, '', nodes, kept)
-      root = keccak256(encoded)
-      nodes.set('', encoded)
-      this.#root.reference = encodeBytes(root)
-    }
+    if (this.#root !== undefined) this.#collect(this.#root, '', nodes, kept)
     for (const path of this.#loaded) {
       if (!nodes.has(path) && !kept.has(path)) nodes.set(path, null)
     }
@@ -115,7 +121,7 @@ export class Trie {
   #insert(node: Node | undefined, path: string, key: string, value: Uint8Array): Loaded {
     if (node === undefined) return { kind: 'leaf', key, value }
     const loaded = this.#load(node, path)
-    loaded.reference = undefined
+    change(loaded)
     if (loaded.kind === 'branch') {
       const index = digit(key, 0)
       const child = loaded.children[index]
@@ -138,7 +144,7 @@ export class Trie {
     if (node === undefined) return undefined
     const loaded = this.#load(node, path)
     if (loaded.kind === 'leaf') return loaded.key === key ? undefined : loaded
-    loaded.reference = undefined
+    change(loaded)
     if (loaded.kind === 'extension') {
       if (!key.startsWith(loaded.key)) return loaded
       const below = path + loaded.key
@@ -159,53 +165,46 @@ export class Trie {
     return prepend(step, this.#load(branch.children[left] as Node, path + step))
   }
 
-  #encode(
-    node: Loaded,
-    path: string,
-    nodes: Map<string, Uint8Array | null>,
-    kept: Set<string>,
-  ): Uint8Array {
+  #encode(node: Loaded): Uint8Array {
     if (node.kind === 'leaf') return encodeLeaf(compactKey(node.key, 0, true), node.value)
     if (node.kind === 'extension') {
-      const child = this.#reference(node.child, path + node.key, nodes, kept)
-      return encodeExtension(compactKey(node.key, 0, false), child)
+      return encodeExtension(compactKey(node.key, 0, false), this.#reference(node.child))
     }
     const children: (Uint8Array | undefined)[] = new Array(16)
     for (const [index, child] of node.children.entries()) {
-      if (child !== undefined) {
-        children[index] = this.#reference(child, path + DIGITS[index], nodes, kept)
-      }
+      if (child !== undefined) children[index] = this.#reference(child)
     }
     return encodeBranch(children)
   }
 
-  #reference(
+  #reference(node: Node): Uint8Array {
+    if (node.kind === 'stored' || node.reference !== undefined) return node.reference as Uint8Array
+    node.encoded = this.#encode(node)
+    node.reference = referenceTo(node.encoded)
+    return node.reference
+  }
+
+  /** Takes nodes that are not as the source has them, and marks those that were read and did not change. */
+  #collect(
     node: Node,
     path: string,
     nodes: Map<string, Uint8Array | null>,
     kept: Set<string>,
-  ): Uint8Array {
-    if (node.kind === 'stored') return node.reference
-    if (node.reference !== undefined) {
-      this.#keep(node, path, kept)
-      return node.reference
-    }
-    const encoded = this.#encode(node, path, nodes, kept)
-    node.reference = referenceTo(encoded)
-    if (encoded.length >= 32) nodes.set(path, encoded)
-    return node.reference
-  }
-
-  /** Marks nodes that were read and did not change. */
-  #keep(node: Node, path: string, kept: Set<string>): void {
+  ): void {
     if (node.kind === 'stored') return
-    kept.add(path)
-    if (node.kind === 'extension') this.#keep(node.child, path + node.key, kept)
+    if (node.encoded === undefined) kept.add(path)
+    else if (node.encoded.length >= 32 || path === '') nodes.set(path, node.encoded)
+    if (node.kind === 'extension') this.#collect(node.child, path + node.key, nodes, kept)
     if (node.kind !== 'branch') return
     for (const [index, child] of node.children.entries()) {
-      if (child !== undefined) this.#keep(child, path + DIGITS[index], kept)
+      if (child !== undefined) this.#collect(child, path + DIGITS[index], nodes, kept)
     }
   }
+}
+
+function change(node: Loaded): void {
+  node.reference = undefined
+  node.encoded = undefined
 }
 
 function commonPrefix(left: string, right: string): number {

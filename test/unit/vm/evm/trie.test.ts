@@ -25,12 +25,13 @@ function keyOf(index: number): string {
   return toHex(keccak256(uint32be(index)))
 }
 
-type Change = readonly [key: number, value: Uint8Array | null]
+type Change = readonly [key: number, value: Uint8Array | null, hashed: boolean]
 
 /** Short values make nodes that are embedded in their parents, long ones nodes that are hashed. */
 const change = fc.tuple(
   fc.nat(60),
   fc.option(fc.uint8Array({ minLength: 1, maxLength: 40 }), { nil: null }),
+  fc.boolean(),
 )
 const blocks = fc.array(fc.array(change, { maxLength: 30 }), { minLength: 1, maxLength: 6 })
 
@@ -46,14 +47,14 @@ describe('the trie', () => {
     expect(nodes.map.size).toBe(0)
   })
 
-  it('has the same root as an independent implementation after any changes over any blocks', async () => {
+  it('has the same root as an independent implementation after any changes over any blocks, and hashed at any time between', async () => {
     await fc.assert(
       fc.asyncProperty(blocks, async (history: Change[][]) => {
         const reference = await createMPT()
         const nodes = new Nodes()
         for (const changes of history) {
           const trie = new Trie(nodes.source)
-          for (const [key, value] of changes) {
+          for (const [key, value, hashed] of changes) {
             const bytes = fromHex(keyOf(key)) as Uint8Array
             if (value === null) {
               trie.delete(keyOf(key))
@@ -62,6 +63,7 @@ describe('the trie', () => {
               trie.put(keyOf(key), value)
               await reference.put(bytes, value)
             }
+            if (hashed) expect(toHex(trie.hash())).toBe(toHex(reference.root()))
           }
           expect(toHex(nodes.commit(trie))).toBe(toHex(reference.root()))
         }
@@ -77,7 +79,8 @@ describe('the trie', () => {
         const held = new Map<number, Uint8Array>()
         for (const changes of history) {
           const trie = new Trie(nodes.source)
-          for (const [key, value] of changes) {
+          for (const [key, value, hashed] of changes) {
+            if (hashed) trie.hash()
             if (value === null) {
               trie.delete(keyOf(key))
               held.delete(key)
