@@ -390,7 +390,8 @@ export function listHash(task: SigningTask, list: SigningList): Uint8Array {
   return taggedHash('millrace/signing-list', taskHash(task), ...offers)
 }
 
-function partsHash(hash: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
+/** What a member signs with its own key to say that these are its parts under a list. 32 bytes. */
+export function partsHash(hash: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
   const sized = parts.flatMap((part) => [uint32be(part.length), part])
   return taggedHash('millrace/signature-parts', hash, ...sized)
 }

@@ -59,6 +59,10 @@ const BENCHES: Readonly<Record<string, Listed>> = {
     summary: 'processor time per gas, of each opcode and precompile; the gas limit that follows',
     load: async () => (await import('./worst-gas.ts')).worstGas,
   },
+  bridge: {
+    summary: 'keys and signatures by size beside leaf A; peg-ins, a day of requests, the scan',
+    load: async () => (await import('./bridge.ts')).bridgeBench,
+  },
   ...actorBenches,
   sim: {
     summary: 'worlds of the simulator: processor time, events, virtual against real time',

@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDepositAddresses } from '../../node/adapters/deposit-addresses/index.ts'
+import { AddressDisk } from '../sim/addresses.ts'
+import { depositAddressesSuite, evmAddress, script } from './deposit-addresses-suite.ts'
+import { RunningWorld } from './running-world.ts'
 
 let directory: string
 beforeEach(() => {
@@ -9,24 +12,27 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-const script = (fill: number) => Uint8Array.of(0x51, 32, ...new Uint8Array(32).fill(fill))
-const evmAddress = new Uint8Array(20).fill(7)
+depositAddressesSuite('on disk', async () => {
+  const book = openDepositAddresses(join(directory, 'book'))
+  return { book, close: () => book.close() }
+})
 
-describe('the addresses that a node looks for', () => {
-  it('are found by their script, also by the next process (PI-2)', async () => {
-    const address = { epoch: 3, evmAddress, refundScript: Uint8Array.of(0, 20, 1, 2) }
-    const first = openDepositAddresses(join(directory, 'book'))
-    expect(first.find(script(1))).toBeUndefined()
-    await first.watch(script(1), address)
-    await first.watch(script(1), address)
-    expect(first.find(script(1))).toEqual(address)
-    await first.close()
-    const second = openDepositAddresses(join(directory, 'book'))
-    expect(second.find(script(1))).toEqual(address)
-    expect(second.find(script(2))).toBeUndefined()
-    await second.close()
+describe('simulated', () => {
+  let running: RunningWorld
+  let disk: AddressDisk
+  beforeEach(() => {
+    running = new RunningWorld()
+    disk = new AddressDisk(running.world.chance('addresses'))
   })
+  afterEach(() => running.stop())
 
+  depositAddressesSuite('simulated', async () => {
+    const life = running.life()
+    return { book: disk.book(life), close: async () => life.end() }
+  })
+})
+
+describe('the addresses on disk', () => {
   it('have a bound: the oldest give way, one for one, also where many are asked for at once (PI-2)', async () => {
     const book = openDepositAddresses(join(directory, 'book'), 2)
     const address = { epoch: 0, evmAddress, refundScript: new Uint8Array(0) }

@@ -61,6 +61,12 @@ const SUITES: Readonly<Record<string, Suite>> = {
     real: ['createLibp2pNetwork'],
     simulated: ['Network'],
   },
+  DepositAddresses: {
+    suite: 'deposit-addresses-suite.ts',
+    run: 'deposit-addresses.test.ts',
+    real: ['openDepositAddresses'],
+    simulated: ['AddressDisk'],
+  },
   BitcoinPort: bitcoin,
   OwnBitcoin: bitcoin,
   StreamPort: stream,
@@ -82,8 +88,6 @@ const NO_ADAPTER: Readonly<Record<string, string>> = {
   StreamListener: 'what a stream port calls, tried with it',
   LinkListener: 'what a member’s link calls, tried with it',
   ChainViewSink: 'the same views take it in node and simulator',
-  DepositAddresses:
-    'simulated users name their address in an OP_RETURN; tried in deposit-addresses.test.ts',
   BridgeViewSink: 'the same views take it in node and simulator',
   ChainReader: 'the same code reads the store in node and simulator',
   ValidatorKey: 'a signer of the signature suite',

@@ -14,13 +14,14 @@ import type { Genesis } from '../../core/params/index.ts'
 import { proposer } from '../../core/pbft/index.ts'
 import { checkIdentity } from '../../core/peg/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
+import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
 import { ConsensusWatch, type Sender } from './consensus-watch.ts'
 import type { Invariant } from './coverage.ts'
 import { EvidenceWatch } from './evidence-watch.ts'
 import { HaltWatch } from './halt-watch.ts'
 import { KernelWatch } from './kernel-watch.ts'
 import { NODE_NAMES, type SimulatedNode, type Surroundings } from './node.ts'
-import { PegWatch } from './peg-watch.ts'
+import { PegWatch, type SentDeposit } from './peg-watch.ts'
 import type { ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
 
@@ -28,10 +29,13 @@ import type { World } from './world.ts'
 const EVENTS_PER_MAILBOX_CHECK = 16
 /** Results of an actor's own effects are taken past the capacity; so many effects are under way at most (supervisor/limits.ts). */
 const MAX_RESULTS = 1_024
-/** Withdrawals of this validator are minted deposits (protocol 4.3). */
+/** Withdrawals of these validators are minted deposits, and burns that are minted back (protocol 4.3). */
 const PEG_IN = 0
+const RETURNED = 1
 /** Frames that tell a head begin with this bit. */
 const NO_CONSENSUS = 0x80
+/** How a node's log names a member by the shares that it signed. */
+const SIGNED_WRONGLY = 'a member signed wrongly'
 
 export class Auditor {
   readonly world: World
@@ -43,9 +47,14 @@ export class Auditor {
   readonly #looked = new WeakSet<Uint8Array>()
   readonly #heads = new Map<SimulatedNode, { incarnation: number; height: number }>()
   readonly #durable = new Map<SimulatedNode, number>()
-  readonly #mints = new Map<string, bigint>()
-  /** What deposits may mint, in gwei, by EVM address; each address has one deposit. */
-  readonly expectedMints = new Map<string, bigint>()
+  /** What deposits are still to mint, in gwei, by EVM address; addresses that deposits have named. */
+  readonly #expected = new Map<string, bigint[]>()
+  readonly #ownAddresses = new Set<string>()
+  #mintedCount = 0
+  /** How often a burn was minted back, by burner and amount, where it may be. */
+  readonly #returned = new Map<string, number>()
+  /** Scripts that users were given as their own. */
+  readonly ownScripts = new Set<string>()
 
   readonly #kernel: KernelWatch
   #consensus: ConsensusWatch | undefined
@@ -68,14 +77,21 @@ export class Auditor {
 
   /** From the beginning: the rules that need more than the nodes to be judged. */
   watch(around: Surroundings, nodes: readonly SimulatedNode[]): void {
-    const { bitcoin, book, federation, network } = around
+    const { bitcoin, book, federation, network, streams } = around
     this.#genesis = federation.genesis
     this.#book = book
     for (const node of nodes) this.#nodes.set(node.name, node)
     this.#halts = new HaltWatch(this.world, federation.genesis, book, network)
     this.#consensus = new ConsensusWatch(this.world, federation.genesis, book, () => this.#liars())
     this.#evidence = new EvidenceWatch(this.world, (key) => this.#isCorrectKey(key))
-    this.#peg = new PegWatch(this.world, federation.genesis, bitcoin)
+    this.#peg = new PegWatch(this.world, federation.genesis, bitcoin, this.ownScripts)
+    this.world.told = (process, _, event, fields) => {
+      if (event !== SIGNED_WRONGLY || this.#traitors.has(process)) return
+      this.world.fault('memberNamed')
+      const member = Number(fields['memberIndex'])
+      const isLiar = streams.conductOf(member) === 'memberLies'
+      this.world.check('NoCorrectNamed', isLiar, () => `${process} names member${member}`)
+    }
   }
 
   /** At the end, when the peg has nothing under way. */
@@ -104,12 +120,56 @@ export class Auditor {
     return this.chain.length
   }
 
-  minted(address: Uint8Array): boolean {
-    return this.#mints.has(toHex(address))
+  /** A deposit was sent that is to be minted once. */
+  expect(address: Uint8Array, amountGwei: bigint, isOwn = false): void {
+    const key = toHex(address)
+    this.#expected.set(key, [...(this.#expected.get(key) ?? []), amountGwei])
+    if (isOwn) this.#ownAddresses.add(key)
+  }
+
+  /** Its coin was spent otherwise. */
+  expectNot(address: Uint8Array, amountGwei: bigint): void {
+    const open = this.#expected.get(toHex(address)) ?? []
+    open.splice(open.indexOf(amountGwei), 1)
+  }
+
+  isExpected(address: Uint8Array): boolean {
+    return (this.#expected.get(toHex(address)) ?? []).length > 0
+  }
+
+  /** Deposits that are not minted yet. */
+  get expectedCount(): number {
+    return [...this.#expected.values()].reduce((sum, open) => sum + open.length, 0)
   }
 
   get mintedCount(): number {
-    return this.#mints.size
+    return this.#mintedCount
+  }
+
+  /** A burn was sent; it is paid, or this is minted back. */
+  mayReturn(burner: Uint8Array, amountGwei: bigint): void {
+    this.#returned.set(`${toHex(burner)} ${amountGwei}`, 0)
+  }
+
+  returned(burner: Uint8Array, amountGwei: bigint): number {
+    return this.#returned.get(`${toHex(burner)} ${amountGwei}`) ?? 0
+  }
+
+  /** What a user pays in: members may approve it and nothing else. `txid` in display form. */
+  deposited(txid: string, vout: number, fields: SentDeposit): void {
+    this.#peg?.deposited(`${txid}:${vout}`, fields)
+  }
+
+  depositGone(txid: string): void {
+    this.#peg?.depositGone(txid)
+  }
+
+  asked(message: NodeMessage): void {
+    this.#peg?.asked(message)
+  }
+
+  answered(member: number, message: MemberMessage): void {
+    this.#peg?.answered(member, message)
   }
 
   /** One block per height over all nodes; each node's durable height rises by one at a time. */
@@ -117,6 +177,7 @@ export class Auditor {
     const { world } = this
     const { height } = block
     this.#halts?.stored(height)
+    this.#peg?.stored(block)
     if (!node.isCorrect) return
     const before = this.#durable.get(node) ?? 0
     this.#durable.set(node, height)
@@ -144,18 +205,34 @@ export class Auditor {
     this.#peg?.decided(decoded.value)
     for (const { address, amountGwei, validatorIndex } of decoded.value.block.body.payload
       .withdrawals) {
-      const key = toHex(address)
-      const expected = this.expectedMints.get(key)
-      const isMint = validatorIndex === PEG_IN
-      world.check('MintedByDeposit', !isMint || expected !== undefined, () => {
-        return `${key}: ${amountGwei} gwei at ${height}, and no deposit`
-      })
-      if (expected === undefined) continue
-      world.check('MintedOnce', !this.#mints.has(key) && amountGwei === expected, () => {
-        return `${key}: ${amountGwei} of ${expected} gwei at ${height}, before ${this.#mints.get(key)}`
-      })
-      this.#mints.set(key, amountGwei)
+      if (validatorIndex === RETURNED) this.#checkReturn(height, address, amountGwei)
+      if (validatorIndex === PEG_IN) this.#checkMint(height, address, amountGwei)
     }
+  }
+
+  #checkMint(height: number, address: Uint8Array, amountGwei: bigint): void {
+    const key = toHex(address)
+    const open = this.#expected.get(key)
+    this.world.check('MintedByDeposit', open !== undefined, () => {
+      return `${key}: ${amountGwei} gwei at ${height}, and no deposit`
+    })
+    const at = open?.indexOf(amountGwei) ?? -1
+    this.world.check('MintedOnce', at >= 0, () => {
+      return `${key}: ${amountGwei} gwei at ${height}, expected were ${open?.join(', ')}`
+    })
+    open?.splice(at, 1)
+    this.#mintedCount += 1
+    if (this.#ownAddresses.has(key)) this.world.fault('ownMinted')
+  }
+
+  #checkReturn(height: number, address: Uint8Array, amountGwei: bigint): void {
+    const key = `${toHex(address)} ${amountGwei}`
+    const times = this.#returned.get(key)
+    this.world.check('ReturnedOnce', times === 0, () => {
+      return `${key} gwei is minted back at ${height} after ${times} times`
+    })
+    this.#returned.set(key, (times ?? 0) + 1)
+    this.world.fault('burnReturned')
   }
 
   /** No two different messages for one (h, v, phase) leave a validator, over all its lives. */

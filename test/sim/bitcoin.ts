@@ -25,6 +25,10 @@ export class SimulatedBitcoin {
   readonly #world: World
   readonly #chance: Chance
   readonly #checkpoint: number
+  /** From so many confirmations on some rule takes a block for good. */
+  readonly #rules: number
+  /** How often a branch has given way to another. */
+  reorgs = 0
   /** Faults that make it answer nobody. */
   #outages = 0
   readonly #feeRates: number[] = []
@@ -34,6 +38,8 @@ export class SimulatedBitcoin {
   readonly #stale = new Map<number, { readonly height: number; faults: number }>()
 
   constructor(world: World, { bitcoinBlocks, genesis }: Federation) {
+    const { conflictDepth, pegInConfirmations, payoutConfirmations } = genesis.params
+    this.#rules = Math.max(conflictDepth, pegInConfirmations, payoutConfirmations)
     this.#checkpoint = genesis.bitcoin.checkpoint.height
     this.#world = world
     this.#chance = world.chance('bitcoin')
@@ -56,14 +62,48 @@ export class SimulatedBitcoin {
   }
 
   /** The last blocks are replaced by as many and one more, none of them below the chain's checkpoint. */
-  reorg(depth: number): boolean {
+  reorg(depth: number, between: () => void = () => {}): boolean {
     const { chain } = this.regtest
     const target = chain.at(chain.tip.height - depth + 1)
     if (target === undefined || target.height <= this.#checkpoint) return false
     this.#world.log(`bitcoin: reorg of ${depth}`)
+    if (depth >= this.#rules) this.#world.fault('reorgBelowRules')
+    this.reorgs += 1
     this.regtest.invalidate(target)
+    between()
     for (let count = 0; count <= depth; count++) this.mine()
     return true
+  }
+
+  /** Blocks from the one that holds a transaction on, of the best chain; 0: none does. */
+  confirmations(txid: string): number {
+    const block = this.#find(txid)
+    return block === undefined ? 0 : this.regtest.chain.tip.height - block.height + 1
+  }
+
+  /** The hash of the block that holds a transaction. */
+  blockOf(txid: string): string | undefined {
+    return this.#find(txid)?.hash
+  }
+
+  #find(txid: string) {
+    const { chain } = this.regtest
+    for (let { height } = chain.tip; height > this.#checkpoint; height--) {
+      const node = chain.at(height)
+      if (node && blockOf(node).txs.some((tx) => tx.txid === txid)) return node
+    }
+    return undefined
+  }
+
+  /** Another transaction takes the place of one and of all that spend it, if need be by another branch. */
+  replace(tx: Tx, other: Tx): void {
+    const swap = () => {
+      this.regtest.mempool.removeWithDescendants(tx.txid)
+      this.send(other)
+    }
+    const depth = this.confirmations(tx.txid)
+    if (depth === 0) swap()
+    else this.reorg(depth, swap)
   }
 
   /** The next blocks of which the chain books payouts are replaced soon after; returns what ends that. */
@@ -168,6 +208,11 @@ export class SimulatedBitcoin {
     if (isMined) return undefined
     const outcome = this.regtest.sendTransaction(tx)
     this.#world.log(`bitcoin: payout ${tx.txid.slice(0, 16)} ${outcome.code}`)
+    if (outcome.code === 'accepted') {
+      // By the key, an input's witness is its signature alone.
+      const isByKey = tx.body.ins.some(({ witness }) => witness.length === 1)
+      this.#world.fault(isByKey ? 'paidByKey' : 'paidByLeaf')
+    }
     return outcome.code === 'accepted' ? undefined : outcome.reason
   }
 

@@ -24,6 +24,7 @@ export const STAGED_TREASONS = [
   'guardDamaged',
   'turnsCoat',
   'usurps',
+  'asksFalsely',
 ] as const
 export type TreasonKind = (typeof TREASONS)[number] | (typeof STAGED_TREASONS)[number]
 
@@ -74,6 +75,8 @@ export const STAGED = [
   'deepReorg',
   'crashAtSign',
   'blackout',
+  'memberDiskLost',
+  'doubleSpend',
 ] as const
 export type PlannedKind = (typeof PLANNED)[number] | (typeof STAGED)[number]
 
@@ -118,8 +121,25 @@ export const TURNS = [
   'validatorLeaves',
   'powerMoves',
 ] as const
-/** What the peg lived through: a block carried a further version of a payout, and one such was booked. */
-export const PEG_TURNS = ['payoutBumped', 'bumpBooked'] as const
+/** What the peg lived through, each counted where it is seen. */
+export const PEG_TURNS = [
+  /** A block carried a further version of a payout, and one such was booked. */
+  'payoutBumped',
+  'bumpBooked',
+  'keyMade',
+  /** A transaction of the federation entered Bitcoin's mempool, an input signed by the made key, or all by the members' own. */
+  'paidByKey',
+  'paidByLeaf',
+  /** A deposit to an address of its user's own was minted; one was found by its claim only. */
+  'ownMinted',
+  'depositClaimed',
+  /** A burn was minted back; its owner asked for that, or it could not be paid. */
+  'burnReturned',
+  /** As many blocks as no confirmation rule of the world covers. */
+  'reorgBelowRules',
+  /** A member was named by the shares that it signed. */
+  'memberNamed',
+] as const
 export type PegTurnKind = (typeof PEG_TURNS)[number]
 export type TurnKind = (typeof TURNS)[number]
 
@@ -167,6 +187,8 @@ export const INVARIANTS = [
   'WithdrawalsInOrder',
   'RowsOnBestChain',
   'ReserveIsReal',
+  'SignsRecorded',
+  'ApprovesDeposits',
   'Progress',
   'Together',
   'PegEnds',
@@ -188,12 +210,14 @@ export const INVARIANTS = [
 
 /** Those of what only some profiles do. */
 export const STAGED_INVARIANTS = ['HaltsSplit', 'ResumesSoon', 'RestoredStaysOut'] as const
+export const BRIDGE_INVARIANTS = ['ReturnedOnce', 'NoCorrectNamed'] as const
 
 /** Those of the worlds of stages.ts. */
 export const STAGE_INVARIANTS = ['Answered', 'Greeted', 'Fetched'] as const
 export type Invariant =
   | (typeof INVARIANTS)[number]
   | (typeof STAGED_INVARIANTS)[number]
+  | (typeof BRIDGE_INVARIANTS)[number]
   | (typeof STAGE_INVARIANTS)[number]
 
 /** Those that are about what comes to pass after healing: a world that breaks one is stuck. */

@@ -3,6 +3,7 @@ import type { Auditor } from './auditor.ts'
 import type { FaultKind, TreasonKind } from './coverage.ts'
 import type { Trouble } from './disk.ts'
 import type { Skew } from './life.ts'
+import type { Load } from './load.ts'
 import type { SimulatedMember } from './member.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
 import type { Fault } from './plan.ts'
@@ -11,12 +12,15 @@ import type { Fault } from './plan.ts'
 const SIGNATURES = /^sync guard$/
 /** Between the starts of nodes that died together. */
 const STAGGER_MS = 20
+/** How long it takes until a member without a disk has another. */
+const MEMBER_BACK_MS = 1_500
 
 export class Faults {
   readonly #around: Surroundings
   readonly #auditor: Auditor
   readonly #nodes: readonly SimulatedNode[]
   readonly #members: readonly SimulatedMember[]
+  readonly #load: Load
   /** What undoes the faults that are on. */
   readonly #ends = new Set<() => void>()
   #healed = false
@@ -26,11 +30,13 @@ export class Faults {
     auditor: Auditor,
     nodes: readonly SimulatedNode[],
     members: readonly SimulatedMember[],
+    load: Load,
   ) {
     this.#around = around
     this.#auditor = auditor
     this.#nodes = nodes
     this.#members = members
+    this.#load = load
   }
 
   begin(plan: readonly Fault[]): void {
@@ -75,7 +81,7 @@ export class Faults {
 
   /** What ends it, or undefined when there is nothing to end. */
   #apply(fault: Fault): (() => void) | undefined {
-    const { network, bitcoin, streams, federation } = this.#around
+    const { world, network, bitcoin, streams, federation } = this.#around
     const { kind } = fault
     switch (kind) {
       case 'equivocatesVotes':
@@ -93,6 +99,7 @@ export class Faults {
       case 'shortAnswers':
       case 'turnsCoat':
       case 'usurps':
+      case 'asksFalsely':
       case 'hoards':
         // Counted whenever it is done.
         return this.#betray(this.#nodes[fault.node] as SimulatedNode, kind)
@@ -130,6 +137,16 @@ export class Faults {
       case 'memberLies':
         this.#count(kind)
         streams.conduct(fault.member, kind, federation)
+        return undefined
+      case 'memberDiskLost': {
+        const member = this.#members[fault.member]
+        this.#count(kind)
+        member?.loseDisk()
+        world.at(MEMBER_BACK_MS, `member${fault.member} is set up anew`, () => member?.start())
+        return undefined
+      }
+      case 'doubleSpend':
+        if (this.#load.doubleSpend()) this.#count(kind)
         return undefined
       case 'streamBreak':
         if (streams.breakOne(fault.node, fault.member)) this.#count(kind)

@@ -79,6 +79,12 @@ function mineBitcoin(now: () => number): { regtest: Regtest; coins: Coin[] } {
   return { regtest, coins }
 }
 
+/** Parameters of a genesis file that a profile sets otherwise. */
+export interface ChangedParams {
+  readonly refundAfterBlocks?: number
+  readonly maxPegInSat?: number
+}
+
 interface Keys {
   readonly suite: SignatureSuite
   issue(name: string): Signer
@@ -96,6 +102,7 @@ export function createFederation(
   members: number,
   signatures: Signatures = 'fake',
   powers: readonly number[] = [],
+  changed: ChangedParams = {},
 ): Federation {
   const { suite, issue } = keysOf(signatures)
   const validators = Array.from({ length: nodes }, (_, at) => issue(`validator ${at}`))
@@ -130,6 +137,7 @@ export function createFederation(
     gasLimit: 60_000_000,
     trustWindowSeconds: 1_209_600,
     evidenceMaxAgeBlocks: 10_800,
+    ...changed,
   } as const
   const slot = START_MS / SLOT_MS
   const prevRandao = seeded('randao')

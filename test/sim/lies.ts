@@ -1,9 +1,11 @@
 /** What a lying member says instead of the truth: decisions turned round, signatures of nothing, answers to other questions. */
-import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
+import { PEG_IN_KINDS, type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { approvalMessage } from '../../core/peg/index.ts'
-import type { Signer } from '../../crypto/index.ts'
-import type { MemberBody, MemberMessage, NodeMessage } from '../../proto/index.ts'
+import { partsHash } from '../../core/signing/index.ts'
+import { schnorrSign, toDisplayHash } from '../../crypto/index.ts'
+import type { MemberKeys } from '../../governance/tree.ts'
+import type { MemberBody, MemberMessage, NodeBody, NodeMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
 
 type Answer = Extract<
@@ -18,21 +20,24 @@ const LIES = [
   'otherMessage',
   'otherQuestion',
   'garbage',
+  'sealedWrong',
 ] as const
+/** Questions of a false node that it may repeat. */
+const MAX_SAID = 32
 const APPROVED = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
 
 /** One member that lies. It has its own key and no other. */
 export class Liar {
   readonly #chance: Chance
   readonly #genesis: Genesis
-  readonly #approver: Signer
+  readonly #keys: MemberKeys
   /** What it was asked to approve, by outpoint. */
   readonly #asked = new Map<string, { readonly epoch: number; readonly claim: PegInClaim }>()
 
-  constructor(chance: Chance, genesis: Genesis, approver: Signer) {
+  constructor(chance: Chance, genesis: Genesis, keys: MemberKeys) {
     this.#chance = chance
     this.#genesis = genesis
-    this.#approver = approver
+    this.#keys = keys
   }
 
   hear({ body }: NodeMessage): void {
@@ -49,12 +54,25 @@ export class Liar {
     if (lie === 'truth') return message
     if (body.kind === 'approvalResponse') {
       const signature =
-        lie === 'otherMessage' ? this.#approver.sign(this.#chance.bytes(32)) : this.#approve(body)
+        lie === 'otherMessage'
+          ? this.#keys.approver.sign(this.#chance.bytes(32))
+          : this.#approve(body)
       if (lie === 'otherMessage' || (lie === 'turned' && body.decision !== 'APPROVED')) {
         return { ...message, body: { ...body, ...APPROVED, signature } }
       }
     }
+    if (body.kind === 'partsResponse' && lie === 'sealedWrong') {
+      return { ...message, body: this.#sealed(body) }
+    }
     return { ...message, body: bend(this.#chance, lie, body) }
+  }
+
+  /** Parts that are wrong, under its own word that they are its parts: that names it. */
+  #sealed(body: Extract<Answer, { readonly kind: 'partsResponse' }>): Answer {
+    const parts = body.parts.map((part) => flipped(this.#chance, part))
+    const word = partsHash(body.listHash, parts)
+    const signature = schnorrSign(this.#keys.schnorrSecret, word, this.#chance.bytes(32))
+    return { ...body, parts, signature }
   }
 
   /** A genuine signature under what it never checked, or found to be false. */
@@ -62,7 +80,7 @@ export class Liar {
     const asked = this.#asked.get(outpoint)
     if (asked === undefined) return this.#chance.bytes(96)
     const { epoch, claim } = asked
-    return this.#approver.sign(approvalMessage(this.#genesis, 'pegIn', epoch, claim))
+    return this.#keys.approver.sign(approvalMessage(this.#genesis, 'pegIn', epoch, claim))
   }
 }
 
@@ -77,6 +95,7 @@ function bend(chance: Chance, lie: Exclude<(typeof LIES)[number], 'truth'>, body
       return refused(body)
     case 'badSignature':
     case 'otherMessage':
+    case 'sealedWrong':
       return approved(chance, body)
     case 'otherQuestion':
       return body.kind === 'approvalResponse'
@@ -128,4 +147,80 @@ function refused(body: Answer): Answer {
     case 'partsResponse':
       return { ...body, ...no, parts: [], offers: [] }
   }
+}
+
+/** A node that asks members for what no block carries, and shows them what no header proves. */
+export class FalseNode {
+  readonly #chance: Chance
+  /** What it was to ask before. */
+  readonly #said: NodeMessage[] = []
+
+  constructor(chance: Chance) {
+    this.#chance = chance
+  }
+
+  /** In place of a message; about every second time the true one, as it is. */
+  say(message: NodeMessage): readonly NodeMessage[] {
+    const { body } = message
+    const bent = this.#bend(body)
+    if (bent === undefined || this.#chance.happens(0.5)) return [message]
+    const old = this.#chance.pick(this.#said)
+    if (this.#said.length < MAX_SAID) this.#said.push(message)
+    const asked = { ...message, body: bent }
+    if (old !== undefined && this.#chance.happens(0.2)) return [old, asked]
+    return this.#chance.happens(0.5) ? [asked] : [asked, message]
+  }
+
+  #bend(body: NodeBody): NodeBody | undefined {
+    const chance = this.#chance
+    switch (body.kind) {
+      case 'requestFederationApproval': {
+        const claim = this.#bendClaim(PegInClaimType.deserialize(Uint8Array.from(body.claim)))
+        const outpoint = `${toDisplayHash(claim.txid)}:${claim.vout}`
+        return { ...body, outpoint, claim: PegInClaimType.serialize(claim) }
+      }
+      case 'signatureRequest':
+        return chance.happens(0.5)
+          ? { ...body, batchId: chance.bytes(32) }
+          : { ...body, version: body.version + chance.between(0, 1), attempt: 0, height: 1 }
+      case 'partsRequest': {
+        const [first, ...others] = body.offers
+        if (first === undefined) return body
+        if (chance.happens(0.5)) return { ...body, offers: body.offers.map(() => first) }
+        const commitments = first.commitments.map((pair) => flipped(chance, pair))
+        return { ...body, offers: [{ ...first, commitments }, ...others] }
+      }
+      case 'ledgerProof': {
+        if (chance.happens(0.3)) return { ...body, height: body.height + 1 }
+        const at = chance.between(0, Math.max(0, body.rows.length - 1))
+        const rows = body.rows.map((row, index) =>
+          index === at ? { ...row, row: flipped(chance, row.row) } : row,
+        )
+        return { ...body, rows }
+      }
+      default:
+        return undefined
+    }
+  }
+
+  #bendClaim(claim: PegInClaim): PegInClaim {
+    const other = this.#chance.bytes(20)
+    const bent: readonly PegInClaim[] = [
+      { ...claim, evmAddress: other },
+      { ...claim, amountSat: claim.amountSat * 2n },
+      { ...claim, vout: claim.vout + 1 },
+      { ...claim, refundScript: Uint8Array.of(0, 20, ...other) },
+      { ...claim, kind: (claim.kind + 1) % PEG_IN_KINDS.length },
+      { ...claim, txid: this.#chance.bytes(32) },
+    ]
+    return this.#chance.pick(bent) ?? claim
+  }
+}
+
+/** One bit is another. */
+function flipped(chance: Chance, bytes: Uint8Array): Uint8Array {
+  const changed = Uint8Array.from(bytes)
+  const at = chance.between(0, Math.max(0, bytes.length - 1))
+  if (bytes.length > 0) changed[at] = (bytes[at] as number) ^ (1 << chance.between(0, 7))
+  return changed
 }

@@ -148,6 +148,7 @@ export class Life {
           const turn = actor === 'chain' ? COUNTED[event] : undefined
           if (turn !== undefined) this.world.fault(turn)
           if (!this.alive || level === 'trace' || level === 'debug') return
+          this.world.told(this.name, actor, event, fields ?? {})
           this.world.log(`${this.name} ${level} ${actor}: ${event} ${describe(fields)}`)
         },
       },

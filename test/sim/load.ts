@@ -1,35 +1,35 @@
 /** What users do: deposits, transfers, burns; and the miners of Bitcoin. */
-import { DUST_SAT } from '../../core/bitcoin/index.ts'
-import { changeOutput, depositPayloadScript } from '../../core/peg/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
-import { blockOf, type Tx } from '../../devnet/bitcoin/index.ts'
+import { blockOf } from '../../devnet/bitcoin/index.ts'
 import type { SubmitTransaction } from '../../messages/index.ts'
 import { BRIDGE_ADDRESS, keccak256, REQUEST_PEG_OUT_TOPIC } from '../../vm/evm/index.ts'
-import type { Coin } from '../unit/devnet/bitcoin/wallet.ts'
-import { type Key, keyOf, signed } from '../unit/vm/evm/fixtures.ts'
+import { type Key, signed } from '../unit/vm/evm/fixtures.ts'
 import type { Auditor } from './auditor.ts'
 import type { Chance } from './chance.ts'
-import { seeded, spend, USER_SCRIPT } from './federation.ts'
+import { Deposits, payable } from './deposits.ts'
+import { seeded } from './federation.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
 import type { LoadRates } from './profiles.ts'
 
 const WEI_PER_SAT = 10n ** 10n
 const GWEI_PER_SAT = 10n
-const MINER_FEE_SAT = 5_000n
 const MAX_BURN_SAT = 1_000_000
 const SUBMIT_MS = 5_000
-/** No deposit may name it. */
-const PRECOMPILE = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
-const selector = keccak256(new TextEncoder().encode('requestPegOut(bytes)')).subarray(0, 4)
-
-interface User {
-  readonly key: Key
-  readonly amountSat: bigint
-}
+/** Where a world has a low maximum. */
+const MOST_PLAIN_SAT = 300_000_000
+const PEG_OUT = selector('requestPegOut(bytes)')
+const TAKE_BACK = selector('cancelPegOut(bytes32)')
+/** Of all burns, where a world has such: an address of another network, as text. */
+const UNPAYABLE = 0.1
+const MAINNET_ADDRESS = new TextEncoder().encode('bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq')
+/** Amounts of burns differ in their last digits, so that what is minted back says of which. */
+const DIGITS = 10_000
 
 interface Burn {
-  readonly script: Uint8Array
+  /** Undefined: it names no script of our network, and is minted back. */
+  readonly script: Uint8Array | undefined
   readonly amountSat: bigint
+  readonly burner: Uint8Array
 }
 
 export class Load {
@@ -37,15 +37,13 @@ export class Load {
   readonly #auditor: Auditor
   readonly #nodes: readonly SimulatedNode[]
   readonly #chance: Chance
-  readonly #coins: Coin[]
-  readonly #users: User[] = []
+  readonly #deposits: Deposits
   readonly #burns: Burn[] = []
   /** Destinations that logs of strangers name. */
   readonly #unburned: Uint8Array[] = []
-  /** Where deposits that cannot be credited go back to. */
-  readonly #refunds: Uint8Array[] = []
   #refunded = 0
   #paidSat = 0n
+  #returnedSat = 0n
   #stopped = false
 
   constructor(around: Surroundings, auditor: Auditor, nodes: readonly SimulatedNode[]) {
@@ -53,17 +51,22 @@ export class Load {
     this.#auditor = auditor
     this.#nodes = nodes
     this.#chance = around.world.chance('load')
-    this.#coins = [...around.federation.coins]
+    this.#deposits = new Deposits(around, auditor, nodes, this.#chance)
   }
 
   begin(rates: LoadRates, lengthMs: number): void {
     const { world, bitcoin } = this.#around
     for (let count = 0; count < rates.deposits; count++) {
-      const delayMs = count === 0 ? 200 : this.#chance.between(0, lengthMs / 2)
-      world.at(delayMs, 'deposit', () => this.#deposit())
+      const spread = rates.depositsUntil ?? 0.5
+      const delayMs = count === 0 ? 200 : this.#chance.between(0, Math.floor(lengthMs * spread))
+      world.at(delayMs, 'deposit', () => this.#deposit(rates))
+    }
+    if (rates.claimMs !== undefined) this.#claims(rates.claimMs)
+    if (rates.takeBackMs !== undefined) {
+      this.#every(rates.takeBackMs, 'take back', () => this.#takeBack())
     }
     this.#every(rates.transferMs, 'transfer', () => this.#transfer())
-    this.#every(rates.burnMs, 'burn', () => this.#burn())
+    this.#every(rates.burnMs, 'burn', () => this.#burn(rates))
     this.#every(rates.callMs, 'call', () => this.#claim())
     const mine = () => {
       bitcoin.mine()
@@ -80,8 +83,7 @@ export class Load {
 
   /** Deposits that were sent and are neither minted nor, as `checkPayouts` saw it last, paid back. */
   openDeposits(): number {
-    const owed = this.#refunds.length - this.#refunded
-    return owed + this.#users.filter(({ key }) => !this.#auditor.minted(key.address)).length
+    return this.#deposits.refunds.length - this.#refunded + this.#auditor.expectedCount
   }
 
   /** Burns that Bitcoin paid, each at most once, and nothing that was not burned. */
@@ -102,14 +104,21 @@ export class Load {
     const timesOf = (script: Uint8Array) => paid.get(toHex(script)) ?? 0
     let done = 0
     this.#paidSat = 0n
-    for (const { script, amountSat } of this.#burns) {
-      const times = timesOf(script)
-      world.check('PaidOnce', times <= 1, () => `${toHex(script)} is paid ${times} times`)
+    this.#returnedSat = 0n
+    for (const { amountSat, burner, script } of this.#burns) {
+      const times = script === undefined ? 0 : timesOf(script)
+      const name = `${toHex(script ?? burner)} of ${amountSat} sat`
+      world.check('PaidOnce', times <= 1, () => `${name} is paid ${times} times`)
+      const returned = this.#auditor.returned(burner, this.#returnGwei(amountSat))
+      world.check('ReturnedOnce', returned + times <= 1, () => {
+        return `${name} is paid ${times} times and minted back ${returned} times`
+      })
       done += times
       this.#paidSat += BigInt(times) * amountSat
+      this.#returnedSat += BigInt(returned) * amountSat
     }
     this.#refunded = 0
-    for (const script of this.#refunds) {
+    for (const script of this.#deposits.refunds) {
       const times = timesOf(script)
       world.check('PaidOnce', times <= 1, () => `${toHex(script)} is paid back ${times} times`)
       this.#refunded += Math.min(times, 1)
@@ -122,7 +131,7 @@ export class Load {
 
   /** After `checkPayouts`, when the peg is at rest: what the Bridge holds for ever is what was paid for. */
   checkBurned(): void {
-    const paidWei = this.#paidSat * WEI_PER_SAT
+    const paidWei = (this.#paidSat + this.#returnedSat) * WEI_PER_SAT
     const burnedWei = this.#nodes.map((node) => node.balanceWei(BRIDGE_ADDRESS))
     this.#around.world.check('BurnsPaid', burnedWei.includes(paidWei), () => {
       return `${burnedWei.join(', ')} wei are burned on the nodes, requests of ${paidWei} are paid`
@@ -139,42 +148,46 @@ export class Load {
     next()
   }
 
-  #deposit(): void {
-    const coin = this.#coins.shift()
-    if (coin === undefined || this.#stopped) return
-    const { bitcoin, federation } = this.#around
-    const { genesis } = federation
-    const key = keyOf(`simulated user ${this.#users.length}`)
-    const amountSat = BigInt(this.#chance.between(5_000_000, 500_000_000))
-    this.#users.push({ key, amountSat })
-    const mintedGwei = (amountSat - (genesis.params.pegInFeeSat as bigint)) * GWEI_PER_SAT
-    this.#auditor.expectedMints.set(toHex(key.address), mintedGwei)
-    const outputs = [
-      { script: depositPayloadScript(key.address), amountSat: 0n },
-      { script: USER_SCRIPT, amountSat: coin.amountSat - amountSat - MINER_FEE_SAT },
-    ]
-    const place = this.#chance.between(0, outputs.length)
-    outputs.splice(place, 0, { script: changeOutput(genesis, 0).scriptPubKey, amountSat })
-    const deposit = spend(coin, outputs)
-    bitcoin.send(deposit)
-    if (this.#chance.happens(0.3)) this.#careless(deposit)
+  #deposit({ ownShare }: LoadRates): void {
+    if (this.#stopped) return
+    if (ownShare === undefined) this.#deposits.plain()
+    else if (this.#chance.happens(ownShare)) this.#deposits.own()
+    else this.#deposits.plain(MOST_PLAIN_SAT)
   }
 
-  /** A deposit of a deposit's change that names a precompile: it goes back to where it says. */
-  #careless(before: Tx): void {
-    const { bitcoin, federation } = this.#around
-    const vout = before.body.outs.findIndex(({ script }) => equalBytes(script, USER_SCRIPT))
-    const { value: heldSat, script } = before.body.outs[vout] ?? { value: 0n, script: USER_SCRIPT }
-    const amountSat = BigInt(this.#chance.between(200_000, MAX_BURN_SAT))
-    if (heldSat < amountSat + MINER_FEE_SAT + DUST_SAT) return
-    const refundScript = payable(`refund ${this.#refunds.length}`)
-    this.#refunds.push(refundScript)
-    const outputs = [
-      { script: changeOutput(federation.genesis, 0).scriptPubKey, amountSat },
-      { script: depositPayloadScript(PRECOMPILE, refundScript), amountSat: 0n },
-      { script: USER_SCRIPT, amountSat: heldSat - amountSat - MINER_FEE_SAT },
-    ]
-    bitcoin.send(spend({ txid: before.txid, vout, amountSat: heldSat, script }, outputs))
+  /** Until all deposits are minted: also when the load is over. */
+  #claims(meanMs: number): void {
+    const next = () =>
+      this.#around.world.at(this.#chance.untilNext(meanMs), 'claim', () => {
+        this.#deposits.claim()
+        next()
+      })
+    next()
+  }
+
+  /** Spends the coin of a deposit that is not buried otherwise; false: there is none. */
+  doubleSpend(): boolean {
+    return this.#deposits.doubleSpend()
+  }
+
+  /** What a burn gives back, if anything. */
+  #returnGwei(amountSat: bigint): bigint {
+    const { refundFeeSat } = this.#around.federation.genesis.params
+    return (amountSat - refundFeeSat) * GWEI_PER_SAT
+  }
+
+  /** A burner asks for one of its requests back, whether it is time or not, or already paid. */
+  #takeBack(): void {
+    const from = this.#richUser()
+    const ledger = from?.node.tree?.live.head?.head.ledger
+    if (from === undefined || ledger === undefined) return
+    const own = [...ledger.sets.requests.entries()].filter(([, { burner }]) =>
+      equalBytes(burner, from.key.address),
+    )
+    const [id] = this.#chance.pick(own) ?? []
+    if (id === undefined) return
+    const data = concatBytes(TAKE_BACK, id)
+    this.#submit(from, 0, { to: BRIDGE_ADDRESS, value: 0n, data, gas: 100_000n })
   }
 
   /** A user with coins on a node that runs. */
@@ -182,9 +195,9 @@ export class Load {
     const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
     if (node === undefined) return undefined
     const least = BigInt(2 * MAX_BURN_SAT) * WEI_PER_SAT
-    const rich = this.#users.filter(({ key }) => node.balanceWei(key.address) > least)
-    const user = this.#chance.pick(rich)
-    return user && { node, key: user.key }
+    const rich = this.#deposits.keys.filter(({ address }) => node.balanceWei(address) > least)
+    const key = this.#chance.pick(rich)
+    return key && { node, key }
   }
 
   #transfer(): void {
@@ -198,15 +211,22 @@ export class Load {
   }
 
   /** Now and then two at once, so that they stand in one block. */
-  #burn(): void {
+  #burn({ takeBackMs }: LoadRates): void {
     const from = this.#richUser()
     if (from === undefined) return
     const count = this.#chance.happens(0.3) ? 2 : 1
     for (let ahead = 0; ahead < count; ahead++) {
-      const script = payable(`burn ${this.#burns.length}`)
-      const amountSat = BigInt(this.#chance.between(200_000, MAX_BURN_SAT))
-      this.#burns.push({ script, amountSat })
-      const data = concatBytes(selector, word(32), word(script.length), padded(script))
+      const script =
+        takeBackMs !== undefined && this.#chance.happens(UNPAYABLE)
+          ? undefined
+          : payable(`burn ${this.#burns.length}`)
+      const roughSat = this.#chance.between(200_000, MAX_BURN_SAT)
+      const amountSat = BigInt(roughSat - (roughSat % DIGITS) + (this.#burns.length % DIGITS))
+      const burner = from.key.address
+      this.#burns.push({ script, amountSat, burner })
+      this.#auditor.mayReturn(burner, this.#returnGwei(amountSat))
+      const destination = script ?? MAINNET_ADDRESS
+      const data = concatBytes(PEG_OUT, word(32), word(destination.length), padded(destination))
       const value = amountSat * WEI_PER_SAT
       this.#submit(from, ahead, { to: BRIDGE_ADDRESS, value, data, gas: 300_000n })
     }
@@ -252,6 +272,10 @@ export class Load {
   }
 }
 
+function selector(signature: string): Uint8Array {
+  return keccak256(new TextEncoder().encode(signature)).subarray(0, 4)
+}
+
 function word(value: number): Uint8Array {
   const bytes = new Uint8Array(32)
   new DataView(bytes.buffer).setUint32(28, value)
@@ -273,10 +297,6 @@ function padded(
   const whole = new Uint8Array(length)
   whole.set(bytes, zeros === 'start' ? length - bytes.length : 0)
   return whole
-}
-
-function payable(name: string): Uint8Array {
-  return concatBytes(Uint8Array.of(0, 20), seeded(name).subarray(0, 20))
 }
 
 /** Init code that emits one log with two topics and leaves no code behind. */

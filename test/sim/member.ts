@@ -8,18 +8,15 @@ import { HeaderDisk, LineDisk } from './disk.ts'
 import { Life, type Skew } from './life.ts'
 import type { Surroundings } from './node.ts'
 
-/** Of so many worlds one makes the federation's key. */
-const KEY_MAKING_SEEDS = 8
-
 export class SimulatedMember {
   readonly index: number
   readonly name: string
   readonly skew: Skew = { offsetMs: 0 }
   readonly #around: Surroundings
   readonly #chance: Chance
-  readonly #journal: LineDisk
-  readonly #head: HeaderDisk
-  readonly #shares = new MemoryShares()
+  #journal: LineDisk
+  #head: HeaderDisk
+  #shares = new MemoryShares()
   #life: Life | undefined
   incarnations = 0
 
@@ -38,7 +35,7 @@ export class SimulatedMember {
 
   start(): void {
     if (this.alive) return
-    const { world, federation, bitcoin, streams } = this.#around
+    const { world, federation, bitcoin, makesKey, streams } = this.#around
     this.incarnations += 1
     world.log(`${this.name} starts ${this.incarnations}`)
     const life = new Life(world, this.name, this.skew, () => this.#ended(life))
@@ -62,8 +59,7 @@ export class SimulatedMember {
           ...links,
           send: (node, message) => {
             // Points are dear: in most worlds what members say for a key is lost, and the key stays the first one.
-            if (message.body.kind === 'keygenItem' && world.seed % KEY_MAKING_SEEDS !== 0)
-              return 'dropped'
+            if (message.body.kind === 'keygenItem' && !makesKey) return 'dropped'
             this.#checkJournal(message)
             return links.send(node, message)
           },
@@ -112,6 +108,14 @@ export class SimulatedMember {
 
   crash(): void {
     this.#life?.end()
+  }
+
+  /** It dies, and of what it wrote nothing is left; its keys are elsewhere. */
+  loseDisk(): void {
+    this.crash()
+    this.#journal = new LineDisk(this.#chance)
+    this.#head = new HeaderDisk(this.#chance)
+    this.#shares = new MemoryShares()
   }
 
   #ended(life: Life): void {

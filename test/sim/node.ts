@@ -2,6 +2,7 @@
 import { ENGINE_FAULTS, type EnginePort } from '../../actors/engine/index.ts'
 import type { NetworkPort } from '../../actors/network/index.ts'
 import type { StoredBlock } from '../../actors/storage/index.ts'
+import type { OwnAddress } from '../../core/peg/index.ts'
 import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
 import { createNodeTree, type NodeTree, type NodeTuning } from '../../node/tree.ts'
 import { faultError } from '../../supervisor/index.ts'
@@ -14,6 +15,7 @@ import {
   nextBaseFee,
   recoverSender,
 } from '../../vm/evm/index.ts'
+import { AddressDisk } from './addresses.ts'
 import type { SimulatedBitcoin } from './bitcoin.ts'
 import { byzantinePort } from './byzantine.ts'
 import type { Chance } from './chance.ts'
@@ -64,6 +66,8 @@ export interface Surroundings {
    * whoever was away for longer has what it missed from them.
    */
   readonly keepBlocks?: number
+  /** What the members say for a key reaches the nodes [it is lost: points are dear, and the key stays the first one]. */
+  readonly makesKey?: boolean
 }
 
 export interface NodeObserver {
@@ -83,6 +87,7 @@ export class SimulatedNode {
   readonly index: number
   readonly name: string
   readonly disk: Disk
+  readonly addresses: AddressDisk
   readonly skew: Skew = { offsetMs: 0 }
   /** What it does against the rules; nothing, if it is correct. */
   readonly treason = new Set<TreasonKind>()
@@ -102,6 +107,7 @@ export class SimulatedNode {
     this.name = NODE_NAMES[index] as string
     this.#around = around
     this.#chance = around.world.chance(`node ${index}`)
+    this.addresses = new AddressDisk(around.world.chance(`addresses ${index}`))
     this.disk = new Disk(around.world, this.#chance, (block) => observer.stored(this, block))
   }
 
@@ -135,6 +141,7 @@ export class SimulatedNode {
     const entry = genesis.validators[this.index]
     if (keys === undefined || entry === undefined) throw new Error('no such validator')
     const names = NODE_NAMES.slice(0, genesis.validators.length)
+    streams.nodeIs(this.index, this.treason.has('asksFalsely'))
     const tree = createNodeTree(
       {
         kernel: life.kernel(`${this.name}${this.incarnations}`),
@@ -143,6 +150,7 @@ export class SimulatedNode {
         rollbackEngine: () => this.#rollbackEngine(life),
         openGuard: (height) => this.disk.openGuard(life, genesis.hash, entry.blsKey, height),
         bitcoin: bitcoin.port(this.index, life),
+        depositAddresses: this.addresses.book(life),
         network: this.#network(life, keys),
         stream: streams.server(this.index, life),
       },
@@ -198,6 +206,11 @@ export class SimulatedNode {
       stranger: federation.stranger,
     })
     return this.#hoards
+  }
+
+  /** It is asked for a deposit address. */
+  tell(scriptPubKey: Uint8Array, address: OwnAddress): void {
+    if (this.#life !== undefined) void this.addresses.book(this.#life).watch(scriptPubKey, address)
   }
 
   crash(): void {

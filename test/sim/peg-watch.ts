@@ -3,14 +3,38 @@
  * §4.1, §4.2, §4.3, §4.5). Nothing is taken from the ledger that can be counted without it.
  */
 import { headerHash, parseTransaction, txid } from '../../core/bitcoin/index.ts'
-import type { CommittedBlock, TransactionProof } from '../../core/block/index.ts'
+import {
+  type CommittedBlock,
+  decodeCommittedBlock,
+  type PegInClaim,
+  PegInClaimType,
+  type TransactionProof,
+} from '../../core/block/index.ts'
 import { heightKey, type Ledger, rowOf, splitOutpoint } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { federationScripts } from '../../core/peg/index.ts'
 import { equalBytes, toDisplayHash, toHex } from '../../crypto/index.ts'
 import { displayHash, outpoint } from '../../devnet/bitcoin/index.ts'
+import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { SimulatedBitcoin } from './bitcoin.ts'
 import type { World } from './world.ts'
+
+/** What a user pays in, as whoever gets it should understand it. */
+export interface SentDeposit {
+  readonly evmAddress: Uint8Array
+  readonly refundScript: Uint8Array
+  readonly amountSat: bigint
+}
+
+function isClaimOf(claim: PegInClaim | undefined, sent: SentDeposit | undefined): boolean {
+  return (
+    claim !== undefined &&
+    sent !== undefined &&
+    claim.amountSat === sent.amountSat &&
+    equalBytes(claim.evmAddress, sent.evmAddress) &&
+    equalBytes(claim.refundScript, sent.refundScript)
+  )
+}
 
 export class PegWatch {
   readonly #world: World
@@ -22,13 +46,81 @@ export class PegWatch {
   #withdrawals = 0
   /** Txids of further versions. */
   readonly #bumps = new Set<string>()
+  /** Versions of batches that a committed block carries, and the blocks that were looked at. */
+  readonly #carried = new Set<string>()
+  readonly #seen = new Set<string>()
+  /** What users pay in, by `txid:vout`; claims that members were asked about, by their root. */
+  readonly #deposits = new Map<string, SentDeposit>()
+  readonly #claims = new Map<string, PegInClaim>()
+  readonly #ownScripts: ReadonlySet<string>
+  #hasKey = false
 
-  constructor(world: World, genesis: Genesis, bitcoin: SimulatedBitcoin) {
+  constructor(
+    world: World,
+    genesis: Genesis,
+    bitcoin: SimulatedBitcoin,
+    ownScripts: ReadonlySet<string>,
+  ) {
     this.#world = world
+    this.#ownScripts = ownScripts
     this.#genesis = genesis
     this.#bitcoin = bitcoin
     this.#threshold = Math.floor((2 * genesis.members.length) / 3) + 1
     this.#tipHeight = genesis.bitcoin.checkpoint.height
+  }
+
+  deposited(outpoint: string, fields: SentDeposit): void {
+    this.#deposits.set(outpoint, fields)
+  }
+
+  depositGone(txid: string): void {
+    for (const outpoint of [...this.#deposits.keys()]) {
+      if (outpoint.startsWith(txid)) this.#deposits.delete(outpoint)
+    }
+  }
+
+  /** Some node stores a block, also one that breaks the rules: what is in it is committed. */
+  stored({ bytes, hash }: { readonly bytes: Uint8Array; readonly hash: Uint8Array }): void {
+    const name = toHex(hash)
+    if (this.#seen.has(name)) return
+    this.#seen.add(name)
+    const decoded = decodeCommittedBlock(bytes)
+    if (!decoded.ok) return
+    for (const { batchId, version } of decoded.value.block.body.records) {
+      this.#carried.add(`${toHex(batchId)} ${version}`)
+    }
+  }
+
+  /** A member is asked, by whomever. */
+  asked({ body }: NodeMessage): void {
+    if (body.kind !== 'requestFederationApproval') return
+    const claim = PegInClaimType.deserialize(Uint8Array.from(body.claim))
+    this.#claims.set(toHex(PegInClaimType.hashTreeRoot(claim)), claim)
+  }
+
+  /** PI-10, PO-11: what a member that does not lie signs is what a user paid, and what a committed block carries. */
+  answered(member: number, { body }: MemberMessage): void {
+    switch (body.kind) {
+      case 'approvalResponse': {
+        if (body.decision !== 'APPROVED') return
+        const claim = this.#claims.get(toHex(body.claimRoot))
+        const sent = this.#deposits.get(body.outpoint)
+        this.#world.check('ApprovesDeposits', isClaimOf(claim, sent), () => {
+          return `member${member} approves ${body.outpoint}, which no user paid like that`
+        })
+        return
+      }
+      case 'signatureResponse':
+      case 'partsResponse': {
+        if (body.offers.length === 0 && !('parts' in body && body.parts.length > 0)) return
+        const name = `${toHex(body.batchId)} ${body.version}`
+        this.#world.check('SignsRecorded', this.#carried.has(name), () => {
+          return `member${member} signs ${name.slice(0, 16)}, which no block carries`
+        })
+        return
+      }
+      default:
+    }
   }
 
   /** The first node stores a height. */
@@ -79,6 +171,11 @@ export class PegWatch {
 
   /** A node shows another head. */
   checkRows(node: string, ledger: Ledger): void {
+    if (!this.#hasKey && ledger.open.keys.size > 0) {
+      this.#hasKey = true
+      this.#world.fault('keyMade')
+      this.#world.log('the federation has made a key')
+    }
     for (const { key, row } of ledger.open.reserve.values()) {
       if (row.bitcoinHeight > ledger.state.tipHeight) continue
       const best = rowOf(ledger, 'chain', heightKey(row.bitcoinHeight))?.hash
@@ -98,7 +195,8 @@ export class PegWatch {
     )
     let heldSat = 0n
     for (const [, { script, valueSat }] of chain.coins()) {
-      if (plain.includes(toHex(script))) heldSat += valueSat
+      const name = toHex(script)
+      if (plain.includes(name) || this.#ownScripts.has(name)) heldSat += valueSat
     }
     const { reserveSat } = state
     this.#world.check('ReserveIsReal', heldSat === reserveSat, () => {

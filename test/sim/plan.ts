@@ -46,6 +46,10 @@ export type Fault = { readonly atMs: number } /** For the whole world, beyond th
   | { readonly kind: 'memberCrash'; readonly member: number; readonly forMs: number }
   /** For the whole world, beyond the healing. */
   | { readonly kind: 'memberSlow' | 'memberSilent' | 'memberLies'; readonly member: number }
+  /** Journal, header and shares are gone, and it starts with its keys alone. */
+  | { readonly kind: 'memberDiskLost'; readonly member: number }
+  /** A deposit that no rule counts as buried is spent otherwise. */
+  | { readonly kind: 'doubleSpend' }
   | { readonly kind: 'streamBreak'; readonly node: number; readonly member: number }
   | {
       readonly kind: 'partition' | 'partitionOneWay'
@@ -118,6 +122,10 @@ const FOR_EVER_MS = 3_600_000
 
 export interface Places {
   readonly nodes: number
+  /** So long nothing goes wrong but what is wrong for the whole world [0]. */
+  readonly quietMs?: number
+  /** The most blocks that a reorg takes away [2]. */
+  readonly reorgDepth?: number
   /** Of each node [1]. */
   readonly powers?: readonly number[]
   readonly members: number
@@ -134,7 +142,8 @@ export function drawPlan(seed: number, profile: Profile, places: Places): Fault[
   const draw = (kind: PlannedKind, rate: FaultRate, chance: Chance, of: Seats) => {
     for (const atMs of drawTimes(chance, rate, profile.faultsMs)) {
       const fault = drawFault(chance, kind, atMs, places, of, profile.downMs ?? DOWN_MS)
-      if (fault !== undefined) plan.push(fault)
+      const isEarly = atMs > 0 && atMs < (places.quietMs ?? 0)
+      if (fault !== undefined && !isEarly) plan.push(fault)
     }
   }
   for (const [name, rate] of Object.entries(profile.faults)) {
@@ -280,7 +289,7 @@ function drawFault(
   chance: Chance,
   kind: PlannedKind,
   atMs: number,
-  { nodes, members }: Places,
+  { nodes, members, reorgDepth = 2 }: Places,
   seats: Seats,
   downMs: number,
 ): Fault | undefined {
@@ -306,6 +315,7 @@ function drawFault(
     case 'shortAnswers':
     case 'turnsCoat':
     case 'usurps':
+    case 'asksFalsely':
     case 'hoards': {
       const traitor = chance.pick(seats.nodes)
       return traitor === undefined ? undefined : { atMs, kind, node: traitor }
@@ -351,6 +361,7 @@ function drawFault(
     }
     case 'memberSlow':
     case 'memberSilent':
+    case 'memberDiskLost':
     case 'memberLies': {
       const member = chance.pick(seats.members)
       return member === undefined ? undefined : { atMs, kind, member }
@@ -414,7 +425,9 @@ function drawFault(
     case 'deepReorg':
       return { atMs, kind, forMs: chance.between(2_000, 6_000) }
     case 'reorg':
-      return { atMs, kind, depth: chance.between(1, 2) }
+      return { atMs, kind, depth: chance.between(1, reorgDepth) }
+    case 'doubleSpend':
+      return { atMs, kind }
     case 'feeSpike':
       return { atMs, kind, satPerKvb: one(1_000, 10_000, 100_000), forMs: one(2_000, 10_000) }
     case 'staleTip':

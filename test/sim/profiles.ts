@@ -1,17 +1,20 @@
 /** What a world is made of, as data: how often what goes wrong, what users do, how long. */
 import { Chance } from './chance.ts'
 import {
+  BRIDGE_INVARIANTS,
   type Count,
   EFFECTS,
   type FaultKind,
   INVARIANTS,
   type Invariant,
+  PEG_TURNS,
   PLANNED,
   type PlannedKind,
   STAGED_INVARIANTS,
   type TreasonKind,
   TURNS,
 } from './coverage.ts'
+import type { ChangedParams } from './federation.ts'
 
 export interface LoadRates {
   readonly deposits: number
@@ -19,6 +22,14 @@ export interface LoadRates {
   readonly callMs: number
   readonly burnMs: number
   readonly bitcoinBlockMs: number
+  /** Deposits come in this share of the time that faults come in [the first half]. */
+  readonly depositsUntil?: number
+  /** The share of deposits that go to an address of their user's own [none]. */
+  readonly ownShare?: number
+  /** Mean time between two claims of such deposits [never]. */
+  readonly claimMs?: number
+  /** Mean time between two requests that a burner wants back [never]; where there are such, some burns cannot be paid. */
+  readonly takeBackMs?: number
 }
 
 export interface Profile {
@@ -35,6 +46,14 @@ export interface Profile {
   readonly uneven?: number
   /** Members of the federation, where nobody says how many [4]. */
   readonly members?: number
+  /** Of so many worlds one makes the federation's key [8]. */
+  readonly keyMakingSeeds?: number
+  /** In those worlds nothing goes wrong so long, so that the key is there when things do [0]. */
+  readonly keyQuietMs?: number
+  /** The most blocks that a reorg takes away [2]. */
+  readonly reorgDepth?: number
+  /** Parameters of its own genesis file. */
+  readonly params?: ChangedParams
   /** Below so many worlds a zero in the coverage is chance [50]. */
   readonly enoughWorlds?: number
   /** What it does not count [nothing]. */
@@ -113,6 +132,9 @@ const LOAD: LoadRates = {
   burnMs: 3_000,
   bitcoinBlockMs: 1_500,
 }
+
+/** What it takes long splits to see. */
+const OF_VIEWS: ReadonlySet<Invariant> = new Set(['ProposesLock', 'TellsLock', 'LockHeld'])
 
 const OF_CONVICTIONS: ReadonlySet<Invariant> = new Set(['NoCorrectConvicted', 'ConvictedOnce'])
 
@@ -231,6 +253,32 @@ const CONSENSUS: Profile = {
   enoughWorlds: 300,
   without: ['pegInsDone', 'pegOutsDone'],
 }
+
+const BRIDGE_FAULTS = {
+  crash: every(9_000),
+  crashBeforeCall: every(10_000),
+  crashAfterCall: every(10_000),
+  freeze: every(15_000),
+  writesFail: every(25_000),
+  partition: every(15_000),
+  loss: every(12_000),
+  delay: every(15_000),
+  clockJump: every(15_000),
+  forgesPegIns: inWorlds(0.15),
+  asksFalsely: inWorlds(0.5),
+  memberCrash: every(8_000),
+  memberSlow: inWorlds(0.2),
+  memberSilent: inWorlds(0.25),
+  memberLies: inWorlds(0.4),
+  memberDiskLost: every(14_000),
+  streamBreak: every(6_000),
+  reorg: every(3_500),
+  deepReorg: every(7_000),
+  doubleSpend: every(5_000),
+  feeSpike: every(6_000),
+  staleTip: every(9_000),
+  bitcoinOutage: every(12_000),
+} satisfies Partial<Record<PlannedKind, FaultRate>>
 
 export const PROFILES = {
   everything,
@@ -360,6 +408,37 @@ export const PROFILES = {
     faultsMs: 20_000,
     worldMs: 21_000,
     covers: [],
+  },
+  /**
+   * Custody under everything that issue and threats name: deposits of both forms, claimed and spent otherwise, burns that are taken back
+   * or cannot be paid, reorgs below every rule, members that are silent, lie or lose their disk, nodes that ask for what no block carries.
+   */
+  bridge: {
+    ...everything,
+    faults: BRIDGE_FAULTS,
+    load: {
+      deposits: 7,
+      depositsUntil: 0.9,
+      ownShare: 0.6,
+      claimMs: 2_500,
+      takeBackMs: 1_500,
+      transferMs: 3_000,
+      callMs: 6_000,
+      burnMs: 800,
+      bitcoinBlockMs: 600,
+    },
+    params: { refundAfterBlocks: 5, maxPegInSat: 400_000_000 },
+    keyMakingSeeds: 2,
+    keyQuietMs: 10_000,
+    reorgDepth: 10,
+    faultsMs: 22_000,
+    worldMs: 22_500,
+    covers: [...(Object.keys(BRIDGE_FAULTS) as PlannedKind[]), ...PEG_TURNS],
+    invariants: [
+      ...INVARIANTS.filter((name) => !OF_CONVICTIONS.has(name) && !OF_VIEWS.has(name)),
+      ...BRIDGE_INVARIANTS,
+    ],
+    enoughWorlds: 300,
   },
 } satisfies Readonly<Record<string, Profile>>
 

@@ -47,6 +47,8 @@ const BREAKER_SLOTS = 60
 export const PROGRESS_SLOTS = BREAKER_SLOTS + 30
 export const TOGETHER_SLOTS = BREAKER_SLOTS + 40
 export const PEG_SLOTS = BREAKER_SLOTS + 100
+/** Of so many worlds one makes the federation's key. */
+const KEY_MAKING_SEEDS = 8
 /** Once all are together: slots until the evidence that waits is in blocks. */
 export const EVIDENCE_SLOTS = 30
 
@@ -55,21 +57,25 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   const profile: Profile = options.profile ?? PROFILES.everything
   const { faultsMs, worldMs } = profile
   const { slotMs } = federation.genesis.params
+  const makesKey = seed % (profile.keyMakingSeeds ?? KEY_MAKING_SEEDS) === 0
   const plan =
     options.plan ??
     drawPlan(seed, profile, {
       nodes: federation.validators.length,
       powers: federation.genesis.validators.map(({ power }) => power),
       members: federation.members.length,
+      ...(profile.reorgDepth !== undefined && { reorgDepth: profile.reorgDepth }),
+      ...(makesKey && profile.keyQuietMs !== undefined && { quietMs: profile.keyQuietMs }),
     })
   const world = new World(seed, { keepLog })
   const { around, auditor, nodes } = watchedNodes(world, federation, {
     ...(options.wrap && { wrap: options.wrap }),
     ...(profile.keepBlocks !== undefined && { keepBlocks: profile.keepBlocks }),
+    makesKey,
   })
   const members = federation.members.map((_, index) => new SimulatedMember(index, around))
   const load = new Load(around, auditor, nodes)
-  const faults = new Faults(around, auditor, nodes, members)
+  const faults = new Faults(around, auditor, nodes, members, load)
 
   faults.begin(plan)
   const start = world.chance('start')

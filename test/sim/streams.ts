@@ -4,7 +4,7 @@ import type { LinkListener, LinksPorts } from '../../governance/port.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
 import type { Federation } from './federation.ts'
-import { Liar } from './lies.ts'
+import { FalseNode, Liar } from './lies.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
 
@@ -13,6 +13,14 @@ export type Conduct = 'memberSlow' | 'memberSilent' | 'memberLies'
 
 /** A slow member needs up to so long for each message, in both directions. */
 const SLOW_MS = 3_000
+
+/** Who sees what nodes ask, as it arrives, and what members who do not lie answer. */
+export interface StreamWitness {
+  asked(message: NodeMessage): void
+  answered(member: number, message: MemberMessage): void
+}
+
+const NOBODY: StreamWitness = { asked() {}, answered() {} }
 
 interface Connection {
   readonly node: number
@@ -54,10 +62,24 @@ export class Streams {
   readonly #conduct = new Map<number, Conduct>()
 
   readonly #liars = new Map<number, Liar>()
+  readonly #witness: StreamWitness
+  /** Nodes that ask for what no block carries. */
+  readonly #falseNodes = new Map<number, FalseNode>()
 
-  constructor(world: World) {
+  constructor(world: World, witness: StreamWitness = NOBODY) {
     this.#world = world
+    this.#witness = witness
     this.#chance = world.chance('streams')
+  }
+
+  /** Before a node starts. */
+  nodeIs(node: number, isFalse: boolean): void {
+    if (!isFalse || this.#falseNodes.has(node)) return
+    this.#falseNodes.set(node, new FalseNode(this.#world.chance(`false node ${node}`)))
+  }
+
+  conductOf(member: number): Conduct | undefined {
+    return this.#conduct.get(member)
   }
 
   server(node: number, life: Life): StreamPort {
@@ -71,9 +93,12 @@ export class Streams {
         const connection = this.#connections.get(`${node}:${member}`)
         if (connection === undefined || connection.nodeLife !== life) return 'notConnected'
         this.#liars.get(member)?.hear(message)
-        life.call('stream send', () =>
-          this.#deliver(connection, connection.toMember, () => connection.client.message(message)),
-        )
+        life.call('stream send', () => {
+          for (const told of this.#told(node, message)) {
+            this.#witness.asked(told)
+            this.#deliver(connection, connection.toMember, () => connection.client.message(told))
+          }
+        })
         return 'sent'
       },
       // No sockets here: what was sent arrives.
@@ -99,6 +124,7 @@ export class Streams {
         const connection = this.#connections.get(`${node}:${member}`)
         if (connection === undefined || connection.memberLife !== life) return 'closed'
         life.call('stream send', () => {
+          if (this.#conduct.get(member) !== 'memberLies') this.#witness.answered(member, message)
           const said = this.#said(member, node, message)
           if (said === undefined) return
           this.#deliver(connection, connection.toNode, () =>
@@ -136,7 +162,17 @@ export class Streams {
     const keys = members[member]
     if (conduct !== 'memberLies' || keys === undefined) return
     const chance = this.#world.chance(`lies ${member}`)
-    this.#liars.set(member, new Liar(chance, genesis, keys.approver))
+    this.#liars.set(member, new Liar(chance, genesis, keys))
+  }
+
+  /** What a node's message becomes on its way out. */
+  #told(node: number, message: NodeMessage): readonly NodeMessage[] {
+    const told = this.#falseNodes.get(node)?.say(message) ?? [message]
+    if (told.length !== 1 || told[0] !== message) {
+      this.#world.fault('asksFalsely')
+      this.#world.log(`node ${node} bends ${message.body.kind}`)
+    }
+    return told
   }
 
   /** What a member's message becomes on its way out. */

@@ -15,7 +15,7 @@ export interface WatchedNodes {
   readonly nodes: readonly SimulatedNode[]
 }
 
-export interface WatchOptions extends Pick<Surroundings, 'wrap' | 'keepBlocks'> {
+export interface WatchOptions extends Pick<Surroundings, 'wrap' | 'keepBlocks' | 'makesKey'> {
   /** Told of every consensus frame after the auditor. */
   readonly sent?: (from: string, bytes: Uint8Array) => void
 }
@@ -40,7 +40,7 @@ export function watchedNodes(
       (by, peer) => auditor.banned(by, peer),
     ),
     bitcoin: new SimulatedBitcoin(world, federation),
-    streams: new Streams(world),
+    streams: new Streams(world, auditor),
     ...rest,
   }
   const nodes = federation.validators.map((_, at) => new SimulatedNode(at, around, auditor))

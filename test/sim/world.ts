@@ -44,6 +44,13 @@ export class World {
   events = 0
   /** Called after every event that did something. */
   afterEvent: () => void = () => {}
+  /** Told of what the nodes and members log, from info on. */
+  told: (
+    process: string,
+    actor: string,
+    event: string,
+    fields: Readonly<Record<string, unknown>>,
+  ) => void = () => {}
   readonly #options: WorldOptions
   readonly #heap: Due[] = []
   readonly #hash = createHash('sha256')

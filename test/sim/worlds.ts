@@ -34,9 +34,10 @@ export class Worlds {
     const profile = profileNamed(setting.profile)
     if (profile === undefined) throw new Error(`no profile ${setting.profile}`)
     const powers = powersOf(seed, profile, nodes)
-    const kind = `${powers} ${members} ${signatures}`
+    const { params } = profile
+    const kind = `${powers} ${members} ${signatures} ${params === undefined ? '' : setting.profile}`
     const federation =
-      this.#federations.get(kind) ?? createFederation(nodes, members, signatures, powers)
+      this.#federations.get(kind) ?? createFederation(nodes, members, signatures, powers, params)
     this.#federations.set(kind, federation)
     return simulate({ seed, federation, profile, keepLog, ...(plan && { plan }) })
   }

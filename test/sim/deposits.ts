@@ -1,0 +1,276 @@
+/**
+ * What users of a world pay in: in the OP_RETURN form or to addresses of their own, to one address again, above the limit, carelessly; what
+ * they claim because nobody looks for it, and what they spend otherwise before any rule counts it as buried.
+ */
+import { DUST_SAT } from '../../core/bitcoin/index.ts'
+import {
+  changeOutput,
+  currentOutput,
+  depositPayloadScript,
+  federationOutput,
+} from '../../core/peg/index.ts'
+import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
+import { internalHash, type Tx } from '../../devnet/bitcoin/index.ts'
+import type { ClaimDeposits } from '../../messages/index.ts'
+import type { Coin } from '../unit/devnet/bitcoin/wallet.ts'
+import { type Key, keyOf } from '../unit/vm/evm/fixtures.ts'
+import type { Auditor } from './auditor.ts'
+import type { Chance } from './chance.ts'
+import { seeded, spend, USER_SCRIPT } from './federation.ts'
+import type { SimulatedNode, Surroundings } from './node.ts'
+
+const GWEI_PER_SAT = 10n
+const MINER_FEE_SAT = 5_000n
+const LEAST_SAT = 5_000_000
+const MOST_SAT = 500_000_000
+const MOST_CARELESS_SAT = 1_000_000
+const ASK_MS = 5_000
+/** Shares of the deposits to own addresses: once more to the same one, above the limit, to an address that no node was told. */
+const AGAIN = 0.25
+const TOO_MUCH = 0.15
+const UNTOLD = 0.25
+/** No deposit may name it. */
+const PRECOMPILE = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
+
+/** What a user has to know of its own address to be found, or to claim. */
+interface OwnAddress {
+  readonly epoch: number
+  readonly evmAddress: Uint8Array
+  readonly refundScript: Uint8Array
+  readonly scriptPubKey: Uint8Array
+}
+
+interface Deposit {
+  readonly key: Key
+  readonly amountGwei: bigint
+  readonly coin: Coin
+  readonly tx: Tx
+  /** Bitcoin's branches had changed so often when it was sent. */
+  readonly reorgs: number
+  readonly own?: OwnAddress
+  /** Something spends its change. */
+  hasChild: boolean
+}
+
+export class Deposits {
+  readonly #around: Surroundings
+  readonly #auditor: Auditor
+  readonly #nodes: readonly SimulatedNode[]
+  readonly #chance: Chance
+  readonly #coins: Coin[]
+  readonly #sent: Deposit[] = []
+  readonly #own: OwnAddress[] = []
+  readonly #keys: Key[] = []
+  /** Where deposits that cannot be credited go back to. */
+  readonly refunds: Uint8Array[] = []
+
+  constructor(
+    around: Surroundings,
+    auditor: Auditor,
+    nodes: readonly SimulatedNode[],
+    chance: Chance,
+  ) {
+    this.#around = around
+    this.#auditor = auditor
+    this.#nodes = nodes
+    this.#chance = chance
+    this.#coins = [...around.federation.coins]
+  }
+
+  /** Users, each with the address that its deposits name. */
+  get keys(): readonly Key[] {
+    return this.#keys
+  }
+
+  /** To the plain script of the epoch that some node is in, with an OP_RETURN. */
+  plain(mostSat = MOST_SAT): void {
+    const coin = this.#coins.shift()
+    if (coin === undefined) return
+    const script = this.#plainScript()
+    const key = keyOf(`simulated user ${this.#keys.length}`)
+    const amountSat = BigInt(this.#chance.between(LEAST_SAT, mostSat))
+    const change = { script: USER_SCRIPT, amountSat: coin.amountSat - amountSat - MINER_FEE_SAT }
+    const outputs = [{ script: depositPayloadScript(key.address), amountSat: 0n }, change]
+    const place = this.#chance.between(0, outputs.length)
+    outputs.splice(place, 0, { script, amountSat })
+    const deposit = this.#credited(key, coin, spend(coin, outputs), place, amountSat)
+    if (this.#chance.happens(0.3)) this.#careless(deposit)
+  }
+
+  #plainScript(): Uint8Array {
+    const { genesis } = this.#around.federation
+    const ledgers = this.#nodes.flatMap(({ tree }) => tree?.live.head?.head.ledger ?? [])
+    const [ledger] = ledgers
+    const { scriptPubKey } = ledger ? currentOutput(genesis, ledger) : changeOutput(genesis, 0)
+    return scriptPubKey
+  }
+
+  /** To an address of the user's own. What is above the maximum names a script that it goes back to. */
+  own(): void {
+    const coin = this.#coins.shift()
+    if (coin === undefined) return
+    const { bitcoin, federation, world } = this.#around
+    const { maxPegInSat } = federation.genesis.params
+    const isTooMuch = this.#chance.happens(TOO_MUCH)
+    const amountSat = isTooMuch
+      ? maxPegInSat + BigInt(this.#chance.between(1, LEAST_SAT))
+      : BigInt(this.#chance.between(LEAST_SAT, Math.min(MOST_SAT, Number(maxPegInSat))))
+    const address = this.#addressFor(isTooMuch)
+    if (address === undefined) {
+      this.#coins.unshift(coin)
+      return
+    }
+    const { key, ...own } = address
+    const tx = spend(coin, [
+      { script: own.scriptPubKey, amountSat },
+      { script: USER_SCRIPT, amountSat: coin.amountSat - amountSat - MINER_FEE_SAT },
+    ])
+    if (!isTooMuch) {
+      this.#credited(key, coin, tx, 0, amountSat, own)
+      return
+    }
+    this.refunds.push(own.refundScript)
+    this.#auditor.deposited(tx.txid, 0, { ...own, amountSat })
+    world.log(`a deposit above the maximum: ${tx.txid.slice(0, 16)}`)
+    bitcoin.send(tx)
+  }
+
+  #addressFor(isTooMuch: boolean): (OwnAddress & { readonly key: Key }) | undefined {
+    const { genesis } = this.#around.federation
+    const known = this.#chance.pick(this.#own)
+    if (known !== undefined && !isTooMuch && this.#chance.happens(AGAIN)) {
+      const key = this.#keys.find(({ address }) => equalBytes(address, known.evmAddress))
+      return key && { ...known, key }
+    }
+    const node = this.#chance.pick(this.#nodes.filter(({ tree }) => tree?.live.head !== undefined))
+    const ledger = node?.tree?.live.head?.head.ledger
+    if (node === undefined || ledger === undefined) return undefined
+    const key = keyOf(`simulated user ${this.#keys.length}`)
+    const evmAddress = key.address
+    const refundScript = isTooMuch ? payable(`refund ${this.refunds.length}`) : new Uint8Array(0)
+    const { epoch } = ledger.state
+    const tweak = { epoch, deposit: { evmAddress, refundScript } }
+    const { scriptPubKey } = federationOutput(genesis, tweak, ledger.open.keys)
+    this.#auditor.ownScripts.add(toHex(scriptPubKey))
+    const address = { epoch, evmAddress, refundScript, scriptPubKey }
+    if (isTooMuch || !this.#chance.happens(UNTOLD)) {
+      node.tell(scriptPubKey, { epoch, evmAddress, refundScript })
+    }
+    if (!isTooMuch) {
+      this.#keys.push(key)
+      this.#own.push(address)
+    }
+    return { ...address, key }
+  }
+
+  #credited(
+    key: Key,
+    coin: Coin,
+    tx: Tx,
+    vout: number,
+    amountSat: bigint,
+    own?: OwnAddress,
+  ): Deposit {
+    const { bitcoin, federation } = this.#around
+    const { pegInFeeSat } = federation.genesis.params
+    const amountGwei = (amountSat - pegInFeeSat) * GWEI_PER_SAT
+    if (!this.#keys.includes(key)) this.#keys.push(key)
+    this.#auditor.expect(key.address, amountGwei, own !== undefined)
+    const refundScript = own?.refundScript ?? new Uint8Array(0)
+    this.#auditor.deposited(tx.txid, vout, { evmAddress: key.address, refundScript, amountSat })
+    const { reorgs } = bitcoin
+    const deposit: Deposit = {
+      key,
+      amountGwei,
+      coin,
+      tx,
+      reorgs,
+      hasChild: false,
+      ...(own && { own }),
+    }
+    this.#sent.push(deposit)
+    bitcoin.send(tx)
+    return deposit
+  }
+
+  /** A deposit of a deposit's change that names a precompile: it goes back to where it says. */
+  #careless(before: Deposit): void {
+    const { bitcoin } = this.#around
+    const { outs } = before.tx.body
+    const vout = outs.findIndex(({ script }) => equalBytes(script, USER_SCRIPT))
+    const { value: heldSat, script } = outs[vout] ?? { value: 0n, script: USER_SCRIPT }
+    const amountSat = BigInt(this.#chance.between(200_000, MOST_CARELESS_SAT))
+    if (heldSat < amountSat + MINER_FEE_SAT + DUST_SAT) return
+    const refundScript = payable(`refund ${this.refunds.length}`)
+    this.refunds.push(refundScript)
+    before.hasChild = true
+    const outputs = [
+      { script: this.#plainScript(), amountSat },
+      { script: depositPayloadScript(PRECOMPILE, refundScript), amountSat: 0n },
+      { script: USER_SCRIPT, amountSat: heldSat - amountSat - MINER_FEE_SAT },
+    ]
+    const tx = spend({ txid: before.tx.txid, vout, amountSat: heldSat, script }, outputs)
+    this.#auditor.deposited(tx.txid, 0, { evmAddress: PRECOMPILE, refundScript, amountSat })
+    bitcoin.send(tx)
+  }
+
+  /**
+   * Takes the coin of a deposit away that no rule counts as buried yet, also by another branch. Nothing is ever minted for it. Only what no
+   * branch can have buried is taken: a deposit that was credited once and never comes again is a loss that takes members to book.
+   */
+  doubleSpend(): boolean {
+    const { bitcoin, federation, world } = this.#around
+    const most = federation.genesis.params.pegInConfirmations - 1
+    const young = this.#sent.filter(
+      ({ hasChild, reorgs, tx }) =>
+        !hasChild && reorgs === bitcoin.reorgs && bitcoin.confirmations(tx.txid) <= most,
+    )
+    const taken = this.#chance.pick(young)
+    if (taken === undefined) return false
+    const { amountGwei, coin, key, tx } = taken
+    const amountSat = coin.amountSat - 2n * MINER_FEE_SAT
+    const other = spend(coin, [{ script: USER_SCRIPT, amountSat }])
+    world.log(`a deposit is spent otherwise: ${tx.txid.slice(0, 16)}`)
+    bitcoin.replace(tx, other)
+    this.#sent.splice(this.#sent.indexOf(taken), 1)
+    this.#auditor.expectNot(key.address, amountGwei)
+    this.#auditor.depositGone(tx.txid)
+    return true
+  }
+
+  /** One own deposit that is not minted yet is claimed at some node, by its fields. */
+  claim(): void {
+    const { bitcoin, world } = this.#around
+    const open = this.#sent.filter(
+      ({ key, own, tx }) =>
+        own !== undefined &&
+        this.#auditor.isExpected(key.address) &&
+        bitcoin.confirmations(tx.txid) > 0,
+    )
+    const deposit = this.#chance.pick(open)
+    const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
+    const block = deposit && bitcoin.blockOf(deposit.tx.txid)
+    if (deposit?.own === undefined || block === undefined) return
+    const payload = { blockHash: internalHash(block), addresses: [deposit.own] }
+    void node?.tree?.system
+      .ask<ClaimDeposits>(
+        'bridge',
+        { type: 'bridge.ClaimDeposits', payload },
+        { timeoutMs: ASK_MS, sender: 'api' },
+      )
+      .then((answer) => {
+        const what = answer.ok ? answer.value.type : answer.error.code
+        const isFound =
+          answer.ok &&
+          answer.value.type === 'bridge.DepositsClaimed' &&
+          answer.value.payload.outpoints.length > 0
+        if (isFound) world.fault('depositClaimed')
+        world.log(`${node.name} claim ${deposit.tx.txid.slice(0, 16)}: ${what}`)
+      })
+  }
+}
+
+/** A script that Bitcoin can pay, by its name. */
+export function payable(name: string): Uint8Array {
+  return concatBytes(Uint8Array.of(0, 20), seeded(name).subarray(0, 20))
+}
