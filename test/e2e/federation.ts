@@ -190,9 +190,18 @@ export class TestFederation {
 
   /** A node of another program, which takes the same configuration. */
   startNodeOf(program: string, index: number): void {
-    const name = this.#nameOfNew('node', index)
-    const args = [program, ...configOf(this.files.nodeDirectory(index))]
-    const started = startProcess(name, process.execPath, args, this.#logFile('node', index))
+    this.#startOf(program, 'node', index, this.files.nodeDirectory(index))
+  }
+
+  /** A member of another program, likewise. */
+  startMemberOf(program: string, index: number): void {
+    this.#startOf(program, 'member', index, this.files.memberDirectory(index))
+  }
+
+  #startOf(program: string, role: Role, index: number, directory: string): void {
+    const name = this.#nameOfNew(role, index)
+    const args = [program, ...configOf(directory)]
+    const started = startProcess(name, process.execPath, args, this.#logFile(role, index))
     this.#running.set(name, started)
   }
 
@@ -425,7 +434,7 @@ async function freePorts(nodes: number, members: number): Promise<Ports> {
   }
 }
 
-async function freeBitcoinUrl(): Promise<string> {
+export async function freeBitcoinUrl(): Promise<string> {
   const first = FIRST_PORT + randomInt(PORT_SPREAD)
   const found = await findPort({ host: '127.0.0.1', port: first }, { fallback: true })
   if (!found.ok) throw new Error(`no free port from ${first} on`)

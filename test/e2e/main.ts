@@ -31,6 +31,12 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     summary: 'a federation node that asks the members to sign what is not so',
     load: async () => (await import('./forgeries.ts')).forgeries,
   },
+  bridge: {
+    summary:
+      'coins in and out under reorgs, a replaced payout, a full mempool, restarts, a dead and a lying member',
+    random: 100,
+    load: async () => (await import('./bridge.ts')).bridge,
+  },
   engine: {
     summary: 'the compliance suite of the engine port on a real execution client, EthereumJS',
     load: async () => (await import('./engine.ts')).engine,
@@ -48,7 +54,7 @@ ${Object.entries(SCENARIOS)
   --members M        governance nodes [4]
   --bitcoin WHICH    embedded, bitcoind (BITCOIND or PATH) or a URL [embedded]
   --seed S           of what is random in a scenario [a new one, printed]
-  --random N         kills, or faults, at random [20; crash 200]
+  --random N         kills, or faults, at random [20; crash 200]; bridge: coins in and out [100]
   --only-random      those alone (consensus)
 `
 

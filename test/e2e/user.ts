@@ -60,8 +60,13 @@ export class Account {
     return this.#sign({ to, value: valueWei, gasLimit: TRANSFER_GAS })
   }
 
+  /** To an address as text. */
   burn(bitcoinAddress: string, amountSat: bigint): Promise<string> {
-    const destination = new TextEncoder().encode(bitcoinAddress)
+    return this.burnTo(new TextEncoder().encode(bitcoinAddress), amountSat)
+  }
+
+  /** To a script, or whatever else its bytes are. */
+  burnTo(destination: Uint8Array, amountSat: bigint): Promise<string> {
     return this.#sign({
       to: BRIDGE_ADDRESS,
       value: amountSat * WEI_PER_SAT,

@@ -2,6 +2,7 @@
  * Planted bugs, each of which the simulator has to find (`npm run sim -- --mutants`). A mutant is data: what is replaced in which file.
  * Product code has no switch for any of them.
  */
+import { BRIDGE_MUTANTS } from './bridge.ts'
 import { CONSENSUS_MUTANTS } from './consensus.ts'
 import { KERNEL_MUTANTS } from './kernel.ts'
 import type { Mutant } from './mutant.ts'
@@ -21,6 +22,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PROTOCOL_MUTANTS,
   ...STORAGE_MUTANTS,
   ...PEG_MUTANTS,
+  ...BRIDGE_MUTANTS,
   ...SYNC_MUTANTS,
 ]
 
