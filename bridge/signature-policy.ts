@@ -24,6 +24,7 @@ import {
   SPEND_STATE,
   type SpendRow,
   type StateRow,
+  SWEEP_REASON,
   verifyRow,
 } from '../core/ledger/index.ts'
 import type { Genesis } from '../core/params/index.ts'
@@ -33,7 +34,11 @@ import {
   federationOutput,
   isRateStep,
   isRefundable,
+  isRenewable,
   isWhole,
+  LEAST_OUTPUTS,
+  LOW_RATE_SAT_PER_KVB,
+  outputAge,
   type Payment,
   payoutFromRows,
   refundPayment,
@@ -68,6 +73,7 @@ export type SignatureRefusal =
   | 'InputNotReserve'
   | 'InputOwed'
   | 'RefundNotOwed'
+  | 'SweepNotDue'
   | 'InputScriptWrong'
   | 'ConflictInputMissing'
   | 'TransactionMalformed'
@@ -185,16 +191,17 @@ export function decideSignature(
   rows: BatchRows,
 ): Verdict<ApprovedBatch> {
   if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
-  const { batch, inputs, keys, requests, spend, state } = rows
+  const { batch, inputs, keys, spend, state } = rows
   // Where payouts wait for work, only an anchor over all burns of the batch lets them go (3.3, 4.5). Blocks carry none yet.
-  if (genesis.params.anchorGate !== 'off') return wait('AnchorMissing', RETRY_MS)
-  // A spend that no record explains stops all payouts until it is settled (4.5).
-  if (state.pegOutStops > 0) return wait('PegOutsPaused', RETRY_MS)
+  const isGated = genesis.params.anchorGate !== 'off' && batch.kind !== BATCH_KIND.sweep
+  if (isGated) return wait('AnchorMissing', RETRY_MS)
+  // A spend that no record explains stops all payouts until it is settled (4.5). What stays with the federation may move.
+  if (state.pegOutStops > 0 && batch.kind !== BATCH_KIND.sweep) {
+    return wait('PegOutsPaused', RETRY_MS)
+  }
   const fault =
     recordFault(request, batch, spend) ??
-    (batch.kind === BATCH_KIND.refund
-      ? refundFault(requests, inputs)
-      : (requestFault(request.batchId, requests) ?? owedFault(inputs))) ??
+    purposeFault(genesis, request, rows) ??
     inputFault(genesis, request.batchId, batch, inputs, keys)
   if (fault !== undefined) return refusal(fault)
   return decideTransaction(genesis, rows)
@@ -212,6 +219,38 @@ function recordFault(
     spend.version === version &&
     equalBytes(spend.batchId, batchId)
   return isRecorded ? undefined : 'SpendNotRecorded'
+}
+
+/** Whether the batch may do at all what a batch of its kind does. */
+function purposeFault(
+  genesis: Genesis,
+  { batchId }: SignatureRequest,
+  rows: BatchRows,
+): SignatureRefusal | undefined {
+  const { batch, inputs, requests } = rows
+  if (batch.kind === BATCH_KIND.refund) return refundFault(requests, inputs)
+  const fault =
+    batch.kind === BATCH_KIND.sweep ? sweepFault(genesis, rows) : requestFault(batchId, requests)
+  return fault ?? owedFault(inputs)
+}
+
+/** 5.7, 5.8: nobody is paid, and what a member can see of the reason is so: age, key, number and rate. */
+function sweepFault(
+  genesis: Genesis,
+  { batch, inputs, requests, spend, state }: BatchRows,
+): SignatureRefusal | undefined {
+  const { epoch, feeRateSatPerKvb } = spend
+  const isLow = spend.version > 0 || feeRateSatPerKvb <= 2 * LOW_RATE_SAT_PER_KVB
+  const every = (rule: (row: OutputRow) => boolean) => inputs.every(({ row }) => rule(row))
+  const isDue: { readonly [reason: number]: () => boolean } = {
+    [SWEEP_REASON.renewal]: () =>
+      every((row) => row.epoch <= epoch && isRenewable(genesis, outputAge(state.tipHeight, row))),
+    [SWEEP_REASON.handover]: () => every((row) => row.epoch < epoch),
+    [SWEEP_REASON.late]: () => every((row) => row.epoch < epoch),
+    [SWEEP_REASON.consolidation]: () => every((row) => row.epoch <= epoch) && isLow,
+    [SWEEP_REASON.split]: () => every((row) => row.epoch <= epoch) && isLow,
+  }
+  return requests.length === 0 && isDue[batch.reason]?.() === true ? undefined : 'SweepNotDue'
 }
 
 function requestFault(
@@ -265,7 +304,7 @@ function inputFault(
   return undefined
 }
 
-/** Every output is a batched request's or change, the fee is within bounds, and the whole is what the rules give. */
+/** Every output is a batched request's, change or, of a sweep, a part of it; the fee is within bounds, and the whole is what the rules give. */
 function decideTransaction(
   genesis: Genesis,
   { batch, inputs, keys, previous, requests, spend }: BatchRows,
@@ -283,12 +322,12 @@ function decideTransaction(
       return refusal('PaysTooLittle', `output ${index}: ${output.amountSat} of ${row.amountSat}`)
     }
   }
-  const [change, ...beyond] = outputs.slice(payments.length)
+  const change = outputs.slice(payments.length)
   // A refund has no change.
-  if (beyond.length > 0 || (isRefund && change !== undefined))
-    return refusal('PaysStranger', `${outputs.length} outputs`)
+  const mostParts = isRefund ? 0 : batch.kind === BATCH_KIND.sweep ? LEAST_OUTPUTS : 1
+  if (change.length > mostParts) return refusal('PaysStranger', `${outputs.length} outputs`)
   const changeScript = changeOutput(genesis, spend.epoch, keys).scriptPubKey
-  if (change !== undefined && !equalBytes(change.scriptPubKey, changeScript)) {
+  if (change.some(({ scriptPubKey }) => !equalBytes(scriptPubKey, changeScript))) {
     return refusal('ChangeScriptWrong')
   }
   const inSat = inputs.reduce((sum, { row }) => sum + row.amountSat, 0n)
@@ -305,7 +344,14 @@ function decideTransaction(
   if (lastRate !== undefined && !isRateStep(params, lastRate, spend.feeRateSatPerKvb)) {
     return refusal('BumpRateWrong', `${spend.feeRateSatPerKvb} after ${lastRate} sat/kvB`)
   }
-  const ours = payoutFromRows(genesis, changeScript, spend.feeRateSatPerKvb, payments, inputs)
+  const ours = payoutFromRows(
+    genesis,
+    changeScript,
+    spend.feeRateSatPerKvb,
+    payments,
+    inputs,
+    Math.max(change.length, 1),
+  )
   if (!equalBytes(serializeTransaction(ours.transaction), spend.transaction)) {
     return refusal('TransactionMismatch')
   }
@@ -313,7 +359,7 @@ function decideTransaction(
     batch: { transaction: spend.transaction, inputs: inputs.map(({ row }) => batchInput(row)) },
     keys,
     txid: txid(parsed.value),
-    paidSat: outSat - (change?.amountSat ?? 0n),
+    paidSat: outSat - change.reduce((sum, { amountSat }) => sum + amountSat, 0n),
     minerFeeSat: feeSat,
   })
 }

@@ -136,7 +136,7 @@ export const PegInItemType = new ContainerType({
 })
 export type PegInItem = ValueOf<typeof PegInItemType>
 
-export const RECORD_KINDS = ['payout', 'bump', 'refund'] as const
+export const RECORD_KINDS = ['payout', 'bump', 'refund', 'sweep'] as const
 export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /** One version of a batch of the reserve (4.5): recomputed by all from the parent's ledger and the rate. */

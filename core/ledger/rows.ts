@@ -124,8 +124,17 @@ const RequestRowType = new ContainerType({
 })
 export type RequestRow = ValueOf<typeof RequestRowType>
 
-/** `payout` pays requests; `refund` pays a deposit back, its one input. */
-export const BATCH_KIND = { payout: 0, refund: 1 } as const
+/** `payout` pays requests; `refund` pays a deposit back, its one input; `sweep` pays the federation itself. */
+export const BATCH_KIND = { payout: 0, refund: 1, sweep: 2 } as const
+/** Why a sweep moves coins to the newest key: core/peg's sweeps.ts says when each is due. */
+export const SWEEP_REASON = {
+  none: 0,
+  renewal: 1,
+  handover: 2,
+  late: 3,
+  consolidation: 4,
+  split: 5,
+} as const
 /** `released`: none of its versions can ever confirm, and its requests wait for another batch (4.5). */
 export const BATCH_STATE = { open: 0, booked: 1, released: 2 } as const
 
@@ -133,6 +142,8 @@ export const BATCH_STATE = { open: 0, booked: 1, released: 2 } as const
 const BatchRowType = new ContainerType({
   /** Of BATCH_KIND. */
   kind: Uint8,
+  /** Of SWEEP_REASON, for a sweep. */
+  reason: Uint8,
   /** Of BATCH_STATE. */
   state: Uint8,
   height: Uint64,

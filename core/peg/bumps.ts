@@ -3,7 +3,7 @@
  * the same requests from the same conflict input, so of all versions one at most can ever confirm, and pays enough more to replace them.
  */
 import { compareBytes, equalBytes } from '../../crypto/index.ts'
-import { parseTransaction, serializeTransaction, txid } from '../bitcoin/index.ts'
+import { serializeTransaction, txid } from '../bitcoin/index.ts'
 import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
 import {
   BATCH_KIND,
@@ -16,7 +16,6 @@ import {
   MAX_BATCH_VERSIONS,
   OUTPUT_STATE,
   type OutputRow,
-  outpointKey,
   type RequestRow,
   rowOf,
   type SpendRow,
@@ -41,6 +40,8 @@ import {
 } from './payout.ts'
 import { refundPayment } from './refunds.ts'
 import { currentOutput } from './scripts.ts'
+import { sweepRoomSat } from './sweeps.ts'
+import { versionFeeSat, versionInputs, versionTransaction } from './versions.ts'
 
 /** Bitcoin blocks between two versions of a batch (PO-15). */
 export const BUMP_BLOCKS = 3
@@ -74,6 +75,8 @@ interface OpenBatch {
   /** The conflict input first. */
   readonly inputs: readonly Entry<OutputRow>[]
   readonly requests: readonly Payment[]
+  /** Outputs of a sweep; of all others one at most is change. */
+  readonly parts: number
 }
 
 /** The next version of a batch at this rate: a function of the parent's ledger, the rate and the headers' rates. */
@@ -96,6 +99,11 @@ export function buildBump(
   const shape = shapeAt(context, found.value, changeScript, rate)
   const isWorthy = shape.requests.every((_, index) => isWorthPaying(shape, index))
   if (!isWorthy || !isFeeBounded(shape)) return err(fault('BumpEatsPayment', `${rate}`))
+  if (row.kind === BATCH_KIND.sweep) {
+    const isPaid =
+      shape.minerFeeSat - lastFeeSat <= sweepRoomSat(ledger, context.params, row.reason)
+    if (!isPaid) return err(fault('SweepFundShort', `${shape.minerFeeSat} sat`))
+  }
   if (shape.minerFeeSat < lastFeeSat + relaySat(shape)) {
     return err(fault('BumpFeeTooLow', `${shape.minerFeeSat} sat after ${lastFeeSat}`))
   }
@@ -113,11 +121,11 @@ export function buildBump(
 
 function shapeAt(
   context: PegContext,
-  { inputs, requests }: OpenBatch,
+  { inputs, parts, requests }: OpenBatch,
   changeScript: Uint8Array,
   rate: number,
 ): Shape {
-  return shapeOf(context, rate, changeScript, requests, inputs)
+  return shapeOf(context, rate, changeScript, requests, inputs, parts)
 }
 
 /** A replacement pays what it replaces pays and 1 sat for each vB of its own (BIP125, rules 3 and 4). */
@@ -133,13 +141,14 @@ function openBatch(ledger: Ledger, batchId: Uint8Array): Result<OpenBatch, PegEr
   if (row.versions.length >= MAX_BATCH_VERSIONS) return err(fault('BumpVersionsExhausted'))
   const passed = ledger.state.tipHeight - row.bitcoinHeight
   if (passed < BUMP_BLOCKS) return err(fault('BumpTooEarly', `${passed} of ${BUMP_BLOCKS} blocks`))
-  const spent = inputsOf(ledger, last)
+  const spent = versionInputs(ledger, last)
   const requests =
     row.kind === BATCH_KIND.refund ? spent.map(refundPayment) : requestsOf(ledger, row)
   const inputs = standingInputs(ledger, batchId, row, spent, sumSat(requests))
   if (inputs === undefined) return err(fault('BumpInputGone'))
-  const lastFeeSat = sumSat(spent) - outputSat(last)
-  return ok({ batchId, row, last, lastFeeSat, inputs, requests })
+  const lastFeeSat = versionFeeSat(ledger, last)
+  const parts = row.kind === BATCH_KIND.sweep ? versionTransaction(last).outputs.length : 1
+  return ok({ batchId, row, last, lastFeeSat, inputs, requests, parts })
 }
 
 function requestsOf(ledger: Ledger, { requests }: BatchRow): Entry<RequestRow>[] {
@@ -147,24 +156,6 @@ function requestsOf(ledger: Ledger, { requests }: BatchRow): Entry<RequestRow>[]
     const row = rowOf(ledger, 'requests', key)
     return row === undefined ? [] : [{ key, row }]
   })
-}
-
-/** Rows of what a version spends, whatever became of them. */
-function inputsOf(ledger: Ledger, { transaction }: SpendRow): Entry<OutputRow>[] {
-  const parsed = parseTransaction(transaction)
-  if (!parsed.ok) throw new Error('a recorded transaction does not parse')
-  return parsed.value.inputs.map((input) => {
-    const key = outpointKey(input.txid, input.vout)
-    const row = rowOf(ledger, 'outputs', key)
-    if (row === undefined) throw new Error('a version spends what is no output of the federation')
-    return { key, row }
-  })
-}
-
-function outputSat({ transaction }: SpendRow): bigint {
-  const parsed = parseTransaction(transaction)
-  if (!parsed.ok) throw new Error('a recorded transaction does not parse')
-  return parsed.value.outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n)
 }
 
 function stands(row: OutputRow | undefined, batchId: Uint8Array): boolean {

@@ -7,7 +7,9 @@ import {
   DEFICIT_CAUSE,
   type DeficitRow,
   FUND_CAUSE,
+  type Ledger,
   type LedgerDraft,
+  rowOf,
 } from '../ledger/index.ts'
 
 const ADVANCE_REFERENCE = new Uint8Array(0)
@@ -28,6 +30,12 @@ export function setFund(
     spentSat: sat < 0n ? -sat : 0n,
   })
   settleAdvance(draft, height)
+}
+
+/** What the fund has: below zero by what it was advanced. */
+export function fundBalanceSat(ledger: Ledger): bigint {
+  const advance = rowOf(ledger, 'fund', causeKey(FUND_CAUSE.advance, ADVANCE_REFERENCE))
+  return ledger.state.fundSat - (advance?.incomeSat ?? 0n)
 }
 
 function settleAdvance(draft: LedgerDraft, height: number): void {

@@ -1,6 +1,6 @@
 /**
  * The rules of the peg that block validity depends on (protocol §4, §5.3, §7): headers as chain state, proofs, peg-in items with
- * their approvals, bookings, payout records, withdrawals, burns and the ledger identity. Pure: `beginBlock` and `finishBlock` map a
+ * their approvals, bookings, records, withdrawals, burns and the ledger identity. Pure: `beginBlock` and `finishBlock` map a
  * parent's ledger and a block to the next ledger or to the code of the one rule that the block breaks; `assemble` makes, with the same
  * functions, what they accept. Kept invariant: each outpoint has one row and one mint for ever; each burn is paid or minted
  * back once; every transaction that pays a request spends its batch's conflict input; reserve = supply + in flight.
@@ -24,4 +24,5 @@ export * from './records.ts'
 export * from './refunds.ts'
 export * from './releases.ts'
 export * from './scripts.ts'
+export * from './sweeps.ts'
 export * from './withdrawals.ts'

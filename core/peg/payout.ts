@@ -4,6 +4,7 @@
  */
 import { compareBytes, equalBytes, taggedHash, uint64be } from '../../crypto/index.ts'
 import {
+  type BitcoinOutput,
   type BitcoinTransaction,
   DUST_SAT,
   outputSizeBytes,
@@ -27,6 +28,7 @@ import {
   type RequestRow,
   SPEND_KIND,
   SPEND_STATE,
+  SWEEP_REASON,
   splitOutpoint,
 } from '../ledger/index.ts'
 import type { Genesis } from '../params/index.ts'
@@ -40,7 +42,7 @@ const SEQUENCE = 0xffff_fffd
 const TRUC_VERSION = 3
 const REGTEST_VERSION = 2
 /** Version, lock time, two counts below 253, and the witness marker and flag. */
-const OVERHEAD_WEIGHT = 4 * 10 + 2
+export const OVERHEAD_WEIGHT = 4 * 10 + 2
 
 /**
  * A request enters a batch only where it would still be worth its payment at so many times the rate: what a batch pays in part it
@@ -63,6 +65,8 @@ export interface PayoutPlan<P extends Payment = Payment> {
   readonly minerFeeSat: bigint
   /** Zero when there is no change output. */
   readonly changeSat: bigint
+  /** Of SWEEP_REASON, of a sweep. */
+  readonly reason?: number
 }
 
 /** Requests that no batch holds, oldest first. */
@@ -137,6 +141,8 @@ export interface Shape<P extends Payment = Payment> {
   readonly feesSat: readonly bigint[]
   readonly minerFeeSat: bigint
   readonly changeSat: bigint
+  /** Outputs that the change is in; only a sweep has more than one. */
+  readonly parts: number
 }
 
 /** Fees and change of a transaction with these requests and inputs (§7). */
@@ -146,6 +152,7 @@ export function shapeOf<P extends Payment>(
   changeScript: Uint8Array,
   requests: readonly P[],
   inputs: readonly Entry<OutputRow>[],
+  parts = 1,
 ): Shape<P> {
   const outputWeights = requests.map(({ row }) => 4 * outputSizeBytes(row.scriptPubKey))
   const spent = inputs.reduce((sum, { row }) => sum + inputWeight(context.genesis, row.epoch), 0)
@@ -165,10 +172,10 @@ export function shapeOf<P extends Payment>(
     const minerFeeSat = ceilDivide(BigInt(rate) * BigInt(weight), 4000n)
     const borneSat = feesSat.reduce((sum, fee) => sum + fee, 0n)
     const changeSat = sumSat(inputs) - (sumSat(requests) - borneSat) - minerFeeSat
-    return { requests, inputs, weight, feesSat, minerFeeSat, changeSat }
+    return { requests, inputs, weight, feesSat, minerFeeSat, changeSat, parts }
   }
-  const shape = withChange(4 * outputSizeBytes(changeScript))
-  if (shape.changeSat >= DUST_SAT) return shape
+  const shape = withChange(4 * outputSizeBytes(changeScript) * parts)
+  if (shape.changeSat >= DUST_SAT * BigInt(parts)) return shape
   const without = withChange(0)
   // Change that would be dust goes to the miner.
   return { ...without, minerFeeSat: without.minerFeeSat + without.changeSat, changeSat: 0n }
@@ -318,7 +325,6 @@ export function payoutTransaction(
     amountSat: paidSat(shape, index),
     scriptPubKey: row.scriptPubKey,
   }))
-  const change = { amountSat: shape.changeSat, scriptPubKey: changeScript }
   return {
     version: genesis.bitcoin.network === 'regtest' ? REGTEST_VERSION : TRUC_VERSION,
     inputs: shape.inputs.map(({ key }) => ({
@@ -327,9 +333,19 @@ export function payoutTransaction(
       sequence: SEQUENCE,
       witness: [],
     })),
-    outputs: shape.changeSat > 0n ? [...payments, change] : payments,
+    outputs: [...payments, ...changeOf(shape, changeScript)],
     lockTime: 0,
   }
+}
+
+/** The change in equal parts; the first has what the division leaves. */
+function changeOf({ changeSat, parts }: Shape, scriptPubKey: Uint8Array): BitcoinOutput[] {
+  if (changeSat === 0n) return []
+  const partSat = changeSat / BigInt(parts)
+  const firstSat = changeSat - partSat * BigInt(parts - 1)
+  return Array.from({ length: parts }, (_, index) => {
+    return { amountSat: index === 0 ? firstSat : partSat, scriptPubKey }
+  })
 }
 
 /**
@@ -342,8 +358,9 @@ export function payoutFromRows(
   feeRateSatPerKvb: number,
   requests: readonly Payment[],
   inputs: readonly Entry<OutputRow>[],
+  parts = 1,
 ): { readonly transaction: BitcoinTransaction; readonly minerFeeSat: bigint } {
-  const shape = shapeOf({ genesis }, feeRateSatPerKvb, changeScript, requests, inputs)
+  const shape = shapeOf({ genesis }, feeRateSatPerKvb, changeScript, requests, inputs, parts)
   const transaction = payoutTransaction({ genesis }, shape, changeScript)
   return { transaction, minerFeeSat: shape.minerFeeSat }
 }
@@ -401,6 +418,25 @@ export function applyPayout(
   }
   const plan = buildPayout(parent, context, record.feeRateSatPerKvb)
   if (plan === undefined) return fault('RecordNotDue')
+  return recordBatch(draft, context, record, { kind: BATCH_KIND.payout, plan, pays: plan.requests })
+}
+
+/** A first version as a block records it: the plan of the rules, and the requests whose batch it opens. */
+export interface FirstVersion {
+  /** Of BATCH_KIND. */
+  readonly kind: number
+  readonly plan: PayoutPlan
+  readonly pays: readonly Entry<RequestRow>[]
+}
+
+/** Books the batch of a record, if it is what the rules give and this block's headers and bookings left all of it free. */
+export function recordBatch(
+  draft: LedgerDraft,
+  context: PegContext,
+  record: PegRecord,
+  first: FirstVersion,
+): PegError | undefined {
+  const { pays, plan } = first
   if (!isSameRecord(plan.record, record)) return fault('RecordWrong')
   const isFree = plan.inputs.every(({ key }) => {
     const row = draft.get('outputs', key)
@@ -408,12 +444,12 @@ export function applyPayout(
   })
   if (!isFree) return fault('RecordInputGone')
   // A reorg in this block's headers may have opened a batch again that has some of them.
-  const isWaiting = plan.requests.every(({ key }) => {
+  const isWaiting = pays.every(({ key }) => {
     const row = draft.get('requests', key)
     return row?.state === REQUEST_STATE.open && isZero(row.batchId)
   })
   if (!isWaiting) return fault('RecordRequestGone')
-  putBatch(draft, context, BATCH_KIND.payout, plan, plan.requests)
+  putBatch(draft, context, first)
   return undefined
 }
 
@@ -425,13 +461,11 @@ export function isSameRecord(left: PegRecord, right: PegRecord): boolean {
   )
 }
 
-/** Opens the batch of a first version: its inputs and `requests` are its own from now on. */
-export function putBatch(
+/** Opens the batch of a first version: its inputs and what it pays are its own from now on. */
+function putBatch(
   draft: LedgerDraft,
   context: PegContext,
-  kind: number,
-  plan: PayoutPlan,
-  requests: readonly Entry<RequestRow>[],
+  { kind, pays, plan }: FirstVersion,
 ): void {
   const { height, timestamp } = context
   const { inputs, record } = plan
@@ -440,17 +474,18 @@ export function putBatch(
     const row = draft.get('outputs', key) as OutputRow
     draft.put('outputs', key, { ...row, batchId: record.batchId })
   }
-  for (const { key, row } of requests) {
+  for (const { key, row } of pays) {
     draft.put('requests', key, { ...row, state: REQUEST_STATE.batched, batchId: record.batchId })
   }
   draft.put('batches', record.batchId, {
     kind,
+    reason: plan.reason ?? SWEEP_REASON.none,
     state: BATCH_STATE.open,
     height,
     timestamp,
     bitcoinHeight: draft.state.tipHeight,
     inputs: inputs.map(({ key }) => key),
-    requests: requests.map(({ key }) => key),
+    requests: pays.map(({ key }) => key),
     versions: [id],
     bookedTxid: new Uint8Array(32),
   })

@@ -1,11 +1,12 @@
 /** The records of a block: each is what the rules give, and one is enough (protocol §4.5). */
 import { type PegRecord, RECORD_KINDS, type RecordKind } from '../block/index.ts'
-import type { Ledger, LedgerDraft } from '../ledger/index.ts'
+import { BATCH_KIND, type Ledger, type LedgerDraft, rowOf } from '../ledger/index.ts'
 import { applyBump, dueBump } from './bumps.ts'
 import type { PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
 import { allowedRate, applyPayout, buildPayout } from './payout.ts'
 import { applyRefund, dueRefunds } from './refunds.ts'
+import { applySweep, dueSweep } from './sweeps.ts'
 
 type ApplyRecord = (
   draft: LedgerDraft,
@@ -18,6 +19,7 @@ const RULES: { readonly [K in RecordKind]: ApplyRecord } = {
   payout: applyPayout,
   bump: applyBump,
   refund: applyRefund,
+  sweep: applySweep,
 }
 
 /** Checks a block's record against what the parent's ledger gives, and books it. */
@@ -32,8 +34,15 @@ export function applyRecords(
   if (records.length > 1) return fault('RecordExtra', `${records.length}`)
   const kind = RECORD_KINDS[record.kind]
   if (kind === undefined) return fault('RecordKindUnknown', `${record.kind}`)
-  if (Math.max(parent.state.pegOutStops, draft.state.pegOutStops) > 0) return fault('PegOutsPaused')
+  const isPaused = Math.max(parent.state.pegOutStops, draft.state.pegOutStops) > 0
+  if (isPaused && !paysNobody(parent, record)) return fault('PegOutsPaused')
   return RULES[kind](draft, parent, context, record)
+}
+
+/** A pause stops payments. It does not stop coins from being moved to a safer key: that may be the way out of it. */
+function paysNobody(parent: Ledger, { batchId, kind }: PegRecord): boolean {
+  if (RECORD_KINDS[kind] === 'sweep') return true
+  return rowOf(parent, 'batches', batchId)?.kind === BATCH_KIND.sweep
 }
 
 /**
@@ -45,12 +54,13 @@ export function* dueRecords(
   context: PegContext,
   unconfirmed: readonly Uint8Array[],
 ): Generator<PegRecord> {
-  if (ledger.state.pegOutStops > 0) return
   for (const batchId of unconfirmed) {
     const bump = dueBump(ledger, context, batchId)
     if (bump !== undefined) yield bump.record
   }
   const payout = buildPayout(ledger, context, allowedRate(context))
   if (payout !== undefined) yield payout.record
+  const sweep = dueSweep(ledger, context)
+  if (sweep !== undefined) yield sweep
   yield* dueRefunds(ledger, context)
 }

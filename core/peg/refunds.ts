@@ -2,7 +2,7 @@
  * Refunds (protocol §5.9; PI-11): a deposit that is owed back is paid to the refund script that it named. The one input is the
  * deposit itself, so if that goes, so does its refund; the fee is the deposit's own, and nothing is minted or taken from the fund.
  */
-import { compareBytes, equalBytes } from '../../crypto/index.ts'
+import { compareBytes } from '../../crypto/index.ts'
 import {
   DUST_SAT,
   parsePayableScript,
@@ -30,11 +30,10 @@ import {
   batchId,
   isFeeBounded,
   isRateAllowed,
-  isSameRecord,
   isWorthPaying,
   type PayoutPlan,
   payoutTransaction,
-  putBatch,
+  recordBatch,
   shapeOf,
 } from './payout.ts'
 import { currentOutput } from './scripts.ts'
@@ -120,11 +119,9 @@ export function applyRefund(
   const deposit = outpointKey(input.txid, input.vout)
   const plan = buildRefund(parent, context, deposit, record.feeRateSatPerKvb)
   if (!plan.ok) return plan.error
-  if (!isSameRecord(plan.value.record, record)) return fault('RecordWrong')
-  const row = draft.get('outputs', deposit)
-  if (row?.state !== OUTPUT_STATE.live || !equalBytes(row.batchId, new Uint8Array(32))) {
-    return fault('RecordInputGone')
-  }
-  putBatch(draft, context, BATCH_KIND.refund, plan.value, [])
-  return undefined
+  return recordBatch(draft, context, record, {
+    kind: BATCH_KIND.refund,
+    plan: plan.value,
+    pays: [],
+  })
 }

@@ -1,12 +1,5 @@
-import { answerQuery } from '../../../actors/stream/index.ts'
-import {
-  type BatchRows,
-  decideSignature,
-  type ProvenRow,
-  readBatchRows,
-} from '../../../bridge/index.ts'
+import { type BatchRows, decideSignature, readBatchRows } from '../../../bridge/index.ts'
 import { parseTransaction, serializeTransaction } from '../../../core/bitcoin/index.ts'
-import { emptyCertificate, genesisHeader } from '../../../core/block/index.ts'
 import {
   encodeRow,
   ledgerRoot,
@@ -17,33 +10,15 @@ import {
 import { changeOutput, findBatch } from '../../../core/peg/index.ts'
 import { equalBytes } from '../../../crypto/index.ts'
 import { PegWorld, p2wpkh, seeded } from '../core/peg/world.ts'
-import { bumped, refundIn, worldWithBatch } from './world.ts'
+import { bumped, provenRows, refundIn, worldWithBatch } from './world.ts'
 
 const { world, batchId, spend } = worldWithBatch()
 const { genesis, ledger } = world
 const root = ledgerRoot(ledger)
 const request = { genesisHash: genesis.hash, batchId, version: 0 }
 
-/** The rows as a federation node proves them. */
-async function provenRows(
-  version = 0,
-  of = ledger,
-  batch = batchId,
-): Promise<readonly ProvenRow[]> {
-  const header = genesisHeader(genesis, ledgerRoot(of))
-  const chain = {
-    head: () => ({ header, certificate: emptyCertificate(), ledger: of }),
-    headers: async () => [],
-    subscribe: () => () => {},
-  }
-  const query = { kind: 'ledgerProofRequest', rows: [], batchId: batch, version } as const
-  const body = await answerQuery(chain, query, 4)
-  if (body.kind !== 'ledgerProof') throw new Error(body.kind)
-  return body.rows
-}
-
 async function honestRows(): Promise<BatchRows> {
-  const read = readBatchRows(root, request, await provenRows())
+  const read = readBatchRows(root, request, await provenRows(ledger, batchId))
   if (read.kind !== 'sign') throw new Error(read.code)
   return read.value
 }
@@ -76,16 +51,18 @@ describe('a member signs', () => {
 
 describe('a member believes no row that is not proven under the root that it followed', () => {
   it('refuses rows under another root', async () => {
-    expect(readBatchRows(seeded('root'), request, await provenRows())).toMatchObject({
-      kind: 'refuse',
-      code: 'RowUnproven',
-    })
+    expect(readBatchRows(seeded('root'), request, await provenRows(ledger, batchId))).toMatchObject(
+      {
+        kind: 'refuse',
+        code: 'RowUnproven',
+      },
+    )
   })
 
   it.each(['batches', 'spends', 'outputs', 'requests'])(
     'refuses a missing row of %s',
     async (set) => {
-      const rows = (await provenRows()).filter((row) => row.set !== set)
+      const rows = (await provenRows(ledger, batchId)).filter((row) => row.set !== set)
       expect(readBatchRows(root, request, rows)).toMatchObject({ code: 'RowUnproven' })
     },
   )
@@ -93,7 +70,7 @@ describe('a member believes no row that is not proven under the root that it fol
   it.each(['batches', 'spends', 'outputs', 'requests'])(
     'refuses a changed row of %s',
     async (set) => {
-      const rows = (await provenRows()).map((row) => {
+      const rows = (await provenRows(ledger, batchId)).map((row) => {
         if (row.set !== set) return row
         const bytes = Uint8Array.from(row.row)
         bytes[0] = (bytes[0] ?? 0) ^ 1
@@ -104,7 +81,7 @@ describe('a member believes no row that is not proven under the root that it fol
   )
 
   it('refuses a request row with a richer amount', async () => {
-    const rows = (await provenRows()).map((row) => {
+    const rows = (await provenRows(ledger, batchId)).map((row) => {
       if (row.set !== 'requests') return row
       const open = ledger.sets.requests.get(row.key) as RequestRow
       return { ...row, row: encodeRow('requests', { ...open, amountSat: open.amountSat * 2n }) }
@@ -113,12 +90,15 @@ describe('a member believes no row that is not proven under the root that it fol
   })
 
   it('refuses a version that the batch does not have', async () => {
-    const read = readBatchRows(root, { ...request, version: 1 }, await provenRows())
+    const read = readBatchRows(root, { ...request, version: 1 }, await provenRows(ledger, batchId))
     expect(read).toMatchObject({ kind: 'refuse', code: 'VersionUnknown' })
   })
 
   it('survives proofs that are garbage', async () => {
-    const rows = (await provenRows()).map((row) => ({ ...row, proof: row.proof.slice(0, 100) }))
+    const rows = (await provenRows(ledger, batchId)).map((row) => ({
+      ...row,
+      proof: row.proof.slice(0, 100),
+    }))
     expect(readBatchRows(root, request, rows)).toMatchObject({ code: 'RowUnproven' })
   })
 })
@@ -289,7 +269,7 @@ describe('a bump (4.5, PO-15)', () => {
     const read = readBatchRows(
       ledgerRoot(after),
       { ...request, version },
-      await provenRows(version, after),
+      await provenRows(after, batchId, version),
     )
     if (read.kind !== 'sign') throw new Error(read.code)
     return read.value
@@ -302,7 +282,7 @@ describe('a bump (4.5, PO-15)', () => {
   })
 
   it('needs the version before it, proven', async () => {
-    const rows = await provenRows(1, after)
+    const rows = await provenRows(after, batchId, 1)
     const before = findBatch(after, batchId)?.row.versions[0]
     const fewer = rows.filter(({ key }) => before === undefined || !equalBytes(key, before))
     expect(fewer).toHaveLength(rows.length - 1)
@@ -333,7 +313,7 @@ describe('a refund (5.9, PI-11)', () => {
     const read = readBatchRows(
       ledgerRoot(town.ledger),
       asked,
-      await provenRows(0, town.ledger, refund),
+      await provenRows(town.ledger, refund),
     )
     if (read.kind !== 'sign') throw new Error(read.code)
     return read.value

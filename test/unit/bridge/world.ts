@@ -1,6 +1,9 @@
 /** A ledger with one recorded batch, and the members' secrets, for the tests of custody. */
+import { answerQuery } from '../../../actors/stream/index.ts'
+import type { ProvenRow } from '../../../bridge/index.ts'
 import { parseTransaction } from '../../../core/bitcoin/index.ts'
-import { rowOf, type SpendRow } from '../../../core/ledger/index.ts'
+import { emptyCertificate, genesisHeader } from '../../../core/block/index.ts'
+import { type Ledger, ledgerRoot, rowOf, type SpendRow } from '../../../core/ledger/index.ts'
 import {
   assemble,
   changeOutput,
@@ -8,7 +11,7 @@ import {
   openBatches,
   type SpendTweak,
 } from '../../../core/peg/index.ts'
-import { claimOf, PegWorld, p2wpkh, payment, seeded } from '../core/peg/world.ts'
+import { claimOf, PegWorld, p2wpkh, payment, seeded, testGenesis } from '../core/peg/world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
 
@@ -59,6 +62,24 @@ export function worldWithBatch(): BatchWorld {
     return tweaked ? { epoch, deposit: { evmAddress, refundScript } } : { epoch }
   })
   return { world, batchId: batch.batchId, spend: version.row, tweaks }
+}
+
+/** The rows of a batch version as a federation node proves them. */
+export async function provenRows(
+  ledger: Ledger,
+  batchId: Uint8Array,
+  version = 0,
+): Promise<readonly ProvenRow[]> {
+  const header = genesisHeader(testGenesis(), ledgerRoot(ledger))
+  const chain = {
+    head: () => ({ header, certificate: emptyCertificate(), ledger }),
+    headers: async () => [],
+    subscribe: () => () => {},
+  }
+  const query = { kind: 'ledgerProofRequest', rows: [], batchId, version } as const
+  const body = await answerQuery(chain, query, 4)
+  if (body.kind !== 'ledgerProof') throw new Error(body.kind)
+  return body.rows
 }
 
 /** A deposit to a precompile with a refund script, and the block that records its refund; gives the batch. */

@@ -18,7 +18,12 @@ import {
   type TransactionProof,
   type Withdrawal,
 } from '../../../../core/block/index.ts'
-import { genesisLedger, type Ledger } from '../../../../core/ledger/index.ts'
+import {
+  genesisLedger,
+  heightKey,
+  type Ledger,
+  LedgerDraft,
+} from '../../../../core/ledger/index.ts'
 import { type Genesis, type ParamsFile, parseGenesis } from '../../../../core/params/index.ts'
 import {
   approvalMessage,
@@ -42,6 +47,7 @@ import {
   blsSign,
   blsSigner,
   blsSuite,
+  concatBytes,
   provePossession,
   schnorrPublicKey,
   sha256,
@@ -419,6 +425,22 @@ export class PegWorld {
       },
     })
     return claim
+  }
+
+  /** From the next block on the key of the next epoch is the federation's. */
+  newKey(): void {
+    const epoch = this.ledger.state.epoch + 1
+    const draft = new LedgerDraft(this.ledger, true)
+    const publicKey = schnorrPublicKey(seeded(`key ${epoch}`))
+    draft.put('keys', heightKey(epoch), {
+      publicKey,
+      commitments: [concatBytes(Uint8Array.of(2), publicKey)],
+      signers: [1, 2, 3, 4],
+      sessionId: seeded(`session ${epoch}`),
+      height: this.height,
+    })
+    draft.update({ epoch })
+    this.ledger = draft.finish()
   }
 
   burn(name: string, amountSat: bigint, bytes = p2wpkh(name), logIndex = 0): BridgeBurn {

@@ -1,0 +1,291 @@
+/**
+ * Sweeps (protocol §4.5, §5.7, §5.8; PO-17, PO-19, PO-21, PO-22): coins of the reserve move to the newest key, and nobody is paid. What is due, what
+ * it spends and the bytes of its transaction follow from the parent's ledger and the rate, so a block that carries another one is
+ * invalid. The fee is the operating fund's. Sweeps hold at most half of the reserve at a time, so peg-outs go on beside them.
+ */
+import { compareBytes } from '../../crypto/index.ts'
+import { outputSizeBytes, serializeTransaction } from '../bitcoin/index.ts'
+import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import {
+  BATCH_KIND,
+  type BatchRow,
+  type Entry,
+  heightKey,
+  isZero,
+  type Ledger,
+  type LedgerDraft,
+  MAX_BATCH_INPUTS,
+  OUTPUT_KIND,
+  type OutputRow,
+  rowOf,
+  SWEEP_REASON,
+} from '../ledger/index.ts'
+import type { Genesis, Params } from '../params/index.ts'
+import type { PegContext } from './context.ts'
+import { fault, type PegError } from './errors.ts'
+import { fundBalanceSat } from './fund.ts'
+import {
+  allowedRate,
+  batchId,
+  buildPayout,
+  freeInputs,
+  isFeeBounded,
+  isRateAllowed,
+  MAX_PAYOUT_VBYTES,
+  OVERHEAD_WEIGHT,
+  type PayoutPlan,
+  payoutTransaction,
+  recordBatch,
+  referenceRate,
+  shapeOf,
+} from './payout.ts'
+import { currentOutput, inputWeight } from './scripts.ts'
+import { versionFeeSat } from './versions.ts'
+
+export type SweepReason = Exclude<keyof typeof SWEEP_REASON, 'none'>
+
+/** Sweeps that wait for Bitcoin at a time. */
+export const MAX_OPEN_SWEEPS = 4
+/** Outputs that the reserve should have, at least and at most (PO-17). */
+export const LEAST_OUTPUTS = 20
+export const MOST_OUTPUTS = 200
+/** Above this rate nothing is consolidated or split. */
+export const LOW_RATE_SAT_PER_KVB = 5000
+/** Deposits to an old key are swept when so many wait, or one has waited for so many Bitcoin blocks. */
+export const LATE_GROUP = 10
+export const LATE_BLOCKS = 144
+/** An output is swept if it is worth so many times the fee of its own input: then it pays for no more than a fifth (PO-8). */
+const WORTH_FEES = 5n
+
+/** How a reason's fee is paid: one that keeps coins safe may go into the advance, others wait for the fund (4.7). */
+const IS_URGENT: { readonly [R in SweepReason]: boolean } = {
+  renewal: true,
+  handover: true,
+  late: false,
+  consolidation: false,
+  split: false,
+}
+
+/** The most urgent first. */
+const REASONS = Object.keys(IS_URGENT) as readonly SweepReason[]
+
+/** Blocks that an output is old, of the delay after which leaf B opens it (5.7): confirmed in the tip is one. */
+export function outputAge(tipHeight: number, row: Pick<OutputRow, 'bitcoinHeight'>): number {
+  return tipHeight - row.bitcoinHeight + 1
+}
+
+/** At 45 % of the delay a renewal is due, so that it is over by half of it; what is at 40 % goes along. */
+export function isRenewalDue({ recovery }: Pick<Genesis, 'recovery'>, ageBlocks: number): boolean {
+  return ageBlocks * 20 >= recovery.csvBlocks * 9
+}
+
+export function isRenewable({ recovery }: Pick<Genesis, 'recovery'>, ageBlocks: number): boolean {
+  return ageBlocks * 5 >= recovery.csvBlocks * 2
+}
+
+/** How old the oldest output of the reserve is, in percent of its recovery delay: half is never to be passed (PO-22). */
+export function oldestOutputPercent(
+  { recovery }: Pick<Genesis, 'recovery'>,
+  ledger: Ledger,
+): number {
+  let oldest = 0
+  for (const { row } of ledger.open.reserve.values()) {
+    oldest = Math.max(oldest, outputAge(ledger.state.tipHeight, row))
+  }
+  return Math.floor((oldest * 100) / recovery.csvBlocks)
+}
+
+/** What a rule looks at. */
+interface Sight {
+  readonly ledger: Ledger
+  readonly context: PegContext
+  /** Free, worth their fee; the deepest first. */
+  readonly free: readonly Entry<OutputRow>[]
+}
+
+/** What a reason spends, in the order in which chunks take it; nothing where it is not due. */
+const CANDIDATES: { readonly [R in SweepReason]: (sight: Sight) => readonly Entry<OutputRow>[] } = {
+  renewal: ({ context: { genesis }, free, ledger }) => {
+    const ageOf = ({ row }: Entry<OutputRow>) => outputAge(ledger.state.tipHeight, row)
+    const isDue = free.some((entry) => isRenewalDue(genesis, ageOf(entry)))
+    return isDue ? free.filter((entry) => isRenewable(genesis, ageOf(entry))) : []
+  },
+  handover: ({ free, ledger }) => free.filter(({ row }) => isLeftBehind(ledger, row)),
+  late: ({ free, ledger }) => {
+    const { epoch, tipHeight } = ledger.state
+    const late = free.filter(({ row }) => row.epoch < epoch && !isLeftBehind(ledger, row))
+    const isDue =
+      late.length >= LATE_GROUP || late.some(({ row }) => outputAge(tipHeight, row) > LATE_BLOCKS)
+    return isDue ? late : []
+  },
+  consolidation: (sight) => {
+    const { free, ledger } = sight
+    if (ledger.open.reserve.size <= MOST_OUTPUTS || !isQuiet(sight)) return []
+    const small = [...free].sort((left, right) =>
+      left.row.amountSat === right.row.amountSat
+        ? compareBytes(left.key, right.key)
+        : left.row.amountSat < right.row.amountSat
+          ? -1
+          : 1,
+    )
+    return small.length < 2 ? [] : small
+  },
+  split: (sight) => {
+    const { context, free, ledger } = sight
+    if (ledger.open.reserve.size >= LEAST_OUTPUTS || !isQuiet(sight)) return []
+    const [largest] = [...free].sort((left, right) =>
+      left.row.amountSat < right.row.amountSat ? 1 : -1,
+    )
+    const isWorth = largest !== undefined && splitParts(ledger, context, largest.row) > 1
+    return isWorth ? [largest] : []
+  },
+}
+
+/** Of an older key, and here when the newest took over or change since then: what a handover moves (5.8). */
+function isLeftBehind(ledger: Ledger, row: OutputRow): boolean {
+  const { epoch } = ledger.state
+  const since = rowOf(ledger, 'keys', heightKey(epoch))?.height ?? 0
+  return row.epoch < epoch && (row.kind === OUTPUT_KIND.change || row.height <= since)
+}
+
+/** Rates are low, and no more than a quarter of the reserve is on its way (PO-17). */
+function isQuiet({ context, ledger }: Sight): boolean {
+  let heldSat = 0n
+  for (const { row } of ledger.open.reserve.values()) {
+    if (!isZero(row.batchId)) heldSat += row.amountSat
+  }
+  const isLow = referenceRate(context.recentFeeRates) <= LOW_RATE_SAT_PER_KVB
+  return isLow && heldSat * 4n <= ledger.state.reserveSat
+}
+
+/** Outputs that an output is split into: none smaller than the largest deposit. */
+function splitParts(ledger: Ledger, { params }: PegContext, row: OutputRow): number {
+  const missing = LEAST_OUTPUTS - ledger.open.reserve.size + 1
+  return Number(
+    [BigInt(missing), row.amountSat / params.maxPegInSat].reduce((least, one) =>
+      one < least ? one : least,
+    ),
+  )
+}
+
+/** Open batches that are sweeps. */
+function openSweeps(ledger: Ledger): BatchRow[] {
+  return [...ledger.open.batches.values()]
+    .map(({ row }) => row)
+    .filter(({ kind }) => kind === BATCH_KIND.sweep)
+}
+
+/** What sweeps may still cost for this reason: the fund, less what open ones will take, and the advance where waiting is worse. */
+export function sweepRoomSat(ledger: Ledger, params: Params, reason: number): bigint {
+  const name = REASONS.find((each) => SWEEP_REASON[each] === reason)
+  const advanceSat = name !== undefined && IS_URGENT[name] ? params.advanceCapSat : 0n
+  return openSweeps(ledger).reduce((rest, { versions }) => {
+    const last = versions.at(-1)
+    const spend = last && rowOf(ledger, 'spends', last)
+    return spend === undefined ? rest : rest - versionFeeSat(ledger, spend)
+  }, fundBalanceSat(ledger) + advanceSat)
+}
+
+/** The sweep that is due at this rate: a function of the parent's ledger, the rate and the block's height. */
+export function buildSweep(
+  ledger: Ledger,
+  context: PegContext,
+  feeRateSatPerKvb: number,
+): PayoutPlan | undefined {
+  if (openSweeps(ledger).length >= MAX_OPEN_SWEEPS) return undefined
+  const { genesis } = context
+  const free = freeInputs(ledger).filter(({ row }) => {
+    const weight = BigInt(inputWeight(genesis, row.epoch))
+    return row.amountSat * 4000n >= BigInt(feeRateSatPerKvb) * weight * WORTH_FEES
+  })
+  free.sort(
+    (left, right) =>
+      left.row.bitcoinHeight - right.row.bitcoinHeight || compareBytes(left.key, right.key),
+  )
+  for (const reason of REASONS) {
+    const candidates = CANDIDATES[reason]({ ledger, context, free })
+    const inputs = chunkOf(ledger, context, candidates)
+    if (inputs.length === 0) continue
+    // Who waits for a payment goes before all but what must not wait.
+    if (reason !== 'renewal' && buildPayout(ledger, context, feeRateSatPerKvb) !== undefined) {
+      return undefined
+    }
+    const plan = planOf(ledger, context, feeRateSatPerKvb, reason, inputs)
+    if (plan !== undefined) return plan
+  }
+  return undefined
+}
+
+/**
+ * The longest beginning that one transaction may spend: within its inputs and weight, and so that sweeps hold no more than half of
+ * the reserve, or one output where a single one is more.
+ */
+function chunkOf(
+  ledger: Ledger,
+  { genesis }: PegContext,
+  candidates: readonly Entry<OutputRow>[],
+): readonly Entry<OutputRow>[] {
+  const sweeping = openSweeps(ledger)
+  const held = sweeping.flatMap(({ inputs }) =>
+    inputs.map((key) => rowOf(ledger, 'outputs', key)?.amountSat ?? 0n),
+  )
+  let takenSat = held.reduce((sum, amountSat) => sum + amountSat, 0n)
+  const { scriptPubKey } = currentOutput(genesis, ledger)
+  let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(scriptPubKey)
+  const isAlone = sweeping.length === 0
+  let count = 0
+  for (const { row } of candidates.slice(0, MAX_BATCH_INPUTS)) {
+    weight += inputWeight(genesis, row.epoch)
+    takenSat += row.amountSat
+    const isTooMuch = takenSat * 2n > ledger.state.reserveSat && !(isAlone && count === 0)
+    if (isTooMuch || Math.ceil(weight / 4) > MAX_PAYOUT_VBYTES) break
+    count += 1
+  }
+  return candidates.slice(0, count)
+}
+
+function planOf(
+  ledger: Ledger,
+  context: PegContext,
+  feeRateSatPerKvb: number,
+  name: SweepReason,
+  inputs: readonly Entry<OutputRow>[],
+): PayoutPlan | undefined {
+  const [first] = inputs
+  if (first === undefined || (name === 'consolidation' && inputs.length < 2)) return undefined
+  const reason = SWEEP_REASON[name]
+  const parts = name === 'split' ? splitParts(ledger, context, first.row) : 1
+  const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
+  const shape = shapeOf(context, feeRateSatPerKvb, changeScript, [], inputs, parts)
+  const isPaid = shape.minerFeeSat <= sweepRoomSat(ledger, context.params, reason)
+  if (!isPaid || shape.changeSat === 0n || !isFeeBounded(shape)) return undefined
+  const transaction = payoutTransaction(context, shape, changeScript)
+  const record: PegRecord = {
+    kind: RECORD_KINDS.indexOf('sweep'),
+    batchId: batchId(context, { inputs, requests: [] }),
+    version: 0,
+    feeRateSatPerKvb,
+    transaction: serializeTransaction(transaction),
+  }
+  return { record, transaction, epoch: ledger.state.epoch, reason, ...shape }
+}
+
+/** The sweep that a proposer may record. */
+export function dueSweep(ledger: Ledger, context: PegContext): PegRecord | undefined {
+  return buildSweep(ledger, context, allowedRate(context))?.record
+}
+
+/** Checks a sweep against what the parent's ledger gives, and opens its batch. */
+export function applySweep(
+  draft: LedgerDraft,
+  parent: Ledger,
+  context: PegContext,
+  record: PegRecord,
+): PegError | undefined {
+  if (!isRateAllowed(context, record.feeRateSatPerKvb)) {
+    return fault('RecordRateOutOfBounds', `${record.feeRateSatPerKvb}`)
+  }
+  const plan = buildSweep(parent, context, record.feeRateSatPerKvb)
+  if (plan === undefined) return fault('SweepNotDue')
+  return recordBatch(draft, context, record, { kind: BATCH_KIND.sweep, plan, pays: [] })
+}

@@ -1,0 +1,102 @@
+import { type BatchRows, decideSignature, readBatchRows } from '../../../bridge/index.ts'
+import { serializeTransaction } from '../../../core/bitcoin/index.ts'
+import { ledgerRoot, type OutputRow, SWEEP_REASON } from '../../../core/ledger/index.ts'
+import { assemble, LEAST_OUTPUTS, openBatches } from '../../../core/peg/index.ts'
+import { PegWorld, p2wpkh, seeded } from '../core/peg/world.ts'
+import { provenRows } from './world.ts'
+
+/** Coins under an old key, and the block that records their sweep to the new one. */
+async function recordedSweep() {
+  const world = new PegWorld()
+  world.pegIn('alice', 3_000_000n)
+  world.pegIn('carol', 2_000_000n)
+  world.newKey()
+  const queue = { headers: [], pegIns: [], bookings: [] }
+  world.block({ items: assemble(world.ledger, world.context(), queue).items })
+  const [batch] = openBatches(world.ledger)
+  if (batch === undefined) throw new Error('no sweep was recorded')
+  const { batchId } = batch
+  const request = { genesisHash: world.genesis.hash, batchId, version: 0 }
+  const proven = await provenRows(world.ledger, batchId)
+  const read = readBatchRows(ledgerRoot(world.ledger), request, proven)
+  if (read.kind !== 'sign') throw new Error(read.code)
+  const decide = (rows: BatchRows, genesis = world.genesis) => {
+    const verdict = decideSignature(genesis, request, rows)
+    return verdict.kind === 'sign' ? 'sign' : verdict.code
+  }
+  return { world, rows: read.value, request, decide }
+}
+
+function withInput(rows: BatchRows, change: Partial<OutputRow>): BatchRows {
+  return {
+    ...rows,
+    inputs: rows.inputs.map(({ key, row }) => ({ key, row: { ...row, ...change } })),
+  }
+}
+
+function withOutputs(
+  rows: BatchRows,
+  outputs: readonly { amountSat: bigint; scriptPubKey: Uint8Array }[],
+): BatchRows {
+  const inputs = rows.inputs.map(({ key }) => ({
+    txid: key.slice(0, 32),
+    vout: 0,
+    scriptSig: new Uint8Array(0),
+    sequence: 0xffff_fffd,
+    witness: [],
+  }))
+  const transaction = serializeTransaction({ version: 2, inputs, outputs, lockTime: 0 })
+  return { ...rows, spend: { ...rows.spend, transaction } }
+}
+
+describe('a member signs a sweep (P 5.7, 5.8; PO-11)', () => {
+  it('that pays nobody but the newest key; in a pause of payments and without an anchor as well', async () => {
+    const { decide, request, rows, world } = await recordedSweep()
+    const verdict = decideSignature(world.genesis, request, rows)
+    expect(verdict).toMatchObject({ kind: 'sign', value: { paidSat: 0n } })
+    expect(decide({ ...rows, state: { ...rows.state, pegOutStops: 1 } })).toBe('sign')
+    const params = { ...world.genesis.params, anchorGate: 'bridge' } as const
+    expect(decide(rows, { ...world.genesis, params })).toBe('sign')
+  })
+
+  it('and never one to somebody else, or with an output more', async () => {
+    const { decide, rows } = await recordedSweep()
+    const script = p2wpkh('thief')
+    expect(decide(withOutputs(rows, [{ amountSat: 2_900_000n, scriptPubKey: script }]))).toBe(
+      'ChangeScriptWrong',
+    )
+    const many = Array.from({ length: LEAST_OUTPUTS + 1 }, () => {
+      return { amountSat: 10_000n, scriptPubKey: script }
+    })
+    expect(decide(withOutputs(rows, many))).toBe('PaysStranger')
+  })
+
+  it('nor for a reason that its own rows deny', async () => {
+    const { decide, rows } = await recordedSweep()
+    const because = (reason: number, of = rows) => {
+      return decide({ ...of, batch: { ...of.batch, reason } })
+    }
+    const { consolidation, handover, late, none, renewal, split } = SWEEP_REASON
+    expect(because(none)).toBe('SweepNotDue')
+    expect(because(6)).toBe('SweepNotDue')
+    expect(because(renewal)).toBe('SweepNotDue')
+    const aged = { ...rows, state: { ...rows.state, tipHeight: rows.state.tipHeight + 400 } }
+    expect(because(renewal, aged)).toBe('sign')
+    expect(because(handover, withInput(rows, { epoch: 1 }))).toBe('SweepNotDue')
+    expect(because(late, withInput(rows, { epoch: 1 }))).toBe('SweepNotDue')
+    const dear = { ...rows, spend: { ...rows.spend, feeRateSatPerKvb: 10_001 } }
+    expect(because(consolidation, dear)).toBe('SweepNotDue')
+    expect(because(split, dear)).toBe('SweepNotDue')
+    expect(because(consolidation)).toBe('sign')
+  })
+
+  it('nor of what is owed to a depositor, nor beside a request, nor at a higher fee', async () => {
+    const { decide, rows } = await recordedSweep()
+    expect(decide(withInput(rows, { kind: 1 }))).toBe('InputOwed')
+    const request = { key: seeded('request'), row: {} as never }
+    expect(decide({ ...rows, requests: [request] })).toBe('SweepNotDue')
+    expect(decide({ ...rows, spend: { ...rows.spend, feeRateSatPerKvb: 3000 } })).toBe(
+      'TransactionMismatch',
+    )
+  })
+})
