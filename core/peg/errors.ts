@@ -65,9 +65,8 @@ export const PEG_CODES = {
   BumpEatsPayment: '4.5: each request still gets 80 % and 546 sat',
   BumpInputGone: '4.5: it keeps inputs[0], and the rest covers the requests',
   BumpVersionsExhausted: '4.5: at most 32 versions of a batch',
-  SweepNotDue:
-    '4.5, 5.7, 5.8: renewal, handover, late deposits, consolidation or a split is due, and the fund pays it',
-  SweepFundShort: '4.7: the operating fund, or the advance where waiting is worse, pays for a bump',
+  SweepNotDue: '4.5: a sweep is due by age, key or number, and the fund pays it',
+  SweepFundShort: '4.7: the fund, or the advance, pays for the bump of a sweep',
   RefundNotOwed: '5.9: the deposit is owed back, is there, and named a script that can be paid',
   RefundEatsDeposit: '5.9: 80 % of the deposit and 546 sat arrive',
   PegOutsPaused: '4.5: no payout after a spend without a record',
