@@ -7,6 +7,7 @@ import type {
   KeygenItem,
   MemberApproval,
   PegInClaim,
+  PegOrderItem,
   TransactionProof,
   ValidatorChangeItem,
 } from '../core/block/index.ts'
@@ -197,7 +198,24 @@ export type ValidatorChangeReceived = Message<
   { readonly id: number; readonly peer: string; readonly change: ValidatorChangeItem }
 >
 
+/** An approved order about the peg, for a block of this node. From: api. To: Chain. Reply: PegOrderAccepted | PegOrderRefused. */
+export type SubmitPegOrder = Request<
+  'chain.SubmitPegOrder',
+  { readonly order: PegOrderItem },
+  PegOrderAccepted | PegOrderRefused
+>
+
+/** It waits for a block of this node. From: Chain. To: api. */
+export type PegOrderAccepted = Message<'chain.PegOrderAccepted', { readonly id: string }>
+
+/** It can stand in no block now. From: Chain. To: api. */
+export type PegOrderRefused = Message<
+  'chain.PegOrderRefused',
+  { readonly code: string; readonly detail?: string }
+>
+
 export type ChainInbox =
+  | SubmitPegOrder
   | SubmitValidatorChange
   | ValidatorChangeReceived
   | HaltStored

@@ -66,6 +66,11 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('chain.ValidatorChangeAccepted', 'chain', 'api', 'api', 'blockProducer'),
   row('chain.ValidatorChangeRefused', 'chain', 'api', 'api', 'blockProducer'),
   row('chain.ValidatorChangeReceived', 'network', 'chain', 'gossip', 'dropNewest'),
+  row('chain.SubmitPegOrder', 'api', 'chain', 'api', 'returnError', {
+    reply: 'chain.PegOrderAccepted',
+  }),
+  row('chain.PegOrderAccepted', 'chain', 'api', 'api', 'blockProducer'),
+  row('chain.PegOrderRefused', 'chain', 'api', 'api', 'blockProducer'),
   // Engine
   row('engine.BuildBlockRequest', 'chain', 'engine', 'consensus', 'returnError', {
     reply: 'engine.BlockTemplate',

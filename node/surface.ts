@@ -11,6 +11,7 @@ import type {
   GetSyncStatus,
   MemberList,
   PeerSummary,
+  SubmitPegOrder,
   SubmitTransaction,
   SubmitValidatorChange,
 } from '../messages/index.ts'
@@ -193,6 +194,17 @@ export function apiPorts(
       )
       if (!result.ok) return { ok: false, error: { code: result.error.code } }
       return result.value.type === 'chain.ValidatorChangeAccepted'
+        ? { ok: true, ...result.value.payload }
+        : { ok: false, error: result.value.payload }
+    },
+    async submitPegOrder(order) {
+      const result = await system.ask<SubmitPegOrder>(
+        'chain',
+        { type: 'chain.SubmitPegOrder', payload: { order } },
+        { timeoutMs: 10_000, sender: 'api' },
+      )
+      if (!result.ok) return { ok: false, error: { code: result.error.code } }
+      return result.value.type === 'chain.PegOrderAccepted'
         ? { ok: true, ...result.value.payload }
         : { ok: false, error: result.value.payload }
     },

@@ -110,7 +110,7 @@ export async function perform(
 
 /** Flow 1, 6.5: plan the block, let the engine build it, let the bridge look at the template, seal it. */
 async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<BlockProduced> {
-  const { evidence, keygen, parent, slot, validatorChanges, view } = effect
+  const { evidence, keygen, parent, pegOrders, slot, validatorChanges, view } = effect
   const { genesis, validator } = run.ports
   const height = parent.header.height + 1
   const failed = (code: string): BlockProduced => ({
@@ -131,6 +131,7 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
       evidence,
       validatorChanges,
       keygen,
+      pegOrders,
     })
   const built = (plan: BlockPlan, leastMs: number) => {
     const timeoutMs = Math.max(leastMs, deadlineMs - run.clock.nowMs())

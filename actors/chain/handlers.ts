@@ -9,6 +9,7 @@ import {
   type Evidence,
   hashKey,
   type KeygenItem,
+  type PegOrderItem,
   type QuorumCertificate,
   type TransactionProof,
   type ValidatorChangeItem,
@@ -47,7 +48,14 @@ import {
   type Step,
   tell,
 } from '../../supervisor/index.ts'
-import { standingChanges, takeChange, type WaitingChanges } from './changes.ts'
+import {
+  standingChanges,
+  standingOrders,
+  takeChange,
+  takeOrder,
+  type WaitingChanges,
+  type WaitingOrders,
+} from './changes.ts'
 import { CHAIN_FAULTS } from './errors.ts'
 import {
   type EvidenceEffect,
@@ -110,6 +118,7 @@ export interface ChainContext {
   readonly queue: OperationQueue
   readonly evidence: EvidenceHolding
   readonly changes: WaitingChanges
+  readonly orders: WaitingOrders
   /** What members said for the key that is being made, as Bridge has it. */
   readonly keygen: readonly KeygenItem[]
   readonly feeRateSatPerKvb: number
@@ -148,6 +157,7 @@ export type ChainEffect =
       readonly queue: PegQueue
       readonly evidence: readonly Evidence[]
       readonly validatorChanges: readonly ValidatorChangeItem[]
+      readonly pegOrders: readonly PegOrderItem[]
       readonly keygen: readonly KeygenItem[]
       readonly feeRateSatPerKvb: number
     }
@@ -311,6 +321,8 @@ export function handle(
       return { context: { ...context, isHaltStored: message.payload.stored } }
     case 'chain.SubmitValidatorChange':
       return submitChange(context, message.payload.change, about.envelope)
+    case 'chain.SubmitPegOrder':
+      return submitOrder(context, message.payload.order, about.envelope)
     case 'chain.KeygenWaiting':
       return { context: { ...context, keygen: message.payload.items } }
     case 'chain.ValidatorChangeReceived':
@@ -438,6 +450,7 @@ function perform(
             queue: pegQueue(context.queue),
             evidence: [...context.evidence.pool.values()],
             validatorChanges: [...context.changes.values()],
+            pegOrders: [...context.orders.values()],
             keygen: context.keygen,
             feeRateSatPerKvb: context.feeRateSatPerKvb,
           },
@@ -626,6 +639,19 @@ function submitChange(
     : { context: { ...context, changes: taken.waiting }, effects }
 }
 
+/** An order waits for a block of this node's own: whoever is in a hurry hands it to several. */
+function submitOrder(context: ChainContext, order: PegOrderItem, replyTo: Envelope): ChainStep {
+  const { genesis, head } = context
+  const taken = takeOrder(genesis, head.ledger, context.orders, order)
+  if (taken.kind === 'refused') {
+    const refused = { type: 'chain.PegOrderRefused', payload: taken.fault } as const
+    return { context, effects: [reply(replyTo, refused)] }
+  }
+  const accepted = { type: 'chain.PegOrderAccepted', payload: { id: taken.id } } as const
+  const orders = taken.kind === 'taken' ? taken.waiting : context.orders
+  return { context: { ...context, orders }, effects: [reply(replyTo, accepted)] }
+}
+
 /** Only what waits here is relayed. What this node refuses may stand on another head: it is nobody's fault, but not passed on. */
 function judgeChange(
   context: ChainContext,
@@ -727,6 +753,7 @@ function advance(
     queue,
     evidence: settled.holding,
     changes: standingChanges(head.ledger, context.changes),
+    orders: standingOrders(head.ledger, context.orders),
     storing: false,
     unexecuted: undefined,
   }

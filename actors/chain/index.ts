@@ -74,6 +74,7 @@ export function chainActor(): ChainActor {
         queue: EMPTY_QUEUE,
         evidence: restored.holding,
         changes: new Map(),
+        orders: new Map(),
         keygen: [],
         feeRateSatPerKvb: genesis.params.minFeeRateSatPerKvb,
         producing: false,

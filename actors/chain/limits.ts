@@ -24,6 +24,9 @@ export const MAX_QUEUED_OPERATIONS = 1_024
 /** Approved changes of the validators that wait for a block; one of them can act. */
 export const MAX_WAITING_CHANGES = 4
 
+/** Approved orders about the peg that wait for a block of this node; a block has one. */
+export const MAX_WAITING_ORDERS = 16
+
 /** Executed blocks that wait for a decision. */
 export const MAX_CANDIDATES = 64
 

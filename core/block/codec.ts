@@ -18,6 +18,8 @@ import {
   KeygenItemType,
   MAX_KEYGEN_BYTES,
   MAX_VALIDATORS,
+  type PegOrderItem,
+  PegOrderItemType,
   type PrePrepare,
   PrePrepareType,
   type QuorumCertificate,
@@ -98,6 +100,19 @@ export const decodeValidatorChange = decoder<ValidatorChangeItem>(
 
 export function encodeValidatorChange(item: ValidatorChangeItem): Uint8Array {
   return ValidatorChangeItemType.serialize(item)
+}
+
+/** An approved order takes some 450 bytes at most. */
+export const MAX_PEG_ORDER_BYTES = 512
+
+export const decodePegOrder = decoder<PegOrderItem>(
+  PegOrderItemType,
+  'peg order',
+  MAX_PEG_ORDER_BYTES,
+)
+
+export function encodePegOrder(item: PegOrderItem): Uint8Array {
+  return PegOrderItemType.serialize(item)
 }
 
 /** The fields beside its content take some 120 bytes. */

@@ -25,6 +25,7 @@ export const MAX_PROOFS = 64
 export const MAX_RECORDS = 16
 export const MAX_EVIDENCE = 16
 export const MAX_VALIDATOR_CHANGES = 1
+export const MAX_PEG_ORDERS = 1
 export const MAX_KEYGEN_ITEMS = 16
 /** The largest content: commitments of 128 coefficients. */
 export const MAX_KEYGEN_BYTES = 4_352
@@ -198,6 +199,32 @@ export const ValidatorChangeItemType = new ContainerType({
 })
 export type ValidatorChangeItem = ValueOf<typeof ValidatorChangeItemType>
 
+/** What t members decide about the peg's books. The index is the byte that is signed. */
+export const PEG_ORDER_KINDS = ['refundTo', 'reorgLoss', 'strayLoss'] as const
+export type PegOrderKind = (typeof PEG_ORDER_KINDS)[number]
+
+const pegOrderFields = {
+  /** Index into PEG_ORDER_KINDS. */
+  kind: Uint8,
+  /** The outpoint of a deposit, 36 bytes; of a stray loss the txid of what spent the reserve. */
+  subject: new ByteListType(36),
+  /** Whom a deposit that named nobody is paid back to (5.9); empty for a loss. */
+  scriptPubKey: Script,
+  /** How much of a loss the operating fund bears (4.9); zero for a refund. */
+  fundSat: Amount64,
+}
+
+/** What the members approve. */
+export const PegOrderType = new ContainerType(pegOrderFields)
+export type PegOrder = ValueOf<typeof PegOrderType>
+
+/** An order as a block carries it. */
+export const PegOrderItemType = new ContainerType({
+  ...pegOrderFields,
+  approval: MemberApprovalType,
+})
+export type PegOrderItem = ValueOf<typeof PegOrderItemType>
+
 /** What members say while they make a key (5.1). The index is the byte that is signed. */
 export const KEYGEN_KINDS = ['package', 'shares', 'complaint', 'confirmation'] as const
 export type KeygenKind = (typeof KEYGEN_KINDS)[number]
@@ -291,6 +318,7 @@ export const BlockBodyType = new ContainerType({
   evidence: new ListCompositeType(EvidenceType, MAX_EVIDENCE),
   validatorChanges: new ListCompositeType(ValidatorChangeItemType, MAX_VALIDATOR_CHANGES),
   keygen: new ListCompositeType(KeygenItemType, MAX_KEYGEN_ITEMS),
+  pegOrders: new ListCompositeType(PegOrderItemType, MAX_PEG_ORDERS),
   payload: ExecutionPayloadType,
 })
 export type BlockBody = ValueOf<typeof BlockBodyType>

@@ -32,6 +32,7 @@ import {
 } from '../params/index.ts'
 import { authorOfSlot, verifyCertificate } from '../pbft/index.ts'
 import {
+  applyPegOrder,
   type BridgeBurn,
   type BridgeCancel,
   type BridgeFund,
@@ -133,7 +134,7 @@ export function checkBlock(
   return changed.ok ? ok({ block, hash, ledger: changed.value }) : changed
 }
 
-/** The ledger with the block's evidence, its change of the validators, if it has one, and its part in the making of a key. */
+/** The ledger with the block's evidence, its change of the validators and its order of the members, if any, and its part in the making of a key. */
 export function ledgerWithChanges(
   genesis: Genesis,
   ledger: Ledger,
@@ -141,13 +142,17 @@ export function ledgerWithChanges(
   {
     evidence,
     keygen,
+    pegOrders: [order],
     validatorChanges: [change],
-  }: Pick<BlockBody, 'evidence' | 'keygen' | 'validatorChanges'>,
+  }: Pick<BlockBody, 'evidence' | 'keygen' | 'pegOrders' | 'validatorChanges'>,
 ): Result<Ledger, InvalidBlock> {
   const convicted = ledgerWithEvidence(ledger, height, evidence)
   const changed =
     change === undefined ? ok(convicted) : applyValidatorChange(genesis, convicted, height, change)
-  return changed.ok ? applyKeygen(genesis, changed.value, height, keygen) : changed
+  if (!changed.ok) return changed
+  const ordered =
+    order === undefined ? changed : applyPegOrder(genesis, changed.value, height, order)
+  return ordered.ok ? applyKeygen(genesis, ordered.value, height, keygen) : ordered
 }
 
 /** Step three: the ledger after the execution must be the one that the header commits to. */

@@ -10,6 +10,7 @@ import {
   type KeygenItem,
   knownBodyRoot,
   mixRandao,
+  type PegOrderItem,
   type QuorumCertificate,
   type ValidatorChangeItem,
   type Withdrawal,
@@ -21,6 +22,7 @@ import {
   type Assembled,
   assemble,
   beginBlock,
+  checkPegOrder,
   emptyPegBody,
   type PegQueue,
   type Refused,
@@ -53,6 +55,7 @@ export interface BlockPlan {
   readonly validatorChanges: readonly ValidatorChangeItem[]
   readonly evidence: readonly Evidence[]
   readonly keygen: readonly KeygenItem[]
+  readonly pegOrders: readonly PegOrderItem[]
   readonly ledger: Ledger
   readonly withdrawals: readonly Withdrawal[]
   readonly timestamp: number
@@ -68,6 +71,7 @@ export interface BlockExtras {
   /** Verified. */
   readonly evidence?: readonly Evidence[]
   readonly keygen?: readonly KeygenItem[]
+  readonly pegOrders?: readonly PegOrderItem[]
 }
 
 export interface BlockAuthor {
@@ -98,7 +102,11 @@ export function planBlock(
     .slice(0, 1)
   const evidence = dueEvidence(genesis, parent.ledger, extras.evidence ?? [])
   const keygen = selectKeygen(genesis, parent.ledger, context.height, extras.keygen ?? [])
-  const changes = { evidence, keygen, validatorChanges }
+  // On the ledger after the peg's items, of which one may have done what an order is for.
+  const pegOrders = (extras.pegOrders ?? [])
+    .filter((order) => checkPegOrder(genesis, begun.value.ledger, order) === undefined)
+    .slice(0, 1)
+  const changes = { evidence, keygen, pegOrders, validatorChanges }
   const changed = ledgerWithChanges(genesis, begun.value.ledger, context.height, changes)
   if (!changed.ok) return changed
   return ok({
@@ -108,6 +116,7 @@ export function planBlock(
     validatorChanges,
     evidence,
     keygen,
+    pegOrders,
     ledger: changed.value,
     withdrawals: begun.value.withdrawals,
     timestamp: slotTimestamp(slot, genesis.params.slotMs),
@@ -139,6 +148,7 @@ export function sealBlock(
     evidence: [...plan.evidence],
     validatorChanges: [...plan.validatorChanges],
     keygen: [...plan.keygen],
+    pegOrders: [...plan.pegOrders],
     payload,
   }
   const header = {

@@ -77,6 +77,8 @@ const OutputRowType = new ContainerType({
   tweaked: new BooleanType(),
   evmAddress: Bytes20,
   refundScript: Script,
+  /** Whom the members decided to pay a refundable one back to (5.9); empty: they did not. */
+  refundTo: Script,
   bitcoinHash: Bytes32,
   bitcoinHeight: Uint64,
   transactionIndex: Uint32,
@@ -187,6 +189,8 @@ const SpendRowType = new ContainerType({
   entered: new ListBasicType(Uint32, MAX_BLOCK_EFFECTS),
   /** Batches that it released, once it was deep enough. */
   released: new ListCompositeType(Bytes32, MAX_BLOCK_EFFECTS),
+  /** Of a stray one: the members have booked it as a loss, and it stops nothing any more. */
+  accepted: new BooleanType(),
 })
 export type SpendRow = ValueOf<typeof SpendRowType>
 
@@ -207,6 +211,7 @@ export const FUND_CAUSE = {
   contract: 4,
   surplus: 5,
   advance: 6,
+  loss: 7,
 } as const
 
 /** Income and expense of the operating fund, one row per cause (4.7). Key: causeKey. */
@@ -227,6 +232,8 @@ const DeficitRowType = new ContainerType({
   cause: Uint8,
   amountSat: Amount64,
   height: Uint64,
+  /** The members have booked it as a loss, and it stops nothing any more. */
+  accepted: new BooleanType(),
 })
 export type DeficitRow = ValueOf<typeof DeficitRowType>
 

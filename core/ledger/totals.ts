@@ -59,7 +59,7 @@ const PARTS: { readonly [S in SetName]?: (row: SetRows[S]) => Parts } = {
     return parts
   },
   spends: (row) =>
-    row.kind === SPEND_KIND.stray && row.state === SPEND_STATE.booked
+    row.kind === SPEND_KIND.stray && row.state === SPEND_STATE.booked && !row.accepted
       ? [['pegOutStops', 1n]]
       : NOTHING,
   fund: (row) => {
@@ -70,7 +70,7 @@ const PARTS: { readonly [S in SetName]?: (row: SetRows[S]) => Parts } = {
   },
   deficits: (row) => {
     const parts: Part[] = [['deficitSat', row.amountSat]]
-    const stopsPegIns = row.cause === DEFICIT_CAUSE.reorg && row.amountSat > 0n
+    const stopsPegIns = row.cause === DEFICIT_CAUSE.reorg && row.amountSat > 0n && !row.accepted
     if (stopsPegIns) parts.push(['pegInStops', 1n])
     return parts
   },

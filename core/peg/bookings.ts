@@ -145,6 +145,7 @@ function bookStray(
     spent: [],
     entered: [],
     released: [],
+    accepted: false,
   }
   // A version of a batch that was released is a stray one, and what it was before should a reorg take it back.
   const stray = recorded === undefined ? spend : { ...recorded, kind: SPEND_KIND.stray }
@@ -215,6 +216,7 @@ function enterChange(
     tweaked: tweak.deposit !== undefined,
     evmAddress: tweak.deposit?.evmAddress ?? ZERO_ADDRESS,
     refundScript: tweak.deposit?.refundScript ?? new Uint8Array(0),
+    refundTo: new Uint8Array(0),
     bitcoinHash: proven.blockHash,
     bitcoinHeight: proven.height,
     transactionIndex: proven.index,

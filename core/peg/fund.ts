@@ -58,6 +58,23 @@ export function setDeficit(
 ): void {
   const key = causeKey(cause, reference)
   const before: DeficitRow | undefined = draft.get('deficits', key)
+  // What is there again was no loss: the fund gets back what it bore of it.
+  if (amountSat === 0n) setFund(draft, FUND_CAUSE.loss, key, 0n, height)
   if (amountSat === (before?.amountSat ?? 0n)) return
-  draft.put('deficits', key, { cause, amountSat, height })
+  draft.put('deficits', key, { cause, amountSat, height, accepted: false })
+}
+
+/** The fund bears so much of an open deficit, and the rest, which may be nothing, is booked as a loss that stops nothing. */
+export function bookLoss(
+  draft: LedgerDraft,
+  cause: number,
+  reference: Uint8Array,
+  fundSat: bigint,
+  height: number,
+): void {
+  const key = causeKey(cause, reference)
+  const row = draft.get('deficits', key)
+  if (row === undefined) return
+  draft.put('deficits', key, { ...row, amountSat: row.amountSat - fundSat, accepted: true })
+  setFund(draft, FUND_CAUSE.loss, key, -fundSat, height)
 }

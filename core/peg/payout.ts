@@ -513,5 +513,6 @@ export function putVersion(
     spent: [],
     entered: [],
     released: [],
+    accepted: false,
   })
 }

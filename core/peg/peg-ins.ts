@@ -198,6 +198,7 @@ function enter(
     tweaked: !equalBytes(output.scriptPubKey, plain),
     evmAddress,
     refundScript,
+    refundTo: new Uint8Array(0),
     bitcoinHash: proven.blockHash,
     bitcoinHeight: proven.height,
     transactionIndex: proven.index,

@@ -1,5 +1,6 @@
 /**
- * Refunds (protocol §5.9; PI-11): a deposit that is owed back is paid to the refund script that it named. The one input is the
+ * Refunds (protocol §5.9; PI-11): a deposit that is owed back is paid to the refund script that it named, or, if it named none, to
+ * whom the members decided after a proof by the owners of all its inputs. The one input is the
  * deposit itself, so if that goes, so does its refund; the fee is the deposit's own, and nothing is minted or taken from the fund.
  */
 import { compareBytes } from '../../crypto/index.ts'
@@ -38,13 +39,23 @@ import {
 } from './payout.ts'
 import { currentOutput } from './scripts.ts'
 
-/** Whether the deposit can be paid back by itself: it is owed, it is there, and it named a script that can be paid. */
-export function isRefundable({ kind, refundScript, state }: OutputRow): boolean {
-  return (
-    kind === OUTPUT_KIND.refundable &&
-    state === OUTPUT_STATE.live &&
-    parsePayableScript(refundScript) !== undefined
-  )
+/** Whom a deposit goes back to: the script that it named, or, where that cannot be paid, the one that the members decided. */
+function refundDestination({ refundScript, refundTo }: OutputRow): Uint8Array | undefined {
+  return [refundScript, refundTo].find((script) => parsePayableScript(script) !== undefined)
+}
+
+/** Whether the deposit is owed and there, and known to nobody yet whom it goes back to (5.9). */
+export function lacksDestination(row: OutputRow): boolean {
+  return isOwed(row) && refundDestination(row) === undefined
+}
+
+function isOwed({ kind, state }: OutputRow): boolean {
+  return kind === OUTPUT_KIND.refundable && state === OUTPUT_STATE.live
+}
+
+/** Whether the deposit can be paid back by itself: it is owed, it is there, and whom it goes to is known. */
+export function isRefundable(row: OutputRow): boolean {
+  return isOwed(row) && refundDestination(row) !== undefined
 }
 
 /** Deposits that wait for their refund, in the order of Bitcoin. */
@@ -88,9 +99,10 @@ export function buildRefund(
   return ok({ record, transaction, epoch, ...shape })
 }
 
-/** What a refund pays: the whole deposit to its refund script, less the fee. */
+/** What a refund pays: the whole deposit to whom it goes back to, less the fee. */
 export function refundPayment({ key, row }: Entry<OutputRow>) {
-  return { key, row: { amountSat: row.amountSat, scriptPubKey: row.refundScript } }
+  const scriptPubKey = refundDestination(row) ?? row.refundScript
+  return { key, row: { amountSat: row.amountSat, scriptPubKey } }
 }
 
 /** The refunds that a proposer may record, the oldest deposit first; what no fee leaves enough of waits for a lower rate. */

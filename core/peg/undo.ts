@@ -68,6 +68,7 @@ function undoBooking(draft: LedgerDraft, context: PegContext, txid: Uint8Array):
     spent: [],
     entered: [],
     released: [],
+    accepted: false,
   })
   if (spend.kind === SPEND_KIND.stray) {
     setDeficit(draft, DEFICIT_CAUSE.stray, txid, 0n, context.height)

@@ -1,12 +1,13 @@
 /**
  * All that the API needs from the node. Reads are views on committed state and never enter a mailbox; the
- * commands are `submitTransaction` and `submitValidatorChange`. Every read may answer at once or later.
+ * commands are `submitTransaction`, `submitValidatorChange` and `submitPegOrder`. Every read may answer at once or later.
  */
 import type { CertifiedBlock } from '../../actors/stream/index.ts'
 import type { ReserveJson } from '../../bridge/index.ts'
 import type {
   CommittedBlock,
   Evidence,
+  PegOrderItem,
   QuorumCertificate,
   ValidatorChangeItem,
 } from '../../core/block/index.ts'
@@ -486,6 +487,10 @@ export type SubmitResult =
   | { readonly ok: true; readonly hash: Uint8Array }
   | { readonly ok: false; readonly error: { readonly code: string; readonly reason: string } }
 
+export type SubmitOrderResult =
+  | { readonly ok: true; readonly id: string }
+  | { readonly ok: false; readonly error: { readonly code: string; readonly detail?: string } }
+
 export type SubmitChangeResult =
   | { readonly ok: true; readonly id: string; readonly sequence: number }
   | { readonly ok: false; readonly error: { readonly code: string; readonly detail?: string } }
@@ -553,6 +558,8 @@ export interface ApiPorts {
   bitcoin(): BitcoinSnapshot
   /** Enters the chain's mailbox. */
   submitValidatorChange(change: ValidatorChangeItem): Promise<SubmitChangeResult>
+  /** Enters the chain's mailbox. */
+  submitPegOrder(order: PegOrderItem): Promise<SubmitOrderResult>
   /** Enters the engine's mailbox. */
   submitTransaction(raw: Uint8Array): Promise<SubmitResult>
   /** Calls back with hashes of transactions that come into the pool. Returns how to end that. */

@@ -2,30 +2,27 @@
  * `millrace validators`: who decides blocks, and changes of that. A change is written as a file, each member approves it with its key
  * file, offline, and anybody who has t approvals submits it to any node (protocol §1.4, docs/guides/change-validators.md).
  */
-import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import {
-  combineApprovals,
-  encodeValidatorChange,
-  type ValidatorChange,
-} from '../../core/block/index.ts'
-import { type Genesis, parseGenesis } from '../../core/params/index.ts'
+import { encodeValidatorChange, type ValidatorChange } from '../../core/block/index.ts'
 import { validatorChangeMessage } from '../../core/validators/index.ts'
-import {
-  blsSigner,
-  blsSuite,
-  equalBytes,
-  fromHex,
-  openKeyFile,
-  provePossession,
-  type Signer,
-  toHex,
-} from '../../crypto/index.ts'
+import { provePossession, toHex } from '../../crypto/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
-
-const DEFAULT_URL = 'http://127.0.0.1:8545'
-const CALL_MS = 10_000
-const POLL_MS = 500
+import {
+  bytes,
+  call,
+  combinedApproval,
+  DECISION_FLAGS,
+  DEFAULT_URL,
+  integer,
+  openSigner,
+  POLL_MS,
+  Refusal,
+  readGenesis,
+  readJson,
+  runCommand,
+  signedByMember,
+  usage,
+} from '../decisions/index.ts'
 
 const USAGE = `usage: millrace validators show [--height N] [--url URL]
        millrace validators propose (--keys FILE --password-file FILE | --key HEX) --power N [--address HEX]
@@ -47,25 +44,12 @@ const USAGE = `usage: millrace validators show [--height N] [--url URL]
   --help                  this text
 `
 
-interface Fault {
-  readonly code: string
-  readonly message: string
-  readonly exitCode: number
-}
-
 interface ChangeFile {
   readonly sequence: number
   readonly blsKey: string
   readonly power: number
   readonly address: string
   readonly proofOfPossession: string
-}
-
-interface ApprovalFile {
-  readonly change: ChangeFile
-  readonly membersEpoch: number
-  readonly member: number
-  readonly signature: string
 }
 
 interface SetAnswer {
@@ -81,31 +65,14 @@ interface SetAnswer {
   }[]
 }
 
-/** What a command could not do, thrown to where the exit code is made. */
-class Refusal extends Error {
-  readonly fault: Fault
-
-  constructor(code: string, message: string, exitCode: number) {
-    super(message)
-    this.fault = { code, message, exitCode }
-  }
-}
-
 const FLAGS = {
-  url: { type: 'string' },
+  ...DECISION_FLAGS,
   height: { type: 'string' },
-  keys: { type: 'string' },
   key: { type: 'string' },
-  'password-file': { type: 'string' },
   power: { type: 'string' },
   address: { type: 'string' },
   sequence: { type: 'string' },
   change: { type: 'string' },
-  genesis: { type: 'string' },
-  approval: { type: 'string', multiple: true },
-  'members-epoch': { type: 'string' },
-  wait: { type: 'string' },
-  help: { type: 'boolean' },
 } as const
 
 function parse(args: readonly string[]) {
@@ -121,30 +88,8 @@ const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> 
   submit,
 }
 
-export async function main(args: readonly string[]): Promise<number> {
-  try {
-    const { positionals, values } = parse(args)
-    if (values.help) {
-      process.stdout.write(USAGE)
-      return EXIT.ok
-    }
-    const [name = ''] = positionals
-    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-    if (command === undefined || positionals.length > 1) {
-      process.stderr.write(USAGE)
-      return EXIT.usage
-    }
-    process.stdout.write(`${await command(values)}\n`)
-    return EXIT.ok
-  } catch (error) {
-    const { code, exitCode, message } =
-      error instanceof Refusal
-        ? error.fault
-        : { code: 'Usage', message: (error as Error).message, exitCode: EXIT.usage }
-    process.stderr.write(`millrace validators: ${code}: ${message}\n`)
-    return exitCode
-  }
-}
+export const main = (args: readonly string[]): Promise<number> =>
+  runCommand('validators', USAGE, COMMANDS, () => parse(args))
 
 async function show({ height, url }: Options): Promise<string> {
   const set = await readSet(url, height === undefined ? undefined : integer('height', height))
@@ -179,41 +124,19 @@ async function propose(options: Options): Promise<string> {
 async function approve(options: Options): Promise<string> {
   const genesis = await readGenesis(options)
   const file = await readJson<ChangeFile>('change', options.change)
-  const signer = await openSigner(options)
-  const member = genesis.members.findIndex(({ blsKey }) => equalBytes(blsKey, signer.publicKey))
-  if (member < 0)
-    throw new Refusal('KeysOfNoMember', 'the key file is of no member', EXIT.configuration)
-  const membersEpoch = integer('members-epoch', options['members-epoch'] ?? '0')
-  const message = validatorChangeMessage(genesis, membersEpoch, fromFile(file))
-  const signature = toHex(signer.sign(message))
-  return JSON.stringify({ change: file, membersEpoch, member, signature }, undefined, 2)
+  const change = fromFile(file)
+  const signed = await signedByMember(genesis, options, (membersEpoch) =>
+    validatorChangeMessage(genesis, membersEpoch, change),
+  )
+  return JSON.stringify({ change: file, ...signed }, undefined, 2)
 }
 
 async function submit(options: Options): Promise<string> {
   const genesis = await readGenesis(options)
   const change = fromFile(await readJson<ChangeFile>('change', options.change))
-  const signatures = new Map<number, Uint8Array>()
-  let membersEpoch = 0
-  for (const path of options.approval ?? []) {
-    const approval = await readJson<ApprovalFile>('approval', path)
-    const member = genesis.members[approval.member]
-    const signature = bytes(`signature of ${path}`, approval.signature, 96)
-    const signed = validatorChangeMessage(genesis, approval.membersEpoch, change)
-    if (member === undefined || !genesis.signatures.verify(member.blsKey, signed, signature)) {
-      throw new Refusal(
-        'ApprovalOfAnotherChange',
-        `${path} does not approve this change`,
-        EXIT.data,
-      )
-    }
-    signatures.set(approval.member, signature)
-    membersEpoch = approval.membersEpoch
-  }
-  const approval = combineApprovals(genesis, membersEpoch, signatures)
-  if (approval === undefined) {
-    const have = `${signatures.size} of ${genesis.memberThreshold}`
-    throw new Refusal('ApprovalQuorumMissing', `approvals of ${have} members`, EXIT.data)
-  }
+  const approval = await combinedApproval(genesis, options.approval ?? [], (membersEpoch) =>
+    validatorChangeMessage(genesis, membersEpoch, change),
+  )
   const raw = toHex(encodeValidatorChange({ ...change, approval }))
   const waitMs = 1_000 * integer('wait', options.wait ?? '60')
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
@@ -245,63 +168,6 @@ function readSet(url: string | undefined, height: number | undefined): Promise<S
   return call<SetAnswer>(url, 'millrace_validators', height === undefined ? [] : [height])
 }
 
-async function call<T>(url = DEFAULT_URL, method: string, params: readonly unknown[]): Promise<T> {
-  let answer: { readonly result?: unknown; readonly error?: { readonly message: string } }
-  try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-      signal: AbortSignal.timeout(CALL_MS),
-    })
-    answer = (await response.json()) as typeof answer
-  } catch (error) {
-    const { message } = error as Error
-    throw new Refusal('NodeUnreachable', `no node answers at ${url} (${message})`, EXIT.unreachable)
-  }
-  if (answer.error !== undefined) throw new Refusal('Refused', answer.error.message, EXIT.error)
-  return answer.result as T
-}
-
-async function openSigner(options: Options): Promise<Signer> {
-  const file = await readJson<unknown>('keys', options.keys)
-  const path = options['password-file']
-  if (path === undefined) throw usage('--password-file is needed')
-  const opened = openKeyFile(file, (await readText(path)).trim())
-  if (!opened.ok) {
-    throw new Refusal(opened.error.code, `${options.keys} does not open`, EXIT.configuration)
-  }
-  const secret = opened.value['bls']
-  if (secret === undefined) {
-    throw new Refusal('KeysIncomplete', `${options.keys} has no bls key`, EXIT.configuration)
-  }
-  return blsSigner(secret)
-}
-
-async function readGenesis({ genesis }: Options): Promise<Genesis> {
-  const parsed = parseGenesis(await readJson<unknown>('genesis', genesis), blsSuite)
-  if (parsed.ok) return parsed.value
-  throw new Refusal('GenesisInvalid', parsed.error.reason, EXIT.configuration)
-}
-
-async function readJson<T>(flag: string, path: string | undefined): Promise<T> {
-  if (path === undefined) throw usage(`--${flag} is needed`)
-  const text = await readText(path)
-  try {
-    return JSON.parse(text) as T
-  } catch {
-    throw new Refusal('FileMalformed', `${path} is not JSON`, EXIT.data)
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new Refusal('FileUnreadable', (error as Error).message, EXIT.configuration)
-  }
-}
-
 function toFile(change: ValidatorChange): ChangeFile {
   const { address, blsKey, power, proofOfPossession, sequence } = change
   return {
@@ -321,20 +187,4 @@ function fromFile(file: ChangeFile): ValidatorChange {
     address: bytes('address', file.address, 20),
     proofOfPossession: bytes('proofOfPossession', file.proofOfPossession, 96),
   }
-}
-
-function bytes(name: string, text: string | undefined, length: number): Uint8Array {
-  const found = typeof text === 'string' ? fromHex(text.replace(/^0x/, '')) : undefined
-  if (found?.length === length) return found
-  throw usage(`${name}: expected ${length} bytes in hex`)
-}
-
-function integer(name: string, text: string | undefined): number {
-  const value = Number(text)
-  if (text !== undefined && /^\d+$/.test(text) && Number.isSafeInteger(value)) return value
-  throw usage(`${name}: expected a whole number`)
-}
-
-function usage(message: string): Refusal {
-  return new Refusal('Usage', message, EXIT.usage)
 }

@@ -63,7 +63,13 @@ export function levelOf(room: string): number | undefined {
 }
 
 /** Views on the API, and commands that read the configuration. */
-const ABOVE_CONFIG: ReadonlySet<string> = new Set(['views', 'doctor', 'backup'])
+const ABOVE_CONFIG: ReadonlySet<string> = new Set([
+  'views',
+  'doctor',
+  'backup',
+  'orders',
+  'validators',
+])
 /** Adapters below or above the others. */
 const ADAPTER_LEVELS: Readonly<Record<string, number>> = {
   disk: 499,
@@ -143,7 +149,7 @@ const SIGNATURE_ROOTS: ReadonlySet<string> = new Set([
   'node/doctor/index.ts',
   'node/backup/create.ts',
   'node/backup/restore.ts',
-  'node/validators/index.ts',
+  'node/decisions/index.ts',
   'governance/doctor.ts',
   'governance/keys.ts',
   'governance/recover/files.ts',

@@ -3,9 +3,10 @@ import { z } from 'zod'
 import {
   blockHash,
   type CommittedBlock,
+  decodePegOrder,
   decodeValidatorChange,
+  MAX_PEG_ORDER_BYTES,
   MAX_VALIDATOR_CHANGE_BYTES,
-  type ValidatorChangeItem,
 } from '../../../core/block/index.ts'
 import { LEDGER_SETS, type LedgerSet } from '../../../core/ledger/index.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type HeaderField,
   proveField,
 } from '../../../core/light/index.ts'
+import type { Result } from '../../../core/params/index.ts'
 import { toHex } from '../../../crypto/index.ts'
 import { ApiFailure } from '../errors.ts'
 import { data } from '../hex.ts'
@@ -59,17 +61,29 @@ const ledgerKey = z
   .max(256)
   .regex(/^(?:[0-9a-f]{2})*$/i, 'expected a key in hex')
   .transform((text) => new Uint8Array(Buffer.from(text, 'hex')))
-/** SSZ of the change with its approval, in hex, as `millrace validators` writes it. */
-const changeParam = z
-  .string()
-  .max(2 * MAX_VALIDATOR_CHANGE_BYTES)
-  .regex(/^(?:[0-9a-f]{2})+$/i, 'expected a change in hex')
-  .transform((text, context) => {
-    const decoded = decodeValidatorChange(new Uint8Array(Buffer.from(text, 'hex')))
-    if (decoded.ok) return decoded.value
-    context.addIssue({ code: 'custom', message: 'no approved change of the validators' })
-    return z.NEVER
-  })
+/** SSZ of a decision with its approval, in hex, as the members' commands write it. */
+function approvedParam<Item>(
+  what: string,
+  mostBytes: number,
+  decode: (bytes: Uint8Array) => Result<Item, unknown>,
+) {
+  return z
+    .string()
+    .max(2 * mostBytes)
+    .regex(/^(?:[0-9a-f]{2})+$/i, `expected ${what} in hex`)
+    .transform((text, context) => {
+      const decoded = decode(new Uint8Array(Buffer.from(text, 'hex')))
+      if (decoded.ok) return decoded.value
+      context.addIssue({ code: 'custom', message: `not approved ${what}` })
+      return z.NEVER
+    })
+}
+const changeParam = approvedParam(
+  'change of the validators',
+  MAX_VALIDATOR_CHANGE_BYTES,
+  decodeValidatorChange,
+)
+const orderParam = approvedParam('order about the peg', MAX_PEG_ORDER_BYTES, decodePegOrder)
 
 function blockAnswer(committed: CommittedBlock | undefined): unknown {
   return committed === undefined ? new ApiFailure('BlockNotFound') : committedToJson(committed)
@@ -237,12 +251,16 @@ function ledgerProof({ ports }: CallContext, set: LedgerSet, key: Uint8Array): u
   }
 }
 
-async function submitValidatorChange(
-  { ports }: CallContext,
-  change: ValidatorChangeItem,
-): Promise<unknown> {
-  const result = await ports.submitValidatorChange(change)
-  if (result.ok) return { id: result.id, sequence: result.sequence }
+/** What the chain says to a decision of the members. */
+function submitted<Taken extends object>(
+  result:
+    | ({ readonly ok: true } & Taken)
+    | { readonly ok: false; readonly error: { readonly code: string; readonly detail?: string } },
+): unknown {
+  if (result.ok) {
+    const { ok: _, ...taken } = result
+    return taken
+  }
   const { code, detail } = result.error
   return new ApiFailure('InvalidParams', detail === undefined ? code : `${code}: ${detail}`, code)
 }
@@ -322,7 +340,13 @@ export const MILLRACE_METHODS: MethodTable = {
   millrace_submitValidatorChange: method(
     'send',
     z.tuple([changeParam]),
-    (context, [change]) => submitValidatorChange(context, change),
+    async ({ ports }, [change]) => submitted(await ports.submitValidatorChange(change)),
+    { bare: true },
+  ),
+  millrace_submitPegOrder: method(
+    'send',
+    z.tuple([orderParam]),
+    async ({ ports }, [order]) => submitted(await ports.submitPegOrder(order)),
     { bare: true },
   ),
   millrace_commit: method(

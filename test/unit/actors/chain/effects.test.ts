@@ -131,6 +131,7 @@ function produceIn(town: Town, queue: PegQueue = EMPTY_QUEUE): Effect<'produce'>
     queue,
     evidence: [],
     validatorChanges: [],
+    pegOrders: [],
     feeRateSatPerKvb: 2000,
   }
 }

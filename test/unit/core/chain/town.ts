@@ -163,6 +163,7 @@ export interface MakeOptions {
   readonly skip?: number
   readonly feeRateSatPerKvb?: number
   readonly validatorChanges?: readonly ValidatorChangeItem[]
+  readonly pegOrders?: readonly PegOrderItem[]
   readonly evidence?: readonly Evidence[]
 }
 
@@ -198,8 +199,8 @@ export class Town {
     const keys = keyOfValidator(author.blsKey)
     const reveal = blsSign(keys.secretKey, randaoMessage(genesis.hash, slot))
     const rate = options.feeRateSatPerKvb ?? FEE_RATE
-    const { evidence = [], validatorChanges = [] } = options
-    const extras = { evidence, validatorChanges }
+    const { evidence = [], pegOrders = [], validatorChanges = [] } = options
+    const extras = { evidence, pegOrders, validatorChanges }
     const plan = planBlock(genesis, parent, slot, queue, rate, reveal, extras)
     if (!plan.ok) throw new Error(plan.error.code)
     const { timestamp, prevRandao, gasLimit, withdrawals } = plan.value

@@ -40,6 +40,7 @@ function output(amountSat: bigint, fields: Partial<OutputRow> = {}): OutputRow {
     tweaked: false,
     evmAddress: new Uint8Array(20),
     refundScript: new Uint8Array(0),
+    refundTo: new Uint8Array(0),
     bitcoinHash: new Uint8Array(32),
     bitcoinHeight: 1,
     transactionIndex: 1,
@@ -111,12 +112,14 @@ describe('the ledger as a value (P 4.10, §7)', () => {
       cause: 0,
       amountSat: 1000n,
       height: 2,
+      accepted: false,
     })
     expect(draft.state).toMatchObject({ reserveSat: 0n, deficitSat: 1000n, pegInStops: 1 })
     draft.put('deficits', causeKey(DEFICIT_CAUSE.reorg, key), {
       cause: 0,
       amountSat: 0n,
       height: 3,
+      accepted: false,
     })
     expect(draft.state).toMatchObject({ deficitSat: 0n, pegInStops: 0 })
     expect(draft.finish().open.deficits.size).toBe(0)
@@ -236,7 +239,12 @@ describe('proofs under the ledger root (P 5.6)', () => {
       (draft) =>
         draft.put('fund', causeKey(0, keyOf(1)), { cause: 0, incomeSat: 0n, spentSat: 0n }),
       (draft) =>
-        draft.put('deficits', causeKey(0, keyOf(1)), { cause: 0, amountSat: 0n, height: 1 }),
+        draft.put('deficits', causeKey(0, keyOf(1)), {
+          cause: 0,
+          amountSat: 0n,
+          height: 1,
+          accepted: false,
+        }),
       (draft) => draft.put('outputs', keyOf(77), output(0n)),
       (draft) => draft.update({ feePoolWei: 1n }),
     ]

@@ -499,6 +499,7 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
     sync: () => node.sync,
     bitcoin: () => node.bitcoin,
     submitValidatorChange: async () => ({ ok: false, error: { code: 'ValidatorKeyUnknown' } }),
+    submitPegOrder: async () => ({ ok: false, error: { code: 'OrderNoLoss' } }),
     submitTransaction: (raw) => node.onSubmit(raw),
     onPendingTransactions: (listener) => {
       node.onPending.add(listener)

@@ -1,0 +1,217 @@
+/**
+ * What commands about decisions of the members have in common: a decision is a file, each member approves it offline with its key file, and
+ * whoever has t approvals hands it to a node. Files are read whole, what is wrong with one ends the command with a code.
+ */
+import { readFile } from 'node:fs/promises'
+import { combineApprovals, type MemberApproval } from '../../core/block/index.ts'
+import { type Genesis, parseGenesis } from '../../core/params/index.ts'
+import {
+  blsSigner,
+  blsSuite,
+  equalBytes,
+  fromHex,
+  openKeyFile,
+  type Signer,
+  toHex,
+} from '../../crypto/index.ts'
+import { EXIT } from '../adapters/system/index.ts'
+
+export const DEFAULT_URL = 'http://127.0.0.1:8545'
+const CALL_MS = 10_000
+export const POLL_MS = 500
+
+interface Fault {
+  readonly code: string
+  readonly message: string
+  readonly exitCode: number
+}
+
+/** What a command could not do, thrown to where the exit code is made. */
+export class Refusal extends Error {
+  readonly fault: Fault
+
+  constructor(code: string, message: string, exitCode: number) {
+    super(message)
+    this.fault = { code, message, exitCode }
+  }
+}
+
+/** Of every such command. */
+export const DECISION_FLAGS = {
+  url: { type: 'string' },
+  keys: { type: 'string' },
+  'password-file': { type: 'string' },
+  genesis: { type: 'string' },
+  approval: { type: 'string', multiple: true },
+  'members-epoch': { type: 'string' },
+  wait: { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+/** A member's approval, beside what it is of. */
+interface ApprovalFile {
+  readonly membersEpoch: number
+  readonly member: number
+  readonly signature: string
+}
+
+/** Runs the one command that is named, prints what it gives, and says what it could not do. The exit code. */
+export async function runCommand<Options extends { readonly help?: boolean | undefined }>(
+  program: string,
+  usageText: string,
+  commands: Readonly<Record<string, (options: Options) => Promise<string>>>,
+  parse: () => { readonly positionals: readonly string[]; readonly values: Options },
+): Promise<number> {
+  try {
+    const { positionals, values } = parse()
+    if (values.help) {
+      process.stdout.write(usageText)
+      return EXIT.ok
+    }
+    const [name = ''] = positionals
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+    if (command === undefined || positionals.length > 1) {
+      process.stderr.write(usageText)
+      return EXIT.usage
+    }
+    process.stdout.write(`${await command(values)}\n`)
+    return EXIT.ok
+  } catch (error) {
+    const { code, exitCode, message } =
+      error instanceof Refusal
+        ? error.fault
+        : { code: 'Usage', message: (error as Error).message, exitCode: EXIT.usage }
+    process.stderr.write(`millrace ${program}: ${code}: ${message}\n`)
+    return exitCode
+  }
+}
+
+interface KeyOptions {
+  readonly keys?: string | undefined
+  readonly 'password-file'?: string | undefined
+}
+
+/** A member's approval of what `message` says in an epoch of the members. */
+export async function signedByMember(
+  genesis: Genesis,
+  options: KeyOptions & { readonly 'members-epoch'?: string | undefined },
+  message: (membersEpoch: number) => Uint8Array,
+): Promise<ApprovalFile> {
+  const signer = await openSigner(options)
+  const member = genesis.members.findIndex(({ blsKey }) => equalBytes(blsKey, signer.publicKey))
+  if (member < 0)
+    throw new Refusal('KeysOfNoMember', 'the key file is of no member', EXIT.configuration)
+  const membersEpoch = integer('members-epoch', options['members-epoch'] ?? '0')
+  const signature = toHex(signer.sign(message(membersEpoch)))
+  return { membersEpoch, member, signature }
+}
+
+/** The approval of t members out of their files, each checked. */
+export async function combinedApproval(
+  genesis: Genesis,
+  paths: readonly string[],
+  message: (membersEpoch: number) => Uint8Array,
+): Promise<MemberApproval> {
+  const signatures = new Map<number, Uint8Array>()
+  let membersEpoch = 0
+  for (const path of paths) {
+    const approval = await readJson<ApprovalFile>('approval', path)
+    const member = genesis.members[approval.member]
+    const signature = bytes(`signature of ${path}`, approval.signature, 96)
+    const signed = message(approval.membersEpoch)
+    if (member === undefined || !genesis.signatures.verify(member.blsKey, signed, signature)) {
+      throw new Refusal(
+        'ApprovalOfAnotherChange',
+        `${path} does not approve this change`,
+        EXIT.data,
+      )
+    }
+    signatures.set(approval.member, signature)
+    membersEpoch = approval.membersEpoch
+  }
+  const approval = combineApprovals(genesis, membersEpoch, signatures)
+  if (approval !== undefined) return approval
+  const have = `${signatures.size} of ${genesis.memberThreshold}`
+  throw new Refusal('ApprovalQuorumMissing', `approvals of ${have} members`, EXIT.data)
+}
+
+export async function call<T>(
+  url = DEFAULT_URL,
+  method: string,
+  params: readonly unknown[],
+): Promise<T> {
+  let answer: { readonly result?: unknown; readonly error?: { readonly message: string } }
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+      signal: AbortSignal.timeout(CALL_MS),
+    })
+    answer = (await response.json()) as typeof answer
+  } catch (error) {
+    const { message } = error as Error
+    throw new Refusal('NodeUnreachable', `no node answers at ${url} (${message})`, EXIT.unreachable)
+  }
+  if (answer.error !== undefined) throw new Refusal('Refused', answer.error.message, EXIT.error)
+  return answer.result as T
+}
+
+export async function openSigner(options: KeyOptions): Promise<Signer> {
+  const file = await readJson<unknown>('keys', options.keys)
+  const path = options['password-file']
+  if (path === undefined) throw usage('--password-file is needed')
+  const opened = openKeyFile(file, (await readText(path)).trim())
+  if (!opened.ok) {
+    throw new Refusal(opened.error.code, `${options.keys} does not open`, EXIT.configuration)
+  }
+  const secret = opened.value['bls']
+  if (secret === undefined) {
+    throw new Refusal('KeysIncomplete', `${options.keys} has no bls key`, EXIT.configuration)
+  }
+  return blsSigner(secret)
+}
+
+export async function readGenesis({
+  genesis,
+}: {
+  readonly genesis?: string | undefined
+}): Promise<Genesis> {
+  const parsed = parseGenesis(await readJson<unknown>('genesis', genesis), blsSuite)
+  if (parsed.ok) return parsed.value
+  throw new Refusal('GenesisInvalid', parsed.error.reason, EXIT.configuration)
+}
+
+export async function readJson<T>(flag: string, path: string | undefined): Promise<T> {
+  if (path === undefined) throw usage(`--${flag} is needed`)
+  const text = await readText(path)
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    throw new Refusal('FileMalformed', `${path} is not JSON`, EXIT.data)
+  }
+}
+
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new Refusal('FileUnreadable', (error as Error).message, EXIT.configuration)
+  }
+}
+
+export function bytes(name: string, text: string | undefined, length: number): Uint8Array {
+  const found = typeof text === 'string' ? fromHex(text.replace(/^0x/, '')) : undefined
+  if (found?.length === length) return found
+  throw usage(`${name}: expected ${length} bytes in hex`)
+}
+
+export function integer(name: string, text: string | undefined): number {
+  const value = Number(text)
+  if (text !== undefined && /^\d+$/.test(text) && Number.isSafeInteger(value)) return value
+  throw usage(`${name}: expected a whole number`)
+}
+
+export function usage(message: string): Refusal {
+  return new Refusal('Usage', message, EXIT.usage)
+}

@@ -1,0 +1,248 @@
+/**
+ * `millrace order`: what t members decide about the peg's books. Whom a deposit goes back to that named nobody (protocol §5.9): approving it
+ * takes the proof by the owners of what it spent. And that a deficit is a loss (4.9). An order is written as a file, each member approves
+ * it with its key file, offline, and anybody who has t approvals submits it to a node that makes blocks.
+ */
+import { parseArgs } from 'node:util'
+import { type RefundProof, refundMessage, refundProofFault } from '../../bridge/index.ts'
+import { parsePayableScript, scriptFromAddress } from '../../core/bitcoin/index.ts'
+import {
+  encodePegOrder,
+  PEG_ORDER_KINDS,
+  type PegOrder,
+  type PegOrderKind,
+} from '../../core/block/index.ts'
+import {
+  causeKey,
+  DEFICIT_CAUSE,
+  decodeRow,
+  type LedgerSet,
+  outpointKey,
+} from '../../core/ledger/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { pegOrderId, pegOrderMessage } from '../../core/peg/index.ts'
+import { equalBytes, fromHex, toHex } from '../../crypto/index.ts'
+import { EXIT } from '../adapters/system/index.ts'
+import {
+  bytes,
+  call,
+  combinedApproval,
+  DECISION_FLAGS,
+  DEFAULT_URL,
+  integer,
+  POLL_MS,
+  Refusal,
+  readGenesis,
+  readJson,
+  runCommand,
+  signedByMember,
+  usage,
+} from '../decisions/index.ts'
+
+const USAGE = `usage: millrace order refund --deposit TXID:VOUT --to ADDRESS --genesis FILE
+       millrace order loss (--deposit TXID:VOUT | --spend TXID) [--fund SAT]
+       millrace order approve --order FILE [--proof FILE] --genesis FILE --keys FILE --password-file FILE
+       millrace order submit --order FILE --genesis FILE --approval FILE... [--url URL]
+
+  refund                  writes an order that pays a deposit back which named nobody, with the message that the owner of
+                          each script that the deposit spent signs (BIP322)
+  loss                    writes an order that books a deficit as a loss, so that it stops nothing any more: of a deposit
+                          that Bitcoin lost, or of a spend of the reserve that no record explains
+  approve                 writes a member's approval of an order to the standard output; needs no node. Of a refund
+                          it asks for the proof: {"deposit": HEX, "previous": [HEX...], "signatures": {SCRIPT: BASE64}}
+  submit                  hands an order with the approvals of t members to a node and waits until a block has it
+
+  --url URL               JSON-RPC of a node that makes blocks [${DEFAULT_URL}]
+  --to ADDRESS            a Bitcoin address of the network, or a script in hex
+  --fund SAT              how much of the loss the operating fund bears [0]
+  --members-epoch N       epoch of the members [0]
+  --wait SECONDS          how long submit waits [60]
+  --help                  this text
+`
+
+/** What stands in an order's file; numbers that may be large are text. */
+interface OrderFile {
+  readonly kind: string
+  readonly subject: string
+  readonly scriptPubKey: string
+  readonly fundSat: string
+  /** Of a refund: for the owners to sign. */
+  readonly message?: string
+}
+
+interface ProofFile {
+  readonly deposit: string
+  readonly previous: readonly string[]
+  readonly signatures: Readonly<Record<string, string>>
+}
+
+const FLAGS = {
+  ...DECISION_FLAGS,
+  deposit: { type: 'string' },
+  spend: { type: 'string' },
+  to: { type: 'string' },
+  fund: { type: 'string' },
+  order: { type: 'string' },
+  proof: { type: 'string' },
+} as const
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: true })
+}
+
+type Options = ReturnType<typeof parse>['values']
+
+const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> = {
+  refund,
+  loss,
+  approve,
+  submit,
+}
+
+export const main = (args: readonly string[]): Promise<number> =>
+  runCommand('order', USAGE, COMMANDS, () => parse(args))
+
+async function refund(options: Options): Promise<string> {
+  const genesis = await readGenesis(options)
+  const subject = outpoint(options.deposit)
+  const scriptPubKey = destination(genesis, options.to)
+  const order = { kind: kindOf('refundTo'), subject, scriptPubKey, fundSat: 0n }
+  const message = refundMessage(genesis, subject, scriptPubKey)
+  return JSON.stringify({ ...toFile(order), message }, undefined, 2)
+}
+
+async function loss({ deposit, fund = '0', spend }: Options): Promise<string> {
+  if ((deposit === undefined) === (spend === undefined)) {
+    throw usage('either --deposit or --spend says what is lost')
+  }
+  const scriptPubKey = new Uint8Array(0)
+  const fundSat = BigInt(integer('fund', fund))
+  const order =
+    spend === undefined
+      ? { kind: kindOf('reorgLoss'), subject: outpoint(deposit), scriptPubKey, fundSat }
+      : { kind: kindOf('strayLoss'), subject: displayedTxid(spend), scriptPubKey, fundSat }
+  return JSON.stringify(toFile(order), undefined, 2)
+}
+
+async function approve(options: Options): Promise<string> {
+  const genesis = await readGenesis(options)
+  const file = await readJson<OrderFile>('order', options.order)
+  const order = fromFile(file)
+  if (order.kind === kindOf('refundTo')) {
+    const proof = readProof(await readJson<ProofFile>('proof', options.proof))
+    const found = refundProofFault(genesis, order.subject, order.scriptPubKey, proof)
+    if (found !== undefined) {
+      const detail = 'detail' in found ? found.detail : 'not of this deposit'
+      throw new Refusal(found.code, detail, EXIT.data)
+    }
+  }
+  const signed = await signedByMember(genesis, options, (membersEpoch) =>
+    pegOrderMessage(genesis, membersEpoch, order),
+  )
+  return JSON.stringify({ order: file, ...signed }, undefined, 2)
+}
+
+async function submit(options: Options): Promise<string> {
+  const genesis = await readGenesis(options)
+  const order = fromFile(await readJson<OrderFile>('order', options.order))
+  const approval = await combinedApproval(genesis, options.approval ?? [], (membersEpoch) =>
+    pegOrderMessage(genesis, membersEpoch, order),
+  )
+  const raw = toHex(encodePegOrder({ ...order, approval }))
+  const waitMs = 1_000 * integer('wait', options.wait ?? '60')
+  for (let waitedMs = 0; ; waitedMs += POLL_MS) {
+    if (await isDone(options.url, order)) return JSON.stringify({ id: pegOrderId(order) })
+    if (waitedMs >= waitMs) {
+      throw new Refusal('NotDecided', `no block has it after ${waitMs / 1_000} s`, EXIT.unreachable)
+    }
+    // Again as long as no block has it: a node that restarted has forgotten what waited there.
+    if (waitedMs % 10_000 === 0) await call(options.url, 'millrace_submitPegOrder', [raw])
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
+/** Whether the ledger has what the order says. */
+async function isDone(url: string | undefined, order: PegOrder): Promise<boolean> {
+  const row = async <S extends LedgerSet>(set: S, key: Uint8Array) => {
+    const answer = await call<{ readonly row: string | null }>(url, 'millrace_ledgerProof', [
+      set,
+      toHex(key),
+    ])
+    const found = answer.row === null ? undefined : fromHex(answer.row)
+    return found && decodeRow(set, found)
+  }
+  const { kind, scriptPubKey, subject } = order
+  switch (PEG_ORDER_KINDS[kind]) {
+    case 'refundTo': {
+      const deposit = await row('outputs', subject)
+      return deposit !== undefined && equalBytes(deposit.refundTo, scriptPubKey)
+    }
+    case 'reorgLoss':
+      return (await row('deficits', causeKey(DEFICIT_CAUSE.reorg, subject)))?.accepted === true
+    default:
+      return (await row('spends', subject))?.accepted === true
+  }
+}
+
+function kindOf(name: (typeof PEG_ORDER_KINDS)[number]): number {
+  return PEG_ORDER_KINDS.indexOf(name)
+}
+
+function outpoint(text = ''): Uint8Array {
+  const [id, vout] = text.split(':')
+  return outpointKey(displayedTxid(id), integer('vout', vout))
+}
+
+/** Internal byte order, from display form. */
+function displayedTxid(text: string | undefined): Uint8Array {
+  return bytes('txid', text, 32).toReversed()
+}
+
+function destination({ bitcoin }: Genesis, to = ''): Uint8Array {
+  const script = fromHex(to)
+  if (script !== undefined && parsePayableScript(script) !== undefined) return script
+  const address = scriptFromAddress(to, bitcoin.network)
+  if (address.ok) return address.value
+  throw usage(`--to: neither an address of ${bitcoin.network} nor a script that can be paid`)
+}
+
+function readProof({ deposit, previous, signatures }: ProofFile): RefundProof {
+  const raw = (name: string, text: unknown) => {
+    const found = typeof text === 'string' ? fromHex(text) : undefined
+    if (found !== undefined) return found
+    throw usage(`${name}: expected bytes in hex`)
+  }
+  if (!Array.isArray(previous) || typeof signatures !== 'object' || signatures === null) {
+    throw usage('proof: expected deposit, previous and signatures')
+  }
+  return {
+    deposit: raw('deposit', deposit),
+    previous: previous.map((one) => raw('previous', one)),
+    signatures: new Map(
+      Object.entries(signatures).map(([script, signature]) => [
+        script.toLowerCase(),
+        new Uint8Array(Buffer.from(String(signature), 'base64')),
+      ]),
+    ),
+  }
+}
+
+function toFile({ fundSat, kind, scriptPubKey, subject }: PegOrder): OrderFile {
+  return {
+    kind: PEG_ORDER_KINDS[kind] as string,
+    subject: toHex(subject),
+    scriptPubKey: toHex(scriptPubKey),
+    fundSat: String(fundSat),
+  }
+}
+
+function fromFile({ fundSat, kind, scriptPubKey, subject }: OrderFile): PegOrder {
+  const index = PEG_ORDER_KINDS.indexOf(kind as PegOrderKind)
+  const scripts = [subject, scriptPubKey].map((text) => fromHex(String(text)))
+  const [subjectBytes, script] = scripts
+  if (index < 0 || subjectBytes === undefined || script === undefined) {
+    throw usage('order: expected kind, subject, scriptPubKey and fundSat')
+  }
+  const fund = BigInt(integer('fundSat', String(fundSat)))
+  return { kind: index, subject: subjectBytes, scriptPubKey: script, fundSat: fund }
+}
