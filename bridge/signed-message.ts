@@ -68,7 +68,7 @@ export function messageFault(
 ): MessageFault | undefined {
   const toSign = messageToSign(message, scriptPubKey)
   const signed = readSignature(toSign, signature)
-  if (signed === undefined) return 'SignatureMalformed'
+  if (typeof signed === 'string') return signed
   const whole = Transaction.fromBuffer(serializeTransaction(toSign))
   const isSigned = isSignedBy(whole, scriptPubKey, signed)
   if (isSigned === undefined) return 'ScriptUnsupported'
@@ -76,24 +76,24 @@ export function messageFault(
 }
 
 /** The whole transaction, which must be `toSign` but for what signs it, or its one witness. */
-function readSignature(toSign: BitcoinTransaction, signature: Uint8Array): Signed | undefined {
-  if (signature.length === 0 || signature.length > MAX_SIGNATURE_BYTES) return undefined
+function readSignature(toSign: BitcoinTransaction, signature: Uint8Array): Signed | MessageFault {
+  if (signature.length > MAX_SIGNATURE_BYTES) return 'SignatureMalformed'
   const parsed = parseTransaction(signature)
   const [input] = parsed.ok ? parsed.value.inputs : []
   if (!parsed.ok || input === undefined) {
     const witness = readWitness(signature)
-    return witness && { scriptSig: new Uint8Array(0), witness }
+    return witness ? { scriptSig: new Uint8Array(0), witness } : 'SignatureMalformed'
   }
   const { scriptSig, witness } = input
   const bare = { ...input, scriptSig: new Uint8Array(0), witness: [] }
   const rest = { ...parsed.value, inputs: [bare, ...parsed.value.inputs.slice(1)] }
   const isToSign = equalBytes(serializeTransaction(rest), serializeTransaction(toSign))
-  return isToSign ? { scriptSig, witness } : undefined
+  return isToSign ? { scriptSig, witness } : 'SignatureWrong'
 }
 
 /** Items of fewer than 253 bytes, as many: none that is understood has longer ones. */
 function readWitness(bytes: Uint8Array): readonly Uint8Array[] | undefined {
-  const [count = 0] = bytes
+  const [count = 255] = bytes
   const items: Uint8Array[] = []
   let at = 1
   for (let index = 0; index < count; index++) {

@@ -13,6 +13,7 @@ import {
   type Evidence,
   type ExecutionPayload,
   evidenceRoot,
+  type PegOrderItem,
   type QuorumCertificate,
   randaoMessage,
   type ValidatorChangeItem,

@@ -58,6 +58,7 @@ class Moving extends PegWorld {
       tweaked: false,
       evmAddress: new Uint8Array(20),
       refundScript: new Uint8Array(0),
+      refundTo: new Uint8Array(0),
       bitcoinHash: new Uint8Array(32),
       bitcoinHeight: this.ledger.state.tipHeight,
       transactionIndex: 0,
@@ -270,6 +271,7 @@ describe('a sweep at a handover (P 5.8; PO-19)', () => {
       spent: [],
       entered: [],
       released: [],
+      accepted: false,
     })
     world.ledger = draft.finish()
     world.block({ burns: [world.burn('dora', 100_000n)] })
