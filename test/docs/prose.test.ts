@@ -61,6 +61,24 @@ describe('documents', () => {
     expect(paths.length).toBeGreaterThan(30)
   })
 
+  it('name for each threat a test that is there', () => {
+    const [, table = ''] =
+      /## What is checked where\n\n([\s\S]*?)\n\n/.exec(read('docs/explanation/threats.md')) ?? []
+    const [, , ...rows] = table.split('\n')
+    expect(rows.length).toBeGreaterThan(30)
+    const missing = rows.filter((row) => {
+      const shown = row.split(' | ').at(-1) ?? ''
+      const named = [...shown.matchAll(/`(test\/[\w/.-]+)` "([^"]+)"/g)]
+      return (
+        named.length === 0 ||
+        !named.every(([, path = '', name = '']) => {
+          return existsSync(join(ROOT, path)) && read(path).includes(name)
+        })
+      )
+    })
+    expect(missing).toEqual([])
+  })
+
   it('name npm scripts that exist', () => {
     const missing = everywhere(/npm run ([\w:]+)/g, (name) => scripts[name] === undefined)
     const unknown = everywhere(

@@ -103,6 +103,35 @@ describe('a look at Bitcoin', () => {
     ])
   })
 
+  it('D9, PI-12: begins where it ended, whenever that was: no block is passed over while a node is away or behind', async () => {
+    const world = new BitcoinWorld()
+    const paid = [1, 99, 100, 101, 250].map((height) => {
+      world.mine([], height - 1 - world.tip.height)
+      world.mine([depositOf(genesis, `at ${height}`, 5_000_000n)])
+      return height
+    })
+    /** Looks until all is scanned; what came up, in order. */
+    const scanAll = async (before: ScanOutcome['scanned']) => {
+      let scanned = before
+      const found: number[] = []
+      for (let looks = 0; looks < 10; looks++) {
+        const outcome = await look(world, scanned)
+        found.push(...outcome.detected.map(({ bitcoinHeight }) => bitcoinHeight))
+        scanned = outcome.scanned
+        if (scanned.at(-1)?.height === world.tip.height) break
+      }
+      return { found, scanned }
+    }
+    const all = await scanAll([])
+    expect(all.found).toEqual(paid)
+    // The node was gone for twenty blocks, and then for none.
+    world.mine([], 19)
+    world.mine([deposit])
+    const later = await scanAll(all.scanned)
+    expect(later.found).toEqual([270])
+    expect((await scanAll(later.scanned)).found).toEqual([])
+  })
+
   it('trusts nothing that it remembers when the tip is another one', async () => {
     const world = new BitcoinWorld()
     world.mine([], 3)

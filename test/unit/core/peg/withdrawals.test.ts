@@ -1,7 +1,7 @@
 import { txid } from '../../../../core/bitcoin/index.ts'
 import { requestId, shareSlots } from '../../../../core/peg/index.ts'
 import { compareBytes } from '../../../../crypto/index.ts'
-import { addressOf, claimOf, depositOf, PegWorld } from './world.ts'
+import { addressOf, claimOf, depositOf, PegWorld, testGenesis } from './world.ts'
 
 describe('withdrawals (P 4.3, BP-8)', () => {
   it.each([
@@ -96,5 +96,15 @@ describe('withdrawals (P 4.3, BP-8)', () => {
       [1, order[1]],
       [1, order[2]],
     ])
+  })
+})
+
+describe('T14: the fee of a peg-in', () => {
+  it('never takes all of a deposit: the least one mints what is left, and no genesis has a fee that reaches it', () => {
+    const world = new PegWorld()
+    world.pegIn('least', 10_000n)
+    expect(world.withdrawals.map(({ amountGwei }) => amountGwei)).toEqual([90_000n])
+    expect(() => testGenesis({ pegInFeeSat: 10_000 })).toThrow('pegInFeeSat reaches minPegInSat')
+    expect(testGenesis({ pegInFeeSat: 9_999 }).params.pegInFeeSat).toBe(9_999n)
   })
 })
