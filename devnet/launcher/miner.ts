@@ -7,6 +7,8 @@ const PAUSE_MS = 700
 interface Waiting {
   readonly step: string
   readonly next?: string
+  /** Of a deposit that goes back: that, too, is buried by blocks. */
+  readonly refund?: { readonly state: string }
 }
 
 export class OnDemandMiner {
@@ -43,7 +45,9 @@ export class OnDemandMiner {
     if (mempool.ok && mempool.value.length > 0) return true
     try {
       const operations = await this.#node.call<readonly Waiting[]>('millrace_pegStatus')
-      return operations.some(({ step }) => WAITS_FOR_BITCOIN.has(step))
+      return operations.some(({ refund, step }) => {
+        return WAITS_FOR_BITCOIN.has(step) || refund?.state === 'batched'
+      })
     } catch {
       // A node that does not answer waits for nothing.
       return false

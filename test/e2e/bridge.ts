@@ -378,8 +378,9 @@ class BridgeRun {
 
   #collectNames(): void {
     for (let node = 0; node < this.#options.nodes; node++) {
-      for (const { event, memberIndex } of this.#federation.log('node', node)) {
-        if (event === 'a member signed wrongly') this.#namedLiars.add(Number(memberIndex))
+      for (const { fields, msg } of this.#federation.log('node', node)) {
+        if (msg !== 'a member signed wrongly') continue
+        this.#namedLiars.add((fields as { readonly memberIndex: number }).memberIndex)
       }
     }
   }

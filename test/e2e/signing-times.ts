@@ -13,10 +13,10 @@ export function signingTimes(federation: TestFederation, nodes: number): Signing
   const recorded = new Map<string, number>()
   const sent = new Map<string, number>()
   for (let node = 0; node < nodes; node++) {
-    for (const { event, time, txid } of federation.log('node', node)) {
+    for (const { fields, msg, time } of federation.log('node', node)) {
       const first =
-        event === 'batch recorded' ? recorded : event === 'payout on its way' ? sent : undefined
-      const name = String(txid)
+        msg === 'batch recorded' ? recorded : msg === 'payout on its way' ? sent : undefined
+      const name = String((fields as { readonly txid?: string } | undefined)?.txid)
       const at = Date.parse(String(time))
       first?.set(name, Math.min(at, first.get(name) ?? at))
     }
