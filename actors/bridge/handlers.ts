@@ -3,7 +3,8 @@
  * batches from their signatures to their booking (`payouts.ts`). All that decides about coins is in core/peg and bridge; this
  * room says when.
  */
-import type { Ledger } from '../../core/ledger/index.ts'
+import { heightKey, type Ledger, rowOf } from '../../core/ledger/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type About, after, tell } from '../../supervisor/index.ts'
 import {
@@ -27,7 +28,7 @@ import {
   withoutOrphans,
 } from './deposits.ts'
 import { keygenArrived, keygenFinalized } from './keygen.ts'
-import { CLAIM_PAUSE_MS } from './limits.ts'
+import { CLAIM_PAUSE_MS, SCAN_MEMORY_BLOCKS } from './limits.ts'
 import {
   batchesFinalized,
   broadcastAnswered,
@@ -151,11 +152,31 @@ function claimDeposits(
   }
 }
 
-/** Blocks that were scanned before this node knew of a new epoch's script are looked at again. */
+/**
+ * Blocks that were scanned before this node knew of a new epoch's script are looked at again; so are those of a branch that took
+ * deposits away: it may hold them, and was perhaps scanned before the ledger had their rows.
+ */
 function lookingBack(context: BridgeContext, before: Ledger | undefined): BridgeContext {
   const { ledger, missedHeight = Number.POSITIVE_INFINITY } = context
-  if (before === undefined || ledger?.state.epoch === before.state.epoch) return context
-  return { ...context, missedHeight: Math.min(missedHeight, before.state.tipHeight) }
+  if (before === undefined || ledger === undefined) return context
+  const heights = [missedHeight]
+  if (ledger.state.epoch !== before.state.epoch) heights.push(before.state.tipHeight)
+  const isShort = [...ledger.open.deficits.keys()].some((key) => !before.open.deficits.has(key))
+  if (isShort) heights.push(firstReplaced(before, ledger))
+  const lowest = Math.min(...heights)
+  return lowest === Number.POSITIVE_INFINITY ? context : { ...context, missedHeight: lowest }
+}
+
+/** The lowest Bitcoin block that is another than before; above the chain of headers where there is none. */
+function firstReplaced(before: Ledger, ledger: Ledger): number {
+  let height = before.state.tipHeight
+  const least = height - SCAN_MEMORY_BLOCKS
+  for (; height > least; height--) {
+    const key = heightKey(height)
+    const [was, is] = [rowOf(before, 'chain', key)?.hash, rowOf(ledger, 'chain', key)?.hash]
+    if (was === undefined || (is !== undefined && equalBytes(was, is))) break
+  }
+  return height + 1
 }
 
 /** Looks at Bitcoin are one at a time; broadcasts keep their order. */

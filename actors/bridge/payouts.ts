@@ -1,9 +1,12 @@
 /** Flow 3: a recorded batch from its signatures to its booking. */
 import { batchToSign, signingTask } from '../../bridge/index.ts'
+import { parseTransaction } from '../../core/bitcoin/index.ts'
 import {
   BATCH_STATE,
   type BatchRow,
   type Ledger,
+  OUTPUT_STATE,
+  outpointKey,
   rowOf,
   SPEND_STATE,
 } from '../../core/ledger/index.ts'
@@ -150,15 +153,30 @@ function isBooked(ledger: Ledger, { id, txid }: PayoutOperation): boolean {
   return rowOf(ledger, 'spends', txid)?.state === SPEND_STATE.booked
 }
 
-/** PO-15: batches that our Bitcoin has had for some blocks and has not mined: a block of ours may bump them. */
-function unconfirmed({ bitcoin, payouts }: BridgeContext): Uint8Array[] {
+/**
+ * PO-15: batches that our Bitcoin has had for some blocks and has not mined, and those that can never be signed because something that
+ * they spend has left the reserve: a block of ours may bump them, with other inputs (4.5).
+ */
+function unconfirmed({ bitcoin, ledger, payouts }: BridgeContext): Uint8Array[] {
   if (!bitcoin.reachable) return []
-  return [...payouts.values()].flatMap(({ id, sentAtHeight, step }) => {
+  return [...payouts.values()].flatMap(({ id, sentAtHeight, step, txid }) => {
     const isOpen = step !== 'Confirmed' && step !== 'Booked'
     const isLate =
       sentAtHeight !== undefined && bitcoin.tipHeight - sentAtHeight >= UNCONFIRMED_BLOCKS
-    const batchId = isOpen && isLate ? fromHex(id) : undefined
+    const isWanted = isOpen && (isLate || (ledger !== undefined && lacksInput(ledger, txid)))
+    const batchId = isWanted ? fromHex(id) : undefined
     return batchId === undefined ? [] : [batchId]
+  })
+}
+
+/** A recorded transaction spends what is not in the reserve any more. */
+function lacksInput(ledger: Ledger, txid: Uint8Array): boolean {
+  const spend = rowOf(ledger, 'spends', txid)
+  const parsed = spend && parseTransaction(spend.transaction)
+  if (!parsed?.ok) return false
+  return parsed.value.inputs.some((input) => {
+    const row = rowOf(ledger, 'outputs', outpointKey(input.txid, input.vout))
+    return row?.state !== OUTPUT_STATE.live
   })
 }
 

@@ -5,7 +5,14 @@
 import { Block as BitcoinBlock, type Transaction } from 'bitcoinjs-lib'
 import { headerHash, parsePayableScript, parseTransaction } from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
-import { heightKey, type Ledger, outpointKey, rowOf, SPEND_STATE } from '../../core/ledger/index.ts'
+import {
+  heightKey,
+  type Ledger,
+  OUTPUT_KIND,
+  outpointKey,
+  rowOf,
+  SPEND_STATE,
+} from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import {
   buildProof,
@@ -186,22 +193,31 @@ class Scan {
     const transactions = parseBlock(raw)
     const txids = transactions.map((transaction) => Uint8Array.from(transaction.getHash()))
     for (const [index, transaction] of transactions.entries()) {
+      const txid = txids[index] as Uint8Array
       const paysUs = transaction.outs.some(
-        ({ script }) =>
+        ({ script }, vout) =>
           this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script)) ||
-          this.#ownAddress(script) !== undefined,
+          this.#ownAddress(script, txid, vout) !== undefined,
       )
       const spendsUs =
         transaction.ins.some((input) => this.#outputRow(input.hash, input.index) !== undefined) &&
-        !this.#isBooked(txids[index] as Uint8Array, hash)
+        !this.#isBooked(txid, hash)
       if (paysUs || spendsUs) {
         this.#transaction(transactions, txids, index, hash, height, spendsUs)
       }
     }
   }
 
-  #ownAddress(script: Uint8Array) {
-    return parsePayableScript(script) === 'p2tr' ? this.#find(script) : undefined
+  /**
+   * Whose an output is: of an address that was given out, or of a row. A deposit that somebody claimed once is found again wherever a
+   * reorg has moved it: until it is proven there it is missing from the reserve, which stops all peg-ins (4.9).
+   */
+  #ownAddress(script: Uint8Array, txid: Uint8Array, vout: number): OwnAddress | undefined {
+    if (parsePayableScript(script) !== 'p2tr') return undefined
+    const given = this.#find(script)
+    if (given !== undefined) return given
+    const row = this.#outputRow(txid, vout)
+    return row?.tweaked === true && row.kind !== OUTPUT_KIND.change ? row : undefined
   }
 
   #outputRow(txid: Uint8Array, vout: number) {
@@ -221,6 +237,7 @@ class Scan {
     bitcoinHeight: number,
     spendsUs: boolean,
   ): void {
+    const txid = txids[index] as Uint8Array
     const bytes = Uint8Array.from((transactions[index] as Transaction).toBuffer())
     const coinbase = Uint8Array.from((transactions[0] as Transaction).toBuffer())
     const proof = buildProof({ blockHash, txids, index, transaction: bytes, coinbase })
@@ -232,7 +249,7 @@ class Scan {
           ...parseDeposits(parsed.value, this.#scripts, this.#genesis.params),
           ...parseOwnDeposits(
             parsed.value,
-            (script) => this.#ownAddress(script),
+            (script, vout) => this.#ownAddress(script, txid, vout),
             this.#genesis.params,
           ),
         ]
@@ -242,7 +259,6 @@ class Scan {
             return row === undefined || !equalBytes(row.bitcoinHash, blockHash)
           })
           .map((deposit): PegInClaim => ({ ...claimFields(deposit), proof: proof.value }))
-    const txid = txids[index] as Uint8Array
     if (deposits.length === 0 && !spendsUs) return
     this.detected.push({ txid, bitcoinHeight, deposits, ...(spendsUs && { spends: proof.value }) })
   }

@@ -162,14 +162,14 @@ export interface OwnAddress extends DepositTweak {
   readonly epoch: number
 }
 
-/** The deposits of a transaction to addresses of their users' own, as far as `find` knows them. */
+/** The deposits of a transaction to addresses of their users' own, as far as `find` knows their outputs. */
 export function parseOwnDeposits(
   transaction: BitcoinTransaction,
-  find: (scriptPubKey: Uint8Array) => OwnAddress | undefined,
+  find: (scriptPubKey: Uint8Array, vout: number) => OwnAddress | undefined,
   params: Pick<Params, 'minPegInSat' | 'maxPegInSat'>,
 ): Deposit[] {
   const paid = transaction.outputs.flatMap(({ amountSat, scriptPubKey }, vout) => {
-    const address = find(scriptPubKey)
+    const address = find(scriptPubKey, vout)
     const found = address && classifyDeposit(params, amountSat, address)
     if (found === undefined) return []
     const { epoch: depositEpoch, evmAddress, refundScript } = address as OwnAddress

@@ -16,6 +16,7 @@ import {
 } from '../../core/signing/index.ts'
 import {
   beginDkg,
+  concatBytes,
   type DkgSession,
   dkgGroupKey,
   dkgKeyShare,
@@ -81,7 +82,8 @@ function costs(members: number, threshold: number, name: string): readonly Figur
   let drawn = 0
   const random = (length: number) => {
     drawn += 1
-    return sha256(new TextEncoder().encode(`bench ${drawn}`)).slice(0, length)
+    const half = (name: string) => sha256(new TextEncoder().encode(`bench ${drawn} ${name}`))
+    return concatBytes(half('first'), half('second')).slice(0, length)
   }
   const signers = Array.from({ length: members }, (_, at) => at + 1)
   const session: DkgSession = { id: random(32), threshold, signers }

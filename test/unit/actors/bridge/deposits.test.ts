@@ -102,6 +102,29 @@ describe("a quorum's approval from a peer", () => {
   })
 })
 
+describe('a branch of Bitcoin that takes a deposit away', () => {
+  it('is looked at again from its first block on: it may hold the deposit, and was perhaps scanned before that had a row (4.9, PI-6)', () => {
+    const world = new PegWorld()
+    world.bitcoin.mine([], 2)
+    world.pegIn('alice', 5_000_000n)
+    const before = bridgeContext(world.genesis, { ledger: world.ledger })
+    const branch = world.bitcoin.fork(1, 'branch')
+    branch.mine([], world.bitcoin.tip.height)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(1) } })
+    const finalized = (height: number) => {
+      const payload = { height, ledger: world.ledger } as never
+      const message = { type: 'chain.FinalizeBlock', payload } as const
+      const envelope = envelopeOf({ type: 'bridge.PollBitcoin', payload: {} })
+      return { message, about: { nowMs: 0, state: 'Monitoring', envelope } as never }
+    }
+    const { about, message } = finalized(world.height)
+    const after = handle(before, message, about).context
+    expect(after.missedHeight).toBe(2)
+    const seen = { ...after, missedHeight: undefined }
+    expect(handle(seen, message, about).context.missedHeight).toBeUndefined()
+  })
+})
+
 describe('a claim', () => {
   const world = new PegWorld()
   world.bitcoin.mine([], 2)

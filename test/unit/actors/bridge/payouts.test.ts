@@ -352,6 +352,17 @@ describe('bumps (PO-15)', () => {
     expect(bumpable(desk)).toEqual([desk.id])
   })
 
+  it('one whose input a reorg took away is, though it was never sent: no member signs it (4.5)', () => {
+    const desk = ready(0)
+    desk.finalize()
+    expect(bumpable(desk)).toEqual([])
+    const { bitcoin } = desk.world
+    const branch = bitcoin.fork(0, 'branch')
+    branch.mine([], bitcoin.tip.height + 1)
+    desk.world.block({ items: { bitcoinHeaders: branch.headersAfter(0) } })
+    expect(bumpable(desk)).toEqual([desk.id])
+  })
+
   it('a further version begins anew, and what Bitcoin says of an earlier one says nothing of it', () => {
     const desk = sent()
     desk.bump()

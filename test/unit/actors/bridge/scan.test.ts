@@ -5,7 +5,15 @@ import { serializeTransaction } from '../../../../core/bitcoin/index.ts'
 import { genesisLedger } from '../../../../core/ledger/index.ts'
 import { federationOutput, NO_KEYS } from '../../../../core/peg/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../../../crypto/index.ts'
-import { addressOf, BitcoinWorld, depositOf, payment, testGenesis } from '../../core/peg/world.ts'
+import {
+  addressOf,
+  BitcoinWorld,
+  claimOf,
+  depositOf,
+  PegWorld,
+  payment,
+  testGenesis,
+} from '../../core/peg/world.ts'
 
 const genesis = testGenesis()
 const ledger = genesisLedger(genesis)
@@ -15,6 +23,7 @@ async function look(
   world: BitcoinWorld,
   before: ScanOutcome['scanned'] = [],
   addressOfScript?: FindAddress,
+  known = ledger,
 ) {
   const asked: string[] = []
   const answer = async <T>(question: string, value: T) => {
@@ -39,7 +48,7 @@ async function look(
     send: () => answer('send', undefined),
     feeRate: () => answer('feeRate', undefined),
   }
-  const outcome = await scanBitcoin(genesis, bitcoin, ledger, before, addressOfScript)
+  const outcome = await scanBitcoin(genesis, bitcoin, known, before, addressOfScript)
   if (!outcome.ok) throw new Error(outcome.error.message)
   return { ...outcome.value, asked }
 }
@@ -101,6 +110,33 @@ describe('a look at Bitcoin', () => {
       { vout: 0, amountSat: 5_000_000n, kind: 0, depositEpoch: 0, ...deposit },
       { vout: 1, amountSat: 7_000_000n, kind: 0, depositEpoch: 0, ...deposit },
     ])
+  })
+
+  it('finds a deposit that has a row, wherever a reorg has moved it, also when no address book knows it (4.9, PI-6)', async () => {
+    const deposit = { evmAddress: addressOf('alice'), refundScript: new Uint8Array(0) }
+    const { scriptPubKey } = federationOutput(genesis, { epoch: 0, deposit }, NO_KEYS)
+    const paid = payment('somebody', [{ amountSat: 5_000_000n, scriptPubKey }])
+    const world = new PegWorld()
+    const branch = world.bitcoin.fork(0, 'branch')
+    world.bitcoin.mine([paid])
+    world.bitcoin.mine([], 2)
+    const claim = claimOf(world.bitcoin, paid, deposit)
+    world.block({
+      items: {
+        bitcoinHeaders: world.bitcoin.headersAfter(0),
+        proofs: [claim.proof],
+        pegIns: [world.item(claim)],
+      },
+    })
+    branch.mine([], 1)
+    branch.mine([paid])
+    branch.mine([], 3)
+    const { detected } = await look(branch, [], undefined, world.ledger)
+    expect(detected).toMatchObject([
+      { bitcoinHeight: 2, deposits: [{ vout: 0, amountSat: 5_000_000n, ...deposit }] },
+    ])
+    // In its own block it is proven already.
+    expect((await look(world.bitcoin, [], undefined, world.ledger)).detected).toEqual([])
   })
 
   it('D9, PI-12: begins where it ended, whenever that was: no block is passed over while a node is away or behind', async () => {
