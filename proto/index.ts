@@ -4,7 +4,7 @@
  * exactly one known body or `unrecognized`; nothing here throws on what a peer sent.
  */
 
-export { countFields, type MessageShape } from './wire.ts'
+export { countFields, type FieldShape, type MessageShape } from './wire.ts'
 
 /** Where the schema stands, for the adapter that loads it. */
 export const GOVERNANCE_PROTO = new URL('./governance.proto', import.meta.url)

@@ -3,9 +3,13 @@
  * size of a message bounds neither the memory nor the time that its decoding takes. Total: any bytes give a number or undefined.
  */
 
-/** The fields of a message that are messages themselves, or lists of bytes, by number; others count as one. */
-export interface MessageShape {
-  readonly messages: ReadonlyMap<number, MessageShape>
+/** The known fields of a message, by number. */
+export type MessageShape = ReadonlyMap<number, FieldShape>
+
+export interface FieldShape {
+  readonly kind: 'number32' | 'number64' | 'bytes' | 'message'
+  /** Of a message. */
+  readonly inner?: MessageShape
 }
 
 const VARINT = 0
@@ -13,7 +17,14 @@ const FIXED64 = 1
 const BYTES = 2
 const FIXED32 = 5
 
-/** All fields, those inside of messages included; undefined: they are more than `most`, or these bytes are no message. */
+/** Of a number of 32 bits, a tag or a length. Of what is longer a decoder may take the lower half, or take it to be of ten bytes. */
+const NARROW_BYTES = 5
+const MOST_TAG = 2 ** 32 - 1
+
+/**
+ * All fields, those inside of messages included; undefined: they are more than `most`, or these bytes are no message, or one that its decoder
+ * may read in another way, with other fields: protobufjs looks neither at a known field's wire type nor at the upper bits of a tag.
+ */
 export function countFields(
   bytes: Uint8Array,
   shape: MessageShape,
@@ -23,14 +34,14 @@ export function countFields(
   let at = 0
   while (at < bytes.length) {
     const tag = readVarint(bytes, at)
-    if (tag === undefined) return undefined
+    if (tag === undefined || tag.end - at > NARROW_BYTES || tag.value > MOST_TAG) return undefined
     count += 1
     if (count > most) return undefined
-    const end = fieldEnd(bytes, tag.value % 8, tag.end)
+    const field = shape.get(Math.floor(tag.value / 8))
+    const end = fieldEnd(bytes, tag.value % 8, tag.end, field)
     if (end === undefined || end.at > bytes.length) return undefined
-    const inner = shape.messages.get(Math.floor(tag.value / 8))
-    if (inner !== undefined && tag.value % 8 === BYTES) {
-      const nested = countFields(bytes.subarray(end.from, end.at), inner, most - count)
+    if (field?.inner !== undefined) {
+      const nested = countFields(bytes.subarray(end.from, end.at), field.inner, most - count)
       if (nested === undefined) return undefined
       count += nested
     }
@@ -44,12 +55,18 @@ function fieldEnd(
   bytes: Uint8Array,
   type: number,
   from: number,
+  field: FieldShape | undefined,
 ): { readonly from: number; readonly at: number } | undefined {
+  if (field !== undefined && type !== (field.kind.startsWith('number') ? VARINT : BYTES)) {
+    return undefined
+  }
   if (type === FIXED64) return { from, at: from + 8 }
   if (type === FIXED32) return { from, at: from + 4 }
   if (type !== VARINT && type !== BYTES) return undefined
   const value = readVarint(bytes, from)
   if (value === undefined) return undefined
+  const isNarrow = type === BYTES || field?.kind === 'number32'
+  if (isNarrow && value.end - from > NARROW_BYTES) return undefined
   return type === VARINT
     ? { from, at: value.end }
     : { from: value.end, at: value.end + value.value }

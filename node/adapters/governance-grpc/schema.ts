@@ -3,6 +3,7 @@ import type * as grpc from '@grpc/grpc-js'
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader'
 import {
   countFields,
+  type FieldShape,
   GOVERNANCE_PROTO,
   GOVERNANCE_SERVICE,
   type MessageShape,
@@ -53,15 +54,29 @@ interface Descriptor {
   }[]
 }
 
-/** Which fields of a message are messages. The schema nests no message in itself. */
+/** The types that our schema uses. */
+const KINDS: Readonly<Record<string, FieldShape['kind']>> = {
+  TYPE_BOOL: 'number32',
+  TYPE_BYTES: 'bytes',
+  TYPE_ENUM: 'number32',
+  TYPE_MESSAGE: 'message',
+  TYPE_STRING: 'bytes',
+  TYPE_UINT32: 'number32',
+  TYPE_UINT64: 'number64',
+}
+
+/** The schema nests no message in itself. */
 function shapeOf(definition: PackageDefinition, { type }: { readonly type: object }): MessageShape {
-  const messages = new Map<number, MessageShape>()
-  for (const field of (type as Descriptor).field) {
-    if (field.type !== 'TYPE_MESSAGE') continue
-    const inner = definition[`${PACKAGE}.${field.typeName.split('.').at(-1)}`]
-    messages.set(field.number, shapeOf(definition, inner as { readonly type: object }))
-  }
-  return { messages }
+  const fields = (type as Descriptor).field.map(
+    ({ number, type: name, typeName }): [number, FieldShape] => {
+      const kind = KINDS[name]
+      if (kind === undefined) throw new Error(`fields of ${name} are not counted yet`)
+      if (kind !== 'message') return [number, { kind }]
+      const inner = definition[`${PACKAGE}.${typeName.split('.').at(-1)}`]
+      return [number, { kind, inner: shapeOf(definition, inner as { readonly type: object }) }]
+    },
+  )
+  return new Map(fields)
 }
 
 /** TLS identity and trust of one side; PEM texts. */

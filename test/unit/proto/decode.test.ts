@@ -145,6 +145,18 @@ describe('C-7: the governance stream', () => {
     ['groups, which nest without end', Buffer.from('0b'.repeat(1_000), 'hex'), 'both'],
     ['a length beyond the message', Buffer.from('0aff01', 'hex'), 'both'],
     ['a number that does not end', Buffer.from(`50${'ff'.repeat(12)}`, 'hex'), 'both'],
+    // What follows hides the count's view from the decoder's: it takes the lower 32 bits of field 31's tag,
+    [
+      'a tag of more than 32 bits',
+      Buffer.from(`fa81808010a29c01${'1200'.repeat(10_001)}`, 'hex'),
+      'both',
+    ],
+    // four bytes more after a tag, a length or a number of six,
+    ['a tag of six bytes', Buffer.from('8a80808080000161', 'hex'), 'both'],
+    ['a length of six bytes', Buffer.from('0a81808080800061', 'hex'), 'both'],
+    ['a number of six bytes', Buffer.from('520708818080808000', 'hex'), 'node'],
+    // and no wire type: a number where a message belongs is the message's length.
+    ['a number where a message belongs', Buffer.from('f801021200', 'hex'), 'both'],
   ] as const)('GV-12: %s: refused before anything is made of it, both ways', (_, bytes, by) => {
     const refusal = 'no message of at most 10000 fields'
     if (by !== 'node') expect(() => requestDeserialize(bytes)).toThrow(refusal)
