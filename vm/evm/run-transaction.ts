@@ -107,7 +107,7 @@ export async function runTransaction(
   const rejected = checkTransaction(chain, environment, transaction, sender, gasAvailable)
   if (rejected !== undefined) return { rejected }
   const { state, evm } = chain
-  state.checkpoint()
+  const before = state.checkpoint()
   try {
     const result = isPlainTransfer(chain, transaction)
       ? transfer(chain, environment, transaction, sender)
@@ -115,7 +115,9 @@ export async function runTransaction(
     state.commit()
     return { result }
   } catch (cause) {
-    state.revert()
+    // Frames that were not left have their checkpoints still, and transient storage is cleared by the outermost one's end only.
+    state.revertTo(before)
+    evm.transientStorage.clear()
     throw cause
   } finally {
     evm.journal.cleanJournal()

@@ -140,8 +140,9 @@ export class StateJournal {
     }
   }
 
-  checkpoint(): void {
-    this.#marks.push(this.#undo.length)
+  /** How many checkpoints there were before. */
+  checkpoint(): number {
+    return this.#marks.push(this.#undo.length) - 1
   }
 
   commit(): void {
@@ -152,6 +153,11 @@ export class StateJournal {
   revert(): void {
     const mark = this.#marks.pop() ?? 0
     while (this.#undo.length > mark) this.#undo.pop()?.()
+  }
+
+  /** Takes back a checkpoint with all that were made since: whoever failed below it may have left some of them. */
+  revertTo(before: number): void {
+    while (this.#marks.length > before) this.revert()
   }
 
   /** Between transactions: what is there now is original for the next one. */
