@@ -15,8 +15,13 @@ export interface Owner {
   readonly sign: (message: string) => Uint8Array
 }
 
-export function ownerOf(name: string, type: 'p2wpkh' | 'p2tr' | 'p2sh' | 'p2pkh'): Owner {
-  const secret = keyOf(name)
+type OwnedType = 'p2wpkh' | 'p2tr' | 'p2sh' | 'p2pkh'
+
+export function ownerOf(name: string, type: OwnedType): Owner {
+  return ownerWith(keyOf(name), type)
+}
+
+export function ownerWith(secret: Uint8Array, type: OwnedType): Owner {
   const publicKey = Uint8Array.from(pointFromScalar(secret, true) as Uint8Array)
   const hash = Uint8Array.from(bitcoinCrypto.hash160(publicKey))
   const code = concatBytes(hexBytes('76a914'), hash, hexBytes('88ac'))
