@@ -15,6 +15,7 @@ import { type Figure, median, medianRatio } from './figures.ts'
 const BLOCKS = 24
 const TRANSACTIONS = 3_000
 const MIB = 1024 * 1024
+const TIME = 1_700_000_000
 
 interface Served {
   readonly hash: string
@@ -32,7 +33,7 @@ function blocks(parent: Uint8Array): readonly Served[] {
     const fields = {
       version: 4,
       merkleRoot: sha256(uint32le(height)),
-      time: 1_700_000_000 + height,
+      time: TIME + height,
     }
     const header = serializeHeader({ ...fields, previousHash, bits: 0x207fffff, nonce: 0 })
     const body = block.transactions.map((one) => toHex(Uint8Array.from(one.toBuffer()))).join('')
@@ -59,7 +60,10 @@ function transaction(height: number, at: number): Transaction {
 }
 
 /** Everything that a scan asks, of `Served`. */
-function serve(all: readonly Served[], told: (port: number) => void): void {
+function serve(
+  { parent, served: all }: { readonly parent: string; readonly served: readonly Served[] },
+  told: (port: number) => void,
+): void {
   const byHash = new Map(all.map((one, at) => [one.hash, { ...one, height: at + 1 }]))
   const answer = (method: string, [first, second]: readonly unknown[]): unknown => {
     switch (method) {
@@ -69,21 +73,35 @@ function serve(all: readonly Served[], told: (port: number) => void): void {
           blocks: all.length,
           headers: all.length,
           bestblockhash: all.at(-1)?.hash,
+          mediantime: TIME,
+          verificationprogress: 1,
           initialblockdownload: false,
+          chainwork: '02',
           pruned: false,
         }
       case 'getblockhash':
-        return all[Number(first) - 1]?.hash
+        return Number(first) === 0 ? parent : all[Number(first) - 1]?.hash
       case 'getblockheader':
-        return second === false
-          ? byHash.get(String(first))?.header
-          : { confirmations: 1, height: byHash.get(String(first))?.height, hash: first }
+        return second === false ? byHash.get(String(first))?.header : headerOf(String(first))
       case 'getblock':
         return byHash.get(String(first))?.raw
       default:
         return null
     }
   }
+  const headerOf = (hash: string) => ({
+    hash,
+    confirmations: 1,
+    height: byHash.get(hash)?.height,
+    version: 4,
+    merkleroot: hash,
+    time: TIME,
+    mediantime: TIME,
+    nonce: 0,
+    bits: '207fffff',
+    chainwork: '02',
+    nTx: TRANSACTIONS,
+  })
   const server = createServer((request, response) => {
     const parts: Buffer[] = []
     request.on('data', (part: Buffer) => parts.push(part))
@@ -101,7 +119,9 @@ export async function scanSpeed(rounds: number): Promise<readonly Figure[]> {
   const parent = headerHash(genesis.bitcoin.checkpoint.header)
   const all = blocks(parent)
   const bytes = all.reduce((sum, { raw }) => sum + raw.length / 2, 0)
-  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { served: all } })
+  const worker = new Worker(fileURLToPath(import.meta.url), {
+    workerData: { parent: toDisplayHash(parent), served: all },
+  })
   const port = await new Promise<number>((resolve) => worker.once('message', resolve))
   const rpc = createBitcoinRpc({ url: `http://user:password@127.0.0.1:${port}`, timeoutMs: 30_000 })
   const bitcoin = createBitcoinPort(rpc)
@@ -116,7 +136,8 @@ export async function scanSpeed(rounds: number): Promise<readonly Figure[]> {
     speeds.ours.push(
       await timed(async () => {
         const outcome = await scanBitcoin(genesis, bitcoin, ledger, [])
-        if (!outcome.ok || outcome.value.scanned.length !== BLOCKS) throw new Error('not scanned')
+        if (!outcome.ok) throw new Error(`${outcome.error.code}: ${outcome.error.message}`)
+        if (outcome.value.scanned.length !== BLOCKS) throw new Error('not all is scanned')
       }),
     )
     speeds.transfer.push(
@@ -145,5 +166,5 @@ export async function scanSpeed(rounds: number): Promise<readonly Figure[]> {
 
 if (workerData?.served !== undefined) {
   const { parentPort } = await import('node:worker_threads')
-  serve(workerData.served, (port) => parentPort?.postMessage(port))
+  serve(workerData, (port) => parentPort?.postMessage(port))
 }
