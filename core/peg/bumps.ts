@@ -2,7 +2,7 @@
  * Bumps (protocol §4.5; PO-15): a further version of an open batch at a higher rate, when Bitcoin does not take the last one. It pays
  * the same requests from the same conflict input, so of all versions one at most can ever confirm, and pays enough more to replace them.
  */
-import { compareBytes, equalBytes } from '../../crypto/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import { serializeTransaction, txid } from '../bitcoin/index.ts'
 import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
 import {
@@ -24,6 +24,7 @@ import { err, ok, type Params, type Result } from '../params/index.ts'
 import type { PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
 import {
+  bySize,
   coverInputs,
   freeInputs,
   isFeeBounded,
@@ -72,6 +73,8 @@ interface OpenBatch {
   readonly last: SpendRow
   /** What the last version gives the miner. */
   readonly lastFeeSat: bigint
+  /** What a further version has to pay more than: nothing where the last one spends what is gone, which Bitcoin cannot mine. */
+  readonly replacedFeeSat: bigint
   /** The conflict input first. */
   readonly inputs: readonly Entry<OutputRow>[]
   readonly requests: readonly Payment[]
@@ -88,7 +91,7 @@ export function buildBump(
 ): Result<PayoutPlan, PegError> {
   const found = openBatch(ledger, batchId)
   if (!found.ok) return found
-  const { last, lastFeeSat, row } = found.value
+  const { last, lastFeeSat, replacedFeeSat, row } = found.value
   if (
     !isRateStep(context.params, last.feeRateSatPerKvb, rate) ||
     rate > 4 * referenceRate(context.recentFeeRates)
@@ -104,8 +107,8 @@ export function buildBump(
       shape.minerFeeSat - lastFeeSat <= sweepRoomSat(ledger, context.params, row.reason)
     if (!isPaid) return err(fault('SweepFundShort', `${shape.minerFeeSat} sat`))
   }
-  if (shape.minerFeeSat < lastFeeSat + relaySat(shape)) {
-    return err(fault('BumpFeeTooLow', `${shape.minerFeeSat} sat after ${lastFeeSat}`))
+  if (shape.minerFeeSat < replacedFeeSat + relaySat(shape)) {
+    return err(fault('BumpFeeTooLow', `${shape.minerFeeSat} sat after ${replacedFeeSat}`))
   }
   const transaction = payoutTransaction(context, shape, changeScript)
   const record: PegRecord = {
@@ -147,8 +150,9 @@ function openBatch(ledger: Ledger, batchId: Uint8Array): Result<OpenBatch, PegEr
   const inputs = standingInputs(ledger, batchId, row, spent, sumSat(requests))
   if (inputs === undefined) return err(fault('BumpInputGone'))
   const lastFeeSat = versionFeeSat(ledger, last)
+  const replacedFeeSat = spent.every(({ row }) => stands(row, batchId)) ? lastFeeSat : 0n
   const parts = row.kind === BATCH_KIND.sweep ? versionTransaction(last).outputs.length : 1
-  return ok({ batchId, row, last, lastFeeSat, inputs, requests, parts })
+  return ok({ batchId, row, last, lastFeeSat, replacedFeeSat, inputs, requests, parts })
 }
 
 function requestsOf(ledger: Ledger, { requests }: BatchRow): Entry<RequestRow>[] {
@@ -164,7 +168,8 @@ function stands(row: OutputRow | undefined, batchId: Uint8Array): boolean {
 
 /**
  * What the last version spends, as long as all of it is in the reserve. If one left, the conflict input and the largest of what
- * the batch holds or nobody does; without the conflict input there is no further version.
+ * the batch holds or nobody does; of a sweep, what is left: nobody waits for the rest. Without the conflict input there is no
+ * further version.
  */
 function standingInputs(
   ledger: Ledger,
@@ -175,19 +180,14 @@ function standingInputs(
 ): readonly Entry<OutputRow>[] | undefined {
   const [conflict] = spent
   if (conflict === undefined || !stands(conflict.row, batchId)) return undefined
-  if (spent.every(({ row }) => stands(row, batchId))) return spent
+  const left = spent.filter(({ row }) => stands(row, batchId))
+  if (left.length === spent.length || batch.kind === BATCH_KIND.sweep) return left
   const held = batch.inputs.flatMap((key) => {
     const row = rowOf(ledger, 'outputs', key)
     const isOther = !equalBytes(key, conflict.key)
     return row !== undefined && isOther && stands(row, batchId) ? [{ key, row }] : []
   })
-  const rest = [...held, ...freeInputs(ledger)].sort((left, right) =>
-    left.row.amountSat === right.row.amountSat
-      ? compareBytes(left.key, right.key)
-      : left.row.amountSat > right.row.amountSat
-        ? -1
-        : 1,
-  )
+  const rest = [...held, ...freeInputs(ledger)].sort(bySize)
   const inputs = coverInputs([conflict, ...rest], amountSat)
   const joined = inputs && joinedInputs(batch, inputs)
   return joined !== undefined && joined.length <= MAX_BATCH_INPUTS ? inputs : undefined
@@ -213,12 +213,12 @@ export function dueBump(
 ): PayoutPlan | undefined {
   const found = openBatch(ledger, batchId)
   if (!found.ok) return undefined
-  const { last, lastFeeSat } = found.value
+  const { last, replacedFeeSat } = found.value
   const { feeRateSatPerKvb, params, recentFeeRates } = context
   const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
   const shape = shapeAt(context, found.value, changeScript, last.feeRateSatPerKvb)
   const weight = BigInt(shape.weight)
-  const replacing = ((lastFeeSat + relaySat(shape)) * 4000n + weight - 1n) / weight
+  const replacing = ((replacedFeeSat + relaySat(shape)) * 4000n + weight - 1n) / weight
   const least = Math.max(nextRate(last.feeRateSatPerKvb), Number(replacing))
   const most = Math.min(
     2 * last.feeRateSatPerKvb,

@@ -94,21 +94,22 @@ export function freeInputs(ledger: Ledger): Entry<OutputRow>[] {
       row.kind !== OUTPUT_KIND.refundable &&
       (row.kind !== OUTPUT_KIND.credit || row.minted),
   )
-  const byOutpoint = (left: Entry<OutputRow>, right: Entry<OutputRow>) =>
-    compareBytes(left.key, right.key)
-  free.sort(
-    (left, right) => left.row.bitcoinHeight - right.row.bitcoinHeight || byOutpoint(left, right),
-  )
+  free.sort(byDepth)
   const rest = free.splice(1)
-  rest.sort((left, right) =>
-    left.row.amountSat === right.row.amountSat
-      ? byOutpoint(left, right)
-      : left.row.amountSat > right.row.amountSat
-        ? -1
-        : 1,
-  )
+  rest.sort(bySize)
   // The deepest is the conflict input, the others follow by size.
   return [...free, ...rest]
+}
+
+/** The deepest in Bitcoin first, then by outpoint. */
+export function byDepth(left: Entry<OutputRow>, right: Entry<OutputRow>): number {
+  return left.row.bitcoinHeight - right.row.bitcoinHeight || compareBytes(left.key, right.key)
+}
+
+/** The largest first, then by outpoint. */
+export function bySize(left: Entry<OutputRow>, right: Entry<OutputRow>): number {
+  if (left.row.amountSat === right.row.amountSat) return compareBytes(left.key, right.key)
+  return left.row.amountSat > right.row.amountSat ? -1 : 1
 }
 
 /** The fewest of `free`, in order, that cover the amount; undefined when they do not or are too many. */

@@ -41,8 +41,11 @@ export function applyRecords(
 
 /** A pause stops payments. It does not stop coins from being moved to a safer key: that may be the way out of it. */
 function paysNobody(parent: Ledger, { batchId, kind }: PegRecord): boolean {
-  if (RECORD_KINDS[kind] === 'sweep') return true
-  return rowOf(parent, 'batches', batchId)?.kind === BATCH_KIND.sweep
+  return RECORD_KINDS[kind] === 'sweep' || isSweep(parent, batchId)
+}
+
+function isSweep(ledger: Ledger, batchId: Uint8Array): boolean {
+  return rowOf(ledger, 'batches', batchId)?.kind === BATCH_KIND.sweep
 }
 
 /**
@@ -54,7 +57,9 @@ export function* dueRecords(
   context: PegContext,
   unconfirmed: readonly Uint8Array[],
 ): Generator<PegRecord> {
+  const isPaused = ledger.state.pegOutStops > 0
   for (const batchId of unconfirmed) {
+    if (isPaused && !isSweep(ledger, batchId)) continue
     const bump = dueBump(ledger, context, batchId)
     if (bump !== undefined) yield bump.record
   }
@@ -62,5 +67,7 @@ export function* dueRecords(
   if (payout !== undefined) yield payout.record
   const sweep = dueSweep(ledger, context)
   if (sweep !== undefined) yield sweep
+  // Thousands may wait, and a pause stops them all.
+  if (isPaused) return
   yield* dueRefunds(ledger, context)
 }

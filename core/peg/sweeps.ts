@@ -1,9 +1,9 @@
 /**
  * Sweeps (protocol §4.5, §5.7, §5.8; PO-17, PO-19, PO-21, PO-22): coins of the reserve move to the newest key, and nobody is paid. What is due, what
  * it spends and the bytes of its transaction follow from the parent's ledger and the rate, so a block that carries another one is
- * invalid. The fee is the operating fund's. Sweeps hold at most half of the reserve at a time, so peg-outs go on beside them.
+ * invalid. The fee is the operating fund's. Sweeps hold at most half of the reserve at a time, so peg-outs go on beside them, and those
+ * that could wait leave room for those that cannot.
  */
-import { compareBytes } from '../../crypto/index.ts'
 import { outputSizeBytes, serializeTransaction } from '../bitcoin/index.ts'
 import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
 import {
@@ -28,6 +28,8 @@ import {
   allowedRate,
   batchId,
   buildPayout,
+  byDepth,
+  bySize,
   freeInputs,
   isFeeBounded,
   isRateAllowed,
@@ -44,8 +46,6 @@ import { versionFeeSat } from './versions.ts'
 
 export type SweepReason = Exclude<keyof typeof SWEEP_REASON, 'none'>
 
-/** Sweeps that wait for Bitcoin at a time. */
-export const MAX_OPEN_SWEEPS = 4
 /** Outputs that the reserve should have, at least and at most (PO-17). */
 export const LEAST_OUTPUTS = 20
 export const MOST_OUTPUTS = 200
@@ -69,6 +69,18 @@ const IS_URGENT: { readonly [R in SweepReason]: boolean } = {
 /** The most urgent first. */
 const REASONS = Object.keys(IS_URGENT) as readonly SweepReason[]
 
+/** Sweeps that wait for Bitcoin at a time. */
+export const MAX_OPEN_SWEEPS = 4
+
+/** How many may wait, the new one among them: the last places are for what is more urgent. */
+const PLACES: { readonly [R in SweepReason]: number } = {
+  renewal: MAX_OPEN_SWEEPS,
+  handover: MAX_OPEN_SWEEPS - 1,
+  late: 2,
+  consolidation: 2,
+  split: 2,
+}
+
 /** Blocks that an output is old, of the delay after which leaf B opens it (5.7): confirmed in the tip is one. */
 export function outputAge(tipHeight: number, row: Pick<OutputRow, 'bitcoinHeight'>): number {
   return tipHeight - row.bitcoinHeight + 1
@@ -83,16 +95,27 @@ export function isRenewable({ recovery }: Pick<Genesis, 'recovery'>, ageBlocks: 
   return ageBlocks * 5 >= recovery.csvBlocks * 2
 }
 
-/** How old the oldest output of the reserve is, in percent of its recovery delay: half is never to be passed (PO-22). */
+/**
+ * How old the oldest output of the reserve is, in percent of its recovery delay: half is never to be passed (PO-22). Of those that a
+ * sweep may take at this rate: deposits that go back, and dust, would keep the alert up for ever.
+ */
 export function oldestOutputPercent(
-  { recovery }: Pick<Genesis, 'recovery'>,
+  genesis: Genesis,
   ledger: Ledger,
+  feeRateSatPerKvb: number,
 ): number {
   let oldest = 0
   for (const { row } of ledger.open.reserve.values()) {
+    const isOwed = row.kind === OUTPUT_KIND.refundable
+    if (isOwed || !isWorthSweeping(genesis, row, feeRateSatPerKvb)) continue
     oldest = Math.max(oldest, outputAge(ledger.state.tipHeight, row))
   }
-  return Math.floor((oldest * 100) / recovery.csvBlocks)
+  return Math.floor((oldest * 100) / genesis.recovery.csvBlocks)
+}
+
+function isWorthSweeping(genesis: Genesis, row: OutputRow, feeRateSatPerKvb: number): boolean {
+  const weight = BigInt(inputWeight(genesis, row.epoch))
+  return row.amountSat * 4000n >= BigInt(feeRateSatPerKvb) * weight * WORTH_FEES
 }
 
 /** What a rule looks at. */
@@ -101,6 +124,8 @@ interface Sight {
   readonly context: PegContext
   /** Free, worth their fee; the deepest first. */
   readonly free: readonly Entry<OutputRow>[]
+  /** Of these, what is conflictDepth deep: nobody waits for a sweep, so none depends on what a reorg may take (4.5). */
+  readonly settled: readonly Entry<OutputRow>[]
 }
 
 /** What a reason spends, in the order in which chunks take it; nothing where it is not due. */
@@ -110,32 +135,24 @@ const CANDIDATES: { readonly [R in SweepReason]: (sight: Sight) => readonly Entr
     const isDue = free.some((entry) => isRenewalDue(genesis, ageOf(entry)))
     return isDue ? free.filter((entry) => isRenewable(genesis, ageOf(entry))) : []
   },
-  handover: ({ free, ledger }) => free.filter(({ row }) => isLeftBehind(ledger, row)),
-  late: ({ free, ledger }) => {
+  handover: ({ ledger, settled }) => settled.filter(({ row }) => isLeftBehind(ledger, row)),
+  late: ({ ledger, settled }) => {
     const { epoch, tipHeight } = ledger.state
-    const late = free.filter(({ row }) => row.epoch < epoch && !isLeftBehind(ledger, row))
+    const late = settled.filter(({ row }) => row.epoch < epoch && !isLeftBehind(ledger, row))
     const isDue =
       late.length >= LATE_GROUP || late.some(({ row }) => outputAge(tipHeight, row) > LATE_BLOCKS)
     return isDue ? late : []
   },
   consolidation: (sight) => {
-    const { free, ledger } = sight
+    const { ledger, settled } = sight
     if (ledger.open.reserve.size <= MOST_OUTPUTS || !isQuiet(sight)) return []
-    const small = [...free].sort((left, right) =>
-      left.row.amountSat === right.row.amountSat
-        ? compareBytes(left.key, right.key)
-        : left.row.amountSat < right.row.amountSat
-          ? -1
-          : 1,
-    )
+    const small = [...settled].sort((left, right) => bySize(right, left))
     return small.length < 2 ? [] : small
   },
   split: (sight) => {
-    const { context, free, ledger } = sight
+    const { context, ledger, settled } = sight
     if (ledger.open.reserve.size >= LEAST_OUTPUTS || !isQuiet(sight)) return []
-    const [largest] = [...free].sort((left, right) =>
-      left.row.amountSat < right.row.amountSat ? 1 : -1,
-    )
+    const [largest] = [...settled].sort(bySize)
     const isWorth = largest !== undefined && splitParts(ledger, context, largest.row) > 1
     return isWorth ? [largest] : []
   },
@@ -175,10 +192,13 @@ function openSweeps(ledger: Ledger): BatchRow[] {
     .filter(({ kind }) => kind === BATCH_KIND.sweep)
 }
 
+function isUrgent({ reason }: Pick<BatchRow, 'reason'>): boolean {
+  return REASONS.some((name) => SWEEP_REASON[name] === reason && IS_URGENT[name])
+}
+
 /** What sweeps may still cost for this reason: the fund, less what open ones will take, and the advance where waiting is worse. */
 export function sweepRoomSat(ledger: Ledger, params: Params, reason: number): bigint {
-  const name = REASONS.find((each) => SWEEP_REASON[each] === reason)
-  const advanceSat = name !== undefined && IS_URGENT[name] ? params.advanceCapSat : 0n
+  const advanceSat = isUrgent({ reason }) ? params.advanceCapSat : 0n
   return openSweeps(ledger).reduce((rest, { versions }) => {
     const last = versions.at(-1)
     const spend = last && rowOf(ledger, 'spends', last)
@@ -192,19 +212,18 @@ export function buildSweep(
   context: PegContext,
   feeRateSatPerKvb: number,
 ): PayoutPlan | undefined {
-  if (openSweeps(ledger).length >= MAX_OPEN_SWEEPS) return undefined
-  const { genesis } = context
-  const free = freeInputs(ledger).filter(({ row }) => {
-    const weight = BigInt(inputWeight(genesis, row.epoch))
-    return row.amountSat * 4000n >= BigInt(feeRateSatPerKvb) * weight * WORTH_FEES
-  })
-  free.sort(
-    (left, right) =>
-      left.row.bitcoinHeight - right.row.bitcoinHeight || compareBytes(left.key, right.key),
+  const { genesis, params } = context
+  const free = freeInputs(ledger)
+    .filter(({ row }) => isWorthSweeping(genesis, row, feeRateSatPerKvb))
+    .sort(byDepth)
+  const settled = free.filter(
+    ({ row }) => outputAge(ledger.state.tipHeight, row) >= params.conflictDepth,
   )
+  const open = openSweeps(ledger)
   for (const reason of REASONS) {
-    const candidates = CANDIDATES[reason]({ ledger, context, free })
-    const inputs = chunkOf(ledger, context, candidates)
+    if (open.length >= PLACES[reason]) continue
+    const candidates = CANDIDATES[reason]({ ledger, context, free, settled })
+    const inputs = chunkOf(ledger, context, reason, candidates)
     if (inputs.length === 0) continue
     // Who waits for a payment goes before all but what must not wait.
     if (reason !== 'renewal' && buildPayout(ledger, context, feeRateSatPerKvb) !== undefined) {
@@ -217,12 +236,14 @@ export function buildSweep(
 }
 
 /**
- * The longest beginning that one transaction may spend: within its inputs and weight, and so that sweeps hold no more than half of
- * the reserve, or one output where a single one is more.
+ * The longest beginning that one transaction may spend, the deepest first, for it is the conflict input: within its inputs and weight,
+ * and so that sweeps hold no more than half of the reserve, and no more than a quarter where this one could wait. Where a single
+ * output is more than that, this one alone, if no sweep is open that is as urgent.
  */
 function chunkOf(
   ledger: Ledger,
   { genesis }: PegContext,
+  name: SweepReason,
   candidates: readonly Entry<OutputRow>[],
 ): readonly Entry<OutputRow>[] {
   const sweeping = openSweeps(ledger)
@@ -232,16 +253,17 @@ function chunkOf(
   let takenSat = held.reduce((sum, amountSat) => sum + amountSat, 0n)
   const { scriptPubKey } = currentOutput(genesis, ledger)
   let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(scriptPubKey)
-  const isAlone = sweeping.length === 0
+  const share = IS_URGENT[name] ? 2n : 4n
+  const isAlone = IS_URGENT[name] ? !sweeping.some(isUrgent) : sweeping.length === 0
   let count = 0
   for (const { row } of candidates.slice(0, MAX_BATCH_INPUTS)) {
     weight += inputWeight(genesis, row.epoch)
     takenSat += row.amountSat
-    const isTooMuch = takenSat * 2n > ledger.state.reserveSat && !(isAlone && count === 0)
+    const isTooMuch = takenSat * share > ledger.state.reserveSat && !(isAlone && count === 0)
     if (isTooMuch || Math.ceil(weight / 4) > MAX_PAYOUT_VBYTES) break
     count += 1
   }
-  return candidates.slice(0, count)
+  return candidates.slice(0, count).sort(byDepth)
 }
 
 function planOf(

@@ -1,5 +1,12 @@
 import { parseTransaction, transactionWeight, txid } from '../../../../core/bitcoin/index.ts'
-import { OUTPUT_STATE, REQUEST_STATE, rowOf, SPEND_STATE } from '../../../../core/ledger/index.ts'
+import {
+  LedgerDraft,
+  OUTPUT_STATE,
+  outpointKey,
+  REQUEST_STATE,
+  rowOf,
+  SPEND_STATE,
+} from '../../../../core/ledger/index.ts'
 import {
   assemble,
   buildBump,
@@ -13,7 +20,7 @@ import {
   requestId,
 } from '../../../../core/peg/index.ts'
 import { toHex } from '../../../../crypto/index.ts'
-import { type BitcoinWorld, PegWorld } from './world.ts'
+import { type BitcoinWorld, PegWorld, seeded } from './world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
 
@@ -445,6 +452,49 @@ describe('inputs of a bump', () => {
     for (const key of held) {
       expect(rowOf(world.ledger, 'outputs', key)?.batchId).toEqual(batch.batchId)
     }
+  })
+
+  it('pays no more than a version that Bitcoin cannot mine any more, however large that was (P 4.5)', () => {
+    const world = new PegWorld()
+    world.pegIn('deep', 50_000n)
+    const big = world.pegIn('big', 5_000_000n)
+    const hold = (batchId: Uint8Array) => {
+      const key = outpointKey(big.txid, big.vout)
+      const draft = new LedgerDraft(world.ledger, true)
+      const row = rowOf(world.ledger, 'outputs', key)
+      if (row === undefined) throw new Error('no row')
+      draft.put('outputs', key, { ...row, batchId })
+      world.ledger = draft.finish()
+    }
+    hold(seeded('another batch'))
+    for (let index = 0; index < 9; index++) world.pegIn(`small ${index}`, 100_000n)
+    const fork = world.bitcoin.tip.height
+    world.pegIn('lost', 100_001n)
+    world.block({ burns: [world.burn('bob', 900_000n)] })
+    world.timestamp += 10
+    world.block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
+    hold(new Uint8Array(32))
+    const [batch] = openBatches(world.ledger)
+    if (batch?.inputs.length !== 10) throw new Error('not ten inputs')
+    world.bitcoin.mine([], 3)
+    world.syncHeaders()
+    const codeAt = (rate: number) => {
+      const plan = buildBump(world.ledger, world.context(), batch.batchId, rate)
+      return plan.ok ? plan.value.inputs.length : plan.error.code
+    }
+    expect(codeAt(3000)).toBe(10)
+    const branch = world.bitcoin.fork(fork, 'without')
+    branch.mine([], 12)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(fork) } })
+    // Two inputs at twice the rate give the miner less than ten did.
+    expect([3000, 4000].map(codeAt)).toEqual([2, 2])
+    const plan = dueBump(world.ledger, world.context(), batch.batchId)
+    expect(plan?.record.feeRateSatPerKvb).toBe(3000)
+    const [first] = openBatches(world.ledger)[0]?.versions ?? []
+    const before = transactionOf(first?.row.transaction).outputs
+    const spentSat = batch.inputs.reduce((sum, { row }) => sum + row.amountSat, 0n)
+    const feeSat = spentSat - before.reduce((sum, { amountSat }) => sum + amountSat, 0n)
+    expect(plan?.minerFeeSat).toBeLessThan(feeSat)
   })
 
   it('BumpInputGone: without the conflict input there is no further version', () => {

@@ -6,6 +6,7 @@ import {
   changeOutput,
   depositPayloadScript,
   describeReserve,
+  dueRecords,
   openBatches,
 } from '../../../../core/peg/index.ts'
 import { type BitcoinWorld, claimOf, PegWorld, p2wpkh, payment } from './world.ts'
@@ -116,6 +117,21 @@ describe('a refund (P 5.9; PI-11)', () => {
       deficitSat: 0n,
     })
     expect(world.withdrawals).toEqual([])
+  })
+
+  it('is not looked at by a proposer while payments are paused, nor is its bump (PO-15)', () => {
+    const world = new Owing()
+    const due = (batches: readonly Uint8Array[] = []) => {
+      const { ledger } = world
+      const paused = { ...ledger, state: { ...ledger.state, pegOutStops: 1 } }
+      return [ledger, paused].map((at) => [...dueRecords(at, world.context(), batches)].length)
+    }
+    expect(due()).toEqual([1, 0])
+    world.record()
+    world.bitcoin.mine([], 3)
+    world.syncHeaders()
+    const batchId = world.batch?.batchId
+    expect(batchId && due([batchId])).toEqual([1, 0])
   })
 
   it('RefundNotOwed: one refund for each outpoint, and none for a credit (PI-11)', () => {

@@ -15,6 +15,7 @@ import {
 } from '../../../../core/ledger/index.ts'
 import {
   assemble,
+  BUMP_BLOCKS,
   buildBump,
   buildSweep,
   checkIdentity,
@@ -29,6 +30,7 @@ import {
   oldestOutputPercent,
   openBatches,
 } from '../../../../core/peg/index.ts'
+import { toHex } from '../../../../crypto/index.ts'
 import { type BitcoinWorld, PegWorld, seeded } from './world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
@@ -44,8 +46,10 @@ function transactionOf(bytes: Uint8Array) {
 
 /** A federation whose coins move. */
 class Moving extends PegWorld {
-  /** An output that was minted, as if it had been deposited. */
+  /** An output that was minted, as if it had been deposited conflictDepth blocks ago. */
   give(name: string, amountSat: bigint, changes: Partial<OutputRow> = {}): Uint8Array {
+    const { conflictDepth } = this.genesis.params
+    if (this.ledger.state.tipHeight < conflictDepth) this.deepen(conflictDepth)
     const draft = new LedgerDraft(this.ledger, true)
     const key = outpointKey(seeded(`given ${name}`), 0)
     draft.put('outputs', key, {
@@ -60,7 +64,7 @@ class Moving extends PegWorld {
       refundScript: new Uint8Array(0),
       refundTo: new Uint8Array(0),
       bitcoinHash: new Uint8Array(32),
-      bitcoinHeight: this.ledger.state.tipHeight,
+      bitcoinHeight: this.ledger.state.tipHeight - conflictDepth + 1,
       transactionIndex: 0,
       height: this.height,
       timestamp: this.timestamp,
@@ -108,11 +112,23 @@ class Moving extends PegWorld {
     })
   }
 
+  /** A longer branch from a block on, and the ledger follows it. */
+  reorg(forkHeight: number, blocks: number): BitcoinWorld {
+    const branch = this.bitcoin.fork(forkHeight, 'branch')
+    branch.mine([], blocks)
+    this.block({ items: { bitcoinHeaders: branch.headersAfter(forkHeight) } })
+    return branch
+  }
+
   deepen(blocks: number): void {
     for (let left = blocks; left > 0; left -= 100) {
       this.bitcoin.mine([], Math.min(left, 100))
       this.syncHeaders()
     }
+  }
+
+  oldestPercent(feeRateSatPerKvb = 2000): number {
+    return oldestOutputPercent(this.genesis, this.ledger, feeRateSatPerKvb)
   }
 
   get reserve() {
@@ -246,6 +262,7 @@ describe('a sweep at a handover (P 5.8; PO-19)', () => {
     world.block()
     world.book(paying.transaction)
     expect(world.epochs).toEqual([0])
+    world.deepen(1)
     const sweep = world.record()
     expect(sweep.row.reason).toBe(SWEEP_REASON.handover)
     world.book(sweep.transaction)
@@ -348,9 +365,7 @@ describe('a sweep that a block carries (P 4.5)', () => {
     const fork = world.bitcoin.tip.height
     const sweep = world.record()
     world.book(sweep.transaction)
-    const branch = world.bitcoin.fork(fork, 'branch')
-    branch.mine([], 4)
-    world.block({ items: { bitcoinHeaders: branch.headersAfter(fork) } })
+    const branch = world.reorg(fork, 4)
     const { inFlight: _, ...totals } = describeReserve(world.ledger)
     expect(totals).toMatchObject({ reserveSat: before.reserveSat, fundSat: before.fundSat })
     expect(rowOf(world.ledger, 'batches', sweep.batchId)?.state).toBe(BATCH_STATE.open)
@@ -358,6 +373,52 @@ describe('a sweep that a block carries (P 4.5)', () => {
     expect(change?.state).toBe(OUTPUT_STATE.absent)
     world.book(sweep.transaction, branch)
     expect(world.reserve.some(({ epoch }) => epoch === 1)).toBe(true)
+  })
+})
+
+describe('a sweep and reorgs (P 4.5; PO-16)', () => {
+  /** A handover of six deposits, of which the last go away with a reorg. */
+  function robbed(lost: number) {
+    const world = new Moving({ pegInFeeSat: 2000 })
+    for (let index = 0; index < 6 - lost; index++) world.pegIn(`kept ${index}`, 200_000n)
+    const fork = world.bitcoin.tip.height
+    for (let index = 0; index < lost; index++) world.pegIn(`lost ${index}`, 200_000n)
+    world.newKey()
+    world.give('whale', 5_000_000n)
+    const sweep = world.record()
+    expect(sweep.inputs).toHaveLength(6)
+    const branch = world.reorg(fork, world.bitcoin.tip.height - fork + BUMP_BLOCKS)
+    return { world, sweep, branch }
+  }
+
+  it.each([1, 3, 5])('one that lost %i of its six coins goes on with the others', (lost) => {
+    const { branch, sweep, world } = robbed(lost)
+    const fundSat = describeReserve(world.ledger).fundSat
+    const bumped = world.record([sweep.batchId])
+    expect(bumped.versions).toHaveLength(2)
+    const kept = sweep.transaction.inputs.slice(0, 6 - lost)
+    expect(bumped.transaction.inputs).toEqual(kept)
+    const feeSat = BigInt(kept.length) * 200_000n - (bumped.transaction.outputs[0]?.amountSat ?? 0n)
+    world.book(bumped.transaction, branch)
+    expect(rowOf(world.ledger, 'batches', sweep.batchId)?.state).toBe(BATCH_STATE.booked)
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+    expect(describeReserve(world.ledger).fundSat).toBe(fundSat - feeSat)
+    expect(world.reserve.some(({ batchId }) => batchId.some((byte) => byte !== 0))).toBe(false)
+  })
+
+  it('spends what is conflictDepth deep, and nothing that a reorg may take, however little of it there is', () => {
+    const world = new Moving()
+    world.give('deep', 100_000n)
+    const { tipHeight } = world.ledger.state
+    for (const age of [1, 2]) {
+      world.give(`young ${age}`, 100_000n, { bitcoinHeight: tipHeight - age + 1 })
+    }
+    world.newKey()
+    world.give('whale', 5_000_000n)
+    expect(world.record().inputs.map(({ row }) => row.bitcoinHeight)).toEqual([tipHeight - 2])
+    expect(world.due().records).toEqual([])
+    world.deepen(1)
+    expect(world.record().inputs.map(({ row }) => row.bitcoinHeight)).toEqual([tipHeight - 1])
   })
 })
 
@@ -372,14 +433,65 @@ describe('a renewal (P 5.7; PO-22)', () => {
     const bornAt = rowOf(world.ledger, 'outputs', outpointKey(old.txid, 0))?.bitcoinHeight ?? 0
     world.deepen((CSV * 9) / 20 - (world.ledger.state.tipHeight - bornAt) - 2)
     expect(world.due().records).toEqual([])
-    expect(oldestOutputPercent(world.genesis, world.ledger)).toBe(44)
+    expect(world.oldestPercent()).toBe(44)
     world.deepen(1)
     const sweep = world.record()
     expect(sweep.row.reason).toBe(SWEEP_REASON.renewal)
     expect(sweep.inputs).toHaveLength(2)
     world.book(sweep.transaction)
-    expect(oldestOutputPercent(world.genesis, world.ledger)).toBeLessThan(40)
+    expect(world.oldestPercent()).toBeLessThan(40)
     expect(world.due().records).toEqual([])
+  })
+
+  it('has a place, and a quarter of the reserve, that sweeps which could wait leave to it', () => {
+    const world = new Moving()
+    const inRows = (height: number) => ({ bitcoinHeight: height })
+    for (let index = 0; index < 4; index++) world.give(`old ${index}`, 2_000_000n, inRows(3))
+    world.deepen(446)
+    const { tipHeight } = world.ledger.state
+    for (let index = 0; index <= MOST_OUTPUTS; index++) {
+      world.give(`coin ${index}`, 100_000n, inRows(tipHeight - 100))
+    }
+    world.donate(10_000_000n)
+    const heldSat = () =>
+      world.reserve
+        .filter(({ batchId }) => batchId.some((byte) => byte !== 0))
+        .reduce((sum, { amountSat }) => sum + amountSat, 0n)
+    const reasons: number[] = []
+    for (let block = 0; block < MAX_OPEN_SWEEPS && world.due().records.length > 0; block++) {
+      reasons.push(world.record().row.reason)
+      expect(heldSat() * 4n).toBeLessThanOrEqual(world.ledger.state.reserveSat)
+    }
+    expect(reasons).toEqual([SWEEP_REASON.consolidation, SWEEP_REASON.consolidation])
+    world.deepen(10)
+    const sweep = world.record()
+    expect(sweep.row.reason).toBe(SWEEP_REASON.renewal)
+    expect(heldSat() * 2n).toBeLessThanOrEqual(world.ledger.state.reserveSat)
+  })
+
+  it('goes on, one output at a time, while the split of most of the reserve waits', () => {
+    const world = new Moving({ maxPegInSat: 10_000_000 })
+    world.give('old', 1_000_000n)
+    world.deepen(440)
+    world.give('whale', 90_000_000n)
+    world.donate(1_000_000n)
+    expect(world.record().row.reason).toBe(SWEEP_REASON.split)
+    world.deepen(10)
+    const sweep = world.record()
+    expect(sweep.row.reason).toBe(SWEEP_REASON.renewal)
+    expect(sweep.inputs).toHaveLength(1)
+  })
+
+  it('is alerted of by what a sweep could take: not by deposits that go back, nor by dust', () => {
+    const world = new Moving()
+    world.give('owed', 1_000_000n, { kind: OUTPUT_KIND.refundable, minted: false })
+    world.give('dust', 800n)
+    world.deepen(600)
+    expect(world.oldestPercent(2000)).toBe(0)
+    // At a rate at which it is worth its fee it is a coin like others.
+    expect(world.oldestPercent(1000)).toBe(60)
+    world.give('coin', 100_000n, { bitcoinHeight: world.ledger.state.tipHeight - 99 })
+    expect(world.oldestPercent(2000)).toBe(10)
   })
 
   it('does not wait for payments, nor for the fund as long as the advance goes', () => {
@@ -448,7 +560,7 @@ describe('deposits to an old key (P 5.8)', () => {
   it('or for 144 Bitcoin blocks', () => {
     const world = settled()
     late(world, 1)
-    world.deepen(LATE_BLOCKS - 1)
+    world.deepen(LATE_BLOCKS - world.genesis.params.conflictDepth)
     expect(world.due().records).toEqual([])
     world.deepen(1)
     expect(world.record().row.reason).toBe(SWEEP_REASON.late)
@@ -476,11 +588,28 @@ describe('the number of outputs (PO-17, PO-21)', () => {
     world.donate(1_000_000n)
     const sweep = world.record()
     expect(sweep.row.reason).toBe(SWEEP_REASON.consolidation)
-    const amounts = sweep.inputs.map(({ row }) => row.amountSat)
+    const amounts = sweep.inputs.map(({ row }) => row.amountSat).sort()
     expect(amounts).toEqual(amounts.map((_, index) => 100_000n + BigInt(index)))
     world.book(sweep.transaction)
     expect(world.ledger.open.reserve.size).toBe(MOST_OUTPUTS + 2 - amounts.length)
     expect(world.due().records).toEqual([])
+  })
+
+  it('P 4.5: the conflict input of a consolidation is the deepest that it spends, not the smallest', () => {
+    const world = new Moving()
+    world.deepen(20)
+    const { tipHeight } = world.ledger.state
+    for (let index = 0; index <= MOST_OUTPUTS; index++) {
+      // The smaller, the newer: who deposits last chooses what is spent.
+      const bitcoinHeight = tipHeight - 3 - (index >> 5)
+      world.give(`coin ${index}`, 100_000n + BigInt(index), { bitcoinHeight })
+    }
+    world.donate(1_000_000n)
+    const sweep = world.record()
+    expect(sweep.row.reason).toBe(SWEEP_REASON.consolidation)
+    const heights = sweep.inputs.map(({ row }) => row.bitcoinHeight)
+    expect(heights).toEqual([...heights].sort((left, right) => left - right))
+    expect(new Set(heights).size).toBeGreaterThan(1)
   })
 
   it('a high reference rate puts it off', () => {
@@ -526,8 +655,21 @@ describe('the number of outputs (PO-17, PO-21)', () => {
     expect(many.record().transaction.outputs).toHaveLength(LEAST_OUTPUTS)
   })
 
+  it('of equal outputs the first is split, in whatever order they came', () => {
+    const names = ['one', 'two', 'three', 'four']
+    const keys = [names, names.toReversed()].map((order) => {
+      const world = new Moving({ maxPegInSat: 10_000_000 })
+      const given = order.map((name) => toHex(world.give(name, 30_000_000n)))
+      world.donate(100_000n)
+      const key = toHex(world.record().inputs[0]?.key ?? new Uint8Array())
+      expect(key).toBe([...given].sort()[0])
+      return key
+    })
+    expect(keys[0]).toBe(keys[1])
+  })
+
   it('after 1,000 sweeps the reserve still is what is owed (PO-21)', () => {
-    const world = new Moving({ advanceCapSat: 0, payoutConfirmations: 1 })
+    const world = new Moving({ advanceCapSat: 0, payoutConfirmations: 1, conflictDepth: 1 })
     world.give('coin', 50_000_000n)
     world.donate(1_000_000n)
     for (let count = 0; count < 1000; count++) {
