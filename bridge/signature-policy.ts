@@ -11,7 +11,6 @@ import {
   decodeLedgerProof,
   decodeRow,
   type Entry,
-  heightKey,
   type LedgerSet,
   OUTPUT_KIND,
   OUTPUT_STATE,
@@ -44,6 +43,7 @@ import {
   refundPayment,
 } from '../core/peg/index.ts'
 import { equalBytes, toHex } from '../crypto/index.ts'
+import type { KnownFederation } from './approval-policy.ts'
 import { batchInput, type UnsignedBatch } from './signing.ts'
 import { refusal, type SignerVerdict, sign, wait } from './verdict.ts'
 
@@ -95,13 +95,11 @@ export interface BatchRows {
   readonly previous?: SpendRow
   readonly inputs: readonly Entry<OutputRow>[]
   readonly requests: readonly Entry<RequestRow>[]
-  /** Of the epochs that inputs and change belong to. */
-  readonly keys: FederationKeys
 }
 
 export interface ApprovedBatch {
   readonly batch: UnsignedBatch
-  /** Of the epochs of what it spends. */
+  /** Those that the federation has. */
   readonly keys: FederationKeys
   /** Internal byte order. */
   readonly txid: Uint8Array
@@ -137,17 +135,8 @@ export function readBatchRows(
   if (inputs === undefined) return refusal('RowUnproven', 'input')
   const requests = proven.entries('requests', batch.requests)
   if (requests === undefined) return refusal('RowUnproven', 'request')
-  const epochs = madeEpochs([spend, ...inputs.map(({ row }) => row)])
-  const found = proven.entries('keys', epochs.map(heightKey))
-  if (found === undefined) return refusal('RowUnproven', 'key')
-  const keys = new Map(found.map((entry) => [toHex(entry.key), entry]))
   const state = proven.state as StateRow
-  return sign({ state, batch, spend, inputs, requests, keys, ...(previous && { previous }) })
-}
-
-/** The epochs of these rows that have a made key: all but the first. */
-export function madeEpochs(rows: readonly { readonly epoch: number }[]): number[] {
-  return [...new Set(rows.map(({ epoch }) => epoch))].filter((epoch) => epoch > 0)
+  return sign({ state, batch, spend, inputs, requests, ...(previous && { previous }) })
 }
 
 class ProvenRows {
@@ -184,14 +173,15 @@ class ProvenRows {
   }
 }
 
-/** Whether to sign a version of a batch whose rows are proven. */
+/** Whether to sign a version of a batch whose rows are proven. `federation`: the keys that this member believes its members made. */
 export function decideSignature(
   genesis: Genesis,
   request: SignatureRequest,
   rows: BatchRows,
+  federation: KnownFederation,
 ): Verdict<ApprovedBatch> {
   if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
-  const { batch, inputs, keys, spend, state } = rows
+  const { batch, inputs, spend, state } = rows
   // Where payouts wait for work, only an anchor over all burns of the batch lets them go (3.3, 4.5). Blocks carry none yet.
   const isGated = genesis.params.anchorGate !== 'off' && batch.kind !== BATCH_KIND.sweep
   if (isGated) return wait('AnchorMissing', RETRY_MS)
@@ -199,12 +189,16 @@ export function decideSignature(
   if (state.pegOutStops > 0 && batch.kind !== BATCH_KIND.sweep) {
     return wait('PegOutsPaused', RETRY_MS)
   }
+  // Rows name keys, and validators write rows: what spends and what receives is a key that the members have confirmed, or nothing is signed.
+  const newest = inputs.reduce((most, { row }) => Math.max(most, row.epoch), spend.epoch)
+  if (newest > federation.epoch) return wait('KeyUnknown', RETRY_MS)
+  const { keys } = federation
   const fault =
     recordFault(request, batch, spend) ??
     purposeFault(genesis, request, rows) ??
     inputFault(genesis, request.batchId, batch, inputs, keys)
   if (fault !== undefined) return refusal(fault)
-  return decideTransaction(genesis, rows)
+  return decideTransaction(genesis, rows, keys)
 }
 
 function recordFault(
@@ -307,7 +301,8 @@ function inputFault(
 /** Every output is a batched request's, change or, of a sweep, a part of it; the fee is within bounds, and the whole is what the rules give. */
 function decideTransaction(
   genesis: Genesis,
-  { batch, inputs, keys, previous, requests, spend }: BatchRows,
+  { batch, inputs, previous, requests, spend }: BatchRows,
+  keys: FederationKeys,
 ): Verdict<ApprovedBatch> {
   const parsed = parseTransaction(spend.transaction)
   if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)

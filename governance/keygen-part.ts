@@ -1,6 +1,7 @@
 /**
  * What a member has to say in the making of a key, from proven ledger rows and what it keeps itself (protocol §5.1). Pure. It says one
- * package for a session, the one that is on its disk, and what follows from that; a confirmation only once its share is on its disk.
+ * package for a session, the one that is on its disk, and what follows from that; a confirmation only once its share is on its disk. Rows
+ * say what validators wrote: of the other members it believes what they signed, and adds up itself what the key comes to.
  */
 import { KEYGEN_KINDS, type KeygenKind, type KeygenStatement } from '../core/block/index.ts'
 import {
@@ -8,35 +9,50 @@ import {
   decodeKeygenContent,
   dkgSession,
   encodeKeygenContent,
+  isKeygenItemSigned,
   type KeygenContents,
   keyCommitments,
   keygenConfirmationMessage,
   keygenItemKey,
+  STAGE_OF_KIND,
 } from '../core/keygen/index.ts'
-import { KEYGEN_STAGE, type KeygenItemRow, type KeygenRow } from '../core/ledger/index.ts'
+import {
+  KEYGEN_STAGE,
+  type KeygenItemRow,
+  type KeygenRow,
+  type KeyRow,
+} from '../core/ledger/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import {
+  addCommitments,
   complain,
   type DkgPackage,
   type DkgPackages,
   type DkgSecret,
   dkgKeyShare,
+  dkgPackageFault,
   encryptShares,
   equalBytes,
   groupKeyFrom,
+  isPoint,
   isShareOf,
   type KeyShare,
   openShare,
   schnorrSign,
+  schnorrVerify,
   toHex,
+  verifyingShareAt,
 } from '../crypto/index.ts'
 
-/** The session as the ledger has it, proven. `items`: what its signers said so far, by hex key of the row. */
+/** The session as the ledger has it, proven. `items`: what its signers said so far. */
 export interface KeygenSight {
   readonly epoch: number
   readonly row: KeygenRow
-  readonly items: ReadonlyMap<string, KeygenItemRow>
+  readonly items: KeygenItems
 }
+
+/** By hex key of the row. */
+export type KeygenItems = ReadonlyMap<string, KeygenItemRow>
 
 /** What a member keeps of a session: its polynomial and the package that it tells. */
 export interface SessionSecret {
@@ -60,6 +76,8 @@ export type KeygenTask =
   | { readonly kind: 'wait' }
   /** What it kept of this session is gone: it cannot go on, and will be left out. */
   | { readonly kind: 'lost' }
+  /** The ledger shows what its rules forbid, or what the members never said: those who wrote it want another key. */
+  | { readonly kind: 'doubt' }
   /** Draw the session's secret and store it, then look again. */
   | { readonly kind: 'begin' }
   | { readonly kind: 'say'; readonly statement: KeygenStatement; readonly accused?: number }
@@ -95,10 +113,11 @@ export function decideKeygen(
     return say(sight, signer, 'package', stored.told)
   }
   if (stored === undefined) return { kind: 'lost' }
-  const packages = packagesIn(sight)
+  const packages = packagesIn(genesis, sight)
   const own = packages?.get(signer)
-  if (packages === undefined || own === undefined) return { kind: 'wait' }
-  if (!equalBytes(own.proof, stored.told.proof)) return { kind: 'lost' }
+  if (packages === undefined || own === undefined) return { kind: 'doubt' }
+  const told = (content: DkgPackage) => encodeKeygenContent('package', content)
+  if (!equalBytes(told(own), told(stored.told))) return { kind: 'lost' }
   return row.stage === KEYGEN_STAGE.shares
     ? sayShares(genesis, sight, stored, packages)
     : judgeShares(genesis, sight, stored, packages, auxiliary)
@@ -147,9 +166,9 @@ function judgeShares(
   const opened = new Map<number, Uint8Array>()
   for (const sender of row.signers) {
     if (sender === signer) continue
-    const sent = itemOf(sight, 'shares', KEYGEN_STAGE.shares, sender)
+    const sent = saidBy(genesis, sight, 'shares', sender)
     const ciphertext = sent && ciphertextFor(row.signers, sender, signer, sent.ciphertexts)
-    if (ciphertext === undefined) return { kind: 'wait' }
+    if (ciphertext === undefined) return { kind: 'doubt' }
     const share = openShare(session, secret, packages, sender, ciphertext)
     if (share === undefined) {
       const complaint = complain(session, secret, packages, sender, auxiliary)
@@ -157,7 +176,11 @@ function judgeShares(
     }
     opened.set(sender, share)
   }
-  const commitments = keyCommitments(row)
+  const sums = [...packages.values()].reduce<readonly Uint8Array[]>(
+    (sum, one) => addCommitments(sum, one.commitments),
+    [],
+  )
+  const commitments = keyCommitments({ sums: [...sums] })
   // Somebody cancelled what the others committed to: those whom it could not give right shares complain.
   if (commitments === undefined) return { kind: 'wait' }
   const share = dkgKeyShare(session, secret, packages, opened)
@@ -179,23 +202,63 @@ export function confirmation(
   return say(sight, share.signer, 'confirmation', { signature }).statement
 }
 
-/** The packages of all signers; undefined while rows are missing. */
-function packagesIn(sight: KeygenSight): DkgPackages | undefined {
+/**
+ * Whether t members said that they hold shares of a key, each by its share and under its own signature: nobody else makes a key the
+ * federation's, whatever the ledger's rows are. Holds for members too that were left out of it or lost their share.
+ */
+export function isConfirmed(
+  genesis: Genesis,
+  epoch: number,
+  made: KeyRow,
+  items: KeygenItems,
+): boolean {
+  const { commitments, publicKey, sessionId, signers } = made
+  if (commitments.length !== genesis.memberThreshold || !commitments.every(isPoint)) return false
+  const message = keygenConfirmationMessage(genesis, epoch, sessionId, publicKey)
+  const confirmed = [...new Set(signers)].filter((signer) => {
+    const said = saidBy(genesis, { epoch, row: made, items }, 'confirmation', signer)
+    const share = said && verifyingShareAt(commitments, signer)
+    return said && share && schnorrVerify(share.slice(1), message, said.signature)
+  })
+  return confirmed.length >= genesis.memberThreshold
+}
+
+/** Rows of the items that show whether a key is confirmed. */
+export function confirmationRows({
+  sessionId,
+  signers,
+}: Pick<KeyRow, 'sessionId' | 'signers'>): readonly Uint8Array[] {
+  return signers.map((signer) => keygenItemKey(sessionId, KEYGEN_STAGE.confirmations, signer))
+}
+
+/** The packages of all signers; undefined where one is missing, is not its signer's or is none that the rules allow. */
+function packagesIn(genesis: Genesis, sight: KeygenSight): DkgPackages | undefined {
+  const session = dkgSession(genesis, sight.row)
   const packages = new Map<number, DkgPackage>()
   for (const signer of sight.row.signers) {
-    const content = itemOf(sight, 'package', KEYGEN_STAGE.packages, signer)
-    if (content === undefined) return undefined
+    const content = saidBy(genesis, sight, 'package', signer)
+    if (content === undefined || dkgPackageFault(session, signer, content)) return undefined
     packages.set(signer, content)
   }
   return packages
 }
 
-function itemOf<K extends KeygenKind>(
-  { items, row }: KeygenSight,
+interface Session {
+  readonly epoch: number
+  readonly row: Pick<KeygenRow, 'sessionId'>
+  readonly items: KeygenItems
+}
+
+/** What a signer said of a kind; undefined where no row has it, or one that its own key has not signed. */
+function saidBy<K extends KeygenKind>(
+  genesis: Genesis,
+  { epoch, items, row: { sessionId } }: Session,
   kind: K,
-  stage: number,
   signer: number,
 ): KeygenContents[K] | undefined {
-  const found = items.get(toHex(keygenItemKey(row.sessionId, stage, signer)))
-  return found && decodeKeygenContent(kind, found.content)
+  const found = items.get(toHex(keygenItemKey(sessionId, STAGE_OF_KIND[kind], signer)))
+  if (found === undefined) return undefined
+  const { content, signature } = found
+  const item = { epoch, sessionId, kind: KEYGEN_KINDS.indexOf(kind), signer, content, signature }
+  return isKeygenItemSigned(genesis, item) ? decodeKeygenContent(kind, content) : undefined
 }

@@ -11,7 +11,6 @@ import {
   decodeRow,
   heightKey,
   KEYGEN_STAGE,
-  type KeygenItemRow,
   type KeyRow,
   type LedgerSet,
   type SetRows,
@@ -30,8 +29,11 @@ import {
 } from '../supervisor/index.ts'
 import {
   confirmation,
+  confirmationRows,
   decideKeygen,
+  isConfirmed,
   isWanted,
+  type KeygenItems,
   type KeygenSight,
   rowsOfStage,
 } from './keygen-part.ts'
@@ -68,6 +70,8 @@ export interface KeygenContext {
   readonly working?: string
   /** The making of a key that this member takes part in, as last proven. */
   readonly making?: Pick<KeygenSight, 'epoch' | 'row'>
+  /** Hex of a key that the ledger calls the federation's and its members do not. */
+  readonly doubted?: string
 }
 
 export type KeygenEffect =
@@ -211,19 +215,7 @@ function judge(context: KeygenContext, proven: Proven, height: number, nowMs: nu
   const epoch = federation.epoch + 1
   const made = proven.row('keys', heightKey(epoch))
   if (made !== undefined && (proven.state?.epoch ?? 0) >= epoch) {
-    const key = heightKey(epoch)
-    const keys = new Map(federation.keys).set(toHex(key), { key, row: made })
-    const known = { epoch, keys }
-    const { making: _, said: __, ...rest } = context
-    const fields = { epoch, publicKey: toHex(made.publicKey), signers: made.signers }
-    return {
-      context: { ...rest, federation: known, provenHeight: height },
-      effects: [
-        tell('signer', { type: 'signer.FederationFollowed', payload: known }),
-        { kind: 'settle', made },
-        { kind: 'log', level: 'info', event: 'the federation has its key', fields },
-      ],
-    }
+    return judgeKey(context, proven, { epoch, made, height }, nowMs)
   }
   const row = proven.row('keygen', heightKey(epoch)) ?? firstSession(genesis, epoch)
   const signer = memberIndex + 1
@@ -239,19 +231,65 @@ function judge(context: KeygenContext, proven: Proven, height: number, nowMs: nu
     return { context: { ...seen, said: again }, effects: tellNodes(seen, again) }
   }
   const keys = rowsOfStage(row)
-  const items = new Map<string, KeygenItemRow>()
-  for (const key of keys) {
-    const item = proven.row('keygenItems', key)
-    if (item !== undefined) items.set(toHex(key), item)
-  }
-  if (items.size < keys.length) {
-    const wanted = keys.map((key) => ({ set: 'keygenItems', key }) as const)
-    return ask(context, ports.nodes, [...wantedRows(epoch), ...wanted], nowMs)
-  }
+  const items = proven.items(keys)
+  if (items === undefined) return askItems(context, epoch, keys, nowMs)
   return {
     context: { ...seen, working: name },
     effects: [{ kind: 'speak', name, sight: { epoch, row, items } }],
   }
+}
+
+interface MadeKey {
+  readonly epoch: number
+  readonly made: KeyRow
+  readonly height: number
+}
+
+/** What the ledger calls the federation's key: it is, if its members say so. */
+function judgeKey(
+  context: KeygenContext,
+  proven: Proven,
+  { epoch, height, made }: MadeKey,
+  nowMs: number,
+): KeygenStep {
+  const { federation, ports } = context
+  const { genesis } = ports
+  const publicKey = toHex(made.publicKey)
+  const fields = { epoch, publicKey, signers: made.signers }
+  const wanted = confirmationRows(made)
+  const items = proven.items(wanted)
+  if (items === undefined) return askItems(context, epoch, wanted, nowMs)
+  if (!isConfirmed(genesis, epoch, made, items)) {
+    const event = 'the ledger has a key that its members did not confirm'
+    const log = { kind: 'log', level: 'error', event, fields } as const
+    return {
+      context: { ...context, provenHeight: height, doubted: publicKey },
+      effects: context.doubted === publicKey ? [] : [log],
+    }
+  }
+  const key = heightKey(epoch)
+  const keys = new Map(federation.keys).set(toHex(key), { key, row: made })
+  const known = { epoch, keys }
+  const { doubted: _, making: __, said: ___, ...rest } = context
+  return {
+    context: { ...rest, federation: known, provenHeight: height },
+    effects: [
+      tell('signer', { type: 'signer.FederationFollowed', payload: known }),
+      { kind: 'settle', made },
+      { kind: 'log', level: 'info', event: 'the federation has its key', fields },
+    ],
+  }
+}
+
+/** The same question once more, with what members said beside it: all has to be proven under one root. */
+function askItems(
+  context: KeygenContext,
+  epoch: number,
+  keys: readonly Uint8Array[],
+  nowMs: number,
+): KeygenStep {
+  const wanted = keys.map((key) => ({ set: 'keygenItems', key }) as const)
+  return ask(context, context.ports.nodes, [...wantedRows(epoch), ...wanted], nowMs)
 }
 
 /** To every node: whoever proposes next may carry it. */
@@ -288,6 +326,16 @@ class Proven {
   row<S extends LedgerSet>(set: S, key: Uint8Array): SetRows[S] | undefined {
     const bytes = this.rows.get(`${set}:${toHex(key)}`)
     return bytes && decodeRow(set, bytes)
+  }
+
+  /** What members said, those rows that there are; undefined where it was not asked for yet. */
+  items(keys: readonly Uint8Array[]): KeygenItems | undefined {
+    if (!keys.every((key) => this.shows('keygenItems', key))) return undefined
+    const items = keys.flatMap((key) => {
+      const row = this.row('keygenItems', key)
+      return row === undefined ? [] : [[toHex(key), row] as const]
+    })
+    return new Map(items)
   }
 }
 
@@ -349,6 +397,12 @@ async function speak(sight: KeygenSight, run: KeygenRun): Promise<Uint8Array | u
       run.log('info', 'share of a key confirmed', { epoch, attempt: row.attempt })
       return signed(confirmation(genesis, sight, task.held, random(32)), run)
     }
+    case 'doubt':
+      run.log('error', 'the ledger shows what its members did not say', {
+        epoch,
+        attempt: row.attempt,
+      })
+      return undefined
     case 'lost':
       run.log('error', 'the secret of this session is gone', { epoch, attempt: row.attempt })
       return undefined

@@ -302,7 +302,7 @@ function judgeBatch(context: SignerContext, key: string, job: Job): SignerStep {
   }
   const rows = readBatchRows(header.ledgerRoot, request, proof.rows)
   if (rows.kind !== 'sign') return answerBatch(context, key, job, rows)
-  const verdict = decideSignature(context.ports.genesis, request, rows.value)
+  const verdict = decideSignature(context.ports.genesis, request, rows.value, context.federation)
   if (verdict.kind !== 'sign') return answerBatch(context, key, job, verdict)
   return {
     context: withJob(context, key, job),

@@ -1,5 +1,4 @@
 /** The async part: sending, and answering members' queries from the committed chain. */
-import { madeEpochs } from '../../bridge/index.ts'
 import {
   blockHash,
   encodeCertificate,
@@ -9,7 +8,6 @@ import {
 import {
   encodeLedgerProof,
   encodeRow,
-  heightKey,
   LEDGER_SETS,
   type Ledger,
   type LedgerSet,
@@ -144,19 +142,15 @@ function wantedRows(
   }
   const batch = rowOf(ledger, 'batches', batchId)
   const txid = batch?.versions[version]
-  const spend = txid === undefined ? undefined : rowOf(ledger, 'spends', txid)
-  if (batch === undefined || txid === undefined || spend === undefined) return undefined
+  const isRecorded = txid !== undefined && rowOf(ledger, 'spends', txid) !== undefined
+  if (batch === undefined || !isRecorded) return undefined
   const before = batch.versions[version - 1]
-  const inputs = batch.inputs.flatMap((key) => rowOf(ledger, 'outputs', key) ?? [])
   return [
     { set: 'batches', key: batchId },
     { set: 'spends', key: txid },
     ...(before === undefined ? [] : [{ set: 'spends', key: before } as const]),
     ...batch.inputs.map((key) => ({ set: 'outputs', key }) as const),
     ...batch.requests.map((key) => ({ set: 'requests', key }) as const),
-    ...madeEpochs([spend, ...inputs]).map(
-      (epoch) => ({ set: 'keys', key: heightKey(epoch) }) as const,
-    ),
   ]
 }
 

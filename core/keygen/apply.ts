@@ -221,7 +221,8 @@ function note(
   changed: Partial<Pick<KeygenRow, 'sums' | 'deadline'>>,
 ): void {
   const key = keygenItemKey(row.sessionId, row.stage, item.signer)
-  draft.put('keygenItems', key, { content: item.content, height })
+  const { content, signature } = item
+  draft.put('keygenItems', key, { content, signature, height })
   const received = [...row.received, item.signer]
   draft.put('keygen', heightKey(epoch), { ...row, ...changed, received, height })
 }

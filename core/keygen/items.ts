@@ -116,6 +116,7 @@ export function signKeygenItem(
   return { ...statement, signature }
 }
 
+/** Whether the member whom an item names said it. */
 export function isKeygenItemSigned(genesis: Genesis, item: KeygenItem): boolean {
   const member = genesis.members[item.signer - 1]
   if (member === undefined) return false

@@ -32,6 +32,7 @@ const Bytes20 = new ByteVectorType(20)
 const Bytes32 = new ByteVectorType(32)
 const Bytes33 = new ByteVectorType(33)
 const Bytes48 = new ByteVectorType(48)
+const Bytes64 = new ByteVectorType(64)
 const OutpointKey = new ByteVectorType(36)
 const Script = new ByteListType(128)
 
@@ -322,6 +323,8 @@ export type KeygenRow = ValueOf<typeof KeygenRowType>
 /** What a member said in a session. Key: session id, stage, signer (core/keygen's `keygenItemKey`). */
 const KeygenItemRowType = new ContainerType({
   content: new ByteListType(MAX_KEYGEN_BYTES),
+  /** Of the member's own key: whoever reads the row need not believe those who wrote it. */
+  signature: Bytes64,
   height: Uint64,
 })
 export type KeygenItemRow = ValueOf<typeof KeygenItemRowType>

@@ -1,4 +1,9 @@
-import { type BatchRows, decideSignature, readBatchRows } from '../../../bridge/index.ts'
+import {
+  type BatchRows,
+  decideSignature,
+  FIRST_FEDERATION,
+  readBatchRows,
+} from '../../../bridge/index.ts'
 import { parseTransaction, serializeTransaction } from '../../../core/bitcoin/index.ts'
 import {
   encodeRow,
@@ -23,7 +28,7 @@ async function honestRows(): Promise<BatchRows> {
   return read.value
 }
 
-const decide = (rows: BatchRows) => decideSignature(genesis, request, rows)
+const decide = (rows: BatchRows) => decideSignature(genesis, request, rows, FIRST_FEDERATION)
 
 /** The batch with a changed transaction: what a ledger would hold that a lying quorum wrote. */
 function withTransaction(
@@ -106,7 +111,9 @@ describe('a member believes no row that is not proven under the root that it fol
 describe('a member never signs', () => {
   it('for another chain', async () => {
     const rows = await honestRows()
-    expect(decideSignature(genesis, { ...request, genesisHash: seeded('x') }, rows)).toMatchObject({
+    expect(
+      decideSignature(genesis, { ...request, genesisHash: seeded('x') }, rows, FIRST_FEDERATION),
+    ).toMatchObject({
       code: 'WrongChain',
     })
   })
@@ -115,7 +122,7 @@ describe('a member never signs', () => {
     'without an anchor where the gate is %s: it waits (3.3, 4.5)',
     async (anchorGate) => {
       const gated = { ...genesis, params: { ...genesis.params, anchorGate } }
-      expect(decideSignature(gated, request, await honestRows())).toMatchObject({
+      expect(decideSignature(gated, request, await honestRows(), FIRST_FEDERATION)).toMatchObject({
         kind: 'unknown',
         code: 'AnchorMissing',
       })
@@ -276,9 +283,9 @@ describe('a bump (4.5, PO-15)', () => {
   }
 
   it('is signed like the version before it, which stays good', async () => {
-    const verdict = decideSignature(genesis, asked, await rowsOf(1))
+    const verdict = decideSignature(genesis, asked, await rowsOf(1), FIRST_FEDERATION)
     expect(verdict.kind === 'sign' && verdict.value.batch.transaction).toEqual(second.transaction)
-    expect(decideSignature(genesis, request, await rowsOf(0)).kind).toBe('sign')
+    expect(decideSignature(genesis, request, await rowsOf(0), FIRST_FEDERATION).kind).toBe('sign')
   })
 
   it('needs the version before it, proven', async () => {
@@ -297,7 +304,9 @@ describe('a bump (4.5, PO-15)', () => {
     async (feeRateSatPerKvb) => {
       const rows = await rowsOf(1)
       const previous = { ...(rows.previous as SpendRow), feeRateSatPerKvb }
-      expect(decideSignature(genesis, asked, { ...rows, previous })).toMatchObject({
+      expect(
+        decideSignature(genesis, asked, { ...rows, previous }, FIRST_FEDERATION),
+      ).toMatchObject({
         kind: 'refuse',
         code: 'BumpRateWrong',
       })
@@ -319,7 +328,7 @@ describe('a refund (5.9, PI-11)', () => {
     return read.value
   }
   const refused = async (change: (rows: BatchRows) => BatchRows) => {
-    const verdict = decideSignature(town.genesis, asked, change(await rowsOf()))
+    const verdict = decideSignature(town.genesis, asked, change(await rowsOf()), FIRST_FEDERATION)
     return verdict.kind === 'refuse' ? verdict.code : verdict.kind
   }
   const withInput = (rows: BatchRows, change: Partial<OutputRow>) => ({
@@ -328,7 +337,7 @@ describe('a refund (5.9, PI-11)', () => {
   })
 
   it('is signed: the deposit alone, to the script that it named', async () => {
-    const verdict = decideSignature(town.genesis, asked, await rowsOf())
+    const verdict = decideSignature(town.genesis, asked, await rowsOf(), FIRST_FEDERATION)
     expect(verdict).toMatchObject({ kind: 'sign' })
     expect(verdict.kind === 'sign' && verdict.value.paidSat).toBeGreaterThan(0n)
   })

@@ -1,7 +1,13 @@
-import { type BatchRows, decideSignature, readBatchRows } from '../../../bridge/index.ts'
+import {
+  type BatchRows,
+  decideSignature,
+  FIRST_FEDERATION,
+  readBatchRows,
+} from '../../../bridge/index.ts'
 import { serializeTransaction } from '../../../core/bitcoin/index.ts'
-import { ledgerRoot, type OutputRow, SWEEP_REASON } from '../../../core/ledger/index.ts'
+import { heightKey, ledgerRoot, type OutputRow, SWEEP_REASON } from '../../../core/ledger/index.ts'
 import { assemble, LEAST_OUTPUTS, openBatches } from '../../../core/peg/index.ts'
+import { schnorrPublicKey, toHex } from '../../../crypto/index.ts'
 import { PegWorld, p2wpkh, seeded } from '../core/peg/world.ts'
 import { provenRows } from './world.ts'
 
@@ -20,11 +26,12 @@ async function recordedSweep() {
   const proven = await provenRows(world.ledger, batchId)
   const read = readBatchRows(ledgerRoot(world.ledger), request, proven)
   if (read.kind !== 'sign') throw new Error(read.code)
-  const decide = (rows: BatchRows, genesis = world.genesis) => {
-    const verdict = decideSignature(genesis, request, rows)
+  const federation = { epoch: 1, keys: world.ledger.open.keys }
+  const decide = (rows: BatchRows, genesis = world.genesis, known = federation) => {
+    const verdict = decideSignature(genesis, request, rows, known)
     return verdict.kind === 'sign' ? 'sign' : verdict.code
   }
-  return { world, rows: read.value, request, decide }
+  return { world, rows: read.value, request, decide, federation }
 }
 
 function withInput(rows: BatchRows, change: Partial<OutputRow>): BatchRows {
@@ -51,8 +58,8 @@ function withOutputs(
 
 describe('a member signs a sweep (P 5.7, 5.8; PO-11)', () => {
   it('that pays nobody but the newest key; in a pause of payments and without an anchor as well', async () => {
-    const { decide, request, rows, world } = await recordedSweep()
-    const verdict = decideSignature(world.genesis, request, rows)
+    const { decide, federation, request, rows, world } = await recordedSweep()
+    const verdict = decideSignature(world.genesis, request, rows, federation)
     expect(verdict).toMatchObject({ kind: 'sign', value: { paidSat: 0n } })
     expect(decide({ ...rows, state: { ...rows.state, pegOutStops: 1 } })).toBe('sign')
     const params = { ...world.genesis.params, anchorGate: 'bridge' } as const
@@ -69,6 +76,17 @@ describe('a member signs a sweep (P 5.7, 5.8; PO-11)', () => {
       return { amountSat: 10_000n, scriptPubKey: script }
     })
     expect(decide(withOutputs(rows, many))).toBe('PaysStranger')
+  })
+
+  it('nor to a key that it does not know its members made, or to another one than that', async () => {
+    const { decide, federation, rows, world } = await recordedSweep()
+    expect(decide(rows, world.genesis, FIRST_FEDERATION)).toBe('KeyUnknown')
+    const key = heightKey(1)
+    const made = federation.keys.get(toHex(key))
+    if (made === undefined) throw new Error('no key')
+    const publicKey = schnorrPublicKey(seeded('another key'))
+    const another = new Map([[toHex(key), { key, row: { ...made.row, publicKey } }]])
+    expect(decide(rows, world.genesis, { epoch: 1, keys: another })).toBe('ChangeScriptWrong')
   })
 
   it('nor for a reason that its own rows deny', async () => {

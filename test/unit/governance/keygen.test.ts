@@ -1,8 +1,28 @@
 import { decodeKeygenItem, type KeygenItem } from '../../../core/block/index.ts'
-import { keygenKind, signKeygenItem } from '../../../core/keygen/index.ts'
-import { KEYGEN_FAULT, KEYGEN_STAGE } from '../../../core/ledger/index.ts'
-import { groupKeyFrom, isShareOf, toHex } from '../../../crypto/index.ts'
-import { AUXILIARY, Ceremony, EPOCH } from '../core/keygen/ceremony.ts'
+import {
+  decodeKeygenContent,
+  dkgSession,
+  encodeKeygenContent,
+  keyCommitments,
+  keygenConfirmationMessage,
+  keygenItemKey,
+  keygenKind,
+  signKeygenItem,
+} from '../../../core/keygen/index.ts'
+import { heightKey, KEYGEN_FAULT, KEYGEN_STAGE } from '../../../core/ledger/index.ts'
+import {
+  addCommitments,
+  addToGroup,
+  beginDkg,
+  groupKeyFrom,
+  isShareOf,
+  schnorrPublicKey,
+  schnorrVerify,
+  scriptlessTweak,
+  toHex,
+  verifyingShareAt,
+} from '../../../crypto/index.ts'
+import { AUXILIARY, Ceremony, EPOCH, randomOf } from '../core/keygen/ceremony.ts'
 import { BitcoinWorld, seeded, testGenesis } from '../core/peg/world.ts'
 import { bitcoinOf, HeaderChain, MemberWorld, TestNode } from './world.ts'
 
@@ -217,4 +237,84 @@ describe('a member takes its part in the making of the key (5.1)', () => {
     expect(making.ceremony.block([forged])).toBe('KeygenSignatureWrong')
     await making.member.stop()
   })
+})
+
+describe('a member that a corrupt quorum of validators asks for a key (5.1, D1)', () => {
+  const LOG = 'the ledger shows what its members did not say'
+
+  it('confirms what the packages come to, not the sum that the ledger names', async () => {
+    const making = new Making()
+    await making.start()
+    await making.packages()
+    await making.block([making.last(), ...[2, 3].map((signer) => making.ceremony.shares(signer))])
+    // All but one: the last shares come with the forged sum, so that the member has not confirmed yet.
+    const { ceremony } = making
+    const last = ceremony.shares(4)
+    const real = keyCommitments(ceremony.row) as readonly Uint8Array[]
+    const forged = throughShareOf1(real, schnorrPublicKey(seeded('thief')))
+    ceremony.forge('keygen', heightKey(EPOCH), { sums: forged })
+    const thief = keyCommitments(ceremony.row) as readonly Uint8Array[]
+    expect(verifyingShareAt(thief, 1)).toEqual(verifyingShareAt(real, 1))
+    await making.block([last])
+    const said = making.last()
+    expect(keygenKind(said)).toBe('confirmation')
+    const signature = decodeKeygenContent('confirmation', said.content)?.signature
+    const confirms = (commitments: readonly Uint8Array[]) => {
+      const [key] = commitments as [Uint8Array]
+      const { sessionId } = ceremony.row
+      const message = keygenConfirmationMessage(genesis, EPOCH, sessionId, key.slice(1))
+      const share = verifyingShareAt(commitments, 1) as Uint8Array
+      return schnorrVerify(share.slice(1), message, signature as Uint8Array)
+    }
+    expect([confirms(thief), confirms(real)]).toEqual([false, true])
+    const held = making.member.shares.shares.get(toHex(ceremony.row.sessionId))
+    expect(held?.commitments).toEqual(real)
+    await making.member.stop()
+  })
+
+  it.each([
+    ['that its member has not signed', 'schnorr 0', {}],
+    [
+      'without a proof that its member knows the constant',
+      'schnorr 2',
+      { proof: new Uint8Array(64).fill(1) },
+    ],
+  ])('gives no shares to a package %s', async (_, signedBy, changes) => {
+    const making = new Making()
+    await making.start()
+    await making.packages()
+    const { ceremony } = making
+    const { sessionId } = ceremony.row
+    // The member has said its shares; a start later it says them again, to other packages.
+    await making.member.stop()
+    const begun = beginDkg(dkgSession(genesis, ceremony.row), 3, randomOf('thief'))
+    const told = { ...begun.told, ...changes }
+    const content = encodeKeygenContent('package', told)
+    const statement = { epoch: EPOCH, sessionId, kind: 0, signer: 3, content }
+    const { signature } = signKeygenItem(genesis, statement, seeded(signedBy), AUXILIARY)
+    const key = keygenItemKey(sessionId, KEYGEN_STAGE.packages, 3)
+    ceremony.forge('keygenItems', key, { content, signature })
+    const before = making.said().length
+    await making.member.start()
+    await making.block([])
+    expect(making.said()).toHaveLength(before)
+    expect(making.member.logged(LOG)[0]).toEqual({ epoch: EPOCH, attempt: 0 })
+    await making.member.stop()
+  })
+
+  /** Commitments to a key of the thief's, whose polynomial meets the members' at signer 1: no share shows the difference. */
+  function throughShareOf1(
+    [first, second, ...rest]: readonly Uint8Array[],
+    thiefKey: Uint8Array,
+  ): Uint8Array[] {
+    const plain = Uint8Array.of(2, ...thiefKey)
+    const group = groupKeyFrom([plain], [])
+    const [tweaked] = addToGroup(group, scriptlessTweak(group)).commitments as [Uint8Array]
+    const negated = Uint8Array.of(tweaked[0] === 2 ? 3 : 2, ...tweaked.slice(1))
+    const [sum] = [[first], [negated]].reduce<readonly (Uint8Array | undefined)[]>(
+      (of, one) => addCommitments(of as Uint8Array[], one as Uint8Array[]),
+      [second],
+    )
+    return [plain, sum as Uint8Array, ...rest]
+  }
 })

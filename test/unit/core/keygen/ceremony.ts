@@ -23,6 +23,7 @@ import {
   type Ledger,
   LedgerDraft,
   rowOf,
+  type SetRows,
 } from '../../../../core/ledger/index.ts'
 import type { Genesis } from '../../../../core/params/index.ts'
 import {
@@ -56,9 +57,21 @@ export class Ceremony {
   height = 0
   private readonly begun = new Map<string, { secret: DkgSecret; told: DkgPackage }>()
 
-  constructor(genesis: Genesis) {
+  /** `ledger`: one with other things in it, where the key is made beside them. */
+  constructor(genesis: Genesis, ledger = genesisLedger(genesis)) {
     this.genesis = genesis
-    this.ledger = genesisLedger(genesis)
+    this.ledger = ledger
+  }
+
+  /** A row as no rule made it: what a quorum of validators that is not honest can write. */
+  forge<S extends 'keygen' | 'keygenItems' | 'keys'>(
+    set: S,
+    key: Uint8Array,
+    change: Partial<SetRows[S]>,
+  ): void {
+    const draft = new LedgerDraft(this.ledger, true)
+    draft.put(set, key, { ...(draft.get(set, key) as SetRows[S]), ...change })
+    this.ledger = draft.finish()
   }
 
   get row(): KeygenRow {
