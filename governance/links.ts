@@ -32,7 +32,13 @@ interface Link {
 
 export interface LinksContext {
   readonly links: readonly Link[]
+  /** An offer of nonces is out that a list may hold: the streams stay for its parts (N4, SU-12). */
+  readonly isSigning: boolean
 }
+
+/** Within this time a node asks for the parts of an offer, or what stands beside parts is used by another list. */
+const OFFER_MS = 5_000
+const NEXT_OFFER_MS = 2_000
 
 export type LinksEffect =
   | { readonly kind: 'open'; readonly node: NodeIndex }
@@ -56,13 +62,17 @@ export const linksActor: ActorDefinition<LinksContext, LinksInbox, LinksEffect, 
     const { nodes } = run.ports
     watchOverload(run, READERS, (paused) => run.ports.pauseReading(paused))
     return {
-      context: { links: Array.from({ length: nodes }, () => ({ up: false, failures: 0 })) },
+      context: {
+        links: Array.from({ length: nodes }, () => ({ up: false, failures: 0 })),
+        isSigning: false,
+      },
       messages: Array.from({ length: nodes }, (_, node) => connect(node)),
       event: ['READY', 'DEGRADED'],
     }
   },
-  handle: (context, message, { state }) => withMode(step(context, message), state),
+  handle: (context, message, { state }) => withMode(step(context, message, state), state),
   perform,
+  busy: ({ isSigning }) => isSigning,
   stop: async (_context, { ports }) => ports.closeAll(),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
@@ -75,7 +85,7 @@ function connect(node: NodeIndex): LinksInbox {
   return { type: 'links.Connect', payload: { node } }
 }
 
-function step(context: LinksContext, message: LinksInbox): LinksStep {
+function step(context: LinksContext, message: LinksInbox, state: string): LinksStep {
   switch (message.type) {
     case 'links.Connect':
       return { context, effects: [{ kind: 'open', node: message.payload.node }] }
@@ -106,17 +116,38 @@ function step(context: LinksContext, message: LinksInbox): LinksStep {
         ],
       }
     }
-    case 'links.LinkReceived':
-      return { context, effects: [route(message.payload)] }
+    case 'links.LinkReceived': {
+      // Who goes finishes what it began to sign, and begins nothing.
+      const isLate = state === 'Stopping' && message.payload.body.kind === 'signatureRequest'
+      return isLate ? { context } : { context, effects: [route(message.payload)] }
+    }
     case 'links.SendToNode':
-      return { context, effects: [{ kind: 'send', message: message.payload }] }
+      return sent(context, message.payload, state)
+    case 'links.OfferLapsed':
+      return { context: { ...context, isSigning: false } }
     case 'member.MemberStopping':
       return { context, event: 'STOP' }
   }
 }
 
+function sent(context: LinksContext, message: SendToNode['payload'], state: string): LinksStep {
+  const { body } = message
+  const send = { kind: 'send', message } as const
+  const offers = 'offers' in body ? body.offers.length : 0
+  if (offers === 0 || state === 'Stopping') return { context, effects: [send] }
+  const lapsed = { type: 'links.OfferLapsed', payload: {} } as const
+  const lastsMs = body.kind === 'signatureResponse' ? OFFER_MS : NEXT_OFFER_MS
+  return {
+    context: { ...context, isSigning: true },
+    effects: [send, after(lastsMs, 'offer', lapsed)],
+  }
+}
+
 function withLink(context: LinksContext, node: NodeIndex, link: Link): LinksContext {
-  return { links: context.links.map((present, index) => (index === node ? link : present)) }
+  return {
+    ...context,
+    links: context.links.map((present, index) => (index === node ? link : present)),
+  }
 }
 
 /** Degraded while no node is connected. */

@@ -31,6 +31,8 @@ export type SendToNode = Message<
   'links.SendToNode',
   { readonly node: NodeIndex; readonly requestId: string; readonly body: MemberBody }
 >
+/** The last offer of nonces is not waited for any longer. From: timer. To: links. */
+export type OfferLapsed = Message<'links.OfferLapsed', Record<string, never>>
 /** The shutdown began. From: kernel. To: each. */
 export type MemberStopping = Message<'member.MemberStopping', Record<string, never>>
 
@@ -131,7 +133,14 @@ export type PartReady = Message<
 export type CheckKeygen = Message<'keygen.CheckKeygen', Record<string, never>>
 
 export type KeygenInbox = KeygenHeaders | KeygenProof | PartReady | CheckKeygen | MemberStopping
-export type LinksInbox = Connect | LinkUp | LinkDown | LinkReceived | SendToNode | MemberStopping
+export type LinksInbox =
+  | Connect
+  | LinkUp
+  | LinkDown
+  | LinkReceived
+  | SendToNode
+  | OfferLapsed
+  | MemberStopping
 export type FollowerInbox = HeadSeen | HeadersReceived | CheckFollowing | MemberStopping
 export type SignerInbox =
   | HeadersFollowed
@@ -153,6 +162,7 @@ export const MEMBER_ROWS: readonly MessageSpec[] = [
   { ...WAIT, type: 'links.LinkDown', priority: 'control' },
   { ...WAIT, type: 'links.LinkReceived', priority: 'peg' },
   { ...WAIT, type: 'links.SendToNode', priority: 'peg' },
+  { ...WAIT, type: 'links.OfferLapsed', priority: 'control' },
   { ...WAIT, type: 'member.MemberStopping', priority: 'control' },
   { ...WAIT, type: 'follower.HeadSeen', priority: 'peg' },
   { ...WAIT, type: 'follower.HeadersReceived', priority: 'peg' },

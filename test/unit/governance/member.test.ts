@@ -293,6 +293,32 @@ describe('a member that is asked for signatures', () => {
     await member.stop()
   })
 
+  it('N4, SU-12: told to stop it gives the parts of an offer that is out, offers nothing more, and ends', async () => {
+    const { member, node } = await memberOverBatch()
+    node.askSignature(batchId)
+    await member.settle()
+    let isDown = false
+    const stopped = member.system?.stop().then(() => {
+      isDown = true
+    })
+    await member.settle()
+    node.askSignature(batchId, { attempt: 9 })
+    node.askParts(batchId, listWith(node))
+    await member.settle()
+    expect(node.answers('partsResponse')).toMatchObject([{ decision: 'APPROVED' }])
+    expect(node.answers('signatureResponse')).toHaveLength(1)
+    expect(member.lines.map((line) => JSON.parse(line).kind)).toEqual(['intent', 'signed'])
+    expect(isDown).toBe(false)
+    await member.advance(5_000)
+    await stopped
+    expect(isDown).toBe(true)
+    // With nothing out it goes at once.
+    await member.start()
+    const again = member.system?.stop()
+    await member.settle()
+    await again
+  })
+
   it('gives two nodes that ask at once nonces of their own, and decides once', async () => {
     const chain = new HeaderChain(genesis)
     chain.commit(world.ledger)

@@ -312,7 +312,8 @@ export class MemberWorld {
 
   async stop(): Promise<void> {
     const stopped = this.system?.stop()
-    await this.settle()
+    // An offer that is out is waited for.
+    await this.advance(5_000)
     await stopped
   }
 
