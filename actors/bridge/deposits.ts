@@ -1,7 +1,9 @@
 /** Flow 2: a deposit from its block in Bitcoin to its approval and its mint. */
+import { parseTransaction } from '../../core/bitcoin/index.ts'
 import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
 import { heightKey, type Ledger, outpointKey, rowOf } from '../../core/ledger/index.ts'
-import { approvalMessage, combineApprovals } from '../../core/peg/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { approvalMessage, changeOutput, combineApprovals } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type Mode, tell } from '../../supervisor/index.ts'
@@ -123,6 +125,11 @@ function askedLately({ deposits }: BridgeContext, nowMs: number): number {
 function isDue(context: BridgeContext, operation: DepositOperation, nowMs: number): boolean {
   if (operation.step !== 'Confirming' && operation.step !== 'AwaitingApproval') return false
   if (standingOf(context, operation) !== 'on') return false
+  // Before its header is in the chain no block can carry it, and this node's ledger may be older than what it sees on Bitcoin.
+  const { blockHash } = operation.claim.proof
+  if (context.ledger === undefined || inBlockHeight(context.ledger, blockHash) === undefined) {
+    return false
+  }
   const confirmations = context.bitcoin.tipHeight - operation.bitcoinHeight + 1
   if (confirmations < context.genesis.params.pegInConfirmations + 1) return false
   return nowMs - operation.askedAtMs >= APPROVAL_RETRY_MS
@@ -132,6 +139,14 @@ export function validateDeposit(context: BridgeContext, id: string, nowMs: numbe
   const operation = context.deposits.get(id)
   if (operation === undefined || context.ledger === undefined) return { context }
   if (operation.step !== 'Confirming' && operation.step !== 'AwaitingApproval') return { context }
+  if (isOwnChange(context.genesis, context.ledger, operation.claim)) {
+    const deposits = new Map(context.deposits)
+    deposits.delete(id)
+    return published({
+      context: { ...context, deposits },
+      effects: [log('info', 'change is no deposit', { outpoint: id })],
+    })
+  }
   const mode =
     operation.mode.name === 'ProcessingPegIn'
       ? walk(operation.mode, 'VALIDATION_PASSED')
@@ -154,6 +169,22 @@ export function validateDeposit(context: BridgeContext, id: string, nowMs: numbe
         },
       }),
     ],
+  })
+}
+
+/**
+ * A node whose ledger was behind when it looked at Bitcoin takes the federation's change for a deposit; no member can tell by the
+ * transaction alone, for what the key signs looks like anybody's (4.2).
+ */
+function isOwnChange(genesis: Genesis, ledger: Ledger, claim: PegInClaim): boolean {
+  const parsed = parseTransaction(claim.proof.transaction)
+  if (!parsed.ok) return false
+  const { inputs, outputs } = parsed.value
+  const plain = changeOutput(genesis, claim.depositEpoch, ledger.open.keys).scriptPubKey
+  const output = outputs[claim.vout]
+  if (output === undefined || !equalBytes(output.scriptPubKey, plain)) return false
+  return inputs.some(({ txid, vout }) => {
+    return rowOf(ledger, 'outputs', outpointKey(txid, vout)) !== undefined
   })
 }
 

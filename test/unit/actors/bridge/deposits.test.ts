@@ -2,13 +2,17 @@
 import type { BridgeContext } from '../../../../actors/bridge/context.ts'
 import {
   depositsDetected,
+  dueDeposits,
   earlyApprovals,
   quorumReceived,
 } from '../../../../actors/bridge/deposits.ts'
 import { handle } from '../../../../actors/bridge/handlers.ts'
 import type { DepositOperation } from '../../../../actors/bridge/operations.ts'
+import { parseTransaction } from '../../../../core/bitcoin/index.ts'
 import type { PegInClaim } from '../../../../core/block/index.ts'
 import { genesisLedger } from '../../../../core/ledger/index.ts'
+import { equalBytes } from '../../../../crypto/index.ts'
+import { worldWithBatch } from '../../bridge/world.ts'
 import {
   addressOf,
   approve,
@@ -122,6 +126,47 @@ describe('a branch of Bitcoin that takes a deposit away', () => {
     expect(after.missedHeight).toBe(2)
     const seen = { ...after, missedHeight: undefined }
     expect(handle(seen, message, about).context.missedHeight).toBeUndefined()
+  })
+})
+
+describe('change that a node took for a deposit, for its ledger was behind', () => {
+  const about = {
+    nowMs: 60_000,
+    state: 'Monitoring',
+    envelope: envelopeOf({ type: 'bridge.PollBitcoin', payload: {} }),
+  } as never
+
+  it('is asked of nobody: not before its block is in the chain of headers, and then it is known for what it is (4.2, PI-10)', () => {
+    const { spend, world } = worldWithBatch()
+    const parsed = parseTransaction(spend.transaction)
+    if (!parsed.ok) throw new Error(parsed.error.reason)
+    world.bitcoin.mine([parsed.value])
+    world.bitcoin.mine([], 4)
+    const vout = parsed.value.outputs.length - 1
+    const fields = { kind: 'refundable', reason: 'badPayload', vout } as const
+    const change = claimOf(world.bitcoin, parsed.value, fields)
+    const block = world.bitcoin.blocks.find(({ hash }) => equalBytes(hash, change.proof.blockHash))
+    const bitcoinHeight = block?.height ?? 0
+    const detected = { txid: change.txid, bitcoinHeight, deposits: [change] }
+    const found = depositsDetected(
+      bridgeContext(world.genesis, {
+        ledger: world.ledger,
+        bitcoin: { tipHeight: world.bitcoin.tip.height, reachable: true },
+        scanned: [{ height: bitcoinHeight, hash: change.proof.blockHash }],
+      }),
+      detected,
+      'flow',
+      0,
+    ).context
+    expect(dueDeposits(found, 60_000)).toEqual([])
+    world.syncHeaders()
+    const later = { ...found, ledger: world.ledger }
+    expect(dueDeposits(later, 60_000)).toHaveLength(1)
+    const [outpoint = ''] = later.deposits.keys()
+    const message = { type: 'bridge.ValidatePegInTransaction', payload: { outpoint } } as const
+    const { context, effects = [] } = handle(later, message, about)
+    expect(context.deposits.size).toBe(0)
+    expect(effects.some((effect) => 'kernel' in effect)).toBe(false)
   })
 })
 
