@@ -22,6 +22,7 @@ import {
   dkgKeyShare,
   dkgPackageFault,
   encryptShares,
+  hexBytes,
   type KeyShare,
   openShare,
   schnorrPublicKey,
@@ -35,6 +36,8 @@ const SIZES = [4, 15, 50]
 /** Satoshi per virtual byte at which bytes become money. */
 const FEE_RATE = 10
 const WITNESS_SCALE = 4
+/** Of secp256k1. */
+const GROUP_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
 
 export function custody(tell: (line: string) => void): readonly Figure[] {
   return SIZES.flatMap((members) => {
@@ -93,13 +96,16 @@ function costs(members: number, threshold: number, name: string): readonly Figur
   const boxes = new Map(
     signers.map((signer) => [signer, encryptShares(session, secretOf(signer), packages)]),
   )
-  const shareOf = (signer: number): KeyShare => {
+  /** As it comes out for a signer, of what it is sent; the check of that is measured once. */
+  const shareOf = (signer: number, isChecked: boolean): KeyShare => {
     const opened = new Map(
       signers
         .filter((sender) => sender !== signer)
         .map((sender) => {
           const box = boxes.get(sender)?.get(signer) as Uint8Array
-          const share = openShare(session, secretOf(signer), packages, sender, box)
+          const share = isChecked
+            ? openShare(session, secretOf(signer), packages, sender, box)
+            : valueAt(secretOf(sender).coefficients, signer)
           if (share === undefined) throw new Error(`no share of ${sender}`)
           return [sender, share] as const
         }),
@@ -113,7 +119,7 @@ function costs(members: number, threshold: number, name: string): readonly Figur
       if (signer !== 1 && dkgPackageFault(session, signer, told)) throw new Error('a bad package')
     }
     encryptShares(session, secretOf(1), packages)
-    shareOf(1)
+    shareOf(1, true)
     return dkgGroupKey(session, packages)
   })
   const group = making.made
@@ -133,7 +139,7 @@ function costs(members: number, threshold: number, name: string): readonly Figur
   const quorum: SigningMember[] = signers.slice(0, threshold).map((signer) => ({
     index: signer - 1,
     secretKey: secrets[signer - 1] as Uint8Array,
-    shares: new Map([[1, shareOf(signer)]]),
+    shares: new Map([[1, shareOf(signer, false)]]),
   }))
   const byKey = signing(task('key'), quorum, random)
   const byLeaf = signing(task('leaf'), quorum, random)
@@ -163,6 +169,12 @@ function costs(members: number, threshold: number, name: string): readonly Figur
       'one input: t offers and t parts checked, one signature made',
     ),
   ]
+}
+
+/** Of a polynomial, 32 bytes. */
+function valueAt(coefficients: readonly bigint[], at: number): Uint8Array {
+  const value = coefficients.reduceRight((sum, one) => (sum * BigInt(at) + one) % GROUP_ORDER, 0n)
+  return hexBytes(value.toString(16).padStart(64, '0'))
 }
 
 /** One input signed by a quorum: what the first member and the coordinator spent. */

@@ -60,6 +60,8 @@ export class Deposits {
   readonly #coins: Coin[]
   readonly #sent: Deposit[] = []
   readonly #own: OwnAddress[] = []
+  /** Above the maximum: each goes back, once some node knows of it. */
+  readonly #above: Pick<Deposit, 'own' | 'tx'>[] = []
   readonly #keys: Key[] = []
   /** Where deposits that cannot be credited go back to. */
   readonly refunds: Uint8Array[] = []
@@ -130,6 +132,7 @@ export class Deposits {
       return
     }
     this.refunds.push(own.refundScript)
+    this.#above.push({ own, tx })
     this.#auditor.deposited(tx.txid, 0, { ...own, amountSat })
     world.log(`a deposit above the maximum: ${tx.txid.slice(0, 16)}`)
     bitcoin.send(tx)
@@ -238,16 +241,16 @@ export class Deposits {
     return true
   }
 
-  /** One own deposit that is not minted yet is claimed at some node, by its fields. */
+  /** One own deposit that is not minted yet, or never will be, is claimed at some node, by its fields. */
   claim(): void {
     const { bitcoin, world } = this.#around
     const open = this.#sent.filter(
-      ({ key, own, tx }) =>
-        own !== undefined &&
-        this.#auditor.isExpected(key.address) &&
-        bitcoin.confirmations(tx.txid) > 0,
+      ({ key, own }) => own !== undefined && this.#auditor.isExpected(key.address),
     )
-    const deposit = this.#chance.pick(open)
+    const buried = [...open, ...this.#above].filter(({ tx }) => {
+      return bitcoin.confirmations(tx.txid) > 0
+    })
+    const deposit = this.#chance.pick(buried)
     const node = this.#chance.pick(this.#nodes.filter(({ alive }) => alive))
     const block = deposit && bitcoin.blockOf(deposit.tx.txid)
     if (deposit?.own === undefined || block === undefined) return
