@@ -230,10 +230,13 @@ class BridgeRun {
     await this.#look('a member was dead')
   }
 
-  /** One gives wrong shares: payouts complete, and nodes name it. */
+  /** One gives wrong shares: payouts complete, and nodes name it. Where the threshold leaves two, another one is dead meanwhile. */
   async lyingMember(): Promise<void> {
     const federation = this.#federation
+    const { members } = this.#options
     const liar = 0
+    const dead = members - federation.genesis.memberThreshold > 1 ? members - 1 : undefined
+    if (dead !== undefined) await federation.kill('member', dead)
     await federation.kill('member', liar)
     federation.startMemberOf(LYING_MEMBER, liar)
     await federation.memberReady(liar)
@@ -244,8 +247,9 @@ class BridgeRun {
     }
     await federation.kill('member', liar)
     federation.start('member', liar)
+    if (dead !== undefined) federation.start('member', dead)
     await federation.memberReady(liar)
-    await this.#look('a member lied')
+    await this.#look(dead === undefined ? 'a member lied' : 'a member lied, and another was dead')
   }
 
   async conclude(): Promise<Outcome> {
