@@ -10,6 +10,7 @@ usage: millrace COMMAND [options]
   bitcoin      the development Bitcoin (regtest) alone
   validators   who decides blocks; changes of that: propose, approve, submit
   order        what the members decide about the peg: refunds of deposits that named nobody, losses
+  handover     another key for the federation: what members call for, and where its making stands
   keys         what this machine's keys have signed: the sign guard of a validator
   doctor       what is wrong with a node and what to do about it; its data, checked to the last byte
   backup       a node in one encrypted file, made while it runs
@@ -37,6 +38,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   keys: async () => (await import('../node/keys/index.ts')).main,
   validators: async () => (await import('../node/validators/index.ts')).main,
   order: async () => (await import('../node/orders/index.ts')).main,
+  handover: async () => (await import('../node/handover/index.ts')).main,
   doctor: async () => doctor,
   backup: async () => (await import('../node/backup/index.ts')).backup,
   restore: async () => (await import('../node/backup/index.ts')).restore,

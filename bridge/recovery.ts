@@ -127,6 +127,7 @@ function keysWith(genesis: Genesis, epoch: number, groupKey: Uint8Array): Federa
     signers: [],
     sessionId: ZERO_HASH,
     height: 0,
+    bitcoinHeight: 0,
   }
   return new Map([[toHex(key), { key, row }]])
 }

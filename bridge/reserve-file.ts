@@ -106,6 +106,7 @@ const fileSchema = z.strictObject({
         signers: z.array(whole).max(128),
         sessionId: bytes(32),
         height: whole,
+        bitcoinHeight: whole,
       }),
     )
     .max(10_000),
@@ -129,6 +130,7 @@ export function reserveJson(genesisHash: Uint8Array, ledger: Ledger): ReserveJso
       signers: [...row.signers],
       sessionId: toHex(row.sessionId),
       height: row.height,
+      bitcoinHeight: row.bitcoinHeight,
     })),
     outputs: [...open.reserve.values()].map(({ key, row }) => outputJson(key, row)),
   }

@@ -68,6 +68,8 @@ export interface KeygenContext {
   readonly said?: Said
   /** An effect is at work for this session and stage. */
   readonly working?: string
+  /** No key is called for: until then nobody is asked again. */
+  readonly quietUntilMs: number
   /** The making of a key that this member takes part in, as last proven. */
   readonly making?: Pick<KeygenSight, 'epoch' | 'row'>
   /** Hex of a key that the ledger calls the federation's and its members do not. */
@@ -94,6 +96,8 @@ const CHECK_MS = 1_000
 const ANSWER_MS = 5_000
 /** What no block has is sent again after this time. */
 const REPEAT_MS = 10_000
+/** While no key is called for, the ledger is looked at this often. */
+const IDLE_MS = 5_000
 
 export const keygenActor: ActorDefinition<KeygenContext, KeygenInbox, KeygenEffect, KeygenPorts> = {
   name: 'keygen',
@@ -106,6 +110,7 @@ export const keygenActor: ActorDefinition<KeygenContext, KeygenInbox, KeygenEffe
       federation: FIRST_FEDERATION,
       provenHeight: -1,
       nextNode: 0,
+      quietUntilMs: 0,
     },
     effects: [every(CHECK_MS, 'check', { type: 'keygen.CheckKeygen', payload: {} })],
     event: 'READY',
@@ -157,9 +162,8 @@ function look(context: KeygenContext, nowMs: number): KeygenStep {
   const head = headers.at(-1)
   const isWaiting = asked !== undefined && nowMs - asked.askedAtMs < ANSWER_MS
   const epoch = keygenEpoch(ports.genesis, federation.epoch)
-  if (head === undefined || isWaiting || working !== undefined || epoch === undefined) {
-    return { context }
-  }
+  const isBusy = isWaiting || working !== undefined || nowMs < context.quietUntilMs
+  if (head === undefined || isBusy || epoch === undefined) return { context }
   if (head.height <= provenHeight || head.height === 0) return { context }
   return ask(context, ports.nodes, wantedRows(epoch), nowMs)
 }
@@ -221,7 +225,9 @@ function judge(context: KeygenContext, proven: Proven, height: number, nowMs: nu
   const signer = memberIndex + 1
   const { making: _, ...others } = context
   const isHere = row.stage <= KEYGEN_STAGE.confirmations && row.signers.includes(signer)
-  const seen = { ...others, provenHeight: height, ...(isHere && { making: { epoch, row } }) }
+  const quietUntilMs = row.stage === KEYGEN_STAGE.calls ? nowMs + IDLE_MS : 0
+  const making = isHere && { making: { epoch, row } }
+  const seen = { ...others, provenHeight: height, quietUntilMs, ...making }
   if (!isWanted(row, signer)) return { context: seen }
   const name = `${toHex(row.sessionId)}:${row.stage}`
   const { said } = seen

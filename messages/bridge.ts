@@ -218,6 +218,22 @@ export type DepositsClaimed = Message<
 /** From: Bridge. To: api. */
 export type ClaimRefused = Message<'bridge.ClaimRefused', { readonly code: string }>
 
+/** A member's call for the next key (5.8), from its operator's hands. From: api. To: Bridge. Reply: KeyCallTaken | KeyCallRefused. */
+export type SubmitKeyCall = Request<
+  'bridge.SubmitKeyCall',
+  { readonly item: KeygenItem },
+  KeyCallTaken | KeyCallRefused
+>
+
+/** It waits for a block of ours. From: Bridge. To: api. */
+export type KeyCallTaken = Message<'bridge.KeyCallTaken', { readonly epoch: number }>
+
+/** It can stand in no block now. From: Bridge. To: api. */
+export type KeyCallRefused = Message<
+  'bridge.KeyCallRefused',
+  { readonly code: string; readonly detail?: string }
+>
+
 export type BridgeInbox =
   | PollBitcoin
   | BitcoinScanned
@@ -228,6 +244,7 @@ export type BridgeInbox =
   | GovernanceApproval
   | ApprovalReceived
   | KeygenItemReceived
+  | SubmitKeyCall
   | ValidatePegOperations
   | PegInComplete
   | BurnEventDetected

@@ -177,6 +177,11 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   }),
   row('bridge.DepositsClaimed', 'bridge', 'api', 'api', 'blockProducer'),
   row('bridge.ClaimRefused', 'bridge', 'api', 'api', 'blockProducer'),
+  row('bridge.SubmitKeyCall', 'api', 'bridge', 'api', 'returnError', {
+    reply: 'bridge.KeyCallTaken',
+  }),
+  row('bridge.KeyCallTaken', 'bridge', 'api', 'api', 'blockProducer'),
+  row('bridge.KeyCallRefused', 'bridge', 'api', 'api', 'blockProducer'),
   row('stream.GetConnectedMembers', 'api', 'stream', 'api', 'returnError', {
     reply: 'stream.MemberList',
   }),

@@ -11,6 +11,7 @@ import type {
   GetSyncStatus,
   MemberList,
   PeerSummary,
+  SubmitKeyCall,
   SubmitPegOrder,
   SubmitTransaction,
   SubmitValidatorChange,
@@ -205,6 +206,17 @@ export function apiPorts(
       )
       if (!result.ok) return { ok: false, error: { code: result.error.code } }
       return result.value.type === 'chain.PegOrderAccepted'
+        ? { ok: true, ...result.value.payload }
+        : { ok: false, error: result.value.payload }
+    },
+    async submitKeyCall(item) {
+      const result = await system.ask<SubmitKeyCall>(
+        'bridge',
+        { type: 'bridge.SubmitKeyCall', payload: { item } },
+        { timeoutMs: 10_000, sender: 'api' },
+      )
+      if (!result.ok) return { ok: false, error: { code: result.error.code } }
+      return result.value.type === 'bridge.KeyCallTaken'
         ? { ok: true, ...result.value.payload }
         : { ok: false, error: result.value.payload }
     },

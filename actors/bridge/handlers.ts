@@ -3,7 +3,9 @@
  * batches from their signatures to their booking (`payouts.ts`). All that decides about coins is in core/peg and bridge; this
  * room says when.
  */
+
 import { heightKey, type Ledger, rowOf } from '../../core/ledger/index.ts'
+import { oldestOutputPercent } from '../../core/peg/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type About, after, tell } from '../../supervisor/index.ts'
@@ -27,8 +29,8 @@ import {
   validateDeposit,
   withoutOrphans,
 } from './deposits.ts'
-import { keygenArrived, keygenFinalized } from './keygen.ts'
-import { CLAIM_PAUSE_MS, SCAN_MEMORY_BLOCKS } from './limits.ts'
+import { keyCalled, keygenArrived, keygenFinalized } from './keygen.ts'
+import { AGE_ALARM_PERCENT, AGE_LOOK_BLOCKS, CLAIM_PAUSE_MS, SCAN_MEMORY_BLOCKS } from './limits.ts'
 import {
   batchesFinalized,
   broadcastAnswered,
@@ -80,6 +82,8 @@ export function handle(
       return quorumReceived(context, message.payload, nowMs)
     case 'bridge.KeygenItemReceived':
       return keygenArrived(context, message.payload.memberIndex, message.payload.item)
+    case 'bridge.SubmitKeyCall':
+      return keyCalled(context, message.payload.item, about)
     case 'bridge.ClaimDeposits':
       return claimDeposits(context, message.payload, about)
     case 'bridge.ValidatePegOperations': {
@@ -102,7 +106,13 @@ export function handle(
       const batches = batchesFinalized(approved.context, ledger, flow, nowMs)
       return published({
         context: batches.context,
-        effects: [...making.effects, ...early.effects, ...approved.effects, ...batches.effects],
+        effects: [
+          ...making.effects,
+          ...early.effects,
+          ...approved.effects,
+          ...batches.effects,
+          ...ageAlarm(batches.context),
+        ],
       })
     }
     case 'bridge.CreateBitcoinTransaction':
@@ -177,6 +187,13 @@ function firstReplaced(before: Ledger, ledger: Ledger): number {
     if (was === undefined || (is !== undefined && equalBytes(was, is))) break
   }
   return height + 1
+}
+
+/** PO-22: renewals that do not get through are said aloud, long before the recovery keys could spend the coins. */
+function ageAlarm({ genesis, height, ledger }: BridgeContext): AnyEffect[] {
+  if (ledger === undefined || height % AGE_LOOK_BLOCKS !== 0) return []
+  const percent = oldestOutputPercent(genesis, ledger)
+  return percent < AGE_ALARM_PERCENT ? [] : [log('warn', 'outputs are not renewed', { percent })]
 }
 
 /** Looks at Bitcoin are one at a time; broadcasts keep their order. */

@@ -45,3 +45,7 @@ export const MAX_REMEMBERED_BURNS = 4_096
 
 /** Finished operations that the status page still shows. */
 export const MAX_FINISHED = 50
+
+/** The age of the reserve's outputs is looked at this often; from this percentage of the recovery delay on it is an alarm (PO-22). */
+export const AGE_LOOK_BLOCKS = 100
+export const AGE_ALARM_PERCENT = 60

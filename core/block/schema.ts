@@ -226,7 +226,7 @@ export const PegOrderItemType = new ContainerType({
 export type PegOrderItem = ValueOf<typeof PegOrderItemType>
 
 /** What members say while they make a key (5.1). The index is the byte that is signed. */
-export const KEYGEN_KINDS = ['package', 'shares', 'complaint', 'confirmation'] as const
+export const KEYGEN_KINDS = ['package', 'shares', 'complaint', 'confirmation', 'call'] as const
 export type KeygenKind = (typeof KEYGEN_KINDS)[number]
 
 const keygenFields = {
@@ -270,6 +270,8 @@ export const KeygenComplaintType = new ContainerType({
 })
 /** A BIP340 signature by the member's share of the new key. */
 export const KeygenConfirmationType = new ContainerType({ signature: Bytes64 })
+/** A member wants another key to be made; it means so up to this height. */
+export const KeygenCallType = new ContainerType({ untilHeight: Uint64 })
 
 /** EIP-4895. */
 export const WithdrawalType = new ContainerType({

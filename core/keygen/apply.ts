@@ -32,6 +32,7 @@ import {
   allSigners,
   ciphertextFor,
   dkgSession,
+  KEYGEN_CALL_BLOCKS,
   KEYGEN_FIRST_STAGE_BLOCKS,
   KEYGEN_RETRY_BLOCKS,
   KEYGEN_STAGE_BLOCKS,
@@ -39,6 +40,7 @@ import {
   keygenEpoch,
   keygenRow,
   keygenRowOf,
+  openCalls,
   openSession,
   packagesOf,
 } from './state.ts'
@@ -200,6 +202,14 @@ const APPLY: {
     note(said, {})
     return undefined
   },
+  call: (said, { untilHeight }) => {
+    const { height, row } = said
+    if (untilHeight < height || untilHeight > height + KEYGEN_CALL_BLOCKS) {
+      return fault('KeygenCallOver', `${untilHeight} at ${height}`)
+    }
+    note(said, { deadline: row.deadline || height + KEYGEN_CALL_BLOCKS })
+    return undefined
+  },
 }
 
 function sentCiphertext(
@@ -244,6 +254,7 @@ function endOfBlock(genesis: Genesis, draft: LedgerDraft, epoch: number, height:
     draft.put('keygen', heightKey(epoch), openSession(genesis, epoch, next))
     return true
   }
+  if (row.stage === KEYGEN_STAGE.calls) return endOfCalls(genesis, draft, epoch, height, row)
   if (row.received.length === row.signers.length) {
     nextStage(draft, epoch, height, row)
     return true
@@ -251,6 +262,27 @@ function endOfBlock(genesis: Genesis, draft: LedgerDraft, epoch: number, height:
   if (row.deadline === 0 || height < row.deadline) return false
   const missing = row.signers.filter((signer) => !row.received.includes(signer))
   restart(genesis, draft, epoch, height, row, missing, KEYGEN_FAULT.missed)
+  return true
+}
+
+/** With t calls all members are asked for their packages; without them by the deadline all begins anew. */
+function endOfCalls(
+  genesis: Genesis,
+  draft: LedgerDraft,
+  epoch: number,
+  height: number,
+  row: KeygenRow,
+): boolean {
+  const { attempt, culprits } = row
+  const begun = { attempt, culprits, deadline: 0, height }
+  if (row.received.length >= genesis.memberThreshold) {
+    const opened = openSession(genesis, epoch, { ...begun, signers: row.signers })
+    draft.put('keygen', heightKey(epoch), opened)
+    return true
+  }
+  if (row.deadline === 0 || height < row.deadline) return false
+  const again = openCalls(genesis, epoch, { ...begun, attempt: attempt + 1 })
+  draft.put('keygen', heightKey(epoch), again)
   return true
 }
 
@@ -279,6 +311,7 @@ function nextStage(draft: LedgerDraft, epoch: number, height: number, row: Keyge
     signers: row.signers,
     sessionId: row.sessionId,
     height,
+    bitcoinHeight: draft.state.tipHeight,
   })
   draft.update({ epoch })
 }

@@ -12,6 +12,7 @@ import {
 } from '../../crypto/index.ts'
 import {
   KEYGEN_KINDS,
+  KeygenCallType,
   KeygenComplaintType,
   KeygenConfirmationType,
   type KeygenItem,
@@ -30,6 +31,7 @@ export interface KeygenContents {
   readonly shares: { readonly ciphertexts: readonly Uint8Array[] }
   readonly complaint: DkgComplaint
   readonly confirmation: { readonly signature: Uint8Array }
+  readonly call: { readonly untilHeight: number }
 }
 
 const CONTENT_TYPES: { readonly [K in KeygenKind]: Type<unknown> } = {
@@ -37,6 +39,7 @@ const CONTENT_TYPES: { readonly [K in KeygenKind]: Type<unknown> } = {
   shares: KeygenSharesType as Type<unknown>,
   complaint: KeygenComplaintType as Type<unknown>,
   confirmation: KeygenConfirmationType as Type<unknown>,
+  call: KeygenCallType as Type<unknown>,
 }
 
 /** The stage in which each kind is said. */
@@ -45,6 +48,7 @@ export const STAGE_OF_KIND: { readonly [K in KeygenKind]: number } = {
   shares: KEYGEN_STAGE.shares,
   complaint: KEYGEN_STAGE.confirmations,
   confirmation: KEYGEN_STAGE.confirmations,
+  call: KEYGEN_STAGE.calls,
 }
 
 export function encodeKeygenContent<K extends KeygenKind>(

@@ -30,11 +30,14 @@ export const KEYGEN_FIRST_STAGE_BLOCKS = 600
 /** Blocks from a failure, fewer than t signers left, to the next attempt with all members. */
 export const KEYGEN_RETRY_BLOCKS = 300
 
+/** Blocks in which t members have to call for the next key; what was called before is void then. */
+export const KEYGEN_CALL_BLOCKS = 86_400
+
 type Reader = Pick<LedgerDraft, 'get' | 'state'>
 
-/** The epoch whose key may be made after this one; undefined when none is due. FROST takes two signers at least. */
+/** The epoch whose key may be made after this one; undefined when none can be. FROST takes two signers at least. */
 export function keygenEpoch({ memberThreshold }: Genesis, epoch: number): number | undefined {
-  return epoch === 0 && memberThreshold > 1 ? 1 : undefined
+  return memberThreshold > 1 ? epoch + 1 : undefined
 }
 
 /** All members, numbered from 1. */
@@ -72,9 +75,23 @@ export function keygenRow(genesis: Genesis, reader: Reader, epoch: number): Keyg
   return reader.get('keygen', heightKey(epoch)) ?? firstSession(genesis, epoch)
 }
 
+/** The first key is made as soon as t members are here, every later one when t members have called for it. */
 export function firstSession(genesis: Genesis, epoch: number): KeygenRow {
-  const signers = allSigners(genesis)
-  return openSession(genesis, epoch, { attempt: 0, culprits: [], deadline: 0, height: 0, signers })
+  return epoch === 1
+    ? openSession(genesis, epoch, { ...UNBEGUN, signers: allSigners(genesis) })
+    : openCalls(genesis, epoch, UNBEGUN)
+}
+
+const UNBEGUN = { attempt: 0, culprits: [], deadline: 0, height: 0 }
+
+/** A session that begins when t members have called for it. */
+export function openCalls(
+  genesis: Genesis,
+  epoch: number,
+  begun: Pick<KeygenRow, 'attempt' | 'culprits' | 'deadline' | 'height'>,
+): KeygenRow {
+  const row = openSession(genesis, epoch, { ...begun, signers: allSigners(genesis) })
+  return { ...row, stage: KEYGEN_STAGE.calls }
 }
 
 /** The same of a ledger that is not written to. */

@@ -276,15 +276,19 @@ const KeyRowType = new ContainerType({
   sessionId: Bytes32,
   /** Of the block from whose end on it is the federation's. */
   height: Uint64,
+  /** Bitcoin's tip in that block: from here on the key before it is watched for a while (5.8). */
+  bitcoinHeight: Uint64,
 })
 export type KeyRow = ValueOf<typeof KeyRowType>
 
+/** `calls`: of a key after the first one, until t members have called for it. */
 export const KEYGEN_STAGE = {
   packages: 0,
   shares: 1,
   confirmations: 2,
   completed: 3,
   failed: 4,
+  calls: 5,
 } as const
 /** Why a member is left out of the next session. */
 export const KEYGEN_FAULT = { missed: 0, wrongShare: 1, falseComplaint: 2 } as const

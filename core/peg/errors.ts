@@ -31,6 +31,7 @@ export const PEG_CODES = {
   PegInOutputMissing: '4.2: the transaction has that output',
   PegInAmountWrong: '4.2: the amount is that of the output',
   PegInEpochUnknown: '4.2: an epoch of the federation key that has begun',
+  PegInEpochOver: '4.2: no later in Bitcoin than 52,560 blocks after the next key was made',
   PegInTooYoung: '4.2: N confirmations in the header chain, 100 for a coinbase output',
   PegInScriptWrong: '4.2: the script that epoch, address and refund script give, or the plain one',
   PegInDuplicate: '4.2: one row per outpoint, for ever',

@@ -27,7 +27,7 @@ import { fault, type PegError } from './errors.ts'
 import { setDeficit, setFund } from './fund.ts'
 import { bestHash } from './headers.ts'
 import { isBuried, type ProvenTransaction } from './proofs.ts'
-import { changeOutput, federationOutput } from './scripts.ts'
+import { changeOutput, federationOutput, validUntil } from './scripts.ts'
 
 /** Bitcoin blocks whose credits a reorg could take at once. */
 const REORG_CAP_BLOCKS = 100
@@ -54,6 +54,10 @@ export function applyPegIn(
   if (before !== undefined) {
     restore(draft, context, key, before, proven)
     return undefined
+  }
+  const lastHeight = validUntil(draft.open('keys'), claim.depositEpoch)
+  if (lastHeight !== undefined && proven.height > lastHeight) {
+    return fault('PegInEpochOver', `${proven.height} after ${lastHeight}`)
   }
   if (draft.state.pegInStops > 0) return fault('PegInsPaused')
   const capped = claim.kind === OUTPUT_KIND.credit ? capFault(draft, context, claim) : undefined

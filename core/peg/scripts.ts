@@ -96,6 +96,15 @@ export function federationKey(genesis: Genesis, epoch: number, keys = NO_KEYS): 
   return derive(genesis, `key ${epoch}`, () => addScalar(UNSPENDABLE_X, scalar()).x)
 }
 
+/** Bitcoin blocks in which deposits to an old key are still taken (5.8). */
+export const WATCH_BLOCKS = 52_560
+
+/** The last Bitcoin height of deposits to an epoch's addresses (4.2); undefined while its key is the newest. */
+export function validUntil(keys: FederationKeys, epoch: number): number | undefined {
+  const next = keys.get(toHex(heightKey(epoch + 1)))
+  return next && next.row.bitcoinHeight + WATCH_BLOCKS
+}
+
 /** The key of an epoch with all verifying shares, where its members made one: what FROST signs under. */
 export function groupKeyOf(keys: FederationKeys, epoch: number): GroupKey | undefined {
   const made = keys.get(toHex(heightKey(epoch)))

@@ -117,6 +117,12 @@ function pegMetrics(
     [],
     ledger((r) => r.reserveSat - r.supplySat - r.inFlightSat),
   )
+  gauge(
+    'millrace_peg_oldest_output_percent',
+    'Age of the oldest output, of its recovery delay; 60 is an alarm',
+    [],
+    async (set) => set((await peg.reserve()).oldestOutputPercent),
+  )
   gauge('alys_chain_pegin_totals', 'Deposits credited', [], async (set) =>
     set((await peg.reserve()).totals.pegIns),
   )

@@ -1,12 +1,14 @@
 /**
  * All that the API needs from the node. Reads are views on committed state and never enter a mailbox; the
- * commands are `submitTransaction`, `submitValidatorChange` and `submitPegOrder`. Every read may answer at once or later.
+ * commands are `submitTransaction`, `submitValidatorChange`, `submitPegOrder` and `submitKeyCall`. Every read may answer at
+ * once or later.
  */
 import type { CertifiedBlock } from '../../actors/stream/index.ts'
 import type { ReserveJson } from '../../bridge/index.ts'
 import type {
   CommittedBlock,
   Evidence,
+  KeygenItem,
   PegOrderItem,
   QuorumCertificate,
   ValidatorChangeItem,
@@ -330,6 +332,8 @@ export interface ReserveSnapshot {
   readonly inFlightSat: bigint
   /** Part of inFlightSat, counted against it. */
   readonly deficitSat: bigint
+  /** Age of the oldest output in percent of its recovery delay (5.7): renewed at 45, an alarm at 60. */
+  readonly oldestOutputPercent: number
   readonly inFlight: readonly InFlightRow[]
   readonly outputs: readonly {
     /** `txid:vout` in display form. */
@@ -358,6 +362,8 @@ export interface DepositAddress {
   /** Of the address, hex. It follows from the genesis file, the epoch's key and the two fields of the user. */
   readonly scriptPubKey: string
   readonly epoch: number
+  /** The last Bitcoin height of a deposit to it; null: none is set yet, for the epoch's key is the newest (5.8). */
+  readonly validUntil: number | null
   /** x(X) of the epoch, hex (5.1). */
   readonly groupKey: string
   /** BIP21. */
@@ -392,11 +398,15 @@ export interface KeygenStatus {
     readonly members: readonly number[]
     /** Of the block that completed it. */
     readonly height: number
+    /** The last Bitcoin height of deposits to its addresses; null while it is the newest key. */
+    readonly validUntil: number | null
   }[]
-  /** Undefined: no key is due. */
+  /** The key that members may call for, and which attempt at it that would be; undefined while one is made. */
+  readonly next?: { readonly epoch: number; readonly attempt: number }
+  /** Undefined: no key is made or called for. */
   readonly making?: {
     readonly epoch: number
-    /** packages, shares, confirmations, failed. */
+    /** calls, packages, shares, confirmations, failed. */
     readonly stage: string
     readonly attempt: number
     readonly members: readonly number[]
@@ -495,6 +505,11 @@ export type SubmitChangeResult =
   | { readonly ok: true; readonly id: string; readonly sequence: number }
   | { readonly ok: false; readonly error: { readonly code: string; readonly detail?: string } }
 
+/** A member's call for the next key that waits for a block (5.8). */
+export type SubmitCallResult =
+  | { readonly ok: true; readonly epoch: number }
+  | { readonly ok: false; readonly error: { readonly code: string; readonly detail?: string } }
+
 /** What the API says about the node itself; constant while it runs. */
 export interface NodeIdentity {
   readonly name: string
@@ -560,6 +575,8 @@ export interface ApiPorts {
   submitValidatorChange(change: ValidatorChangeItem): Promise<SubmitChangeResult>
   /** Enters the chain's mailbox. */
   submitPegOrder(order: PegOrderItem): Promise<SubmitOrderResult>
+  /** Enters the bridge's mailbox. */
+  submitKeyCall(call: KeygenItem): Promise<SubmitCallResult>
   /** Enters the engine's mailbox. */
   submitTransaction(raw: Uint8Array): Promise<SubmitResult>
   /** Calls back with hashes of transactions that come into the pool. Returns how to end that. */

@@ -158,6 +158,14 @@ export async function call<T>(
 }
 
 export async function openSigner(options: KeyOptions): Promise<Signer> {
+  return blsSigner(await openSecret(options, 'bls'))
+}
+
+/** One secret of a key file. */
+export async function openSecret(
+  options: KeyOptions,
+  name: 'bls' | 'schnorr',
+): Promise<Uint8Array> {
   const file = await readJson<unknown>('keys', options.keys)
   const path = options['password-file']
   if (path === undefined) throw usage('--password-file is needed')
@@ -165,11 +173,9 @@ export async function openSigner(options: KeyOptions): Promise<Signer> {
   if (!opened.ok) {
     throw new Refusal(opened.error.code, `${options.keys} does not open`, EXIT.configuration)
   }
-  const secret = opened.value['bls']
-  if (secret === undefined) {
-    throw new Refusal('KeysIncomplete', `${options.keys} has no bls key`, EXIT.configuration)
-  }
-  return blsSigner(secret)
+  const secret = opened.value[name]
+  if (secret !== undefined) return secret
+  throw new Refusal('KeysIncomplete', `${options.keys} has no ${name} key`, EXIT.configuration)
 }
 
 export async function readGenesis({

@@ -2,6 +2,7 @@
 import { keygenEpoch, keygenRowOf } from '../../core/keygen/index.ts'
 import { KEYGEN_FAULT, KEYGEN_STAGE, type KeygenRow, type Ledger } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
+import { validUntil } from '../../core/peg/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import type { KeygenStatus } from '../api/index.ts'
 
@@ -15,11 +16,20 @@ export function keygenStatus(genesis: Genesis, ledger: Ledger): KeygenStatus {
     publicKey: toHex(row.publicKey),
     members: membersOf(row.signers),
     height: row.height,
+    validUntil: validUntil(ledger.open.keys, index + 1) ?? null,
   }))
   const { epoch } = ledger.state
   const making = keygenEpoch(genesis, epoch)
   const row = making === undefined ? undefined : keygenRowOf(genesis, ledger, making)
-  return { height, epoch, keys, ...(row && making && { making: makingOf(making, row) }) }
+  const isCalled = row?.stage !== KEYGEN_STAGE.calls
+  const isBegun = isCalled || row.received.length > 0
+  return {
+    height,
+    epoch,
+    keys,
+    ...(row && making && isBegun && { making: makingOf(making, row) }),
+    ...(row && making && !isCalled && { next: { epoch: making, attempt: row.attempt } }),
+  }
 }
 
 function makingOf(epoch: number, row: KeygenRow): NonNullable<KeygenStatus['making']> {

@@ -27,7 +27,9 @@ import {
   federationScripts,
   isForbiddenAddress,
   isRefundable,
+  oldestOutputPercent,
   outpointName,
+  validUntil,
 } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
 import type { ClaimDeposits, ClaimRefused, DepositsClaimed } from '../../messages/index.ts'
@@ -141,6 +143,7 @@ export function createPegView(options: PegViewOptions): PegView {
         address,
         scriptPubKey: toHex(scriptPubKey),
         epoch,
+        validUntil: validUntil(now.open.keys, epoch) ?? null,
         groupKey: toHex(federationKey(genesis, epoch, now.open.keys)),
         uri: `bitcoin:${address}`,
         opReturn: { address: plainAddress(genesis, now), script: toHex(opReturn) },
@@ -383,6 +386,7 @@ export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
     supplySat,
     inFlightSat,
     deficitSat,
+    oldestOutputPercent: oldestOutputPercent(genesis, ledger),
     inFlight,
     outputs: [...ledger.open.reserve.values()].map(({ key, row }) => ({
       outpoint: outpointName(key),
@@ -406,6 +410,7 @@ function emptyReserve(): ReserveSnapshot {
     supplySat: 0n,
     inFlightSat: 0n,
     deficitSat: 0n,
+    oldestOutputPercent: 0,
     inFlight: [],
     outputs: [],
     scripts: [],

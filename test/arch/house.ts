@@ -67,6 +67,7 @@ const ABOVE_CONFIG: ReadonlySet<string> = new Set([
   'views',
   'doctor',
   'backup',
+  'handover',
   'orders',
   'validators',
 ])

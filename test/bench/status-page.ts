@@ -130,6 +130,7 @@ function fillBusy(node: FakeNode): void {
     supplySat: 494_790_000n,
     inFlightSat: 34_210_000n,
     deficitSat: 0n,
+    oldestOutputPercent: 0,
     inFlight: [
       { id: `${id('deposit-b')}:1`, kind: 'creditedNotMinted', amountSat: 25_000_000n },
       { id: id('burn-a'), kind: 'burnedNotPaid', amountSat: 4_200_000n },
@@ -223,6 +224,7 @@ function fillEmpty(node: FakeNode): void {
     supplySat: 0n,
     inFlightSat: 0n,
     deficitSat: 0n,
+    oldestOutputPercent: 0,
     inFlight: [],
     outputs: [],
     scripts: [],

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   blockHash,
   type CommittedBlock,
+  decodeKeygenItem,
   decodePegOrder,
   decodeValidatorChange,
   MAX_PEG_ORDER_BYTES,
@@ -34,6 +35,8 @@ import {
   validatorSetToJson,
 } from '../shapes/millrace.ts'
 
+/** A call is the smallest item of the making of a key. */
+const MAX_CALL_BYTES = 256
 const none = z.tuple([])
 const actorPath = z.string().min(1).max(128)
 const heightParam = z.number().int().min(0)
@@ -84,6 +87,8 @@ const changeParam = approvedParam(
   decodeValidatorChange,
 )
 const orderParam = approvedParam('order about the peg', MAX_PEG_ORDER_BYTES, decodePegOrder)
+
+const callParam = approvedParam('call for the next key', MAX_CALL_BYTES, decodeKeygenItem)
 
 function blockAnswer(committed: CommittedBlock | undefined): unknown {
   return committed === undefined ? new ApiFailure('BlockNotFound') : committedToJson(committed)
@@ -347,6 +352,12 @@ export const MILLRACE_METHODS: MethodTable = {
     'send',
     z.tuple([orderParam]),
     async ({ ports }, [order]) => submitted(await ports.submitPegOrder(order)),
+    { bare: true },
+  ),
+  millrace_submitKeyCall: method(
+    'send',
+    z.tuple([callParam]),
+    async ({ ports }, [call]) => submitted(await ports.submitKeyCall(call)),
     { bare: true },
   ),
   millrace_commit: method(

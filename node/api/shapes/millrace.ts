@@ -119,6 +119,7 @@ export function reserveToJson(reserve: ReserveSnapshot): Json {
     inFlightSat: reserve.inFlightSat.toString(),
     deficitSat: reserve.deficitSat.toString(),
     balanced: isBalanced(reserve),
+    oldestOutputPercent: reserve.oldestOutputPercent,
     inFlight: reserve.inFlight.map((row) => ({ ...row, amountSat: row.amountSat.toString() })),
     outputs: reserve.outputs.map(({ outpoint, amountSat }) => ({
       outpoint,

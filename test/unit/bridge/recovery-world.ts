@@ -34,6 +34,7 @@ export const epochKey: EpochKey = {
   commitments: [...commitments],
   signers: [1, 2, 3, 4],
   sessionId: seeded('id'),
+  bitcoinHeight: 0,
   height: 7,
 }
 

@@ -38,6 +38,7 @@ const KEYS: FederationKeys = new Map([
         commitments: [...made.group.commitments],
         signers: [1, 2, 3, 4],
         sessionId: new Uint8Array(32),
+        bitcoinHeight: 0,
         height: 1,
       },
     },

@@ -45,8 +45,25 @@ describe('millrace_keygenStatus (QD-12)', () => {
         publicKey: toHex(ceremony.key?.publicKey ?? new Uint8Array(0)),
         members: [0, 1, 2, 3],
         height: 3,
+        validUntil: null,
       },
     ])
+  })
+
+  it('the next key: what may be called for, who has called, and until when the old one takes deposits (5.8)', () => {
+    const ceremony = new Ceremony(genesis)
+    ceremony.toKey()
+    expect(statusOf(ceremony).next).toEqual({ epoch: 2, attempt: 0 })
+    ceremony.epoch = 2
+    ceremony.block([ceremony.call(1)])
+    expect(statusOf(ceremony)).toMatchObject({
+      making: { epoch: 2, stage: 'calls', waitingFor: [1, 2, 3] },
+      next: { epoch: 2 },
+    })
+    ceremony.block([2, 3].map((signer) => ceremony.call(signer)))
+    expect(statusOf(ceremony).next).toBeUndefined()
+    ceremony.toKey()
+    expect(statusOf(ceremony).keys.map(({ validUntil }) => validUntil)).toEqual([52_560, null])
   })
 })
 

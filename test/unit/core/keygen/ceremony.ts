@@ -55,6 +55,8 @@ export class Ceremony {
   readonly genesis: Genesis
   ledger: Ledger
   height = 0
+  /** Of the key that is made. */
+  epoch = EPOCH
   private readonly begun = new Map<string, { secret: DkgSecret; told: DkgPackage }>()
 
   /** `ledger`: one with other things in it, where the key is made beside them. */
@@ -75,11 +77,11 @@ export class Ceremony {
   }
 
   get row(): KeygenRow {
-    return keygenRowOf(this.genesis, this.ledger, EPOCH)
+    return keygenRowOf(this.genesis, this.ledger, this.epoch)
   }
 
   get key(): KeyRow | undefined {
-    return rowOf(this.ledger, 'keys', heightKey(EPOCH))
+    return rowOf(this.ledger, 'keys', heightKey(this.epoch))
   }
 
   /** The next block; the code of the rule that it breaks, if it does. */
@@ -98,7 +100,7 @@ export class Ceremony {
 
   secretOf(signer: number) {
     const { row } = this
-    const name = `${signer} ${row.attempt}`
+    const name = `${signer} ${this.epoch} ${row.attempt}`
     const present = this.begun.get(name)
     if (present !== undefined) return present
     const made = beginDkg(dkgSession(this.genesis, row), signer, randomOf(`dkg ${name}`))
@@ -113,7 +115,7 @@ export class Ceremony {
     changes: Partial<KeygenItem> = {},
   ): KeygenItem {
     const statement = {
-      epoch: EPOCH,
+      epoch: this.epoch,
       sessionId: this.row.sessionId,
       kind: KEYGEN_KINDS.indexOf(kind),
       signer,
@@ -123,6 +125,10 @@ export class Ceremony {
     return {
       ...signKeygenItem(this.genesis, statement, seeded(`schnorr ${signer - 1}`), AUXILIARY),
     }
+  }
+
+  call(signer: number, untilHeight = this.height + 10): KeygenItem {
+    return this.item(signer, 'call', { untilHeight })
   }
 
   package(signer: number): KeygenItem {
@@ -171,7 +177,7 @@ export class Ceremony {
   confirmation(signer: number, share = this.keyShare(signer)): KeygenItem {
     const [key = new Uint8Array(33)] = keyCommitments(this.row) ?? []
     const { sessionId } = this.row
-    const message = keygenConfirmationMessage(this.genesis, EPOCH, sessionId, key.slice(1))
+    const message = keygenConfirmationMessage(this.genesis, this.epoch, sessionId, key.slice(1))
     return this.item(signer, 'confirmation', {
       signature: schnorrSign(share.secret, message, AUXILIARY),
     })

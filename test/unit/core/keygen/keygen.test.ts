@@ -1,6 +1,7 @@
 import {
   allSigners,
   groupKeyOf,
+  KEYGEN_CALL_BLOCKS,
   KEYGEN_FIRST_STAGE_BLOCKS,
   KEYGEN_RETRY_BLOCKS,
   KEYGEN_STAGE_BLOCKS,
@@ -403,4 +404,68 @@ it('before anybody says anything the ledger has no row, and blocks change nothin
   ceremony.pass(10)
   expect(ceremony.ledger).toBe(before)
   expect(keygenRowOf(genesis, before, EPOCH).signers).toEqual([1, 2, 3, 4])
+})
+
+describe('the key after the first one (protocol 5.8; PO-19)', () => {
+  function withKey(): Ceremony {
+    const ceremony = new Ceremony(genesis)
+    ceremony.toKey()
+    ceremony.epoch = EPOCH + 1
+    return ceremony
+  }
+
+  it('is made only when t members have called for it, by all who answer', () => {
+    const ceremony = withKey()
+    expect(ceremony.row).toMatchObject({ stage: KEYGEN_STAGE.calls, deadline: 0 })
+    expect(ceremony.block([ceremony.package(1)])).toBe('KeygenStageWrong')
+    expect(ceremony.block([ceremony.call(1), ceremony.call(2)])).toBeUndefined()
+    expect(ceremony.row.stage).toBe(KEYGEN_STAGE.calls)
+    expect(ceremony.block([ceremony.call(2)])).toBe('KeygenDuplicate')
+    expect(ceremony.block([ceremony.call(4)])).toBeUndefined()
+    expect(ceremony.row).toMatchObject({ stage: KEYGEN_STAGE.packages, received: [] })
+    const old = ceremony.ledger.open.keys.size
+    ceremony.toKey()
+    expect(ceremony.ledger.state.epoch).toBe(EPOCH + 1)
+    expect(ceremony.ledger.open.keys.size).toBe(old + 1)
+    expect(ceremony.key?.signers).toEqual([1, 2, 3, 4])
+  })
+
+  it('a call is of a member, for this key and attempt, and good up to its height', () => {
+    const ceremony = withKey()
+    const { height } = ceremony
+    expect(ceremony.block([ceremony.call(1, height)])).toBe('KeygenCallOver')
+    expect(ceremony.block([ceremony.call(1, height + KEYGEN_CALL_BLOCKS + 2)])).toBe(
+      'KeygenCallOver',
+    )
+    expect(ceremony.block([{ ...ceremony.call(1), signer: 2 }])).toBe('KeygenSignatureWrong')
+    expect(ceremony.block([{ ...ceremony.call(1), epoch: EPOCH }])).toBe('KeygenNotOpen')
+    expect(ceremony.block([{ ...ceremony.call(1), epoch: EPOCH + 2 }])).toBe('KeygenNotOpen')
+    expect(ceremony.block([ceremony.call(1, height + 1)])).toBeUndefined()
+    expect(ceremony.row.received).toEqual([1])
+  })
+
+  it('calls that stay fewer than t are void at their deadline', () => {
+    const ceremony = withKey()
+    ceremony.block([ceremony.call(1), ceremony.call(2)])
+    const { deadline, sessionId } = ceremony.row
+    expect(deadline).toBe(ceremony.height + KEYGEN_CALL_BLOCKS)
+    // The blocks between change nothing.
+    ceremony.height = deadline - 1
+    const late = ceremony.call(3)
+    ceremony.block()
+    expect(ceremony.row).toMatchObject({ stage: KEYGEN_STAGE.calls, received: [], attempt: 1 })
+    expect(ceremony.row.sessionId).not.toEqual(sessionId)
+    expect(ceremony.block([late])).toBe('KeygenSessionWrong')
+  })
+
+  it('until it is made the old one stays, and who misses a stage is left out as before', () => {
+    const ceremony = withKey()
+    ceremony.block([1, 2, 3].map((signer) => ceremony.call(signer)))
+    ceremony.block([1, 2, 4].map((signer) => ceremony.package(signer)))
+    ceremony.pass(ceremony.row.deadline)
+    expect(culpritsOf(ceremony)).toEqual([[3, KEYGEN_FAULT.missed]])
+    expect(ceremony.ledger.state.epoch).toBe(EPOCH)
+    ceremony.toKey()
+    expect(ceremony.key?.signers).toEqual([1, 2, 4])
+  })
 })

@@ -29,9 +29,11 @@ import {
   MOST_OUTPUTS,
   oldestOutputPercent,
   openBatches,
+  validUntil,
+  WATCH_BLOCKS,
 } from '../../../../core/peg/index.ts'
 import { toHex } from '../../../../crypto/index.ts'
-import { type BitcoinWorld, PegWorld, seeded } from './world.ts'
+import { type BitcoinWorld, claimOf, depositOf, PegWorld, seeded } from './world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
 const CSV = 1000
@@ -520,7 +522,24 @@ describe('a renewal (P 5.7; PO-22)', () => {
   })
 })
 
-describe('deposits to an old key (P 5.8)', () => {
+describe('deposits to an old key (P 4.2, 5.8)', () => {
+  it('are credited up to 52,560 Bitcoin blocks after the next key was made, and no later', () => {
+    const lastAt = (height: (world: Moving) => number) => {
+      const world = new Moving()
+      const transaction = depositOf(world.genesis, 'late', 1_000_000n)
+      world.bitcoin.mine([transaction])
+      world.bitcoin.mine([], 2)
+      world.syncHeaders()
+      const claim = claimOf(world.bitcoin, transaction)
+      world.newKey(height(world) - WATCH_BLOCKS)
+      expect(validUntil(world.ledger.open.keys, 0)).toBe(height(world))
+      expect(validUntil(world.ledger.open.keys, 1)).toBeUndefined()
+      return world.codeOf({ proofs: [claim.proof], pegIns: [world.item(claim)] })
+    }
+    expect(lastAt(() => 1)).toBeUndefined()
+    expect(lastAt(() => 0)).toBe('PegInEpochOver')
+  })
+
   function late(world: Moving, count: number, amountSat = 100_000n): void {
     const old = {
       epoch: 0,

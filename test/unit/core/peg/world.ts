@@ -428,7 +428,7 @@ export class PegWorld {
   }
 
   /** From the next block on the key of the next epoch is the federation's. */
-  newKey(): void {
+  newKey(bitcoinHeight = this.ledger.state.tipHeight): void {
     const epoch = this.ledger.state.epoch + 1
     const draft = new LedgerDraft(this.ledger, true)
     const publicKey = schnorrPublicKey(seeded(`key ${epoch}`))
@@ -438,6 +438,7 @@ export class PegWorld {
       signers: [1, 2, 3, 4],
       sessionId: seeded(`session ${epoch}`),
       height: this.height,
+      bitcoinHeight,
     })
     draft.update({ epoch })
     this.ledger = draft.finish()

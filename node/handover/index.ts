@@ -1,0 +1,123 @@
+/**
+ * `millrace handover`: another key for the federation (protocol §5.8). A member calls for it with its key file; when t members have, all of them
+ * make the key, and the coins move to it (docs/guides/hand-over-the-key.md).
+ */
+import { parseArgs } from 'node:util'
+import { encodeKeygenItem, KEYGEN_KINDS } from '../../core/block/index.ts'
+import {
+  allSigners,
+  encodeKeygenContent,
+  KEYGEN_CALL_BLOCKS,
+  keygenSessionId,
+  signKeygenItem,
+} from '../../core/keygen/index.ts'
+import { equalBytes, schnorrPublicKey, toHex } from '../../crypto/index.ts'
+import { createSystemRandom, EXIT } from '../adapters/system/index.ts'
+import type { KeygenStatus } from '../api/index.ts'
+import {
+  call,
+  DECISION_FLAGS,
+  DEFAULT_URL,
+  integer,
+  openSecret,
+  POLL_MS,
+  Refusal,
+  readGenesis,
+  runCommand,
+} from '../decisions/index.ts'
+
+const REPEAT_POLLS = 20
+
+const USAGE = `usage: millrace handover show [--url URL]
+       millrace handover call --genesis FILE --keys FILE --password-file FILE [--url URL]
+
+  show                    the keys that the members made, and the making of the next one
+  call                    says in a member's name that the next key is to be made, and waits until a block
+                          has it; when t members have called, the key is made and the coins move to it
+
+  --url URL               JSON-RPC of any node [${DEFAULT_URL}]
+  --blocks N              how long the call is good if no block takes it [1000]
+  --wait SECONDS          how long to wait for a block [60]
+  --help                  this text
+`
+
+const FLAGS = { ...DECISION_FLAGS, blocks: { type: 'string' } } as const
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: true })
+}
+
+type Options = ReturnType<typeof parse>['values']
+
+const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> = {
+  show,
+  call: callForKey,
+}
+
+export const main = (args: readonly string[]): Promise<number> =>
+  runCommand('handover', USAGE, COMMANDS, () => parse(args))
+
+async function show({ url }: Options): Promise<string> {
+  const { keys, making } = await statusOf(url)
+  const known = keys.map(({ epoch, height, members, publicKey, validUntil }) => {
+    const until = validUntil === null ? 'in use' : `deposits up to Bitcoin block ${validUntil}`
+    return `epoch ${epoch}  ${publicKey}  since block ${height}  shares of ${members.join(', ')}  ${until}`
+  })
+  const next = making
+    ? `epoch ${making.epoch}: ${making.stage}, waits for ${making.waitingFor.join(', ') || 'nobody'}`
+    : 'no key is called for'
+  return [...known, next].join('\n')
+}
+
+async function callForKey(options: Options): Promise<string> {
+  const genesis = await readGenesis(options)
+  const secret = await openSecret(options, 'schnorr')
+  const own = schnorrPublicKey(secret)
+  const member = genesis.members.findIndex(({ schnorrKey }) => equalBytes(schnorrKey, own))
+  if (member < 0) {
+    throw new Refusal('KeysOfNoMember', 'the key file is of no member', EXIT.configuration)
+  }
+  const blocks = integer('blocks', options.blocks ?? '1000')
+  const waitMs = 1_000 * integer('wait', options.wait ?? '60')
+  const { height, making, next } = await statusOf(options.url)
+  if (next === undefined) {
+    const stage = making ? `the key of epoch ${making.epoch} is being made` : 'there is no key yet'
+    throw new Refusal('NoKeyDue', stage, EXIT.error)
+  }
+  const { attempt, epoch } = next
+  const untilHeight = height + Math.min(blocks, KEYGEN_CALL_BLOCKS)
+  const statement = {
+    epoch,
+    sessionId: keygenSessionId(genesis, epoch, attempt, allSigners(genesis)),
+    kind: KEYGEN_KINDS.indexOf('call'),
+    signer: member + 1,
+    content: encodeKeygenContent('call', { untilHeight }),
+  }
+  const item = signKeygenItem(genesis, statement, secret, createSystemRandom().bytes(32))
+  const raw = toHex(encodeKeygenItem(item))
+  for (let poll = 0; poll * POLL_MS <= waitMs; poll++) {
+    const now = await statusOf(options.url)
+    if (isCalled(now, epoch, member)) return JSON.stringify({ epoch, attempt, member })
+    // Again as long as no block has it: a node that restarted has forgotten what waited there.
+    if (poll % REPEAT_POLLS === 0) await call(options.url, 'millrace_submitKeyCall', [raw])
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+  throw new Refusal('NotIncluded', `no block has it after ${waitMs / 1_000} s`, EXIT.unreachable)
+}
+
+/** Whether the ledger has the member's call, or is past calls. */
+function isCalled(
+  { epoch: current, making }: KeygenStatus,
+  epoch: number,
+  member: number,
+): boolean {
+  if (current >= epoch) return true
+  if (making === undefined) return false
+  return making.stage !== 'calls' || !making.waitingFor.includes(member)
+}
+
+async function statusOf(url: string | undefined): Promise<KeygenStatus> {
+  const status = await call<KeygenStatus | null>(url, 'millrace_keygenStatus', [])
+  if (status !== null) return status
+  throw new Refusal('NotReady', 'the node has not loaded its chain yet', EXIT.unreachable)
+}

@@ -1,0 +1,132 @@
+/**
+ * The federation's key is handed over by the command of the guide, in processes of their own, while a deposit and a payment go on: the coins move
+ * to the new key, nobody loses any, and Bitcoin holds what the books say (P 5.8; PO-19, PO-21).
+ */
+import { join } from 'node:path'
+import { until } from '../../devnet/launcher/rpc.ts'
+import { PATIENCE_MS, TestFederation } from './federation.ts'
+import { Program } from './program.ts'
+import { Account, booked, include, minted, payDeposit, scriptOf } from './user.ts'
+
+const START_MS = 180_000
+const TEST_MS = 6 * PATIENCE_MS
+const AMOUNT_SAT = 100_000_000n
+
+interface Keys {
+  readonly epoch: number
+  readonly keys: readonly { readonly epoch: number; readonly validUntil: number | null }[]
+  readonly making?: { readonly stage: string; readonly waitingFor: readonly number[] }
+}
+
+let federation: TestFederation
+
+beforeAll(async () => {
+  federation = await TestFederation.start()
+}, START_MS)
+
+afterAll(async () => {
+  const left = await federation?.stop()
+  expect(left).toEqual([])
+}, START_MS)
+
+const keys = () => federation.rpc.call<Keys>('millrace_keygenStatus', [])
+
+async function epochReached(epoch: number): Promise<Keys> {
+  return until(`the key of epoch ${epoch}`, 4 * PATIENCE_MS, async () => {
+    const now = await keys()
+    return now.epoch === epoch ? now : undefined
+  })
+}
+
+async function command(...args: string[]): Promise<{ code: number | null; text: string }> {
+  const program = new Program(['handover', ...args])
+  const code = await program.exited
+  return { code, text: code === 0 ? program.stdout : program.stderr }
+}
+
+function call(member: number, node: number) {
+  const directory = federation.files.memberDirectory(member)
+  const genesis = ['--genesis', federation.files.genesisFile]
+  const own = [
+    '--keys',
+    join(directory, 'keys.json'),
+    '--password-file',
+    join(directory, 'password'),
+  ]
+  return command('call', ...genesis, ...own, '--url', federation.urls[node] as string)
+}
+
+/** Epochs of the keys that the reserve is under. */
+async function reserveEpochs(): Promise<readonly number[]> {
+  const { outputs } = await federation.rpc.call<{ outputs: { epoch: number }[] }>(
+    'millrace_reserveRows',
+    [],
+  )
+  return [...new Set(outputs.map(({ epoch }) => epoch))].sort()
+}
+
+async function allUnder(epoch: number): Promise<void> {
+  await until(`all coins under the key of epoch ${epoch}`, 4 * PATIENCE_MS, async () => {
+    expect((await federation.reserves()).balanced).toBe(true)
+    const epochs = await reserveEpochs()
+    return epochs.length === 1 && epochs[0] === epoch ? true : undefined
+  })
+}
+
+async function depositAddress(evmAddress: string) {
+  return federation.rpc.call<{ address: string; epoch: number; validUntil: number | null }>(
+    'getdepositaddress',
+    [evmAddress],
+  )
+}
+
+it(
+  'three of four members call for it; the coins move to the new key while users go on',
+  async () => {
+    await epochReached(1)
+    const account = Account.random(Number(await federation.rpc.call<string>('eth_chainId')))
+    await minted(federation.rpc, await payDeposit(federation, account.address, 10n * AMOUNT_SAT))
+    await allUnder(1)
+    const old = await depositAddress(account.address)
+    expect(old).toMatchObject({ epoch: 1, validUntil: null })
+
+    expect(await call(0, 0)).toMatchObject({ code: 0 })
+    expect((await keys()).making).toMatchObject({ stage: 'calls', waitingFor: [1, 2, 3] })
+    expect((await command('show', '--url', federation.urls[0] as string)).text).toContain(
+      'epoch 2: calls, waits for 1, 2, 3',
+    )
+    const paying = federation.wallet.address
+    const burned = await include(federation.rpc, await account.burn(paying, AMOUNT_SAT))
+    const deposited = payDeposit(federation, account.address, AMOUNT_SAT)
+    expect(await call(1, 1)).toMatchObject({ code: 0 })
+    expect(await call(3, 2)).toMatchObject({ code: 0 })
+    const { keys: made } = await epochReached(2)
+    expect(made.at(-1)).toMatchObject({ epoch: 2, validUntil: null })
+    const last = made.at(0)?.validUntil ?? 0
+    expect(last).toBeGreaterThan(52_560)
+
+    await minted(federation.rpc, await deposited)
+    await booked(federation.rpc, burned)
+    // An address of the old key, given out before, is still credited, and its coin moves as well.
+    const late = await federation.wallet.pay([
+      { scriptPubKey: scriptOf(old.address), amountSat: AMOUNT_SAT },
+    ])
+    await minted(federation.rpc, `${late}:0`)
+    expect(await depositAddress(account.address)).toMatchObject({ epoch: 2, validUntil: null })
+    const again = await include(federation.rpc, await account.burn(paying, AMOUNT_SAT))
+    await booked(federation.rpc, again)
+    await until('the swept coins', 4 * PATIENCE_MS, async () => {
+      const epochs = await reserveEpochs()
+      return epochs.includes(2) && !epochs.includes(0) ? true : undefined
+    })
+    const { code, text } = await call(2, 0)
+    expect(code).toBe(0)
+    expect(JSON.parse(text)).toMatchObject({ epoch: 3, member: 2 })
+
+    await federation.stopMining()
+    const reserves = await federation.reserves()
+    expect(reserves.balanced).toBe(true)
+    expect(await federation.reserveOnBitcoin()).toBe(BigInt(reserves.reserveSat))
+  },
+  TEST_MS,
+)
