@@ -192,7 +192,7 @@ function firstReplaced(before: Ledger, ledger: Ledger): number {
 /** PO-22: renewals that do not get through are said aloud, long before the recovery keys could spend the coins. */
 function ageAlarm({ genesis, height, ledger }: BridgeContext): AnyEffect[] {
   if (ledger === undefined || height % AGE_LOOK_BLOCKS !== 0) return []
-  const percent = oldestOutputPercent(genesis, ledger)
+  const percent = oldestOutputPercent(genesis, ledger, genesis.params.minFeeRateSatPerKvb)
   return percent < AGE_ALARM_PERCENT ? [] : [log('warn', 'outputs are not renewed', { percent })]
 }
 

@@ -386,7 +386,7 @@ export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
     supplySat,
     inFlightSat,
     deficitSat,
-    oldestOutputPercent: oldestOutputPercent(genesis, ledger),
+    oldestOutputPercent: oldestOutputPercent(genesis, ledger, genesis.params.minFeeRateSatPerKvb),
     inFlight,
     outputs: [...ledger.open.reserve.values()].map(({ key, row }) => ({
       outpoint: outpointName(key),
