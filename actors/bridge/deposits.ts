@@ -1,7 +1,13 @@
 /** Flow 2: a deposit from its block in Bitcoin to its approval and its mint. */
 import { parseTransaction } from '../../core/bitcoin/index.ts'
 import { type PegInClaim, PegInClaimType } from '../../core/block/index.ts'
-import { heightKey, type Ledger, outpointKey, rowOf } from '../../core/ledger/index.ts'
+import {
+  heightKey,
+  type Ledger,
+  OUTPUT_STATE,
+  outpointKey,
+  rowOf,
+} from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { approvalMessage, changeOutput, combineApprovals } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash } from '../../crypto/index.ts'
@@ -41,7 +47,8 @@ export function depositsDetected(
   for (const claim of deposits) {
     const id = outpointId(claim)
     const known = followed.get(id)
-    if (known !== undefined && isSameBlock(known.claim, claim)) continue
+    const isBack = known?.step === 'Included' && isAbsent(context.ledger, claim)
+    if (known !== undefined && isSameBlock(known.claim, claim) && !isBack) continue
     if (known === undefined && openCount(followed) >= MAX_DEPOSITS) {
       missedHeight = Math.min(missedHeight ?? bitcoinHeight, bitcoinHeight)
       continue
@@ -51,6 +58,12 @@ export function depositsDetected(
     effects.push(log('info', known ? 'deposit moved' : 'deposit detected', fields))
   }
   return { context: { ...context, deposits: followed, missedHeight }, effects }
+}
+
+/** Counted once and taken by a reorg; its own block may come back. */
+function isAbsent(ledger: Ledger | undefined, { txid, vout }: PegInClaim): boolean {
+  const row = ledger && rowOf(ledger, 'outputs', outpointKey(txid, vout))
+  return row?.state === OUTPUT_STATE.absent
 }
 
 function isSameBlock(left: PegInClaim, right: PegInClaim): boolean {

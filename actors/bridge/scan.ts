@@ -9,6 +9,7 @@ import {
   heightKey,
   type Ledger,
   OUTPUT_KIND,
+  OUTPUT_STATE,
   outpointKey,
   rowOf,
   SPEND_STATE,
@@ -254,9 +255,10 @@ class Scan {
           ),
         ]
           .filter(({ txid, vout }) => {
-            // A deposit whose block a reorg replaced has to be proven again (4.9).
+            // A deposit that a reorg took has to be proven again (4.9), also where its old block came back.
             const row = this.#outputRow(txid, vout)
-            return row === undefined || !equalBytes(row.bitcoinHash, blockHash)
+            const isThere = row !== undefined && row.state !== OUTPUT_STATE.absent
+            return !isThere || !equalBytes(row.bitcoinHash, blockHash)
           })
           .map((deposit): PegInClaim => ({ ...claimFields(deposit), proof: proof.value }))
     if (deposits.length === 0 && !spendsUs) return
