@@ -103,9 +103,13 @@ export interface ApprovedBatch {
   readonly keys: FederationKeys
   /** Internal byte order. */
   readonly txid: Uint8Array
+  /** When the batch was recorded, seconds. */
+  readonly timestamp: number
   /** What the recipients get. */
   readonly paidSat: bigint
   readonly minerFeeSat: bigint
+  /** Both: what is the federation's no more. A sweep pays nobody and can burn the reserve in fees. */
+  readonly leavingSat: bigint
 }
 
 const RETRY_MS = 5_000
@@ -327,6 +331,7 @@ function decideTransaction(
   }
   const inSat = inputs.reduce((sum, { row }) => sum + row.amountSat, 0n)
   const outSat = outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n)
+  const changeSat = change.reduce((sum, { amountSat }) => sum + amountSat, 0n)
   const feeSat = inSat - outSat
   const { params } = genesis
   const isRateBounded =
@@ -354,7 +359,9 @@ function decideTransaction(
     batch: { transaction: spend.transaction, inputs: inputs.map(({ row }) => batchInput(row)) },
     keys,
     txid: txid(parsed.value),
-    paidSat: outSat - change.reduce((sum, { amountSat }) => sum + amountSat, 0n),
+    timestamp: batch.timestamp,
+    paidSat: outSat - changeSat,
     minerFeeSat: feeSat,
+    leavingSat: inSat - changeSat,
   })
 }

@@ -20,6 +20,8 @@ import {
   type FederationKeys,
   federationOutput,
   groupKeyOf,
+  inputWeight,
+  MAX_PAYOUT_VBYTES,
   memberLeaf,
   outputScalars,
   type SpendTweak,
@@ -29,6 +31,8 @@ import type { InputTask, SigningTask } from '../core/signing/index.ts'
 import { addToGroup, compareBytes, type GroupKey, groupPublicKey, toHex } from '../crypto/index.ts'
 
 const SIGHASH_DEFAULT = 0
+/** Outpoint, empty script, sequence. */
+const BARE_INPUT_BYTES = 41
 
 /** What an input spends. */
 export interface Prevout {
@@ -77,8 +81,12 @@ export function batchToSign(
   return { transaction, inputs }
 }
 
+/** PO-12: one round of signatures; then the next validator coordinates. */
+export const SIGNATURE_ROUND_MS = 15_000
 /** Attempts that go by the key before as many go by leaf A, in turn: with one round each that is four minutes. */
 const ATTEMPTS_BY_KEY = 16
+/** Rounds by which clocks may differ. */
+const SPARE_ROUNDS = 2
 
 /**
  * Whether an attempt takes leaf A for all inputs (5.3), which any t members open with their own keys. The key needs t of those who made it:
@@ -87,6 +95,31 @@ const ATTEMPTS_BY_KEY = 16
  */
 function isByLeaf(attempt: number): boolean {
   return Math.floor(attempt / ATTEMPTS_BY_KEY) % 2 === 1
+}
+
+/** Rounds that have passed since a block recorded a batch, at `timestamp` seconds. */
+export function roundsSince(timestamp: number, nowMs: number): number {
+  return Math.max(0, Math.floor((nowMs - timestamp * 1_000) / SIGNATURE_ROUND_MS))
+}
+
+/**
+ * Whether an attempt takes leaf A from coins that have a key before its turn can have come. Attempts are numbered by whoever asks, and the leaf's
+ * signatures would pin the transaction at a rate lower than the one that its fee was made for.
+ */
+export function isLeafEarly(
+  attempt: number,
+  { inputs }: Pick<UnsignedBatch, 'inputs'>,
+  timestamp: number,
+  nowMs: number,
+): boolean {
+  const hasKey = inputs.some(({ tweak }) => tweak.epoch > 0)
+  return hasKey && isByLeaf(attempt) && attempt > roundsSince(timestamp, nowMs) + SPARE_ROUNDS
+}
+
+/** Whether a transaction with a witness of leaf A for each input is one that Bitcoin's nodes relay (BIP431). */
+function fitsByLeaf(genesis: Genesis, { inputs, transaction }: UnsignedBatch): boolean {
+  const witness = inputs.length * (inputWeight(genesis, 0) - 4 * BARE_INPUT_BYTES)
+  return Math.ceil((4 * transaction.length + 2 + witness) / 4) <= MAX_PAYOUT_VBYTES
 }
 
 /** BIP341's digest of one input, of the key path or, with a leaf, of that leaf. 32 bytes. Throws on what is no transaction: a bug of the caller. */
@@ -113,6 +146,8 @@ export function signingTask(
   batch: UnsignedBatch,
 ): SigningTask {
   const leaf = memberLeaf(genesis)
+  // With more inputs than Bitcoin takes by leaf A there is the key only.
+  const byLeaf = isByLeaf(attempt.attempt) && fitsByLeaf(genesis, batch)
   const outputs = new Map<string, Omit<Extract<InputTask, { path: 'key' }>, 'digest'> | undefined>()
   const groups = new Map<number, GroupKey | undefined>()
   const groupOf = (epoch: number) => {
@@ -123,7 +158,7 @@ export function signingTask(
     // Inputs of one script have one key.
     const name = toHex(scriptPubKey)
     if (!outputs.has(name)) outputs.set(name, keyPathOf(genesis, groupOf(tweak.epoch), tweak))
-    const path = isByLeaf(attempt.attempt) ? undefined : outputs.get(name)
+    const path = byLeaf ? undefined : outputs.get(name)
     return path === undefined
       ? { path: 'leaf', digest: inputDigest(batch, index, leaf) }
       : { ...path, digest: inputDigest(batch, index) }

@@ -23,6 +23,7 @@ const entrySchema = z.discriminatedUnion('kind', [
     batchId: hex,
     version: z.number(),
     txid: hex,
+    /** All that leaves the reserve; the name is that of the first journals. */
     paidSat: z.string().regex(/^\d+$/),
   }),
   z.object({
@@ -35,18 +36,18 @@ const entrySchema = z.discriminatedUnion('kind', [
 ])
 type Entry = z.infer<typeof entrySchema>
 
-/** What was decided to pay, by batch, for the rolling limit. */
-export interface PaidMark {
+/** What a batch takes out of the reserve, for the rolling limit: of the versions that were agreed to the most, since when. */
+export interface LeavingMark {
   readonly batchId: string
   readonly atMs: number
-  readonly paidSat: bigint
+  readonly leavingSat: bigint
 }
 
 export interface Journal {
   approval(outpoint: string, claimRoot: Uint8Array): Uint8Array | undefined
   /** The transaction that signing began for, if it did. */
   intent(batchId: Uint8Array, version: number): Uint8Array | undefined
-  payments(): readonly PaidMark[]
+  leaving(): readonly LeavingMark[]
   noteApproval(
     atMs: number,
     outpoint: string,
@@ -58,7 +59,7 @@ export interface Journal {
     batchId: Uint8Array,
     version: number,
     txid: Uint8Array,
-    paidSat: bigint,
+    leavingSat: bigint,
   ): Promise<void>
   /** Whether parts of this member's may have left. */
   isSigned(batchId: Uint8Array, version: number): boolean
@@ -92,7 +93,7 @@ export function createJournal({ file, lines }: OpenedLines): Journal | JournalDa
   return {
     approval: (outpoint, claimRoot) => index.approvals.get(`${outpoint}|${toHex(claimRoot)}`),
     intent: (batchId, version) => index.intents.get(batchKey(toHex(batchId), version)),
-    payments: () => [...index.payments.values()],
+    leaving: () => [...index.leaving.values()],
     noteApproval: (atMs, outpoint, claimRoot, signature) =>
       write({
         kind: 'approval',
@@ -101,14 +102,14 @@ export function createJournal({ file, lines }: OpenedLines): Journal | JournalDa
         claimRoot: toHex(claimRoot),
         signature: toHex(signature),
       }),
-    noteIntent: (atMs, batchId, version, txid, paidSat) =>
+    noteIntent: (atMs, batchId, version, txid, leavingSat) =>
       write({
         kind: 'intent',
         atMs,
         batchId: toHex(batchId),
         version,
         txid: toHex(txid),
-        paidSat: String(paidSat),
+        paidSat: String(leavingSat),
       }),
     isSigned: (batchId, version) => index.signed.has(batchKey(toHex(batchId), version)),
     noteSigned: (atMs, batchId, version, txid) =>
@@ -137,8 +138,8 @@ class JournalIndex {
   readonly approvals = new Map<string, Uint8Array>()
   readonly intents = new Map<string, Uint8Array>()
   readonly signed = new Set<string>()
-  /** By batch: a further version pays the same requests. */
-  readonly payments = new Map<string, PaidMark>()
+  /** By batch: of its versions one confirms. */
+  readonly leaving = new Map<string, LeavingMark>()
 
   add(entry: Entry): void {
     switch (entry.kind) {
@@ -146,11 +147,12 @@ class JournalIndex {
         this.approvals.set(`${entry.outpoint}|${entry.claimRoot}`, bytes(entry.signature))
         return
       case 'intent': {
-        const { batchId, version, txid, atMs, paidSat } = entry
+        const { batchId, version, txid, atMs } = entry
+        const leavingSat = BigInt(entry.paidSat)
         this.intents.set(batchKey(batchId, version), bytes(txid))
-        const first = this.payments.get(batchId)
-        if (first === undefined) {
-          this.payments.set(batchId, { batchId, atMs, paidSat: BigInt(paidSat) })
+        const most = this.leaving.get(batchId)
+        if (most === undefined || leavingSat > most.leavingSat) {
+          this.leaving.set(batchId, { batchId, atMs, leavingSat })
         }
         return
       }

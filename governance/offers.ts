@@ -8,6 +8,7 @@ import {
   mostSessions,
   type NonceOffer,
   type OfferNonces,
+  type Signers,
   type SigningTask,
 } from '../core/signing/index.ts'
 import { toHex } from '../crypto/index.ts'
@@ -22,7 +23,7 @@ export interface OpenOffer {
 }
 
 /** An attempt at a version of a batch. */
-export type AttemptName = Pick<SigningTask, 'batchId' | 'version' | 'attempt'>
+export type AttemptName = Pick<SigningTask, 'batchId' | 'version' | 'attempt'> & Signers
 
 /** Why no offer is made; each may end with time. */
 export type AttemptRefusal =
@@ -64,7 +65,8 @@ export class Offers {
     const passedMs = nowMs - served.begunAtMs
     // A clock that was set back keeps nobody waiting.
     const isSoon = order > 0 && passedMs >= 0 && passedMs < MIN_ATTEMPT_MS
-    return isSoon ? 'AttemptTooSoon' : undefined
+    if (isSoon) return 'AttemptTooSoon'
+    return isExhausted(served, wanted) ? 'AttemptExhausted' : undefined
   }
 
   /**
@@ -73,8 +75,7 @@ export class Offers {
    */
   serial(node: number, task: SigningTask, nowMs: number): number | undefined {
     const served = this.#of(node, task.batchId)
-    const isSame = served !== undefined && compareAttempts(task, served) === 0
-    if (isSame && served.offers >= mostSessions(task) + SPARE_OFFERS) return undefined
+    if (served !== undefined && isExhausted(served, task)) return undefined
     return Math.max((served?.serial ?? -1) + 1, Math.floor(nowMs / 1000))
   }
 
@@ -113,10 +114,15 @@ export class Offers {
   }
 }
 
+function isExhausted(served: Served, wanted: AttemptName): boolean {
+  const isSame = compareAttempts(wanted, served) === 0
+  return isSame && served.offers >= mostSessions(wanted) + SPARE_OFFERS
+}
+
 /** By version, then by attempt. */
 function compareAttempts(
-  left: Omit<AttemptName, 'batchId'>,
-  right: Omit<AttemptName, 'batchId'>,
+  left: Pick<AttemptName, 'version' | 'attempt'>,
+  right: Pick<AttemptName, 'version' | 'attempt'>,
 ): number {
   return left.version - right.version || left.attempt - right.attempt
 }

@@ -1,10 +1,10 @@
 /** What the operator adds to the rules of the chain: these only make the member wait, never sign what the rules refuse. */
-import type { PaidMark } from './journal.ts'
+import type { LeavingMark } from './journal.ts'
 
 export interface MemberPolicy {
   /** Own bound on a deposit's confirmations; the chain's N counts where it is higher. */
   readonly confirmations: number
-  /** Most that batches begun within 24 hours may pay; undefined: no bound of this member's own. */
+  /** Most that batches begun within 24 hours may take out of the reserve, fees and all; undefined: no bound of this member's own. */
   readonly dailyLimitSat?: bigint
   /** Sign nothing until the operator takes it away. */
   readonly hold: boolean
@@ -12,18 +12,19 @@ export interface MemberPolicy {
 
 const DAY_MS = 86_400_000
 
-/** Whether a batch has room in the rolling limit; one that was begun before has it already. */
+/** Whether a batch has room in the rolling limit. A further version has what was agreed to before, and needs room for what it takes beyond. */
 export function withinDailyLimit(
   policy: MemberPolicy,
-  payments: readonly PaidMark[],
+  marks: readonly LeavingMark[],
   batchId: string,
-  paidSat: bigint,
+  leavingSat: bigint,
   nowMs: number,
 ): boolean {
   if (policy.dailyLimitSat === undefined) return true
-  if (payments.some((payment) => payment.batchId === batchId)) return true
-  const recentSat = payments
-    .filter(({ atMs }) => atMs > nowMs - DAY_MS)
-    .reduce((sum, payment) => sum + payment.paidSat, 0n)
-  return recentSat + paidSat <= policy.dailyLimitSat
+  const own = marks.find((mark) => mark.batchId === batchId)
+  if (own !== undefined && leavingSat <= own.leavingSat) return true
+  const recentSat = marks
+    .filter((mark) => mark.batchId !== batchId && mark.atMs > nowMs - DAY_MS)
+    .reduce((sum, mark) => sum + mark.leavingSat, 0n)
+  return recentSat + leavingSat <= policy.dailyLimitSat
 }

@@ -9,6 +9,7 @@ import {
   decideApproval,
   decideSignature,
   FIRST_FEDERATION,
+  isLeafEarly,
   type KnownFederation,
   type ProvenRow,
   readApprovalRequest,
@@ -17,6 +18,7 @@ import {
 } from '../bridge/index.ts'
 import { type PegInClaim, PegInClaimType } from '../core/block/index.ts'
 import { heightKey } from '../core/ledger/index.ts'
+import type { Genesis } from '../core/params/index.ts'
 import { approvalMessage, type FederationKeys } from '../core/peg/index.ts'
 import {
   listFault,
@@ -45,7 +47,7 @@ import type {
   SignatureAsked,
   SignerInbox,
 } from './messages.ts'
-import { Offers } from './offers.ts'
+import { type AttemptName, Offers } from './offers.ts'
 import { withinDailyLimit } from './policy.ts'
 import type { SignerPorts } from './port.ts'
 
@@ -246,6 +248,11 @@ function signatureAsked(
       effects: [send(asker, signatureBody(request, unknownVerdict(reason)))],
     }
   }
+  // Before the node is asked for a proof: what comes too often costs a look into a table.
+  const passed = context.offers.refusal(node, attemptName(genesis, request), about.nowMs)
+  if (passed !== undefined) {
+    return { context, effects: [send(asker, signatureBody(request, unknownVerdict(passed)))] }
+  }
   const key = `batch:${name}:${version}@${node}`
   if (context.jobs.has(key)) return { context }
   const query = { kind: 'ledgerProofRequest', rows: [], batchId, version } as const
@@ -253,6 +260,13 @@ function signatureAsked(
     context: withJob(context, key, { askers: [asker], startedAtMs: about.nowMs, request }),
     effects: [send({ ...asker, requestId: key }, query)],
   }
+}
+
+function attemptName(
+  { members, memberThreshold: threshold }: Genesis,
+  { attempt, batchId, version }: SignatureAsked['payload']['request'],
+): AttemptName {
+  return { batchId, version, attempt, members, threshold }
 }
 
 /** The second round: the decision fell in the first; whoever asks has to hold the member's offer in its list. */
@@ -521,13 +535,14 @@ async function offerNonces(
   const nowMs = run.clock.nowMs()
   const late = (code: string) =>
     signatureBody(request, { kind: 'unknown', code, retryAfterMs: RETRY_MS })
-  const passed = offers.refusal(node, request, nowMs)
+  const passed = offers.refusal(node, attemptName(genesis, request), nowMs)
   if (passed !== undefined) return late(passed)
-  if (!withinDailyLimit(policy, journal.payments(), name, approved.paidSat, nowMs)) {
+  if (isLeafEarly(attempt, approved.batch, approved.timestamp, nowMs)) return late('AttemptEarly')
+  if (!withinDailyLimit(policy, journal.leaving(), name, approved.leavingSat, nowMs)) {
     run.log('warn', 'batch waits for the daily limit', { batch: name })
     return signatureBody(request, { kind: 'unknown', code: 'DailyLimit', retryAfterMs: 30_000 })
   }
-  const { batch, keys, minerFeeSat, paidSat, txid } = approved
+  const { batch, keys, leavingSat, minerFeeSat, paidSat, txid } = approved
   const task = signingTask(genesis, keys, { batchId, version, attempt }, batch)
   const serial = offers.serial(node, task, nowMs)
   if (serial === undefined) return late('AttemptExhausted')
@@ -539,7 +554,7 @@ async function offerNonces(
     return signatureBody(request, { kind: 'refuse', code: 'NoShareOfKey' })
   }
   if (begun === undefined) {
-    await journal.noteIntent(nowMs, batchId, version, txid, paidSat)
+    await journal.noteIntent(nowMs, batchId, version, txid, leavingSat)
     run.log('info', 'batch approved', {
       batch: name,
       version,

@@ -21,9 +21,6 @@ export const SCAN_MEMORY_BLOCKS = 200
 /** PI-10: a request for approval without a quorum is repeated after this time. */
 export const APPROVAL_RETRY_MS = 5_000
 
-/** PO-12: one round of signatures; then the next validator coordinates. */
-export const SIGNATURE_ROUND_MS = 15_000
-
 /** PO-15: a version that Bitcoin has had for so many blocks without mining it is to be bumped. */
 export const UNCONFIRMED_BLOCKS = 3
 

@@ -1,5 +1,5 @@
 /** Flow 3: a recorded batch from its signatures to its booking. */
-import { batchToSign, signingTask } from '../../bridge/index.ts'
+import { batchToSign, roundsSince, SIGNATURE_ROUND_MS, signingTask } from '../../bridge/index.ts'
 import { parseTransaction } from '../../core/bitcoin/index.ts'
 import {
   BATCH_STATE,
@@ -31,13 +31,7 @@ import {
   standing,
   withPayout,
 } from './context.ts'
-import {
-  MAX_FINISHED,
-  MAX_REMEMBERED_BURNS,
-  REBROADCAST_MS,
-  SIGNATURE_ROUND_MS,
-  UNCONFIRMED_BLOCKS,
-} from './limits.ts'
+import { MAX_FINISHED, MAX_REMEMBERED_BURNS, REBROADCAST_MS, UNCONFIRMED_BLOCKS } from './limits.ts'
 import {
   coordinatorOf,
   type PayoutOperation,
@@ -138,7 +132,7 @@ function firstAttempt(
   nowMs: number,
 ): number {
   if (rowOf(ledger, 'spends', txid)?.height === height) return 0
-  return Math.max(0, Math.floor((nowMs - timestamp * 1_000) / SIGNATURE_ROUND_MS))
+  return roundsSince(timestamp, nowMs)
 }
 
 /** Whether it is about the batch's newest version, or another one is in a block: of all versions one confirms. */

@@ -86,8 +86,14 @@ export function offerArrived(
   })
 }
 
+/** How many there are, and how many of them sign. */
+export interface Signers {
+  readonly members: readonly unknown[]
+  readonly threshold: number
+}
+
 /** After so many sessions an attempt has its signatures, if only t of the members are honest (ROAST). */
-export function mostSessions({ members, threshold }: SigningTask): number {
+export function mostSessions({ members, threshold }: Signers): number {
   return (members.length - threshold + 1) ** 2
 }
 

@@ -51,6 +51,7 @@ describe('a member signs', () => {
     expect(verdict.value.batch.transaction).toEqual(spend.transaction)
     expect(verdict.value.paidSat).toBeGreaterThan(0n)
     expect(verdict.value.minerFeeSat).toBeGreaterThan(0n)
+    expect(verdict.value.leavingSat).toBe(4_000_000n)
   })
 })
 

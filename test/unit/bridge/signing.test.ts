@@ -3,11 +3,13 @@ import {
   batchToSign,
   completeTransaction,
   inputDigest,
+  isLeafEarly,
   signingTask,
   type UnsignedBatch,
 } from '../../../bridge/index.ts'
-import { parseTransaction } from '../../../core/bitcoin/index.ts'
+import { parseTransaction, serializeTransaction } from '../../../core/bitcoin/index.ts'
 import { heightKey } from '../../../core/ledger/index.ts'
+import type { Genesis } from '../../../core/params/index.ts'
 import {
   type FederationKeys,
   federationOutput,
@@ -15,7 +17,13 @@ import {
   NO_KEYS,
   type SpendTweak,
 } from '../../../core/peg/index.ts'
-import { compareBytes, groupPublicKey, type KeyShare, toHex } from '../../../crypto/index.ts'
+import {
+  compareBytes,
+  groupPublicKey,
+  type KeyShare,
+  schnorrPublicKey,
+  toHex,
+} from '../../../crypto/index.ts'
 import { verifyInput } from '../../../devnet/bitcoin/script.ts'
 import { signTogether, TestSigner } from '../core/signing/together.ts'
 import { ceremony, keyOf } from '../crypto/frost/fixtures.ts'
@@ -133,6 +141,44 @@ describe('a transaction of the reserve', () => {
     expect(() => signed(byKey, fewer, [0, 1, 3])).toThrow('cannot sign')
     const raw = signed(byKey, fewer, [0, 1, 3], 16)
     expect(acceptedBy(byKey, raw)).toEqual(byKey.inputs.map(() => undefined))
+  })
+
+  it('with more inputs than Bitcoin relays by leaf A goes by the key at every attempt (BIP431)', () => {
+    const fifteen = Array.from({ length: 15 }, (_, index) => ({
+      ...(genesis.members[0] as Genesis['members'][number]),
+      schnorrKey: schnorrPublicKey(new Uint8Array(32).fill(index + 1)),
+    }))
+    const large = { ...genesis, members: fifteen, memberThreshold: 11 }
+    const pathsOf = (count: number) => {
+      const [input] = spending([{ epoch: EPOCH }]).inputs
+      const parsed = parseTransaction(batch.transaction)
+      const [spent] = parsed.ok ? parsed.value.inputs : []
+      if (!parsed.ok || input === undefined || spent === undefined) throw new Error('no input')
+      const inputs = Array.from({ length: count }, (_, vout) => ({ ...spent, vout }))
+      const transaction = serializeTransaction({ ...parsed.value, inputs })
+      const many = { transaction, inputs: inputs.map(() => input) }
+      const task = signingTask(large, KEYS, { ...ATTEMPT, attempt: 16 }, many)
+      return new Set(task.inputs.map(({ path }) => path))
+    }
+    // 366.25 vB an input, and 10.5 + 3 outputs of 31 to 43.
+    expect([...pathsOf(26)]).toEqual(['leaf'])
+    expect([...pathsOf(28)]).toEqual(['key'])
+  })
+
+  it('takes leaf A early for nobody: not before the sixteenth round, less two for clocks (5.3, 5.5)', () => {
+    const byKey = spending([{ epoch: EPOCH }, OWN])
+    const earlyAt = (attempt: number, seconds: number, of = byKey) => {
+      return isLeafEarly(attempt, of, 1_000, (1_000 + seconds) * 1_000)
+    }
+    expect([0, 209, 210].map((seconds) => earlyAt(16, seconds))).toEqual([true, true, false])
+    expect(earlyAt(48, 600)).toBe(true)
+    // By the key, or where there is only the leaf, numbers are free; a clock that is behind counts from nothing.
+    expect([earlyAt(15, -9), earlyAt(32, -9), earlyAt(16, -9, batch)]).toEqual([
+      false,
+      false,
+      false,
+    ])
+    expect(earlyAt(16, -9)).toBe(true)
   })
 
   it('may spend outputs of both kinds', () => {

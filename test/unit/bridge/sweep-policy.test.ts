@@ -4,7 +4,7 @@ import {
   FIRST_FEDERATION,
   readBatchRows,
 } from '../../../bridge/index.ts'
-import { serializeTransaction } from '../../../core/bitcoin/index.ts'
+import { parseTransaction, serializeTransaction } from '../../../core/bitcoin/index.ts'
 import { heightKey, ledgerRoot, type OutputRow, SWEEP_REASON } from '../../../core/ledger/index.ts'
 import { assemble, LEAST_OUTPUTS, openBatches } from '../../../core/peg/index.ts'
 import { schnorrPublicKey, toHex } from '../../../crypto/index.ts'
@@ -60,7 +60,12 @@ describe('a member signs a sweep (P 5.7, 5.8; PO-11)', () => {
   it('that pays nobody but the newest key; in a pause of payments and without an anchor as well', async () => {
     const { decide, federation, request, rows, world } = await recordedSweep()
     const verdict = decideSignature(world.genesis, request, rows, federation)
-    expect(verdict).toMatchObject({ kind: 'sign', value: { paidSat: 0n } })
+    const spent = rows.inputs.reduce((sum, { row }) => sum + row.amountSat, 0n)
+    const parsed = parseTransaction(rows.spend.transaction)
+    const kept = parsed.ok ? parsed.value.outputs.map(({ amountSat }) => amountSat) : []
+    const leavingSat = kept.reduce((rest, amountSat) => rest - amountSat, spent)
+    expect(leavingSat).toBeGreaterThan(0n)
+    expect(verdict).toMatchObject({ kind: 'sign', value: { paidSat: 0n, leavingSat } })
     expect(decide({ ...rows, state: { ...rows.state, pegOutStops: 1 } })).toBe('sign')
     const params = { ...world.genesis.params, anchorGate: 'bridge' } as const
     expect(decide(rows, { ...world.genesis, params })).toBe('sign')

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { genesisHeader } from '../../../core/block/index.ts'
 import { genesisLedger, ledgerRoot } from '../../../core/ledger/index.ts'
+import { toHex } from '../../../crypto/index.ts'
 import { fileHeadStore } from '../../../governance/head-store.ts'
 import { type Journal, openJournal } from '../../../governance/journal.ts'
 import { withinDailyLimit } from '../../../governance/policy.ts'
@@ -88,8 +89,8 @@ describe('the daily limit', () => {
   const policy = { confirmations: 1, hold: false, dailyLimitSat: 10_000n }
   const day = 86_400_000
   const payments = [
-    { batchId: 'old', atMs: 0, paidSat: 9_000n },
-    { batchId: 'new', atMs: day, paidSat: 6_000n },
+    { batchId: 'old', atMs: 0, leavingSat: 9_000n },
+    { batchId: 'new', atMs: day, leavingSat: 6_000n },
   ]
 
   it('counts what was begun within 24 hours', () => {
@@ -98,8 +99,20 @@ describe('the daily limit', () => {
     expect(withinDailyLimit(policy, payments, 'next', 1_001n, day - 1)).toBe(false)
   })
 
-  it('counts a batch once, whatever version of it is signed', () => {
+  it('counts a batch once, by the version that takes most (PO-11)', async () => {
     expect(withinDailyLimit(policy, payments, 'new', 6_000n, day + 1)).toBe(true)
+    expect(withinDailyLimit(policy, payments, 'new', 10_000n, day + 1)).toBe(true)
+    expect(withinDailyLimit(policy, payments, 'new', 10_001n, day + 1)).toBe(false)
+    expect(withinDailyLimit(policy, payments, 'new', 1_001n, day - 1)).toBe(true)
+    expect(withinDailyLimit(policy, payments, 'new', 6_001n, day - 1)).toBe(false)
+    const journal = await open()
+    for (const [version, leavingSat] of [5n, 900n, 40n].entries()) {
+      await journal.noteIntent(version, batchId, version, seeded('txid'), leavingSat)
+    }
+    await journal.close()
+    const again = await open()
+    expect(again.leaving()).toEqual([{ batchId: toHex(batchId), atMs: 1, leavingSat: 900n }])
+    await again.close()
   })
 
   it('is none unless the operator sets one', () => {

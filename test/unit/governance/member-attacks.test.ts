@@ -1,10 +1,11 @@
-/** What a quorum of validators that is not honest asks of a member, who believes the other members and nobody else (protocol §5.1, §5.6). */
+/** What a quorum of validators that is not honest, or one lying node, asks of a member, who believes the other members and nobody else (protocol §5.1, §5.6). */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { KEYGEN_KINDS } from '../../../core/block/index.ts'
 import { keygenItemKey, signKeygenItem } from '../../../core/keygen/index.ts'
 import { heightKey, KEYGEN_STAGE, type KeyRow, rowOf } from '../../../core/ledger/index.ts'
-import { assemble, openBatches } from '../../../core/peg/index.ts'
+import { assemble, currentOutput, openBatches } from '../../../core/peg/index.ts'
 import { schnorrPublicKey } from '../../../crypto/index.ts'
+import type { HeldShare } from '../../../governance/tree.ts'
 import { AUXILIARY, Ceremony, EPOCH } from '../core/keygen/ceremony.ts'
 import { BitcoinWorld, PegWorld, seeded, testGenesis } from '../core/peg/world.ts'
 import { bitcoinOf, HeaderChain, MemberWorld, TestNode } from './world.ts'
@@ -24,21 +25,28 @@ function worldWithKey() {
 }
 type Forgery = ReturnType<typeof worldWithKey>
 
-/** The ledger records the sweep to its key, and a node asks the first member for it. */
-async function askedToSweep({ ceremony, world }: Forgery) {
-  world.ledger = ceremony.ledger
-  const queue = { headers: [], pegIns: [], bookings: [] }
-  world.block({ items: assemble(world.ledger, world.context(), queue).items })
-  const [batch] = openBatches(world.ledger)
-  if (batch === undefined) throw new Error('no sweep was recorded')
+/** A member that follows this ledger and has looked at its key. */
+async function memberOver(world: PegWorld, policy = {}, held?: HeldShare) {
   const chain = new HeaderChain(genesis)
   chain.commit()
   chain.commit(world.ledger)
   const node = new TestNode(chain)
   const bitcoin = bitcoinOf(new BitcoinWorld())
-  const member = new MemberWorld({ genesis, nodes: [node], bitcoin })
+  const member = new MemberWorld({ genesis, nodes: [node], bitcoin, policy })
+  if (held !== undefined) await member.shares.store().saveShare(held)
   await member.start()
   await member.advance(2_000)
+  return { member, node }
+}
+
+/** The ledger records the sweep to its key, and a node asks the first member for it. */
+async function askedToSweep({ ceremony, world }: Forgery, policy = {}) {
+  world.ledger = ceremony.ledger
+  const queue = { headers: [], pegIns: [], bookings: [] }
+  world.block({ items: assemble(world.ledger, world.context(), queue).items })
+  const [batch] = openBatches(world.ledger)
+  if (batch === undefined) throw new Error('no sweep was recorded')
+  const { member, node } = await memberOver(world, policy)
   node.askSignature(batch.batchId)
   await member.settle()
   const { code, decision } = node.answers('signatureResponse')[0] ?? {}
@@ -148,3 +156,48 @@ describe('a member moves coins (PO-11, P 5.1, 5.8)', () => {
     expect(doubts).toHaveLength(1)
   })
 })
+
+describe('a member bounds what leaves (PO-11)', () => {
+  it('by its operator’s limit, the fee of a sweep as well', async () => {
+    const asked = await askedToSweep(worldWithKey(), { dailyLimitSat: 0n })
+    expect(asked).toMatchObject({ decision: 'UNKNOWN', code: 'DailyLimit', journal: [] })
+    const agreed = await askedToSweep(worldWithKey(), { dailyLimitSat: 100_000n })
+    expect(agreed.journal.map((line) => Number(JSON.parse(line).paidSat) > 0)).toEqual([true])
+  })
+
+  it('and signs coins of the key through leaf A no sooner than its turn can have come (5.3)', async () => {
+    const { batchId, held, world } = payoutByKey()
+    const { member, node } = await memberOver(world, {}, held)
+    const codeAt = async (attempt: number) => {
+      node.askSignature(batchId, { attempt })
+      await member.settle()
+      return node.answers('signatureResponse').at(-1)?.code
+    }
+    expect(await codeAt(16)).toBe('AttemptEarly')
+    expect(member.lines).toEqual([])
+    expect(await codeAt(3)).toBe('')
+    await member.advance(160_000)
+    expect(await codeAt(16)).toBe('')
+    await member.stop()
+  })
+})
+
+/** A payout of coins that stand under the made key, recorded a minute ago by the member's clock. */
+function payoutByKey() {
+  const { ceremony, made, world } = worldWithKey()
+  for (const { key } of ceremony.ledger.open.reserve.values()) {
+    const { scriptPubKey } = currentOutput(genesis, ceremony.ledger)
+    ceremony.forge('outputs', key, { epoch: EPOCH, scriptPubKey })
+  }
+  world.ledger = ceremony.ledger
+  world.timestamp = 1_700_000_000 - 70
+  world.block({ burns: [world.burn('bob', 1_500_000n)] })
+  world.timestamp += 10
+  const queue = { headers: [], pegIns: [], bookings: [] }
+  world.block({ items: assemble(world.ledger, world.context(), queue).items })
+  const [batch] = openBatches(world.ledger)
+  if (batch === undefined) throw new Error('no payout was recorded')
+  const { commitments, sessionId, signers } = made
+  const held = { epoch: EPOCH, sessionId, commitments, signers, share: ceremony.keyShare(1) }
+  return { world, batchId: batch.batchId, held }
+}

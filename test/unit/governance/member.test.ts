@@ -290,6 +290,11 @@ describe('a member that is asked for signatures', () => {
     })
     await member.advance(5_000)
     expect(await codeAt(7)).toBe('')
+    // What is refused for its number is not proven first.
+    const proofs = node.received.filter(({ body }) => {
+      return body.kind === 'ledgerProofRequest' && body.batchId.length > 0
+    })
+    expect(proofs).toHaveLength(14)
     await member.stop()
   })
 

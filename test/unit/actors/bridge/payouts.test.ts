@@ -1,8 +1,9 @@
 /** Flow 3 with four validators: whose turn it is, what a late or bad answer does, which flow a batch belongs to. */
 import type { BridgeContext, BridgeStep } from '../../../../actors/bridge/context.ts'
 import { handle } from '../../../../actors/bridge/handlers.ts'
-import { MAX_REMEMBERED_BURNS, SIGNATURE_ROUND_MS } from '../../../../actors/bridge/limits.ts'
+import { MAX_REMEMBERED_BURNS } from '../../../../actors/bridge/limits.ts'
 import { coordinatorOf } from '../../../../actors/bridge/operations.ts'
+import { SIGNATURE_ROUND_MS } from '../../../../bridge/index.ts'
 import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
 import { assemble, openBatches, requestId } from '../../../../core/peg/index.ts'
 import { joinParts, type SigningList } from '../../../../core/signing/index.ts'

@@ -66,7 +66,7 @@ export class Ceremony {
   }
 
   /** A row as no rule made it: what a quorum of validators that is not honest can write. */
-  forge<S extends 'keygen' | 'keygenItems' | 'keys'>(
+  forge<S extends 'keygen' | 'keygenItems' | 'keys' | 'outputs'>(
     set: S,
     key: Uint8Array,
     change: Partial<SetRows[S]>,
