@@ -471,6 +471,22 @@ describe('a renewal (P 5.7; PO-22)', () => {
     expect(heldSat() * 2n).toBeLessThanOrEqual(world.ledger.state.reserveSat)
   })
 
+  it('has the last of four places, whatever the handover leaves', () => {
+    const world = new Moving()
+    for (let index = 0; index < 250; index++) world.give(`old ${index}`, 20_000n)
+    world.deepen(440)
+    world.newKey()
+    world.give('whale', 90_000_000n)
+    world.donate(1_000_000n)
+    const { handover, renewal } = SWEEP_REASON
+    const reasons = Array.from({ length: 3 }, () => world.record().row.reason)
+    expect(reasons).toEqual([handover, handover, handover])
+    expect(world.due().records).toEqual([])
+    world.deepen(10)
+    expect(world.record().row.reason).toBe(renewal)
+    expect(world.due().records).toEqual([])
+  })
+
   it('goes on, one output at a time, while the split of most of the reserve waits', () => {
     const world = new Moving({ maxPegInSat: 10_000_000 })
     world.give('old', 1_000_000n)
@@ -585,6 +601,15 @@ describe('deposits to an old key (P 4.2, 5.8)', () => {
     expect(world.record().row.reason).toBe(SWEEP_REASON.late)
   })
 
+  it('wait while two sweeps are open', () => {
+    const world = settled()
+    for (const isTaken of [true, true, false]) {
+      late(world, LATE_GROUP, 20_000n)
+      expect(world.due().records).toHaveLength(isTaken ? 1 : 0)
+      if (isTaken) world.record()
+    }
+  })
+
   it('stay where they are not worth a fifth of their fee', () => {
     const world = settled()
     late(world, LATE_GROUP, 1500n)
@@ -629,6 +654,14 @@ describe('the number of outputs (PO-17, PO-21)', () => {
     const heights = sweep.inputs.map(({ row }) => row.bitcoinHeight)
     expect(heights).toEqual([...heights].sort((left, right) => left - right))
     expect(new Set(heights).size).toBeGreaterThan(1)
+  })
+
+  it('two sweeps of many small outputs wait at a time, and no third', () => {
+    const world = crowd()
+    world.give('whale', 500_000_000n)
+    world.donate(1_000_000n)
+    for (const inputs of [50, 50]) expect(world.record().inputs).toHaveLength(inputs)
+    expect(world.due().records).toEqual([])
   })
 
   it('a high reference rate puts it off', () => {
