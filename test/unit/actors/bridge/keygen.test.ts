@@ -1,6 +1,7 @@
 /** Parts in the making of a key that wait for a block (protocol §5.1). */
 import type { BridgeContext } from '../../../../actors/bridge/context.ts'
-import { keygenArrived, keygenFinalized } from '../../../../actors/bridge/keygen.ts'
+import { keyCalled, keygenArrived, keygenFinalized } from '../../../../actors/bridge/keygen.ts'
+import type { KeygenItem } from '../../../../core/block/index.ts'
 import { Ceremony } from '../../core/keygen/ceremony.ts'
 import { testGenesis } from '../../core/peg/world.ts'
 import { bridgeContext } from './context.ts'
@@ -48,5 +49,45 @@ describe('the pool of what members said for a key', () => {
     ceremony.block([second, ceremony.package(3), ceremony.package(4)])
     const over = keygenFinalized({ ...left.context, ledger: ceremony.ledger, height: 2 })
     expect(over.context.keygen.size).toBe(0)
+  })
+})
+
+describe('a call for the next key that anybody may carry (P 5.8; PO-19)', () => {
+  function calling() {
+    const ceremony = new Ceremony(genesis)
+    ceremony.toKey()
+    ceremony.epoch = 2
+    const about = { envelope: {}, nowMs: 0 } as Parameters<typeof keyCalled>[2]
+    const call = (context: BridgeContext, item: KeygenItem) => {
+      const step = keyCalled(context, item, about)
+      const reply = step.effects?.find((effect) => 'kernel' in effect && effect.kernel === 'reply')
+      const { message } = reply as unknown as { message: { type: string; payload: unknown } }
+      return { context: step.context, ...message }
+    }
+    return { ceremony, call }
+  }
+
+  it('waits for a block and is told to Chain', () => {
+    const { call, ceremony } = calling()
+    const item = ceremony.call(3)
+    const taken = call(contextOf(ceremony), item)
+    expect(taken).toMatchObject({ type: 'bridge.KeyCallTaken', payload: { epoch: 2 } })
+    expect([...taken.context.keygen.values()]).toEqual([item])
+  })
+
+  it('is refused with its reason and leaves no trace: a stranger cannot keep a member from speaking', () => {
+    const { call, ceremony } = calling()
+    const before = contextOf(ceremony)
+    const code = (item: KeygenItem) => {
+      const refused = call(before, item)
+      expect(refused.type).toBe('bridge.KeyCallRefused')
+      expect(refused.context).toBe(before)
+      return (refused.payload as { code: string }).code
+    }
+    expect(code({ ...ceremony.call(3), signature: new Uint8Array(64) })).toBe(
+      'KeygenSignatureWrong',
+    )
+    expect(code(ceremony.call(3, ceremony.height))).toBe('KeygenCallOver')
+    expect(code(ceremony.package(3))).toBe('KeygenStageWrong')
   })
 })
