@@ -133,6 +133,8 @@ export const PEG_TURNS = [
   /** A deposit to an address of its user's own was minted; one was found by its claim only. */
   'ownMinted',
   'depositClaimed',
+  /** A deposit entered the books again, of another block. */
+  'depositRestored',
   /** A burn was minted back; its owner asked for that, or it could not be paid. */
   'burnReturned',
   /** As many blocks as no confirmation rule of the world covers. */

@@ -22,6 +22,8 @@ const LIES = [
   'garbage',
   'sealedWrong',
 ] as const
+/** Of its other lies about parts so many are such that name it. */
+const SEALED = 0.4
 /** Questions of a false node that it may repeat. */
 const MAX_SAID = 32
 const APPROVED = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
@@ -61,7 +63,8 @@ export class Liar {
         return { ...message, body: { ...body, ...APPROVED, signature } }
       }
     }
-    if (body.kind === 'partsResponse' && lie === 'sealedWrong') {
+    const isSealed = lie === 'sealedWrong' || this.#chance.happens(SEALED)
+    if (body.kind === 'partsResponse' && isSealed) {
       return { ...message, body: this.#sealed(body) }
     }
     return { ...message, body: bend(this.#chance, lie, body) }

@@ -53,6 +53,8 @@ export class PegWatch {
   readonly #deposits = new Map<string, SentDeposit>()
   readonly #claims = new Map<string, PegInClaim>()
   readonly #ownScripts: ReadonlySet<string>
+  /** Outpoints that blocks have entered. */
+  readonly #entered = new Set<string>()
   #hasKey = false
 
   constructor(
@@ -128,7 +130,10 @@ export class PegWatch {
     const { params } = this.#genesis
     const last = body.bitcoinHeaders.at(-1)
     if (last !== undefined) this.#tipHeight = this.#heightOf(headerHash(last)) ?? this.#tipHeight
-    for (const { approval, proofIndex } of body.pegIns) {
+    for (const { approval, proofIndex, txid: of, vout } of body.pegIns) {
+      const name = `${toHex(of)}:${vout}`
+      if (this.#entered.has(name)) this.#world.fault('depositRestored')
+      this.#entered.add(name)
       this.#checkDepth(header.height, body.proofs[proofIndex], params.pegInConfirmations)
       const signers = approval.bitmap.getTrueBitIndexes().length
       this.#world.check('Approved', signers >= this.#threshold, () => {

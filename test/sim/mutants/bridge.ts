@@ -1,27 +1,9 @@
-/** Bugs of custody, for the profile `bridge`: protocol §4.5, §4.9 and §5. */
+/** Bugs of custody, for the profile `bridge`: protocol §4 and §5. */
 import type { Mutant } from './mutant.ts'
 
 const here = { room: 'peg', profile: 'bridge' } as const
 
 export const BRIDGE_MUTANTS: readonly Mutant[] = [
-  {
-    ...here,
-    name: 'restored-mints-again',
-    file: 'core/peg/peg-ins.ts',
-    find: '    ...row,\n    state: OUTPUT_STATE.live,\n',
-    replace: '    ...row,\n    minted: false,\n    state: OUTPUT_STATE.live,\n',
-    breaks: 'protocol 4.9',
-    says: 'A deposit that a reorg took away and brought back is minted a second time.',
-  },
-  {
-    ...here,
-    name: 'deficit-stays',
-    file: 'core/peg/peg-ins.ts',
-    find: '  setDeficit(draft, DEFICIT_CAUSE.reorg, key, 0n, height)\n',
-    replace: '',
-    breaks: 'protocol 4.9',
-    says: 'The coin is back, and its deficit is still in the books.',
-  },
   {
     ...here,
     name: 'tweak-forgotten',
