@@ -3,8 +3,8 @@
  * the same requests from the same conflict input, so of all versions one at most can ever confirm, and pays enough more to replace them.
  */
 import { equalBytes } from '../../crypto/index.ts'
-import { serializeTransaction, txid } from '../bitcoin/index.ts'
-import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import { txid } from '../bitcoin/index.ts'
+import type { PegRecord } from '../block/index.ts'
 import {
   BATCH_KIND,
   BATCH_STATE,
@@ -32,12 +32,12 @@ import {
   isWorthPaying,
   type Payment,
   type PayoutPlan,
-  payoutTransaction,
   putVersion,
   referenceRate,
   type Shape,
   shapeOf,
   sumSat,
+  versionPlan,
 } from './payout.ts'
 import { refundPayment } from './refunds.ts'
 import { currentOutput } from './scripts.ts'
@@ -110,16 +110,9 @@ export function buildBump(
   if (shape.minerFeeSat < replacedFeeSat + relaySat(shape)) {
     return err(fault('BumpFeeTooLow', `${shape.minerFeeSat} sat after ${replacedFeeSat}`))
   }
-  const transaction = payoutTransaction(context, shape, changeScript)
-  const record: PegRecord = {
-    kind: RECORD_KINDS.indexOf('bump'),
-    batchId,
-    version: row.versions.length,
-    feeRateSatPerKvb: rate,
-    transaction: serializeTransaction(transaction),
-  }
-  const { epoch } = ledger.state
-  return ok({ record, transaction, epoch, ...shape })
+  const version = row.versions.length
+  const fields = { kind: 'bump', batchId, version, feeRateSatPerKvb: rate } as const
+  return ok(versionPlan(ledger, context, shape, fields))
 }
 
 function shapeAt(

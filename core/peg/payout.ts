@@ -11,7 +11,7 @@ import {
   serializeTransaction,
   txid,
 } from '../bitcoin/index.ts'
-import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import { type PegRecord, RECORD_KINDS, type RecordKind } from '../block/index.ts'
 import {
   BATCH_KIND,
   BATCH_STATE,
@@ -304,12 +304,26 @@ export function buildPayout(
   if (shape === undefined || !payoutDue(ledger, context, shape.requests) || !isFeeBounded(shape)) {
     return undefined
   }
-  const transaction = payoutTransaction(context, shape, changeScript)
-  const record: PegRecord = {
-    kind: RECORD_KINDS.indexOf('payout'),
+  return versionPlan(ledger, context, shape, {
+    kind: 'payout',
     batchId: batchId(context, shape),
     version: 0,
     feeRateSatPerKvb,
+  })
+}
+
+/** The version of a batch that has this shape, as a block records it. */
+export function versionPlan<P extends Payment>(
+  ledger: Ledger,
+  context: Pick<PegContext, 'genesis'>,
+  shape: Shape<P>,
+  fields: Omit<PegRecord, 'kind' | 'transaction'> & { readonly kind: RecordKind },
+): PayoutPlan<P> {
+  const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
+  const transaction = payoutTransaction(context, shape, changeScript)
+  const record: PegRecord = {
+    ...fields,
+    kind: RECORD_KINDS.indexOf(fields.kind),
     transaction: serializeTransaction(transaction),
   }
   const { changeSat, inputs, minerFeeSat, requests } = shape
@@ -317,7 +331,7 @@ export function buildPayout(
   return { record, transaction, epoch, inputs, requests, minerFeeSat, changeSat }
 }
 
-export function payoutTransaction(
+function payoutTransaction(
   { genesis }: Pick<PegContext, 'genesis'>,
   shape: Shape,
   changeScript: Uint8Array,
@@ -414,9 +428,6 @@ export function applyPayout(
   context: PegContext,
   record: PegRecord,
 ): PegError | undefined {
-  if (!isRateAllowed(context, record.feeRateSatPerKvb)) {
-    return fault('RecordRateOutOfBounds', `${record.feeRateSatPerKvb}`)
-  }
   const plan = buildPayout(parent, context, record.feeRateSatPerKvb)
   if (plan === undefined) return fault('RecordNotDue')
   return recordBatch(draft, context, record, { kind: BATCH_KIND.payout, plan, pays: plan.requests })

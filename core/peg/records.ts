@@ -4,7 +4,7 @@ import { BATCH_KIND, type Ledger, type LedgerDraft, rowOf } from '../ledger/inde
 import { applyBump, dueBump } from './bumps.ts'
 import type { PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
-import { allowedRate, applyPayout, buildPayout } from './payout.ts'
+import { allowedRate, applyPayout, buildPayout, isRateAllowed } from './payout.ts'
 import { applyRefund, dueRefunds } from './refunds.ts'
 import { applySweep, dueSweep } from './sweeps.ts'
 
@@ -36,6 +36,10 @@ export function applyRecords(
   if (kind === undefined) return fault('RecordKindUnknown', `${record.kind}`)
   const isPaused = Math.max(parent.state.pegOutStops, draft.state.pegOutStops) > 0
   if (isPaused && !paysNobody(parent, record)) return fault('PegOutsPaused')
+  const { feeRateSatPerKvb: rate } = record
+  // A bump's is bounded by that of the version before.
+  if (kind !== 'bump' && !isRateAllowed(context, rate))
+    return fault('RecordRateOutOfBounds', `${rate}`)
   return RULES[kind](draft, parent, context, record)
 }
 

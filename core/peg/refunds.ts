@@ -4,13 +4,8 @@
  * deposit itself, so if that goes, so does its refund; the fee is the deposit's own, and nothing is minted or taken from the fund.
  */
 import { compareBytes } from '../../crypto/index.ts'
-import {
-  DUST_SAT,
-  parsePayableScript,
-  parseTransaction,
-  serializeTransaction,
-} from '../bitcoin/index.ts'
-import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import { DUST_SAT, parsePayableScript, parseTransaction } from '../bitcoin/index.ts'
+import type { PegRecord } from '../block/index.ts'
 import {
   BATCH_KIND,
   type Entry,
@@ -30,12 +25,11 @@ import {
   allowedRate,
   batchId,
   isFeeBounded,
-  isRateAllowed,
   isWorthPaying,
   type PayoutPlan,
-  payoutTransaction,
   recordBatch,
   shapeOf,
+  versionPlan,
 } from './payout.ts'
 import { currentOutput } from './scripts.ts'
 
@@ -87,16 +81,9 @@ export function buildRefund(
   if (!isWorthPaying(shape, 0) || !isFeeBounded(shape)) {
     return err(fault('RefundEatsDeposit', `${shape.minerFeeSat} of ${row.amountSat}`))
   }
-  const transaction = payoutTransaction(context, shape, changeScript)
-  const record: PegRecord = {
-    kind: RECORD_KINDS.indexOf('refund'),
-    batchId: batchId(context, { inputs, requests: [] }),
-    version: 0,
-    feeRateSatPerKvb,
-    transaction: serializeTransaction(transaction),
-  }
-  const { epoch } = ledger.state
-  return ok({ record, transaction, epoch, ...shape })
+  const id = batchId(context, { inputs, requests: [] })
+  const fields = { kind: 'refund', batchId: id, version: 0, feeRateSatPerKvb } as const
+  return ok(versionPlan(ledger, context, shape, fields))
 }
 
 /** What a refund pays: the whole deposit to whom it goes back to, less the fee. */
@@ -122,9 +109,6 @@ export function applyRefund(
   context: PegContext,
   record: PegRecord,
 ): PegError | undefined {
-  if (!isRateAllowed(context, record.feeRateSatPerKvb)) {
-    return fault('RecordRateOutOfBounds', `${record.feeRateSatPerKvb}`)
-  }
   const parsed = parseTransaction(record.transaction)
   const [input] = parsed.ok ? parsed.value.inputs : []
   if (input === undefined) return fault('RecordWrong')

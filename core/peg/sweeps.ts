@@ -4,8 +4,8 @@
  * invalid. The fee is the operating fund's. Sweeps hold at most half of the reserve at a time, so peg-outs go on beside them, and those
  * that could wait leave room for those that cannot.
  */
-import { outputSizeBytes, serializeTransaction } from '../bitcoin/index.ts'
-import { type PegRecord, RECORD_KINDS } from '../block/index.ts'
+import { outputSizeBytes } from '../bitcoin/index.ts'
+import type { PegRecord } from '../block/index.ts'
 import {
   BATCH_KIND,
   type BatchRow,
@@ -32,14 +32,13 @@ import {
   bySize,
   freeInputs,
   isFeeBounded,
-  isRateAllowed,
   MAX_PAYOUT_VBYTES,
   OVERHEAD_WEIGHT,
   type PayoutPlan,
-  payoutTransaction,
   recordBatch,
   referenceRate,
   shapeOf,
+  versionPlan,
 } from './payout.ts'
 import { currentOutput, inputWeight } from './scripts.ts'
 import { versionFeeSat } from './versions.ts'
@@ -281,15 +280,9 @@ function planOf(
   const shape = shapeOf(context, feeRateSatPerKvb, changeScript, [], inputs, parts)
   const isPaid = shape.minerFeeSat <= sweepRoomSat(ledger, context.params, reason)
   if (!isPaid || shape.changeSat === 0n || !isFeeBounded(shape)) return undefined
-  const transaction = payoutTransaction(context, shape, changeScript)
-  const record: PegRecord = {
-    kind: RECORD_KINDS.indexOf('sweep'),
-    batchId: batchId(context, { inputs, requests: [] }),
-    version: 0,
-    feeRateSatPerKvb,
-    transaction: serializeTransaction(transaction),
-  }
-  return { record, transaction, epoch: ledger.state.epoch, reason, ...shape }
+  const id = batchId(context, { inputs, requests: [] })
+  const fields = { kind: 'sweep', batchId: id, version: 0, feeRateSatPerKvb } as const
+  return { ...versionPlan(ledger, context, shape, fields), reason }
 }
 
 /** The sweep that a proposer may record. */
@@ -304,9 +297,6 @@ export function applySweep(
   context: PegContext,
   record: PegRecord,
 ): PegError | undefined {
-  if (!isRateAllowed(context, record.feeRateSatPerKvb)) {
-    return fault('RecordRateOutOfBounds', `${record.feeRateSatPerKvb}`)
-  }
   const plan = buildSweep(parent, context, record.feeRateSatPerKvb)
   if (plan === undefined) return fault('SweepNotDue')
   return recordBatch(draft, context, record, { kind: BATCH_KIND.sweep, plan, pays: [] })
