@@ -212,6 +212,8 @@ const pegOrderFields = {
   scriptPubKey: Script,
   /** How much of a loss the operating fund bears (4.9); zero for a refund. */
   fundSat: Amount64,
+  /** Height of the block whose loss it is, so that no later one of the same subject is booked by it; zero for a refund. */
+  since: Uint64,
 }
 
 /** What the members approve. */

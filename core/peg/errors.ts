@@ -73,6 +73,8 @@ export const PEG_CODES = {
   OrderKindUnknown: '5.9: an order is of a kind of the list, and has the fields of its kind alone',
   OrderRefundNotOwed: '5.9: the deposit is owed back, is there, and nobody knows whom it goes to',
   OrderScriptUnpayable: '5.9: whom it goes to can be paid',
+  OrderOutdated:
+    '4.9: the members decided about this loss, and not about one of the same subject before',
   OrderNoLoss: '4.9: a loss that is open and that the members have not booked yet',
   OrderFundTooSmall: '4.9: the fund bears at most the loss, and at most what it has',
   PegOutsPaused: '4.5: no payout after a spend without a record',

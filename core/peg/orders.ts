@@ -44,17 +44,18 @@ export function pegOrderId(order: PegOrder): string {
   return toHex(PegOrderType.hashTreeRoot(fieldsOf(order)))
 }
 
-function fieldsOf({ fundSat, kind, scriptPubKey, subject }: PegOrder): PegOrder {
-  return { kind, subject, scriptPubKey, fundSat }
+function fieldsOf({ fundSat, kind, scriptPubKey, since, subject }: PegOrder): PegOrder {
+  return { kind, subject, scriptPubKey, fundSat, since }
 }
 
 /** Why an order can do nothing on this ledger; undefined when it can. Approvals are checked apart. */
 export function orderFault(ledger: Ledger, order: PegOrder): PegError | undefined {
-  const { fundSat, scriptPubKey, subject } = order
+  const { fundSat, scriptPubKey, since, subject } = order
   const kind = PEG_ORDER_KINDS[order.kind]
   if (kind === undefined) return fault('OrderKindUnknown', `${order.kind}`)
   if (kind === 'refundTo') {
-    if (fundSat !== 0n || subject.length !== 36) return fault('OrderKindUnknown', kind)
+    if (fundSat !== 0n || since !== 0 || subject.length !== 36)
+      return fault('OrderKindUnknown', kind)
     const row = rowOf(ledger, 'outputs', subject)
     if (row === undefined || !lacksDestination(row) || !isZero(row.batchId)) {
       return fault('OrderRefundNotOwed')
@@ -67,22 +68,29 @@ export function orderFault(ledger: Ledger, order: PegOrder): PegError | undefine
   if (scriptPubKey.length > 0 || subject.length !== size) return fault('OrderKindUnknown', kind)
   const cause = DEFICIT_CAUSE[kind === 'reorgLoss' ? 'reorg' : 'stray']
   const lossSat = rowOf(ledger, 'deficits', causeKey(cause, subject))?.amountSat ?? 0n
-  if (!isOpenLoss(ledger, kind, subject)) return fault('OrderNoLoss')
+  const openedAt = lossOpenedAt(ledger, kind, subject)
+  if (openedAt === undefined) return fault('OrderNoLoss')
+  if (since !== openedAt) return fault('OrderOutdated', `of height ${since}, it is of ${openedAt}`)
   const balanceSat = fundBalanceSat(ledger)
   return fundSat > lossSat || (fundSat > 0n && fundSat > balanceSat)
     ? fault('OrderFundTooSmall', `${fundSat} of ${lossSat}, with ${balanceSat}`)
     : undefined
 }
 
-/** A stray spend stops payouts also where nothing is missing. */
-function isOpenLoss(ledger: Ledger, kind: 'reorgLoss' | 'strayLoss', subject: Uint8Array): boolean {
+/** The height of the block that opened a loss that nobody has booked. A stray spend stops payouts also where nothing is missing. */
+function lossOpenedAt(
+  ledger: Ledger,
+  kind: 'reorgLoss' | 'strayLoss',
+  subject: Uint8Array,
+): number | undefined {
   if (kind === 'strayLoss') {
     const spend = rowOf(ledger, 'spends', subject)
     const isStray = spend?.kind === SPEND_KIND.stray && spend.state === SPEND_STATE.booked
-    return isStray && !spend.accepted
+    const missing = rowOf(ledger, 'deficits', causeKey(DEFICIT_CAUSE.stray, subject))
+    return isStray && !spend.accepted ? (missing ?? spend).height : undefined
   }
   const row = rowOf(ledger, 'deficits', causeKey(DEFICIT_CAUSE.reorg, subject))
-  return row !== undefined && row.amountSat > 0n && !row.accepted
+  return row !== undefined && row.amountSat > 0n && !row.accepted ? row.height : undefined
 }
 
 /** Why an approved order cannot stand in a block on this ledger; undefined when it can. */

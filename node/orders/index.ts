@@ -40,7 +40,7 @@ import {
 } from '../decisions/index.ts'
 
 const USAGE = `usage: millrace order refund --deposit TXID:VOUT --to ADDRESS --genesis FILE
-       millrace order loss (--deposit TXID:VOUT | --spend TXID) [--fund SAT]
+       millrace order loss (--deposit TXID:VOUT | --spend TXID) [--fund SAT] [--since HEIGHT | --url URL]
        millrace order approve --order FILE [--proof FILE] --genesis FILE --keys FILE --password-file FILE
        millrace order submit --order FILE --genesis FILE --approval FILE... [--url URL]
 
@@ -55,6 +55,7 @@ const USAGE = `usage: millrace order refund --deposit TXID:VOUT --to ADDRESS --g
   --url URL               JSON-RPC of a node that makes blocks [${DEFAULT_URL}]
   --to ADDRESS            a Bitcoin address of the network, or a script in hex
   --fund SAT              how much of the loss the operating fund bears [0]
+  --since HEIGHT          of the block that opened it: another loss of the same coin is not booked by this order [asked of the node]
   --members-epoch N       epoch of the members [0]
   --wait SECONDS          how long submit waits [60]
   --help                  this text
@@ -66,6 +67,7 @@ interface OrderFile {
   readonly subject: string
   readonly scriptPubKey: string
   readonly fundSat: string
+  readonly since: number
   /** Of a refund: for the owners to sign. */
   readonly message?: string
 }
@@ -82,6 +84,7 @@ const FLAGS = {
   spend: { type: 'string' },
   to: { type: 'string' },
   fund: { type: 'string' },
+  since: { type: 'string' },
   order: { type: 'string' },
   proof: { type: 'string' },
 } as const
@@ -106,22 +109,37 @@ async function refund(options: Options): Promise<string> {
   const genesis = await readGenesis(options)
   const subject = outpoint(options.deposit)
   const scriptPubKey = destination(genesis, options.to)
-  const order = { kind: kindOf('refundTo'), subject, scriptPubKey, fundSat: 0n }
+  const order = { kind: kindOf('refundTo'), subject, scriptPubKey, fundSat: 0n, since: 0 }
   const message = refundMessage(genesis, subject, scriptPubKey)
   return JSON.stringify({ ...toFile(order), message }, undefined, 2)
 }
 
-async function loss({ deposit, fund = '0', spend }: Options): Promise<string> {
+async function loss({ deposit, fund = '0', since, spend, url }: Options): Promise<string> {
   if ((deposit === undefined) === (spend === undefined)) {
     throw usage('either --deposit or --spend says what is lost')
   }
   const scriptPubKey = new Uint8Array(0)
   const fundSat = BigInt(integer('fund', fund))
-  const order =
+  const [kind, subject] =
     spend === undefined
-      ? { kind: kindOf('reorgLoss'), subject: outpoint(deposit), scriptPubKey, fundSat }
-      : { kind: kindOf('strayLoss'), subject: displayedTxid(spend), scriptPubKey, fundSat }
+      ? (['reorgLoss', outpoint(deposit)] as const)
+      : (['strayLoss', displayedTxid(spend)] as const)
+  const height = since === undefined ? await openedAt(url, kind, subject) : integer('since', since)
+  const order = { kind: kindOf(kind), subject, scriptPubKey, fundSat, since: height }
   return JSON.stringify(toFile(order), undefined, 2)
+}
+
+/** As the node's ledger has it; the members compare it with their own. */
+async function openedAt(
+  url: string | undefined,
+  kind: 'reorgLoss' | 'strayLoss',
+  subject: Uint8Array,
+): Promise<number> {
+  const cause = DEFICIT_CAUSE[kind === 'reorgLoss' ? 'reorg' : 'stray']
+  const missing = await rowAt(url, 'deficits', causeKey(cause, subject))
+  const found = missing ?? (kind === 'strayLoss' ? await rowAt(url, 'spends', subject) : undefined)
+  if (found === undefined) throw new Refusal('NoLoss', 'the ledger has none of it', EXIT.data)
+  return found.height
 }
 
 async function approve(options: Options): Promise<string> {
@@ -163,25 +181,28 @@ async function submit(options: Options): Promise<string> {
 
 /** Whether the ledger has what the order says. */
 async function isDone(url: string | undefined, order: PegOrder): Promise<boolean> {
-  const row = async <S extends LedgerSet>(set: S, key: Uint8Array) => {
-    const answer = await call<{ readonly row: string | null }>(url, 'millrace_ledgerProof', [
-      set,
-      toHex(key),
-    ])
-    const found = answer.row === null ? undefined : fromHex(answer.row)
-    return found && decodeRow(set, found)
-  }
   const { kind, scriptPubKey, subject } = order
   switch (PEG_ORDER_KINDS[kind]) {
     case 'refundTo': {
-      const deposit = await row('outputs', subject)
+      const deposit = await rowAt(url, 'outputs', subject)
       return deposit !== undefined && equalBytes(deposit.refundTo, scriptPubKey)
     }
     case 'reorgLoss':
-      return (await row('deficits', causeKey(DEFICIT_CAUSE.reorg, subject)))?.accepted === true
+      return (
+        (await rowAt(url, 'deficits', causeKey(DEFICIT_CAUSE.reorg, subject)))?.accepted === true
+      )
     default:
-      return (await row('spends', subject))?.accepted === true
+      return (await rowAt(url, 'spends', subject))?.accepted === true
   }
+}
+
+async function rowAt<S extends LedgerSet>(url: string | undefined, set: S, key: Uint8Array) {
+  const answer = await call<{ readonly row: string | null }>(url, 'millrace_ledgerProof', [
+    set,
+    toHex(key),
+  ])
+  const found = answer.row === null ? undefined : fromHex(answer.row)
+  return found && decodeRow(set, found)
 }
 
 function kindOf(name: (typeof PEG_ORDER_KINDS)[number]): number {
@@ -227,22 +248,24 @@ function readProof({ deposit, previous, signatures }: ProofFile): RefundProof {
   }
 }
 
-function toFile({ fundSat, kind, scriptPubKey, subject }: PegOrder): OrderFile {
+function toFile({ fundSat, kind, scriptPubKey, since, subject }: PegOrder): OrderFile {
   return {
     kind: PEG_ORDER_KINDS[kind] as string,
     subject: toHex(subject),
     scriptPubKey: toHex(scriptPubKey),
     fundSat: String(fundSat),
+    since,
   }
 }
 
-function fromFile({ fundSat, kind, scriptPubKey, subject }: OrderFile): PegOrder {
+function fromFile({ fundSat, kind, scriptPubKey, since, subject }: OrderFile): PegOrder {
   const index = PEG_ORDER_KINDS.indexOf(kind as PegOrderKind)
   const scripts = [subject, scriptPubKey].map((text) => fromHex(String(text)))
   const [subjectBytes, script] = scripts
   if (index < 0 || subjectBytes === undefined || script === undefined) {
-    throw usage('order: expected kind, subject, scriptPubKey and fundSat')
+    throw usage('order: expected kind, subject, scriptPubKey, fundSat and since')
   }
   const fund = BigInt(integer('fundSat', String(fundSat)))
-  return { kind: index, subject: subjectBytes, scriptPubKey: script, fundSat: fund }
+  const height = integer('since', String(since))
+  return { kind: index, subject: subjectBytes, scriptPubKey: script, fundSat: fund, since: height }
 }

@@ -13,7 +13,7 @@ import {
   describeReserve,
   openBatches,
 } from '../../../../core/peg/index.ts'
-import { approvedOrder, orderOf } from './orders.ts'
+import { approvedOrder, lossOf, orderOf } from './orders.ts'
 import { claimOf, depositOf, PegWorld, p2wpkh, payment, seeded } from './world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
@@ -141,7 +141,7 @@ describe('a deposit that Bitcoin lost, booked as a loss (4.9, PI-7)', () => {
 
   it('stays as a row, less what the fund bears, and peg-ins go on', () => {
     const { world, other, key } = lost()
-    give(world, orderOf('reorgLoss', key, { fundSat: 600n }))
+    give(world, lossOf(world.ledger, 'reorgLoss', key, 600n))
     expect(world.ledger.state.pegInStops).toBe(0)
     expect(describeReserve(world.ledger)).toMatchObject({ deficitSat: 999_400n, fundSat: 400n })
     world.block()
@@ -161,19 +161,19 @@ describe('a deposit that Bitcoin lost, booked as a loss (4.9, PI-7)', () => {
 
   it('OrderNoLoss, OrderFundTooSmall: an open one, once; the fund bears no more than it has', () => {
     const { world, key } = lost()
-    expect(codeOf(world, orderOf('reorgLoss', key, { fundSat: 1_001n }))).toBe('OrderFundTooSmall')
-    expect(codeOf(world, orderOf('reorgLoss', key, { fundSat: 1_000n }))).toBeUndefined()
+    expect(codeOf(world, lossOf(world.ledger, 'reorgLoss', key, 1_001n))).toBe('OrderFundTooSmall')
+    expect(codeOf(world, lossOf(world.ledger, 'reorgLoss', key, 1_000n))).toBeUndefined()
     const none = outpointKey(seeded('none'), 0)
-    expect(codeOf(world, orderOf('reorgLoss', none))).toBe('OrderNoLoss')
-    give(world, orderOf('reorgLoss', key))
-    expect(codeOf(world, orderOf('reorgLoss', key))).toBe('OrderNoLoss')
+    expect(codeOf(world, lossOf(world.ledger, 'reorgLoss', none))).toBe('OrderNoLoss')
+    give(world, lossOf(world.ledger, 'reorgLoss', key))
+    expect(codeOf(world, lossOf(world.ledger, 'reorgLoss', key))).toBe('OrderNoLoss')
   })
 
   it.each([0n, 600n])(
     'is none when the deposit comes back; the fund gets its %s sat again',
     (fundSat) => {
       const { world, other, key } = lost()
-      give(world, orderOf('reorgLoss', key, { fundSat }))
+      give(world, lossOf(world.ledger, 'reorgLoss', key, fundSat))
       const deposit = depositOf(world.genesis, 'alice', 1_000_000n)
       other.mine([deposit])
       other.mine([], 2)
@@ -217,18 +217,18 @@ describe('a spend of the reserve that no record explains, booked as a loss (4.5)
     world.block({ burns: [world.burn('carol', 300_000n)] })
     world.timestamp += 10
     expect(buildPayout(world.ledger, world.context(), 2000)).toBeUndefined()
-    give(world, orderOf('strayLoss', id, { fundSat: 2_000n }))
+    give(world, lossOf(world.ledger, 'strayLoss', id, 2_000n))
     expect(describeReserve(world.ledger)).toMatchObject({ deficitSat: 998_000n, fundSat: 0n })
     expect(buildPayout(world.ledger, world.context(), 2000)).toBeDefined()
-    expect(codeOf(world, orderOf('strayLoss', id))).toBe('OrderNoLoss')
-    expect(codeOf(world, orderOf('strayLoss', seeded('none')))).toBe('OrderNoLoss')
+    expect(codeOf(world, lossOf(world.ledger, 'strayLoss', id))).toBe('OrderNoLoss')
+    expect(codeOf(world, lossOf(world.ledger, 'strayLoss', seeded('none')))).toBe('OrderNoLoss')
     world.block({ items: { records: recorded(world) } })
     expect(openBatches(world.ledger)).toHaveLength(1)
   })
 
   it('is none when a reorg takes the spend away; booked again it stops payouts again', () => {
     const { world, fork, id } = robbed()
-    give(world, orderOf('strayLoss', id, { fundSat: 2_000n }))
+    give(world, lossOf(world.ledger, 'strayLoss', id, 2_000n))
     const other = world.bitcoin.fork(fork, 'other')
     other.mine([], 3)
     world.block({ items: { bitcoinHeaders: other.headersAfter(fork) } })

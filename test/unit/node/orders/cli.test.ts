@@ -97,12 +97,16 @@ it('a refund is approved with the word of the owner, and with nothing less (5.9,
 
 it('a loss is approved by whoever thinks so', async () => {
   const spend = 'ab'.repeat(31)
-  const { out } = await run('loss', '--spend', `${spend}01`, '--fund', '7')
+  const { out } = await run('loss', '--spend', `${spend}01`, '--fund', '7', '--since', '9')
   const order = ['--order', write('loss.json', out), ...withGenesis, ...withKeys]
   const approved = await run('approve', ...order)
   const { signature } = JSON.parse(approved.out) as { signature: string }
   const subject = (fromHex(`${spend}01`) as Uint8Array).toReversed()
-  const message = pegOrderMessage(genesis, 0, orderOf('strayLoss', subject, { fundSat: 7n }))
+  const message = pegOrderMessage(
+    genesis,
+    0,
+    orderOf('strayLoss', subject, { fundSat: 7n, since: 9 }),
+  )
   expect(blsVerify(member.publicKey, message, fromHex(signature) as Uint8Array)).toBe(true)
 })
 
@@ -119,7 +123,7 @@ it.each([
 })
 
 it('approvals of too few make no order', async () => {
-  const { out } = await run('loss', '--deposit', named)
+  const { out } = await run('loss', '--deposit', named, '--since', '9')
   const order = ['--order', write('few.json', out), ...withGenesis]
   const approval = (await run('approve', ...order, ...withKeys)).out
   const file = write('approval.json', approval)
