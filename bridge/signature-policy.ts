@@ -75,6 +75,7 @@ export type SignatureRefusal =
   | 'RefundNotOwed'
   | 'SweepNotDue'
   | 'InputScriptWrong'
+  | 'ChangeToOldKey'
   | 'ConflictInputMissing'
   | 'TransactionMalformed'
   | 'PaysStranger'
@@ -196,6 +197,8 @@ export function decideSignature(
   // Rows name keys, and validators write rows: what spends and what receives is a key that the members have confirmed, or nothing is signed.
   const newest = inputs.reduce((most, { row }) => Math.max(most, row.epoch), spend.epoch)
   if (newest > federation.epoch) return wait('KeyUnknown', RETRY_MS)
+  // A handover would be undone by change that goes back to a key whose shares may have leaked (5.8).
+  if (newest > spend.epoch) return refusal('ChangeToOldKey')
   const { keys } = federation
   const fault =
     recordFault(request, batch, spend) ??
@@ -242,11 +245,11 @@ function sweepFault(
   const every = (rule: (row: OutputRow) => boolean) => inputs.every(({ row }) => rule(row))
   const isDue: { readonly [reason: number]: () => boolean } = {
     [SWEEP_REASON.renewal]: () =>
-      every((row) => row.epoch <= epoch && isRenewable(genesis, outputAge(state.tipHeight, row))),
+      every((row) => isRenewable(genesis, outputAge(state.tipHeight, row))),
     [SWEEP_REASON.handover]: () => every((row) => row.epoch < epoch),
     [SWEEP_REASON.late]: () => every((row) => row.epoch < epoch),
-    [SWEEP_REASON.consolidation]: () => every((row) => row.epoch <= epoch) && isLow,
-    [SWEEP_REASON.split]: () => every((row) => row.epoch <= epoch) && isLow,
+    [SWEEP_REASON.consolidation]: () => isLow,
+    [SWEEP_REASON.split]: () => isLow,
   }
   return requests.length === 0 && isDue[batch.reason]?.() === true ? undefined : 'SweepNotDue'
 }

@@ -213,7 +213,10 @@ export function isConfirmed(
   items: KeygenItems,
 ): boolean {
   const { commitments, publicKey, sessionId, signers } = made
+  const [constant] = commitments
   if (commitments.length !== genesis.memberThreshold || !commitments.every(isPoint)) return false
+  // Shares are checked by their x alone: commitments of turned signs have the same ones, and another key.
+  if (constant === undefined || !equalBytes(constant.slice(1), publicKey)) return false
   const message = keygenConfirmationMessage(genesis, epoch, sessionId, publicKey)
   const confirmed = [...new Set(signers)].filter((signer) => {
     const said = saidBy(genesis, { epoch, row: made, items }, 'confirmation', signer)

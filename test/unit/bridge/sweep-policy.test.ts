@@ -105,6 +105,13 @@ describe('a member signs a sweep (P 5.7, 5.8; PO-11)', () => {
     expect(because(renewal)).toBe('SweepNotDue')
     const aged = { ...rows, state: { ...rows.state, tipHeight: rows.state.tipHeight + 400 } }
     expect(because(renewal, aged)).toBe('sign')
+    expect(
+      because(consolidation, {
+        ...rows,
+        spend: { ...rows.spend, epoch: 0 },
+        inputs: withInput(rows, { epoch: 1 }).inputs,
+      }),
+    ).toBe('ChangeToOldKey')
     expect(because(handover, withInput(rows, { epoch: 1 }))).toBe('SweepNotDue')
     expect(because(late, withInput(rows, { epoch: 1 }))).toBe('SweepNotDue')
     const dear = { ...rows, spend: { ...rows.spend, feeRateSatPerKvb: 10_001 } }

@@ -4,7 +4,7 @@ import { KEYGEN_KINDS } from '../../../core/block/index.ts'
 import { keygenItemKey, signKeygenItem } from '../../../core/keygen/index.ts'
 import { heightKey, KEYGEN_STAGE, type KeyRow, rowOf } from '../../../core/ledger/index.ts'
 import { assemble, currentOutput, openBatches } from '../../../core/peg/index.ts'
-import { schnorrPublicKey } from '../../../crypto/index.ts'
+import { schnorrPublicKey, verifyingShareAt } from '../../../crypto/index.ts'
 import type { HeldShare } from '../../../governance/tree.ts'
 import { AUXILIARY, Ceremony, EPOCH } from '../core/keygen/ceremony.ts'
 import { BitcoinWorld, PegWorld, seeded, testGenesis } from '../core/peg/world.ts'
@@ -76,6 +76,15 @@ function longer({ commitments }: KeyRow): Uint8Array[] {
   })
 }
 
+/** f − f(3)·(x² − 3x + 2): at 1 and 2 what it was, at 3 the same with the other sign, and another constant. */
+function turned({ commitments }: KeyRow): Uint8Array[] {
+  const third = Point.fromBytes(verifyingShareAt(commitments, 3) as Uint8Array)
+  return [-2n, 3n, -1n].map((coefficient, at) => {
+    const given = Point.fromBytes(commitments[at] as Uint8Array)
+    return given.add(third.multiply(Point.Fn.create(coefficient))).toBytes(true)
+  })
+}
+
 const thiefKey = schnorrPublicKey(seeded('thief'))
 
 describe('a member moves coins (PO-11, P 5.1, 5.8)', () => {
@@ -108,6 +117,11 @@ describe('a member moves coins (PO-11, P 5.1, 5.8)', () => {
       'takes more than t shares',
       ({ ceremony, made }) =>
         ceremony.forge('keys', heightKey(EPOCH), { commitments: longer(made) }),
+    ],
+    [
+      'has the shares of the confirmed one but for a sign, and another constant',
+      ({ ceremony, made }) =>
+        ceremony.forge('keys', heightKey(EPOCH), { commitments: turned(made) }),
     ],
     [
       'only t − 1 members confirmed',
