@@ -1,4 +1,4 @@
-/** Mines development blocks on demand: one a second while a transaction or a peg operation waits, none otherwise. */
+/** Mines development blocks on demand: one a second while a transaction, a peg operation or a sweep waits, none otherwise. */
 import type { BitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
 import type { NodeRpc } from './rpc.ts'
 
@@ -9,6 +9,10 @@ interface Waiting {
   readonly next?: string
   /** Of a deposit that goes back: that, too, is buried by blocks. */
   readonly refund?: { readonly state: string }
+}
+
+interface Reserves {
+  readonly openSweeps: number
 }
 
 export class OnDemandMiner {
@@ -44,6 +48,8 @@ export class OnDemandMiner {
     const mempool = await this.#bitcoin.getRawMempool()
     if (mempool.ok && mempool.value.length > 0) return true
     try {
+      const { openSweeps } = await this.#node.call<Reserves>('millrace_reserves')
+      if (openSweeps > 0) return true
       const operations = await this.#node.call<readonly Waiting[]>('millrace_pegStatus')
       return operations.some(({ refund, step }) => {
         return WAITS_FOR_BITCOIN.has(step) || refund?.state === 'batched'

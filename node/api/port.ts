@@ -334,6 +334,8 @@ export interface ReserveSnapshot {
   readonly deficitSat: bigint
   /** Age of the oldest output in percent of its recovery delay (5.7): renewed at 45, an alarm at 60. */
   readonly oldestOutputPercent: number
+  /** Transactions that move coins within the reserve and wait for the members or for Bitcoin; payouts wait for the coins. */
+  readonly openSweeps: number
   readonly inFlight: readonly InFlightRow[]
   readonly outputs: readonly {
     /** `txid:vout` in display form. */

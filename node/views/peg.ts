@@ -387,6 +387,8 @@ export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
     inFlightSat,
     deficitSat,
     oldestOutputPercent: oldestOutputPercent(genesis, ledger, genesis.params.minFeeRateSatPerKvb),
+    openSweeps: [...ledger.open.batches.values()].filter(({ row }) => row.kind === BATCH_KIND.sweep)
+      .length,
     inFlight,
     outputs: [...ledger.open.reserve.values()].map(({ key, row }) => ({
       outpoint: outpointName(key),
@@ -411,6 +413,7 @@ function emptyReserve(): ReserveSnapshot {
     inFlightSat: 0n,
     deficitSat: 0n,
     oldestOutputPercent: 0,
+    openSweeps: 0,
     inFlight: [],
     outputs: [],
     scripts: [],

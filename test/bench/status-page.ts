@@ -131,6 +131,7 @@ function fillBusy(node: FakeNode): void {
     inFlightSat: 34_210_000n,
     deficitSat: 0n,
     oldestOutputPercent: 0,
+    openSweeps: 0,
     inFlight: [
       { id: `${id('deposit-b')}:1`, kind: 'creditedNotMinted', amountSat: 25_000_000n },
       { id: id('burn-a'), kind: 'burnedNotPaid', amountSat: 4_200_000n },
@@ -225,6 +226,7 @@ function fillEmpty(node: FakeNode): void {
     inFlightSat: 0n,
     deficitSat: 0n,
     oldestOutputPercent: 0,
+    openSweeps: 0,
     inFlight: [],
     outputs: [],
     scripts: [],

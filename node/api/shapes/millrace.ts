@@ -120,6 +120,7 @@ export function reserveToJson(reserve: ReserveSnapshot): Json {
     deficitSat: reserve.deficitSat.toString(),
     balanced: isBalanced(reserve),
     oldestOutputPercent: reserve.oldestOutputPercent,
+    openSweeps: reserve.openSweeps,
     inFlight: reserve.inFlight.map((row) => ({ ...row, amountSat: row.amountSat.toString() })),
     outputs: reserve.outputs.map(({ outpoint, amountSat }) => ({
       outpoint,

@@ -284,6 +284,7 @@ export function createFakeNode(clock: Clock): FakeNode {
       inFlightSat: 100_000n,
       deficitSat: 0n,
       oldestOutputPercent: 0,
+      openSweeps: 0,
       inFlight: [{ id: 'fund', kind: 'fund', amountSat: 100_000n }],
       outputs: [{ outpoint: `${'ab'.repeat(32)}:0`, amountSat: 1_000_000n }],
       scripts: [`5120${'ab'.repeat(32)}`],
