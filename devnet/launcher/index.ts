@@ -164,12 +164,7 @@ class Launcher {
       return head !== null && head.height > 0 ? head.height : undefined
     })
     terminal.step('first block', 'the validators agree')
-    // What is paid to the script of before would be moved to the key, and payouts would wait for that.
-    const epoch = await until('the key of the federation', START_MS, async () => {
-      const status = await node.call<{ readonly epoch: number } | null>('millrace_keygenStatus')
-      return status !== null && status.epoch > 0 ? status.epoch : undefined
-    })
-    terminal.step('federation key', `made by its members through blocks, epoch ${epoch}`)
+    if (federation.members > 1) await this.#awaitKey(node)
     const { chaos: seed, once } = this.#options
     if (seed !== undefined) this.#chaos = this.#startChaos(federation, rpcUrls, seed)
     const chaos = this.#chaos
@@ -179,6 +174,15 @@ class Launcher {
     const books = await readBooks(rpc, node)
     this.#report(books, journey, figures)
     return books.isBalanced ? EXIT.ok : EXIT.error
+  }
+
+  /** What is paid to the script of before would be moved to the key, and payouts would wait for that. One member alone makes none. */
+  async #awaitKey(node: NodeRpc): Promise<void> {
+    const epoch = await until('the key of the federation', START_MS, async () => {
+      const status = await node.call<{ readonly epoch: number } | null>('millrace_keygenStatus')
+      return status !== null && status.epoch > 0 ? status.epoch : undefined
+    })
+    this.#terminal.step('federation key', `made by its members through blocks, epoch ${epoch}`)
   }
 
   #startChaos(federation: Federation, rpcUrls: Urls, seed: number): Chaos {
