@@ -1,54 +1,54 @@
 /**
- * Custody (issue 7, "How it is shown") on real processes: coins in and out in both forms, refunds, reorgs of Bitcoin under them, a payout that
- * is replaced, a mempool that is full, a restart of everything in the middle of a signature, a dead member and a lying one. Each deposit is minted or
- * refunded once, each burn paid or minted back once, the liar is named, and the books balance on every node whenever they are read.
+ * Custody (issue 7, "How it is shown") on real processes: coins in and out in both forms, refunds, reorgs of Bitcoin under them, a key that is handed
+ * over meanwhile, a payout that is replaced, a mempool that is full, a restart of everything in the middle of a signature, a dead member and a lying
+ * one, and both at once of seven. Each deposit is minted or refunded once, each burn paid or minted back once, the liar is named, and the
+ * books balance on every node whenever they are read.
  */
-import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { addressFromScript } from '../../core/bitcoin/index.ts'
-import { depositPayloadScript } from '../../core/peg/index.ts'
 import { launchBitcoin } from '../../devnet/launcher/bitcoin.ts'
 import { stopProcess } from '../../devnet/launcher/processes.ts'
 import { until } from '../../devnet/launcher/rpc.ts'
+import { BridgeUsers } from './bridge-users.ts'
 import { CrowdedBitcoin } from './crowded-bitcoin.ts'
 import { freeBitcoinUrl, PATIENCE_MS, TestFederation } from './federation.ts'
+import { callForKey, keyMade, keysOf, reserveRows } from './keys.ts'
+import { mempoolOf, mineEmpty, reorganize } from './regtest.ts'
 import type { Outcome, ScenarioOptions } from './scenario.ts'
 import { signingTimes } from './signing-times.ts'
-import {
-  Account,
-  booked,
-  include,
-  minted,
-  payDeposit,
-  payFederation,
-  payWithMessage,
-  pegStatus,
-  reached,
-  WEI_PER_SAT,
-} from './user.ts'
+import { pegStatus } from './user.ts'
 
-const TREASURY_SAT = 2_000_000_000n
-const PEG_IN_SAT = 3_000_000n
-const PEG_IN_FEE_SAT = 1_000n
-const PEG_OUT_SAT = 200_000n
 /** Coins of the wallet that can be spent at once. */
 const AT_ONCE = 10
 const REFUNDS = 2
+/** Of these, 5 sign: one may lie while another is dead. */
+const SEVEN = 7
+const COINS_OF_SEVEN = 4
 /** Nodes bump what Bitcoin has had for so many blocks without mining it. */
 const EMPTY_BLOCKS = 5
 /** A version in which a payout is replaced has to pay this much more than the calm rate. */
 const BUSY_SAT_PER_KVB = 6_000
 const LYING_MEMBER = fileURLToPath(new URL('./lying-member.ts', import.meta.url))
-const PRECOMPILE = new Uint8Array(20).fill(1, 19)
-/** A real address, of another network. */
-const MAINNET_ADDRESS = 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4'
+/** A liar is named when a list of signers has it: which members are on a list is chance. */
+const LIES = 20
 
 export interface BridgeRunOptions {
   /** A few of each. */
   readonly short?: boolean
+}
+
+/** What one federation went through. */
+interface Part {
+  readonly ok: boolean
+  readonly counts: Readonly<Record<string, number>>
+  readonly namedLiars: readonly string[]
+  readonly unsettled: readonly string[]
+  readonly members: number
+  readonly reserveSat: string
+  readonly onBitcoinSat: string
+  readonly signing: unknown
 }
 
 export const bridge = (options: ScenarioOptions): Promise<Outcome> => runBridge(options)
@@ -57,26 +57,61 @@ export async function runBridge(
   options: ScenarioOptions,
   { short = false }: BridgeRunOptions = {},
 ): Promise<Outcome> {
-  const { bitcoin: which, members, nodes, random: count, tell } = options
+  const parts = [await runFederation(options, (run) => everything(run, options.random, short))]
+  if (!short && options.members < SEVEN) {
+    const seven = { ...options, members: SEVEN }
+    parts.push(await runFederation(seven, (run) => liesAmongDead(run, COINS_OF_SEVEN)))
+  }
+  const counts: Record<string, number> = {}
+  for (const part of parts) {
+    for (const [name, count] of Object.entries(part.counts)) {
+      counts[name] = (counts[name] ?? 0) + count
+    }
+  }
+  const figures = {
+    ...counts,
+    namedLiars: parts.flatMap(({ namedLiars }) => namedLiars),
+    unsettled: parts.flatMap(({ unsettled }) => unsettled),
+    federations: parts.map(({ members, reserveSat, onBitcoinSat, signing }) => {
+      return { members, reserveSat, onBitcoinSat, signing }
+    }),
+  }
+  return { ok: parts.every(({ ok }) => ok), figures }
+}
+
+async function everything(run: BridgeRun, count: number, short: boolean): Promise<void> {
+  await run.coins(count)
+  await run.refunds()
+  await run.handover()
+  if (!short) await run.fullMempool()
+  await run.replaced()
+  await run.restartMidSignature()
+  await run.deadMember()
+  if (!short) await run.lyingMember()
+}
+
+async function liesAmongDead(run: BridgeRun, count: number): Promise<void> {
+  await run.coins(count)
+  await run.lyingMember()
+}
+
+async function runFederation(
+  options: ScenarioOptions,
+  story: (run: BridgeRun) => Promise<void>,
+): Promise<Part> {
+  const { bitcoin: which, members, nodes, tell } = options
   const directory = mkdtempSync(join(tmpdir(), 'millrace-e2e-bitcoin-'))
   const launched = await launchBitcoin(which, directory, await freeBitcoinUrl())
   const door = new CrowdedBitcoin(launched.url)
   let federation: TestFederation | undefined
-  let outcome: Outcome
+  let part: Part
   let orphans: number[] = []
   try {
     federation = await TestFederation.start({ nodes, members, bitcoin: await door.open() })
-    const run = new BridgeRun(federation, door, options)
     try {
-      await run.prepare()
-      await run.coins(count)
-      await run.refunds()
-      if (!short) await run.fullMempool()
-      await run.replaced()
-      await run.restartMidSignature()
-      await run.deadMember()
-      if (!short) await run.lyingMember()
-      outcome = await run.conclude()
+      const run = await BridgeRun.create(federation, door, options)
+      await story(run)
+      part = await run.conclude()
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${federation.logTails()}`)
     }
@@ -87,79 +122,101 @@ export async function runBridge(
     rmSync(directory, { recursive: true, force: true })
   }
   tell(`${orphans.length} processes are left`)
-  return {
-    ok: outcome.ok && orphans.length === 0,
-    figures: { ...outcome.figures, orphans: orphans.length },
-  }
+  const counts = { ...part.counts, orphans: orphans.length }
+  return { ...part, ok: part.ok && orphans.length === 0, counts }
 }
 
 class BridgeRun {
   readonly #federation: TestFederation
   readonly #door: CrowdedBitcoin
   readonly #options: ScenarioOptions
-  /** What random addresses are to hold, and where Bitcoin is to pay once. */
-  readonly #expectedWei = new Map<string, bigint>()
-  readonly #destinations: string[] = []
-  readonly #counts = { pegIns: 0, pegOuts: 0, refunds: 0, reorgs: 0, rbf: 0, identityChecks: 0 }
+  readonly #users: BridgeUsers
+  readonly #counts = { reorgs: 0, rbf: 0, handovers: 0, identityChecks: 0 }
   readonly #namedLiars = new Set<number>()
-  #treasury: Account | undefined
 
-  constructor(federation: TestFederation, door: CrowdedBitcoin, options: ScenarioOptions) {
+  private constructor(
+    federation: TestFederation,
+    door: CrowdedBitcoin,
+    options: ScenarioOptions,
+    users: BridgeUsers,
+  ) {
     this.#federation = federation
     this.#door = door
     this.#options = options
+    this.#users = users
   }
 
   /** The members' key is made first: what comes then is signed by it. */
-  async prepare(): Promise<void> {
-    const { rpc } = this.#federation
-    await until('the key', PATIENCE_MS, async () => {
-      const { epoch } = await rpc.call<{ readonly epoch: number }>('millrace_keygenStatus')
-      return epoch === 1 ? epoch : undefined
-    })
-    const chainId = Number(await rpc.call<string>('eth_chainId'))
-    this.#treasury = Account.random(chainId)
-    await minted(rpc, await payDeposit(this.#federation, this.#treasury.address, TREASURY_SAT))
-    await this.#look('the key is made, the treasury has coins')
+  static async create(
+    federation: TestFederation,
+    door: CrowdedBitcoin,
+    options: ScenarioOptions,
+  ): Promise<BridgeRun> {
+    await keyMade(federation, 1)
+    const users = await BridgeUsers.create(federation)
+    const run = new BridgeRun(federation, door, options, users)
+    await run.#look(`the key of ${options.members} members is made, users have coins`)
+    return run
   }
 
-  /** So many in and so many out, in turn by each form, while Bitcoin's branches change. */
+  /** So many in and so many out, while Bitcoin's branches change. */
   async coins(count: number): Promise<void> {
     for (let from = 0; from < count; from += AT_ONCE) {
-      const group = Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, at) => from + at)
-      const ends: Promise<unknown>[] = []
-      for (const at of group) {
-        ends.push(this.#pegIn(await this.#pay(at)))
-        ends.push((await this.#burn(at)).paid)
-      }
-      await this.#reorg(1 + ((from / AT_ONCE) % 3))
+      const ends: Promise<void>[] = []
+      const to = Math.min(count, from + AT_ONCE)
+      for (let at = from; at < to; at++) ends.push(...(await this.#inAndOut()))
+      await reorganize(this.#federation, 1 + ((from / AT_ONCE) % 3))
+      this.#counts.reorgs += 1
       await Promise.all(ends)
-      await this.#look(`${from + group.length} of ${count} coins in and out`)
+      await this.#look(`${to} of ${count} coins in and out`)
     }
   }
 
-  /** Burns that nobody can pay come back as mints; deposits that cannot be minted go back on Bitcoin. */
+  /** What cannot be taken goes back, on either chain. */
   async refunds(): Promise<void> {
-    const { rpc } = this.#federation
     for (let at = 0; at < REFUNDS; at++) {
-      const hash = await include(rpc, await this.#account.burn(MAINNET_ADDRESS, PEG_OUT_SAT))
-      const back = await reached(rpc, hash, 'the end', ({ step }) => step === 'Booked')
-      if (back.reason !== 'unpayable') throw new Error(JSON.stringify(back))
-      const script = this.#destination()
-      const payload = depositPayloadScript(PRECOMPILE, script)
-      const txid = await payFederation(this.#federation, [PEG_IN_SAT], [payload])
-      await reached(rpc, `${txid}:0`, 'its refund', ({ refundable, next }) => {
-        return refundable === true && next === undefined
-      })
-      this.#counts.refunds += 2
+      await this.#users.burnInVain()
+      await this.#users.payInVain()
     }
     await this.#look('what cannot be taken went back')
+  }
+
+  /** The members call for another key: its coins move to it, all the while others come in and go out. */
+  async handover(): Promise<void> {
+    const { epoch } = await keysOf(this.#federation)
+    let isOver = false
+    const moved = this.#callAndMove(epoch).finally(() => {
+      isOver = true
+    })
+    const traffic = async () => {
+      while (!isOver) await Promise.all(await this.#inAndOut())
+    }
+    const [outputs] = await Promise.all([moved, traffic()])
+    this.#counts.handovers += 1
+    await this.#look(`${outputs} outputs moved to the key of epoch ${epoch + 1}`)
+  }
+
+  /** How many outputs were under the keys up to an epoch when the next one was made, and are not any more. */
+  async #callAndMove(epoch: number): Promise<number> {
+    const federation = this.#federation
+    for (let member = 0; member < federation.genesis.memberThreshold; member++) {
+      const { code, stderr } = await callForKey(federation, member, member % this.#options.nodes)
+      if (code !== 0) throw new Error(`the call of member ${member} failed: ${stderr}`)
+    }
+    await keyMade(federation, epoch + 1)
+    const rows = await reserveRows(federation)
+    const old = new Set(rows.flatMap((row) => (row.epoch > epoch ? [] : [row.outpoint])))
+    if (old.size === 0) throw new Error('there was nothing to hand over')
+    return until(`${old.size} outputs under the next key`, 4 * PATIENCE_MS, async () => {
+      const left = await reserveRows(federation)
+      return left.some(({ outpoint }) => old.has(outpoint)) ? undefined : old.size
+    })
   }
 
   /** Bitcoin takes no payout for a while; when it does, all are paid. */
   async fullMempool(): Promise<void> {
     this.#door.isFull = true
-    const { paid } = await this.#burn(0)
+    const { paid } = await this.#users.burn()
     await until('a refusal', PATIENCE_MS, async () => (this.#door.refused > 0 ? true : undefined))
     this.#door.isFull = false
     await paid
@@ -170,27 +227,26 @@ class BridgeRun {
   async replaced(): Promise<void> {
     const federation = this.#federation
     await federation.stopMining()
-    const { paid } = await this.#burn(1)
-    await until('a payout in the mempool', PATIENCE_MS, async () => {
-      const pool = await federation.bitcoin.getRawMempool()
-      return pool.ok && pool.value.length > 0 ? true : undefined
+    const { paid } = await this.#users.burn()
+    const before = await until('a payout in the mempool', PATIENCE_MS, async () => {
+      const pool = await mempoolOf(federation)
+      return pool.length > 0 ? pool : undefined
     })
-    const before = await this.#mempool()
     this.#door.feeRateSatPerKvb = BUSY_SAT_PER_KVB
     const isReplaced = async () => {
-      const now = await this.#mempool()
-      return now.length > 0 && !now.some((txid) => before.includes(txid)) ? now : undefined
+      const now = await mempoolOf(federation)
+      return now.length > 0 && !now.some((txid) => before.includes(txid))
     }
-    let replaced: readonly string[] | undefined
-    for (let tried = 0; replaced === undefined && tried < 3 * EMPTY_BLOCKS; tried++) {
-      await this.#mineEmpty()
+    let replaced = false
+    for (let tried = 0; !replaced && tried < 3 * EMPTY_BLOCKS; tried++) {
+      await mineEmpty(federation)
       const deadline = Date.now() + 4_000
-      while (replaced === undefined && Date.now() < deadline) {
+      while (!replaced && Date.now() < deadline) {
         replaced = await isReplaced()
         await new Promise((resolve) => setTimeout(resolve, 250))
       }
     }
-    if (replaced === undefined) throw new Error(`${before.join(', ')} is not replaced`)
+    if (!replaced) throw new Error(`${before.join(', ')} is not replaced`)
     this.#counts.rbf += 1
     this.#door.feeRateSatPerKvb = undefined
     federation.startMining()
@@ -204,7 +260,7 @@ class BridgeRun {
     const { members, nodes } = this.#options
     // So that the batch stands recorded and unsigned: a quorum of members is away.
     for (let member = 0; member < members - 1; member++) await federation.kill('member', member)
-    const { hash, paid } = await this.#burn(2)
+    const { hash, paid } = await this.#users.burn()
     await until('a recorded batch', PATIENCE_MS, async () => {
       return (await pegStatus(federation.rpc, hash))?.batchId
     })
@@ -222,9 +278,7 @@ class BridgeRun {
     const federation = this.#federation
     const dead = this.#options.members - 1
     await federation.kill('member', dead)
-    const burns = [await this.#burn(3), await this.#burn(4)]
-    await Promise.all(burns.map(({ paid }) => paid))
-    await this.#pegIn(await this.#pay(5))
+    await Promise.all([...(await this.#inAndOut()), (await this.#users.burn()).paid])
     federation.start('member', dead)
     await federation.memberReady(dead)
     await this.#look('a member was dead')
@@ -240,8 +294,9 @@ class BridgeRun {
     await federation.kill('member', liar)
     federation.startMemberOf(LYING_MEMBER, liar)
     await federation.memberReady(liar)
-    for (let at = 0; this.#namedLiars.size === 0 && at < 20; at++) {
-      const { paid } = await this.#burn(at)
+    for (let at = 0; this.#namedLiars.size === 0; at++) {
+      if (at === LIES) throw new Error(`nobody was named in ${LIES} payouts`)
+      const { paid } = await this.#users.burn()
       await paid
       this.#collectNames()
     }
@@ -250,43 +305,40 @@ class BridgeRun {
     if (dead !== undefined) federation.start('member', dead)
     await federation.memberReady(liar)
     await this.#look(dead === undefined ? 'a member lied' : 'a member lied, and another was dead')
+    this.#collectNames()
+    const named = [...this.#namedLiars].join()
+    if (named !== String(liar)) throw new Error(`named as liars: ${named}`)
   }
 
-  async conclude(): Promise<Outcome> {
+  async conclude(): Promise<Part> {
     const federation = this.#federation
-    const { rpc } = federation
+    const { members, nodes } = this.#options
     await federation.stopMining()
     this.#collectNames()
-    for (const [address, wei] of this.#expectedWei) {
-      const held = BigInt(await rpc.call<string>('eth_getBalance', [address, 'latest']))
-      if (held !== wei) throw new Error(`${address} holds ${held} of ${wei} wei`)
+    const unsettled = await this.#users.unsettled()
+    const { reserveSat } = await federation.reserves()
+    const onBitcoinSat = String(await federation.reserveOnBitcoin())
+    return {
+      ok: unsettled.length === 0 && onBitcoinSat === reserveSat,
+      counts: {
+        ...this.#users.counts,
+        ...this.#counts,
+        refusedByMempool: this.#door.refused,
+      },
+      namedLiars: [...this.#namedLiars].map((liar) => `${liar} of ${members}`),
+      unsettled,
+      members,
+      reserveSat,
+      onBitcoinSat,
+      signing: signingTimes(federation, nodes),
     }
-    const wrong: string[] = []
-    for (const address of this.#destinations) {
-      const times = await this.#paid(address)
-      if (times !== 1) wrong.push(`${address} is paid ${times} times`)
-    }
-    const reserves = await federation.reserves()
-    const onBitcoinSat = await federation.reserveOnBitcoin()
-    const isReal = onBitcoinSat === BigInt(reserves.reserveSat)
-    const times = signingTimes(federation, this.#options.nodes)
-    const liars = [...this.#namedLiars]
-    const figures = {
-      ...this.#counts,
-      handovers: 0,
-      namedLiars: liars,
-      refusedByMempool: this.#door.refused,
-      paidTwice: wrong.length,
-      reserveSat: reserves.reserveSat,
-      onBitcoinSat: String(onBitcoinSat),
-      signing: times,
-    }
-    return { ok: wrong.length === 0 && isReal && liars.every((one) => one === 0), figures }
   }
 
-  get #account(): Account {
-    if (this.#treasury === undefined) throw new Error('nothing is prepared')
-    return this.#treasury
+  /** One coin in and one out are on their way; the ends of both. */
+  async #inAndOut(): Promise<readonly [Promise<void>, Promise<void>]> {
+    const { done } = await this.#users.pegIn()
+    const { paid } = await this.#users.burn()
+    return [done, paid]
   }
 
   /** The books of every node that runs: reserve = supply + in flight. */
@@ -297,87 +349,6 @@ class BridgeRun {
       this.#counts.identityChecks += 1
     }
     this.#options.tell(what)
-  }
-
-  /** A deposit to a new address, by each form in turn; its outpoint. */
-  async #pay(at: number): Promise<string> {
-    const address = `0x${randomBytes(20).toString('hex')}`
-    this.#expectedWei.set(address, (PEG_IN_SAT - PEG_IN_FEE_SAT) * WEI_PER_SAT)
-    return at % 2 === 0
-      ? payDeposit(this.#federation, address, PEG_IN_SAT)
-      : payWithMessage(this.#federation, address, PEG_IN_SAT)
-  }
-
-  async #pegIn(outpoint: string): Promise<void> {
-    await minted(this.#federation.rpc, outpoint)
-    this.#counts.pegIns += 1
-  }
-
-  #destination(): Uint8Array {
-    const script = Uint8Array.of(0, 20, ...randomBytes(20))
-    this.#destinations.push(addressFromScript(script, 'regtest') as string)
-    return script
-  }
-
-  /** Burns to a new destination, by its text or by its script in turn; `paid` resolves when that is booked. */
-  async #burn(at: number): Promise<{ readonly hash: string; readonly paid: Promise<void> }> {
-    const { rpc } = this.#federation
-    const script = this.#destination()
-    const address = this.#destinations.at(-1) as string
-    const raw =
-      at % 2 === 0
-        ? await this.#account.burn(address, PEG_OUT_SAT)
-        : await this.#account.burnTo(script, PEG_OUT_SAT)
-    const hash = await include(rpc, raw)
-    const paid = booked(rpc, hash).then(() => {
-      this.#counts.pegOuts += 1
-    })
-    // Who waits for it later hears of a failure then.
-    paid.catch(() => {})
-    return { hash, paid }
-  }
-
-  /** The last blocks of Bitcoin give way to as many others and one more. */
-  async #reorg(depth: number): Promise<void> {
-    const { bitcoin } = this.#federation
-    await this.#federation.stopMining()
-    const tip = await this.#tipHeight()
-    const hash = await bitcoin.getBlockHash(tip - depth + 1)
-    if (!hash.ok) throw new Error(hash.error.message)
-    const done = await bitcoin.call('invalidateblock', [hash.value])
-    if (!done.ok) throw new Error(done.error.message)
-    await this.#federation.mine(depth + 1)
-    this.#federation.startMining()
-    this.#counts.reorgs += 1
-  }
-
-  async #tipHeight(): Promise<number> {
-    const info = await this.#federation.bitcoin.getBlockchainInfo()
-    if (!info.ok) throw new Error(info.error.message)
-    return info.value.blocks
-  }
-
-  async #mempool(): Promise<readonly string[]> {
-    const pool = await this.#federation.bitcoin.getRawMempool()
-    if (!pool.ok) throw new Error(pool.error.message)
-    return pool.value
-  }
-
-  /** A block that leaves all out. */
-  async #mineEmpty(): Promise<void> {
-    const { bitcoin, wallet } = this.#federation
-    const made = await bitcoin.call('generateblock', [wallet.address, []])
-    if (!made.ok) throw new Error(made.error.message)
-  }
-
-  /** Coins that Bitcoin has under an address. */
-  async #paid(address: string): Promise<number> {
-    const scanned = await this.#federation.bitcoin.call('scantxoutset', [
-      'start',
-      [`addr(${address})`],
-    ])
-    if (!scanned.ok) throw new Error(scanned.error.message)
-    return (scanned.value as { readonly unspents: readonly unknown[] }).unspents.length
   }
 
   #collectNames(): void {

@@ -2,21 +2,15 @@
  * The federation's key is handed over by the command of the guide, in processes of their own, while a deposit and a payment go on: the coins move
  * to the new key, nobody loses any, and Bitcoin holds what the books say (P 5.8; PO-19, PO-21).
  */
-import { join } from 'node:path'
 import { until } from '../../devnet/launcher/rpc.ts'
 import { PATIENCE_MS, TestFederation } from './federation.ts'
-import { Program } from './program.ts'
+import { callForKey, keyMade, keysOf, reserveEpochs } from './keys.ts'
+import { runProgram } from './program.ts'
 import { Account, booked, include, minted, payDeposit, scriptOf } from './user.ts'
 
 const START_MS = 180_000
 const TEST_MS = 6 * PATIENCE_MS
 const AMOUNT_SAT = 100_000_000n
-
-interface Keys {
-  readonly epoch: number
-  readonly keys: readonly { readonly epoch: number; readonly validUntil: number | null }[]
-  readonly making?: { readonly stage: string; readonly waitingFor: readonly number[] }
-}
 
 let federation: TestFederation
 
@@ -29,46 +23,10 @@ afterAll(async () => {
   expect(left).toEqual([])
 }, START_MS)
 
-const keys = () => federation.rpc.call<Keys>('millrace_keygenStatus', [])
-
-async function epochReached(epoch: number): Promise<Keys> {
-  return until(`the key of epoch ${epoch}`, 4 * PATIENCE_MS, async () => {
-    const now = await keys()
-    return now.epoch === epoch ? now : undefined
-  })
-}
-
-async function command(...args: string[]): Promise<{ code: number | null; text: string }> {
-  const program = new Program(['handover', ...args])
-  const code = await program.exited
-  return { code, text: code === 0 ? program.stdout : program.stderr }
-}
-
-function call(member: number, node: number) {
-  const directory = federation.files.memberDirectory(member)
-  const genesis = ['--genesis', federation.files.genesisFile]
-  const own = [
-    '--keys',
-    join(directory, 'keys.json'),
-    '--password-file',
-    join(directory, 'password'),
-  ]
-  return command('call', ...genesis, ...own, '--url', federation.urls[node] as string)
-}
-
-/** Epochs of the keys that the reserve is under. */
-async function reserveEpochs(): Promise<readonly number[]> {
-  const { outputs } = await federation.rpc.call<{ outputs: { epoch: number }[] }>(
-    'millrace_reserveRows',
-    [],
-  )
-  return [...new Set(outputs.map(({ epoch }) => epoch))].sort()
-}
-
 async function allUnder(epoch: number): Promise<void> {
   await until(`all coins under the key of epoch ${epoch}`, 4 * PATIENCE_MS, async () => {
     expect((await federation.reserves()).balanced).toBe(true)
-    const epochs = await reserveEpochs()
+    const epochs = await reserveEpochs(federation)
     return epochs.length === 1 && epochs[0] === epoch ? true : undefined
   })
 }
@@ -83,24 +41,26 @@ async function depositAddress(evmAddress: string) {
 it(
   'three of four members call for it; the coins move to the new key while users go on',
   async () => {
-    await epochReached(1)
+    await keyMade(federation, 1)
     const account = Account.random(Number(await federation.rpc.call<string>('eth_chainId')))
     await minted(federation.rpc, await payDeposit(federation, account.address, 10n * AMOUNT_SAT))
     await allUnder(1)
     const old = await depositAddress(account.address)
     expect(old).toMatchObject({ epoch: 1, validUntil: null })
 
-    expect(await call(0, 0)).toMatchObject({ code: 0 })
-    expect((await keys()).making).toMatchObject({ stage: 'calls', waitingFor: [1, 2, 3] })
-    expect((await command('show', '--url', federation.urls[0] as string)).text).toContain(
-      'epoch 2: calls, waits for 1, 2, 3',
-    )
+    expect(await callForKey(federation, 0, 0)).toMatchObject({ code: 0 })
+    expect((await keysOf(federation)).making).toMatchObject({
+      stage: 'calls',
+      waitingFor: [1, 2, 3],
+    })
+    const show = await runProgram('handover', 'show', '--url', federation.urls[0] as string)
+    expect(show.stdout).toContain('epoch 2: calls, waits for 1, 2, 3')
     const paying = federation.wallet.address
     const burned = await include(federation.rpc, await account.burn(paying, AMOUNT_SAT))
     const deposited = payDeposit(federation, account.address, AMOUNT_SAT)
-    expect(await call(1, 1)).toMatchObject({ code: 0 })
-    expect(await call(3, 2)).toMatchObject({ code: 0 })
-    const { keys: made } = await epochReached(2)
+    expect(await callForKey(federation, 1, 1)).toMatchObject({ code: 0 })
+    expect(await callForKey(federation, 3, 2)).toMatchObject({ code: 0 })
+    const { keys: made } = await keyMade(federation, 2)
     expect(made.at(-1)).toMatchObject({ epoch: 2, validUntil: null })
     const last = made.at(0)?.validUntil ?? 0
     expect(last).toBeGreaterThan(52_560)
@@ -116,12 +76,12 @@ it(
     const again = await include(federation.rpc, await account.burn(paying, AMOUNT_SAT))
     await booked(federation.rpc, again)
     await until('the swept coins', 4 * PATIENCE_MS, async () => {
-      const epochs = await reserveEpochs()
+      const epochs = await reserveEpochs(federation)
       return epochs.includes(2) && !epochs.includes(0) ? true : undefined
     })
-    const { code, text } = await call(2, 0)
-    expect(code).toBe(0)
-    expect(JSON.parse(text)).toMatchObject({ epoch: 3, member: 2 })
+    const third = await callForKey(federation, 2, 0)
+    expect(third.code).toBe(0)
+    expect(JSON.parse(third.stdout)).toMatchObject({ epoch: 3, member: 2 })
 
     await federation.stopMining()
     const reserves = await federation.reserves()
