@@ -40,6 +40,7 @@ import {
   outputAge,
   type Payment,
   payoutFromRows,
+  refundApprovalFault,
   refundPayment,
 } from '../core/peg/index.ts'
 import { equalBytes, toHex } from '../crypto/index.ts'
@@ -73,6 +74,7 @@ export type SignatureRefusal =
   | 'InputNotReserve'
   | 'InputOwed'
   | 'RefundNotOwed'
+  | 'RefundNotApproved'
   | 'SweepNotDue'
   | 'InputScriptWrong'
   | 'ChangeToOldKey'
@@ -104,7 +106,7 @@ export interface ApprovedBatch {
   readonly keys: FederationKeys
   /** Internal byte order. */
   readonly txid: Uint8Array
-  /** When the batch was recorded, seconds. */
+  /** When this version of it was recorded, seconds. */
   readonly timestamp: number
   /** What the recipients get. */
   readonly paidSat: bigint
@@ -229,7 +231,7 @@ function purposeFault(
   rows: BatchRows,
 ): SignatureRefusal | undefined {
   const { batch, inputs, requests } = rows
-  if (batch.kind === BATCH_KIND.refund) return refundFault(requests, inputs)
+  if (batch.kind === BATCH_KIND.refund) return refundFault(genesis, requests, inputs)
   const fault =
     batch.kind === BATCH_KIND.sweep ? sweepFault(genesis, rows) : requestFault(batchId, requests)
   return fault ?? owedFault(inputs)
@@ -269,13 +271,16 @@ function requestFault(
   return requests.length === 0 ? 'RequestNotBatched' : undefined
 }
 
-/** 5.9: one deposit that is owed back, which names where to, and no request beside it. */
+/** 5.9: one deposit that is owed back, to whom t members approved that it goes, and no request beside it. */
 function refundFault(
+  genesis: Genesis,
   requests: readonly Entry<RequestRow>[],
   inputs: readonly Entry<OutputRow>[],
 ): SignatureRefusal | undefined {
   const isOwed = requests.length === 0 && inputs.length === 1
-  return isOwed && inputs.every(({ row }) => isRefundable(row)) ? undefined : 'RefundNotOwed'
+  if (!isOwed || !inputs.every(({ row }) => isRefundable(row))) return 'RefundNotOwed'
+  const isApproved = inputs.every((entry) => refundApprovalFault(genesis, entry) === undefined)
+  return isApproved ? undefined : 'RefundNotApproved'
 }
 
 /** What is owed to a depositor pays nobody else. */
@@ -362,7 +367,7 @@ function decideTransaction(
     batch: { transaction: spend.transaction, inputs: inputs.map(({ row }) => batchInput(row)) },
     keys,
     txid: txid(parsed.value),
-    timestamp: batch.timestamp,
+    timestamp: spend.timestamp,
     paidSat: outSat - changeSat,
     minerFeeSat: feeSat,
     leavingSat: inSat - changeSat,

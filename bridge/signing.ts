@@ -97,14 +97,15 @@ function isByLeaf(attempt: number): boolean {
   return Math.floor(attempt / ATTEMPTS_BY_KEY) % 2 === 1
 }
 
-/** Rounds that have passed since a block recorded a batch, at `timestamp` seconds. */
+/** Rounds that have passed since a block recorded a version of a batch, at `timestamp` seconds. */
 export function roundsSince(timestamp: number, nowMs: number): number {
   return Math.max(0, Math.floor((nowMs - timestamp * 1_000) / SIGNATURE_ROUND_MS))
 }
 
 /**
  * Whether an attempt takes leaf A from coins that have a key before its turn can have come. Attempts are numbered by whoever asks, and the leaf's
- * signatures would pin the transaction at a rate lower than the one that its fee was made for.
+ * signatures would pin the transaction at a rate lower than the one that its fee was made for. Rounds count from the version, so that the next
+ * one comes to Bitcoin by the key again.
  */
 export function isLeafEarly(
   attempt: number,

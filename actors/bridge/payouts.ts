@@ -96,7 +96,7 @@ export function batchesFinalized(
       context.height,
       known?.flow ?? ownFlow,
       nowMs,
-      firstAttempt(context, ledger, row, current.txid, nowMs),
+      firstAttempt(context, ledger, current.txid, nowMs),
     )
     payouts.set(id, operation)
     const fields = { batch: id, version: current.version, txid: toDisplayHash(current.txid) }
@@ -121,18 +121,18 @@ export function batchesFinalized(
 }
 
 /**
- * Attempts only rise, for the members serve none twice (5.5). A node that started anew counts the rounds since the batch was recorded, which are
- * no fewer than it had begun.
+ * Attempts at a version only rise, for the members serve none twice (5.5). A node that started anew counts the rounds since it was recorded,
+ * which are no fewer than it had begun.
  */
 function firstAttempt(
   { height }: BridgeContext,
   ledger: Ledger,
-  { timestamp }: BatchRow,
   txid: Uint8Array,
   nowMs: number,
 ): number {
-  if (rowOf(ledger, 'spends', txid)?.height === height) return 0
-  return roundsSince(timestamp, nowMs)
+  const version = rowOf(ledger, 'spends', txid)
+  if (version === undefined || version.height === height) return 0
+  return roundsSince(version.timestamp, nowMs)
 }
 
 /** Whether it is about the batch's newest version, or another one is in a block: of all versions one confirms. */

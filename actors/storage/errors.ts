@@ -8,7 +8,7 @@ export const STORAGE_FAULTS = {
   LedgerDamaged: 'corruption',
   /** All of history is wanted, and a part of it was pruned: only a new synchronization brings it back (PR-5). */
   HistoryPruned: 'configuration',
-  /** The store was written by a newer program. */
+  /** The store was written by a program with other rows: an older or a newer one. */
   LayoutUnknown: 'configuration',
   /** A write failed: the actor restarts and the writer's ask fails. */
   WriteFailed: 'service',

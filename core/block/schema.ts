@@ -129,6 +129,10 @@ const depositFields = {
 export const PegInClaimType = new ContainerType({ ...depositFields, proof: TransactionProofType })
 export type PegInClaim = ValueOf<typeof PegInClaimType>
 
+/** The same root, from that of the proof. */
+export const PegInSummaryType = new ContainerType({ ...depositFields, proof: Bytes32 })
+export type PegInSummary = ValueOf<typeof PegInSummaryType>
+
 /** A deposit as a block carries it; `proofIndex` points into the body's proofs. */
 export const PegInItemType = new ContainerType({
   ...depositFields,

@@ -19,6 +19,7 @@ import {
   MAX_KEYGEN_BYTES,
   MAX_MEMBERS,
   MAX_STRIPPED_TRANSACTION_BYTES,
+  MemberApprovalType,
   ValidatorSetType,
 } from '../block/index.ts'
 
@@ -80,6 +81,14 @@ const OutputRowType = new ContainerType({
   refundScript: Script,
   /** Whom the members decided to pay a refundable one back to (5.9); empty: they did not. */
   refundTo: Script,
+  /**
+   * Of a refundable one, what t members approved, so that who signs its refund need not believe the row: its item, with the root of
+   * the item's proof, and, where they decided whom it goes back to, that order, with a zero root.
+   */
+  approvals: new ListCompositeType(
+    new ContainerType({ proofRoot: Bytes32, approval: MemberApprovalType }),
+    2,
+  ),
   bitcoinHash: Bytes32,
   bitcoinHeight: Uint64,
   transactionIndex: Uint32,
@@ -180,7 +189,9 @@ const SpendRowType = new ContainerType({
   feeRateSatPerKvb: Uint64,
   /** Without witness. */
   transaction: new ByteListType(MAX_STRIPPED_TRANSACTION_BYTES),
+  /** Of the block that recorded it, or booked a stray one. */
   height: Uint64,
+  timestamp: Uint64,
   /** Where it is booked. */
   bitcoinHash: Bytes32,
   bitcoinHeight: Uint64,

@@ -6,6 +6,8 @@ import {
   type MemberApproval,
   type PegInClaim,
   PegInClaimType,
+  type PegInSummary,
+  PegInSummaryType,
 } from '../block/index.ts'
 import type { Genesis } from '../params/index.ts'
 import { fault, type PegError } from './errors.ts'
@@ -23,13 +25,26 @@ export function approvalMessage(
   membersEpoch: number,
   claim: PegInClaim,
 ): Uint8Array {
-  return taggedHash(
-    'millrace/approval',
-    genesis.hash,
-    Uint8Array.of(APPROVAL_PURPOSES.indexOf(purpose)),
-    uint64be(membersEpoch),
-    PegInClaimType.hashTreeRoot(claim),
-  )
+  return messageOf(genesis, purpose, membersEpoch, PegInClaimType.hashTreeRoot(claim))
+}
+
+function messageOf(
+  genesis: Genesis,
+  purpose: ApprovalPurpose,
+  membersEpoch: number,
+  claimRoot: Uint8Array,
+): Uint8Array {
+  const kind = Uint8Array.of(APPROVAL_PURPOSES.indexOf(purpose))
+  return taggedHash('millrace/approval', genesis.hash, kind, uint64be(membersEpoch), claimRoot)
+}
+
+/** The same message, by whoever has the root of the proof alone. */
+export function summaryMessage(
+  genesis: Genesis,
+  membersEpoch: number,
+  claim: PegInSummary,
+): Uint8Array {
+  return messageOf(genesis, 'pegIn', membersEpoch, PegInSummaryType.hashTreeRoot(claim))
 }
 
 /** What is wrong with an approval of `claim` in the given members' epoch; undefined when nothing is. */

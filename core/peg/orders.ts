@@ -23,6 +23,7 @@ import {
   SPEND_KIND,
   SPEND_STATE,
   type SpendRow,
+  ZERO_HASH,
 } from '../ledger/index.ts'
 import { err, type Genesis, ok, type Result } from '../params/index.ts'
 import { fault, type PegError } from './errors.ts'
@@ -113,12 +114,13 @@ export function applyPegOrder(
 ): Result<Ledger, PegError> {
   const found = checkPegOrder(genesis, ledger, item)
   if (found !== undefined) return err(found)
-  const { fundSat, scriptPubKey, subject } = item
+  const { approval, fundSat, scriptPubKey, subject } = item
   const draft = new LedgerDraft(ledger, true)
   switch (PEG_ORDER_KINDS[item.kind]) {
     case 'refundTo': {
       const row = draft.get('outputs', subject) as OutputRow
-      draft.put('outputs', subject, { ...row, refundTo: scriptPubKey })
+      const approvals = [...row.approvals, { proofRoot: ZERO_HASH, approval }]
+      draft.put('outputs', subject, { ...row, refundTo: scriptPubKey, approvals })
       break
     }
     case 'reorgLoss':

@@ -507,7 +507,7 @@ function putBatch(
 /** The record's transaction, as one that may be signed and booked. */
 export function putVersion(
   draft: LedgerDraft,
-  { height }: Pick<PegContext, 'height'>,
+  { height, timestamp }: Pick<PegContext, 'height' | 'timestamp'>,
   { epoch, record, transaction }: PayoutPlan,
 ): void {
   draft.put('spends', txid(transaction), {
@@ -519,6 +519,7 @@ export function putVersion(
     feeRateSatPerKvb: record.feeRateSatPerKvb,
     transaction: record.transaction,
     height,
+    timestamp,
     bitcoinHash: new Uint8Array(32),
     bitcoinHeight: 0,
     transactionIndex: 0,

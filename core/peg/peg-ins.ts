@@ -6,6 +6,7 @@ import {
   PEG_IN_KINDS,
   type PegInClaim,
   REFUND_REASONS,
+  TransactionProofType,
 } from '../block/index.ts'
 import {
   DEFICIT_CAUSE,
@@ -62,7 +63,7 @@ export function applyPegIn(
   if (draft.state.pegInStops > 0) return fault('PegInsPaused')
   const capped = claim.kind === OUTPUT_KIND.credit ? capFault(draft, context, claim) : undefined
   if (capped !== undefined) return capped
-  enter(draft, context, key, claim, proven, output)
+  enter(draft, context, key, claim, proven, output, approval)
   return undefined
 }
 
@@ -189,6 +190,7 @@ function enter(
   claim: PegInClaim,
   proven: ProvenTransaction,
   output: BitcoinOutput,
+  approval: MemberApproval,
 ): void {
   const { amountSat, depositEpoch, evmAddress, kind, reason, refundScript } = claim
   const plain = changeOutput(genesis, depositEpoch, draft.open('keys')).scriptPubKey
@@ -203,6 +205,10 @@ function enter(
     evmAddress,
     refundScript,
     refundTo: new Uint8Array(0),
+    approvals:
+      kind === OUTPUT_KIND.refundable
+        ? [{ proofRoot: TransactionProofType.hashTreeRoot(claim.proof), approval }]
+        : [],
     bitcoinHash: proven.blockHash,
     bitcoinHeight: proven.height,
     transactionIndex: proven.index,

@@ -38,6 +38,11 @@ function refundDestination({ refundScript, refundTo }: OutputRow): Uint8Array | 
   return [refundScript, refundTo].find((script) => parsePayableScript(script) !== undefined)
 }
 
+/** Whether it goes where the members decided. */
+export function isOrdered(row: OutputRow): boolean {
+  return parsePayableScript(row.refundScript) === undefined
+}
+
 /** Whether the deposit is owed and there, and known to nobody yet whom it goes back to (5.9). */
 export function lacksDestination(row: OutputRow): boolean {
   return isOwed(row) && refundDestination(row) === undefined

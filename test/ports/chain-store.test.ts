@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
 import { openChainStore, readChainStore } from '../../node/adapters/chain-store/index.ts'
-import { migrationSteps, openTables } from '../../node/adapters/chain-store/layout.ts'
+import { openTables } from '../../node/adapters/chain-store/layout.ts'
 import { Disk } from '../sim/disk.ts'
 import { chainStoreSuite, type StoreUnderTest } from './chain-store-suite.ts'
 import { MemoryDisk, openMemoryChainStore } from './memory-chain-store.ts'
@@ -68,15 +68,29 @@ describe('the chain store on LMDB', () => {
   })
   afterEach(() => rmSync(path, { recursive: true, force: true }))
 
-  it('refuses a store of another layout, and says which', async () => {
-    const store = await openChainStore(path)
-    await store.close()
-    const root = open({ path, maxDbs: 8 })
-    await root.openDB<number, string>({ name: 'meta', encoding: 'json' }).put('version', 7)
-    await root.close()
-    await expect(openChainStore(path)).rejects.toMatchObject({
-      message: expect.stringContaining('layout 7'),
+  it.each([
+    [2, 'run the program that wrote it, or begin with an empty directory'],
+    [7, 'run the newer program'],
+  ])('refuses a store of layout %i, says so, and leaves it as it is', async (layout, advice) => {
+    await (await openChainStore(path)).close()
+    const written = async (value?: number) => {
+      const root = open({ path, maxDbs: 12 })
+      const meta = root.openDB<number, string>({ name: 'meta', encoding: 'json' })
+      if (value !== undefined) await meta.put('version', value)
+      const found = meta.get('version')
+      await root.close()
+      return found
+    }
+    await written(layout)
+    const fault = { code: 'LayoutUnknown', faultClass: 'configuration' }
+    await expect(openChainStore(path)).rejects.toMatchObject(fault)
+    await expect(openChainStore(path)).rejects.toThrow(`layout ${layout}`)
+    await expect(openChainStore(path)).rejects.toThrow(advice)
+    expect(await readChainStore(path)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining(advice),
     })
+    expect(await written()).toBe(layout)
   })
 
   it('a damaged file is told before LMDB maps it', async () => {
@@ -137,70 +151,6 @@ describe('the chain store on LMDB', () => {
       const again = await openChainStore(path)
       expect(() => again.readBlock(2)).toThrow('block 2 has a wrong checksum')
       await again.close()
-    })
-  })
-
-  describe('migration from layout 1', () => {
-    const blocks = 5
-    const rows = 4
-    async function layoutOne(): Promise<void> {
-      const tables = openTables(path, 'write')
-      for (let height = 1; height <= blocks; height++) {
-        const hash = Buffer.alloc(32, height)
-        await tables.blocks.put(height, Buffer.concat([hash, Buffer.alloc(300, height)]))
-        await tables.heights.put(hash, height)
-      }
-      for (let key = 0; key < rows; key++) {
-        await tables.ledger.put(Buffer.of(key, ...Buffer.alloc(key)), Buffer.alloc(key, 9))
-      }
-      await tables.meta.put('head', blocks)
-      await tables.meta.put('version', 1)
-      await tables.root.close()
-    }
-    async function contents() {
-      const store = await openChainStore(path)
-      const read = {
-        head: store.readHead()?.height,
-        blocks: Array.from({ length: blocks }, (_, at) => store.readBlock(at + 1)),
-        rows: [...store.readLedgerRows()],
-      }
-      await store.close()
-      return read
-    }
-
-    it('a crash after any of its transactions is made good by the next start', async () => {
-      let most = 0
-      for (let stopAfter = 0; ; stopAfter++) {
-        rmSync(path, { recursive: true, force: true })
-        await layoutOne()
-        const tables = openTables(path, 'write')
-        let steps = 0
-        for (const _ of migrationSteps(tables, 2)) {
-          steps += 1
-          // From the first step on no older program takes it for its own.
-          expect(tables.meta.get('version')).toBe(2)
-          if (steps > stopAfter) break
-        }
-        await tables.root.close()
-        const read = await contents()
-        expect(read.head).toBe(blocks)
-        expect(read.blocks.map((each) => each?.bytes.length)).toEqual(Array(blocks).fill(300))
-        expect(read.rows.map(({ set, value }) => [set, value.length])).toEqual(
-          Array.from({ length: rows }, (_, key) => [key, key]),
-        )
-        most = Math.max(most, steps)
-        if (steps <= stopAfter) break
-      }
-      expect(most).toBeGreaterThan(6)
-    })
-
-    it('one that is not finished is not read by who only reads', async () => {
-      await layoutOne()
-      expect(await readChainStore(path)).toMatchObject({ ok: false })
-      await (await openChainStore(path)).close()
-      const read = await readChainStore(path)
-      expect(read.ok && [read.store.lowestBlock(), read.store.headHeight()]).toEqual([1, blocks])
-      if (read.ok) await read.store.close()
     })
   })
 

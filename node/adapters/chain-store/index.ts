@@ -1,7 +1,7 @@
 /**
  * The chain store on LMDB: block records by height, heights by hash, ledger rows, the bridge's journal. One
  * environment, one writer process; every write resolves after LMDB's commit was synced to disk. Blocks and rows carry checksums
- * (`records.ts`); the layout has a version and older ones are migrated at open (`layout.ts`).
+ * (`records.ts`); the layout has a version, and one of another is refused (`layout.ts`).
  */
 import { existsSync } from 'node:fs'
 import {
@@ -14,7 +14,7 @@ import {
 import { faultError } from '../../../supervisor/index.ts'
 import { damageOfFile, diskFault } from '../disk/index.ts'
 import { decodeWrite, encodeWrite, type LedgerWrite } from './changes.ts'
-import { layoutFault, migrate, openTables, type Tables } from './layout.ts'
+import { claimLayout, layoutFault, openTables, type Tables } from './layout.ts'
 import { heightBytes, openRecord, sealRecord } from './records.ts'
 
 export type { LedgerWrite } from './changes.ts'
@@ -39,7 +39,7 @@ async function openForWriting(path: string, keepChanges: number): Promise<LmdbCh
   if (damage !== undefined) throw damaged(damage)
   const tables = openTables(path, 'write')
   try {
-    migrate(tables)
+    claimLayout(tables)
   } catch (error) {
     await tables.root.close()
     throw error

@@ -289,6 +289,14 @@ describe('a bump (4.5, PO-15)', () => {
     expect(decideSignature(genesis, request, await rowsOf(0), FIRST_FEDERATION).kind).toBe('sign')
   })
 
+  it('has its own turns: leaf A waits sixteen rounds from this version on, whatever the batch waited before (5.3)', async () => {
+    const verdict = decideSignature(genesis, asked, await rowsOf(1), FIRST_FEDERATION)
+    const { batch } = await rowsOf(1)
+    if (verdict.kind !== 'sign') throw new Error(verdict.code)
+    expect(verdict.value.timestamp).toBe(town.world.timestamp)
+    expect(verdict.value.timestamp).toBeGreaterThan(batch.timestamp)
+  })
+
   it('needs the version before it, proven', async () => {
     const rows = await provenRows(after, batchId, 1)
     const before = findBatch(after, batchId)?.row.versions[0]
@@ -345,8 +353,9 @@ describe('a refund (5.9, PI-11)', () => {
 
   it('is refused to another script, for a credit, beside a request, twice, or as a payout', async () => {
     expect(await refused((rows) => withInput(rows, { refundScript: p2wpkh('thief') }))).toBe(
-      'PaysStranger',
+      'RefundNotApproved',
     )
+    expect(await refused(paying('thief'))).toBe('PaysStranger')
     expect(await refused((rows) => withInput(rows, { kind: 0 }))).toBe('RefundNotOwed')
     expect(await refused((rows) => withInput(rows, { state: 3 }))).toBe('RefundNotOwed')
     const [one] = (await honestRows()).requests
@@ -355,6 +364,16 @@ describe('a refund (5.9, PI-11)', () => {
       'RequestNotBatched',
     )
   })
+
+  function paying(name: string) {
+    return (rows: BatchRows) => {
+      const parsed = parseTransaction(rows.spend.transaction)
+      if (!parsed.ok) throw new Error(parsed.error.reason)
+      const outputs = parsed.value.outputs.map((one) => ({ ...one, scriptPubKey: p2wpkh(name) }))
+      const transaction = serializeTransaction({ ...parsed.value, outputs })
+      return { ...rows, spend: { ...rows.spend, transaction } }
+    }
+  }
 
   it('what is owed to a depositor pays no request', async () => {
     const rows = oneRefundable(await honestRows())

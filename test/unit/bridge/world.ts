@@ -3,7 +3,13 @@ import { answerQuery } from '../../../actors/stream/index.ts'
 import type { ProvenRow } from '../../../bridge/index.ts'
 import { parseTransaction } from '../../../core/bitcoin/index.ts'
 import { emptyCertificate, genesisHeader } from '../../../core/block/index.ts'
-import { type Ledger, ledgerRoot, rowOf, type SpendRow } from '../../../core/ledger/index.ts'
+import {
+  type Ledger,
+  ledgerRoot,
+  outpointKey,
+  rowOf,
+  type SpendRow,
+} from '../../../core/ledger/index.ts'
 import {
   assemble,
   changeOutput,
@@ -82,10 +88,9 @@ export async function provenRows(
   return body.rows
 }
 
-/** A deposit to a precompile with a refund script, and the block that records its refund; gives the batch. */
-export function refundIn(world: PegWorld): Uint8Array {
+/** A deposit to a precompile, which is owed back; gives its outpoint. */
+export function owedIn(world: PegWorld, refundScript: Uint8Array): Uint8Array {
   const evmAddress = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
-  const refundScript = p2wpkh('back')
   const deposit = payment('careless', [
     { amountSat: 200_000n, scriptPubKey: changeOutput(world.genesis, 0).scriptPubKey },
     { amountSat: 0n, scriptPubKey: depositPayloadScript(evmAddress, refundScript) },
@@ -96,8 +101,19 @@ export function refundIn(world: PegWorld): Uint8Array {
   const fields = { kind: 'refundable', reason: 'forbiddenAddress', evmAddress } as const
   const claim = claimOf(world.bitcoin, deposit, { ...fields, refundScript })
   world.block({ items: { proofs: [claim.proof], pegIns: [world.item(claim)] } })
+  return outpointKey(claim.txid, claim.vout)
+}
+
+/** The block that records what is due, one batch; gives that. */
+export function recordedIn(world: PegWorld): Uint8Array {
   world.block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
   const [batch] = openBatches(world.ledger)
-  if (batch === undefined) throw new Error('no refund was recorded')
+  if (batch === undefined) throw new Error('nothing was recorded')
   return batch.batchId
+}
+
+/** A deposit with a refund script, and the block that records its refund; gives the batch. */
+export function refundIn(world: PegWorld): Uint8Array {
+  owedIn(world, p2wpkh('back'))
+  return recordedIn(world)
 }

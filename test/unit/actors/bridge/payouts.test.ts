@@ -375,6 +375,18 @@ describe('bumps (PO-15)', () => {
     expect(desk.payout).toMatchObject({ version: 1, step: 'Broadcast' })
   })
 
+  it('a node that started anew counts the rounds from the newest version, not from the batch (5.5)', () => {
+    const desk = sent()
+    desk.world.timestamp += 16 * 15
+    desk.bump()
+    desk.world.block()
+    const { timestamp } = desk.world
+    desk.context = bridgeContext(desk.world.genesis, { validatorKey: undefined, pollMs: 500 })
+    desk.nowMs = (timestamp + 45) * 1_000
+    desk.finalize()
+    expect(desk.payout).toMatchObject({ version: 1, attempt: 3 })
+  })
+
   it.each([0, 1])('version %i in a block: it is the one that is followed and booked', (version) => {
     const desk = sent()
     desk.bump()

@@ -41,6 +41,7 @@ function output(amountSat: bigint, fields: Partial<OutputRow> = {}): OutputRow {
     evmAddress: new Uint8Array(20),
     refundScript: new Uint8Array(0),
     refundTo: new Uint8Array(0),
+    approvals: [],
     bitcoinHash: new Uint8Array(32),
     bitcoinHeight: 1,
     transactionIndex: 1,
