@@ -22,6 +22,8 @@ const configSchema = z.strictObject({
   passwordFile: z.string(),
   /** This member's own Bitcoin: `http://user:password@host:port`. */
   bitcoinUrl: z.url({ protocol: /^http$/ }),
+  /** A second one: what the two show differently is not known. */
+  bitcoinFallbackUrl: z.url({ protocol: /^http$/ }).optional(),
   tls: z.strictObject({
     /** Authority of the nodes' certificates. */
     authorityFile: z.string(),

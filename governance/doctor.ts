@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import type { ReserveFile } from '../bridge/index.ts'
 import { type Genesis, parseGenesis } from '../core/params/index.ts'
 import { blsSuite, groupKeyFrom, isShareOf, toHex } from '../crypto/index.ts'
-import { createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
+import { compareBitcoins, createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 import { directoryHolder } from '../node/adapters/data-directory/index.ts'
 import { EXIT } from '../node/adapters/system/index.ts'
 import { type MemberConfig, readConfig } from './config.ts'
@@ -141,14 +141,13 @@ function holderCheck({ dataDir }: MemberConfig): Check {
   )
 }
 
-async function bitcoinCheck({ bitcoinUrl }: MemberConfig): Promise<Check> {
-  const rpc = createBitcoinRpc({ url: bitcoinUrl, timeoutMs: BITCOIN_MS })
-  const info = await rpc.getBlockchainInfo()
-  rpc.close()
-  const { host } = new URL(bitcoinUrl)
-  if (info.ok) return good('bitcoin', `${host} is at block ${info.value.blocks}`)
-  const advice = 'without its own Bitcoin a member approves nothing'
-  return bad('bitcoin', `${host}: ${info.error.message}`, advice, EXIT.unreachable)
+async function bitcoinCheck({ bitcoinFallbackUrl, bitcoinUrl }: MemberConfig): Promise<Check> {
+  const found = await compareBitcoins([bitcoinUrl, bitcoinFallbackUrl ?? []].flat(), (url) =>
+    createBitcoinRpc({ url, timeoutMs: BITCOIN_MS }),
+  )
+  if (found.ok) return good('bitcoin', found.detail)
+  const advice = 'without its own Bitcoin a member approves nothing, nor what two do not both show'
+  return bad('bitcoin', found.detail, advice, EXIT.unreachable)
 }
 
 /** What opens, and a check for each file that does not or is no share of the key that it names. */

@@ -4,10 +4,33 @@ import { fromDisplayHash, toDisplayHash } from '../crypto/index.ts'
 import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 import type { OwnBitcoin } from './port.ts'
 
+const NOT_ON_BEST_CHAIN = 'BitcoinBlockNotOnBestChain'
+
 type Client = Pick<BitcoinRpc, 'getBlock' | 'getRawTransaction'>
 
 export function createOwnBitcoin(rpc: Client): OwnBitcoin {
   return { sight: (blockHash, txid) => sight(rpc, blockHash, txid) }
+}
+
+/**
+ * Several endpoints as one (OP-5): who does not answer, or is only behind, is left out; where one shows the block on the best chain and
+ * another does not, nothing is known of it.
+ */
+export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
+  return {
+    async sight(blockHash, txid) {
+      const sights = await Promise.all(endpoints.map((one) => one.sight(blockHash, txid)))
+      const seen = sights.filter((one) => one.kind === 'seen')
+      const unknown = sights.filter((one) => one.kind === 'unknown')
+      const offChain = unknown.find(({ code }) => code === NOT_ON_BEST_CHAIN)
+      const [first, ...others] = seen.sort((one, other) => one.confirmations - other.confirmations)
+      if (first === undefined) return offChain ?? (unknown[0] as DepositSight)
+      if (offChain !== undefined || others.some(({ index }) => index !== first.index)) {
+        return { kind: 'unknown', code: 'BitcoinDisagrees' }
+      }
+      return first
+    },
+  }
 }
 
 async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight> {
@@ -18,7 +41,7 @@ async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Prom
     return { kind: 'unknown', code: isUnknown ? 'BitcoinBlockUnknown' : block.error.code }
   }
   const { confirmations, txids } = block.value
-  if (confirmations < 1) return { kind: 'unknown', code: 'BitcoinBlockNotOnBestChain' }
+  if (confirmations < 1) return { kind: 'unknown', code: NOT_ON_BEST_CHAIN }
   const index = txids.indexOf(toDisplayHash(txid))
   const first = txids[0]
   if (index < 0 || first === undefined) {

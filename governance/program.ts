@@ -23,7 +23,7 @@ import { fileHeadStore } from './head-store.ts'
 import { openJournal } from './journal.ts'
 import { type MemberKeys, openMemberKeys } from './keys.ts'
 import { createLinksPort } from './links-port.ts'
-import { createOwnBitcoin } from './own-bitcoin.ts'
+import { createOwnBitcoin, joinOwnBitcoins } from './own-bitcoin.ts'
 import { fileShareStore } from './shares.ts'
 import { startStatusServer } from './status.ts'
 import { createMemberTree } from './tree.ts'
@@ -92,7 +92,9 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
     ports,
   )
   const kernel = { ...ports, ...(telemetry && { tracer: telemetry.tracer }) }
-  const rpc = createBitcoinRpc({ url: config.bitcoinUrl, timeoutMs: BITCOIN_TIMEOUT_MS })
+  const rpcs = [config.bitcoinUrl, config.bitcoinFallbackUrl ?? []]
+    .flat()
+    .map((url) => createBitcoinRpc({ url, timeoutMs: BITCOIN_TIMEOUT_MS }))
   const shares = await fileShareStore({
     directory: join(config.dataDir, 'shares'),
     password: files.password,
@@ -118,7 +120,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
         memberIndex,
         keys,
         policy: memberPolicy(config),
-        bitcoin: createOwnBitcoin(rpc),
+        bitcoin: joinOwnBitcoins(rpcs.map(createOwnBitcoin)),
         journal,
         shares,
       },
@@ -135,7 +137,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   const release = async () => {
     await telemetry?.close()
     await journal.close()
-    rpc.close()
+    for (const rpc of rpcs) rpc.close()
     lock.release()
   }
   const started = await system.start()

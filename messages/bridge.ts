@@ -25,7 +25,11 @@ export type BitcoinScanned = Message<
     readonly headers: readonly Uint8Array[]
     readonly feeRateSatPerKvb: number
     /** The last blocks that were scanned, oldest first, to notice a reorg by. */
-    readonly scanned: readonly { readonly height: number; readonly hash: Uint8Array }[]
+    readonly scanned: readonly {
+      readonly height: number
+      readonly hash: Uint8Array
+      readonly timeMs: number
+    }[]
   }
 >
 

@@ -14,7 +14,11 @@ import { equalBytes } from '../crypto/index.ts'
 import { type Clock, faultError, type System } from '../supervisor/index.ts'
 import { evmGenesisOf, nextBaseFee } from '../vm/evm/index.ts'
 import { type AddressIndex, createAddressIndex } from './adapters/address-index/index.ts'
-import { createBitcoinFailover, createBitcoinPort } from './adapters/bitcoin/index.ts'
+import {
+  createBitcoinPort,
+  type EndpointState,
+  joinBitcoinEndpoints,
+} from './adapters/bitcoin/index.ts'
 import { createBitcoinRpc } from './adapters/bitcoin-rpc/index.ts'
 import { openChainStore } from './adapters/chain-store/index.ts'
 import { type Checkpoints, createCheckpoints } from './adapters/checkpoints/index.ts'
@@ -56,6 +60,11 @@ export interface RunningNode {
 
 /** How often peers, members and sync are looked at for the page. */
 const REFRESH_MS = 1_000
+const ENDPOINT_EVENTS: Readonly<Record<EndpointState, string>> = {
+  agrees: 'is believed again',
+  differs: 'shows another branch: nothing above the last shared block is believed',
+  silent: 'does not answer',
+}
 
 /** `clock`: the time that the node goes by, in place of the machine's. */
 export async function startNode(
@@ -95,6 +104,7 @@ export async function startNode(
   const rpcs = [options.bitcoinUrl, options.bitcoinFallbackUrl ?? []]
     .flat()
     .map((url) => createBitcoinRpc({ url, timeoutMs: 10_000 }))
+  const bitcoinEndpoints = rpcs.map((): EndpointState => 'agrees')
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
   const joiner = new SignatureJoiner()
   const depositAddresses = openDepositAddresses(join(options.dataDir, 'deposit-addresses'))
@@ -185,12 +195,15 @@ export async function startNode(
           JSON.stringify(opened.error),
         )
       },
-      bitcoin: createBitcoinFailover({
+      bitcoin: joinBitcoinEndpoints({
         endpoints: rpcs.map(createBitcoinPort),
-        changed: (endpoint, { code, message }) => {
-          const fields = { endpoint, code, reason: message }
-          const event = 'another Bitcoin endpoint is asked'
-          log.write({ level: 'warn', atMs: clock.nowMs(), actor: 'bridge', event, fields })
+        nowMs: () => clock.nowMs(),
+        changed: (endpoint, state, reason) => {
+          const level = state === 'agrees' ? 'info' : 'warn'
+          const event = `a Bitcoin endpoint ${ENDPOINT_EVENTS[state]}`
+          const fields = { endpoint, reason }
+          log.write({ level, atMs: clock.nowMs(), actor: 'bridge', event, fields })
+          bitcoinEndpoints[endpoint] = state
         },
       }),
       depositAddresses,
@@ -224,7 +237,7 @@ export async function startNode(
     const { message, exitCode } = programEnd(started.reason)
     return refuse(started.reason.fault.code, message, exitCode)
   }
-  const surroundings = createSurroundings(tree, genesis)
+  const surroundings = createSurroundings(tree, genesis, bitcoinEndpoints)
   const ports = apiPorts(
     options,
     tree,

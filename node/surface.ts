@@ -18,6 +18,7 @@ import type {
 } from '../messages/index.ts'
 import type { Clock } from '../supervisor/index.ts'
 import { bridgeLogs, decodeTransaction, isTransaction } from '../vm/evm/index.ts'
+import type { EndpointState } from './adapters/bitcoin/index.ts'
 import type { NodeEngine } from './adapters/engine/index.ts'
 import {
   type ApiPorts,
@@ -39,11 +40,18 @@ export interface Surroundings {
   readonly peers: readonly PeerSummary[]
   readonly members: MemberList['payload']['members']
   readonly sync: SyncSnapshot
+  /** In the order of the configuration. */
+  readonly bitcoinEndpoints: readonly EndpointState[]
   refresh(): Promise<void>
 }
 
-export function createSurroundings(tree: NodeTree, genesis: Genesis): Surroundings {
+export function createSurroundings(
+  tree: NodeTree,
+  genesis: Genesis,
+  bitcoinEndpoints: readonly EndpointState[],
+): Surroundings {
   const state = {
+    bitcoinEndpoints,
     peers: [] as readonly PeerSummary[],
     members: genesis.members.map((_, index) => ({
       index,
@@ -181,8 +189,13 @@ export function apiPorts(
     bitcoin: () => ({
       network: genesis.bitcoin.network,
       reachable: live.bitcoin.reachable,
+      endpoints: surroundings.bitcoinEndpoints,
       inBlockHeight: live.head?.head.ledger.state.tipHeight ?? genesis.bitcoin.checkpoint.height,
       ...(live.bitcoin.height !== undefined && { height: live.bitcoin.height }),
+      ...(live.bitcoin.tipTimeMs !== undefined && {
+        tipAgeMs: clock.nowMs() - live.bitcoin.tipTimeMs,
+      }),
+      ...(live.bitcoin.code !== undefined && { code: live.bitcoin.code }),
       ...(live.bitcoin.feeRateSatPerKvb !== undefined && {
         feeRateSatPerKvb: live.bitcoin.feeRateSatPerKvb,
       }),

@@ -15,9 +15,14 @@ import {
   payoutView,
 } from './operations.ts'
 
-export interface ScannedBlock {
+export interface BitcoinBlockAt {
   readonly height: number
   readonly hash: Uint8Array
+}
+
+export interface ScannedBlock extends BitcoinBlockAt {
+  /** As its header tells it. */
+  readonly timeMs: number
 }
 
 export interface EarlyApproval {
@@ -62,7 +67,7 @@ export type BridgeEffect =
   | {
       readonly kind: 'claim'
       readonly ledger: Ledger
-      readonly block: ScannedBlock
+      readonly block: BitcoinBlockAt
       readonly addresses: ClaimDeposits['payload']['addresses']
       readonly replyTo: Envelope
     }
@@ -107,6 +112,7 @@ export type BridgeEffect =
       readonly status: {
         readonly reachable: boolean
         readonly height?: number
+        readonly tipTimeMs?: number
         readonly feeRateSatPerKvb?: number
         readonly code?: string
       }

@@ -210,6 +210,7 @@ function bitcoinScanned(
 ): BridgeStep {
   const { tipHeight, headers, feeRateSatPerKvb, scanned } = payload
   const { missedHeight } = context
+  const last = scanned.at(-1)
   const seen: BridgeContext = {
     ...context,
     scanning: false,
@@ -223,7 +224,15 @@ function bitcoinScanned(
   const effects: AnyEffect[] = [
     tell('chain', { type: 'chain.BitcoinHeadersDetected', payload: { headers } }),
     tell('chain', { type: 'chain.FeeRateEstimated', payload: { feeRateSatPerKvb } }),
-    { kind: 'publishBitcoin', status: { reachable: true, height: tipHeight, feeRateSatPerKvb } },
+    {
+      kind: 'publishBitcoin',
+      status: {
+        reachable: true,
+        height: tipHeight,
+        feeRateSatPerKvb,
+        ...(last !== undefined && { tipTimeMs: last.timeMs }),
+      },
+    },
     ...kept.effects,
     ...paid.effects,
     ...dueDeposits(paid.context, nowMs),

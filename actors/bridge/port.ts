@@ -44,6 +44,8 @@ export interface BridgeViewSink {
   publishBitcoin(status: {
     readonly reachable: boolean
     readonly height?: number
+    /** Time of the last block that was read. */
+    readonly tipTimeMs?: number
     readonly feeRateSatPerKvb?: number
     readonly code?: string
   }): void

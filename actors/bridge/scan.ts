@@ -3,7 +3,13 @@
  * the last look ended, steps back over a reorg, and reads through Core's RPC alone: pruned, without txindex.
  */
 import { Block as BitcoinBlock, type Transaction } from 'bitcoinjs-lib'
-import { headerHash, parsePayableScript, parseTransaction } from '../../core/bitcoin/index.ts'
+import {
+  HEADER_BYTES,
+  headerHash,
+  parseHeader,
+  parsePayableScript,
+  parseTransaction,
+} from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
 import {
   heightKey,
@@ -24,7 +30,7 @@ import {
   parseOwnDeposits,
 } from '../../core/peg/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
-import type { ScannedBlock } from './context.ts'
+import type { BitcoinBlockAt, ScannedBlock } from './context.ts'
 import { MAX_BLOCKS_PER_SCAN, MAX_HEADERS_PER_BLOCK, SCAN_MEMORY_BLOCKS } from './limits.ts'
 import type { BitcoinFault, BitcoinPort, BitcoinResult, BitcoinTip } from './port.ts'
 
@@ -175,7 +181,7 @@ class Scan {
       // Pruned or gone in a reorg, or of another branch than the block before: the next look begins here.
       if (!hash || !raw || !this.#follows(raw, scanned.at(-1))) break
       this.block(raw, hash, height)
-      scanned.push({ height, hash })
+      scanned.push({ height, hash, timeMs: timeMsOf(raw) })
     }
     return scanned.slice(-SCAN_MEMORY_BLOCKS)
   }
@@ -188,7 +194,7 @@ class Scan {
 
   /** Throws `Unanswered` on what is not the block. */
   block(raw: Uint8Array, hash: Uint8Array, height: number): void {
-    if (!equalBytes(headerHash(raw.subarray(0, 80)), hash)) {
+    if (!equalBytes(headerHash(raw.subarray(0, HEADER_BYTES)), hash)) {
       throw new Unanswered({ code: 'BitcoinBadAnswer', message: 'a block under another hash' })
     }
     const transactions = parseBlock(raw)
@@ -271,7 +277,7 @@ export async function claimFromBlock(
   genesis: Genesis,
   bitcoin: BitcoinPort,
   ledger: Ledger,
-  { hash, height }: ScannedBlock,
+  { hash, height }: BitcoinBlockAt,
   find: FindAddress,
 ): Promise<BitcoinResult<readonly DetectedTransaction[]>> {
   try {
@@ -286,6 +292,12 @@ export async function claimFromBlock(
     if (error instanceof Unanswered) return { ok: false, error: error.fault }
     throw error
   }
+}
+
+/** Of a block whose header was checked against its hash. */
+function timeMsOf(raw: Uint8Array): number {
+  const header = parseHeader(raw.subarray(0, HEADER_BYTES))
+  return header.ok ? 1_000 * header.value.time : 0
 }
 
 /** The block's transactions. Bitcoin is not trusted to send what it should: malformed bytes end the look, not the actor. */

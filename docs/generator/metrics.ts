@@ -6,7 +6,7 @@ import type { RpcContext } from '../../devnet/bitcoin/rpc-method.ts'
 import { registerActorMetrics } from '../../node/adapters/system/index.ts'
 import type { ApiPorts } from '../../node/api/index.ts'
 import { createCallMetrics, registerNodeMetrics } from '../../node/api/metrics.ts'
-import { type Clock, DURATION_BOUNDS_MS } from '../../supervisor/index.ts'
+import { DURATION_BOUNDS_MS } from '../../supervisor/index.ts'
 import { code, page, table } from './markdown.ts'
 import { ROOT, readSource } from './source.ts'
 
@@ -19,7 +19,6 @@ interface MetricRow {
 
 /** Registration reads nothing: what the ports hold is asked for at the first scrape only. */
 const NO_PORTS = new Proxy({}, { get: () => ({}) }) as ApiPorts
-const NO_CLOCK = {} as Clock
 
 function registered(register: (registry: Registry) => void): MetricRow[] {
   const registry = new Registry()
@@ -87,7 +86,7 @@ function rowsOf(metrics: readonly MetricRow[]): string[][] {
 
 const HEAD = ['name', 'type', 'labels', 'meaning']
 function ofNode(registry: Registry): void {
-  registerNodeMetrics(registry, NO_PORTS, NO_CLOCK)
+  registerNodeMetrics(registry, NO_PORTS)
   createCallMetrics(registry)
 }
 

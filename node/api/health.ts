@@ -15,6 +15,9 @@ export interface Health {
 
 /** With few validators a view or two more is no sign of trouble. */
 const LEAST_STANDING_VIEW = 4
+const HOUR_MS = 3_600_000
+/** N12: Bitcoin goes that long without a block once in centuries, an endpoint that lost its peers every time. */
+const STALE_BITCOIN_MS = 3 * HOUR_MS
 
 /** HTTP status of /ready. */
 export const READY_STATUS: Readonly<Record<Health['status'], number>> = {
@@ -84,9 +87,15 @@ function progress(ports: ApiPorts): HealthCheck {
 }
 
 function bitcoin(ports: ApiPorts): HealthCheck {
-  const { reachable, height, network } = ports.bitcoin()
-  const detail = reachable ? `${network} at height ${height ?? 'unknown'}` : 'does not answer'
-  return { name: 'bitcoin', ok: reachable, detail }
+  const { code, height, network, reachable, tipAgeMs = 0 } = ports.bitcoin()
+  if (!reachable) {
+    const detail = code === undefined ? 'does not answer' : `no view of it: ${code}`
+    return { name: 'bitcoin', ok: false, detail }
+  }
+  const isStale = network !== 'regtest' && tipAgeMs > STALE_BITCOIN_MS
+  const at = `${network} at height ${height ?? 'unknown'}`
+  const detail = `${at}, but its last block that was read is ${Math.floor(tipAgeMs / HOUR_MS)} h old`
+  return { name: 'bitcoin', ok: !isStale, detail: isStale ? detail : at }
 }
 
 function storage(ports: ApiPorts): HealthCheck {

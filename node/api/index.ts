@@ -67,7 +67,7 @@ export function createApi(ports: ApiPorts, options: ApiOptions): Api {
   const filters = new Filters(clock, options.random, limits)
   const subscriptions = new Subscriptions(ports, limits, options.random, onBug)
   const logTurns = new Turns(limits.logQueries, limits.logQueriesWaiting)
-  registerNodeMetrics(registry, ports, clock)
+  registerNodeMetrics(registry, ports)
   const dispatch = createDispatch({
     context: { ports, limits, clock, filters, subscriptions, logTurns },
     methods: createMethods(limits),

@@ -3,7 +3,6 @@
  * (`alys_…`), the rest is ours (`millrace_…`). Totals of Alys that are not named `…_total` are gauges here.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { Clock } from '../../supervisor/index.ts'
 import { registerActorMetrics } from '../adapters/system/index.ts'
 import type { CallReport } from './dispatch.ts'
 import { checkHealth } from './health.ts'
@@ -16,7 +15,7 @@ type Reading = (
   set: (value: number, labels?: Record<string, string>) => void,
 ) => void | Promise<void>
 
-export function registerNodeMetrics(registry: Registry, ports: ApiPorts, clock: Clock): void {
+export function registerNodeMetrics(registry: Registry, ports: ApiPorts): void {
   const gauge = (name: string, help: string, labelNames: string[], read: Reading) => {
     new Gauge({
       name,
@@ -42,7 +41,7 @@ export function registerNodeMetrics(registry: Registry, ports: ApiPorts, clock: 
     })
   }
   chainMetrics(ports, gauge, counter)
-  pegMetrics(ports, clock, gauge, counter)
+  pegMetrics(ports, gauge, counter)
   registerActorMetrics(registry, () => ports.system.actors())
   networkMetrics(ports, gauge)
 }
@@ -77,12 +76,7 @@ function chainMetrics({ chain, pool }: ApiPorts, gauge: Register, counter: Regis
   gauge('millrace_mempool_bytes', 'Their size', [], (set) => set(pool.status().bytes))
 }
 
-function pegMetrics(
-  { peg, bitcoin }: ApiPorts,
-  clock: Clock,
-  gauge: Register,
-  counter: Register,
-): void {
+function pegMetrics({ peg, bitcoin }: ApiPorts, gauge: Register, counter: Register): void {
   const ledger =
     (pick: (reserve: ReserveSnapshot) => bigint): Reading =>
     async (set) =>
@@ -135,14 +129,20 @@ function pegMetrics(
   gauge('millrace_bitcoin_reachable', 'Bitcoin answers: 1', [], (set) =>
     set(bitcoin().reachable ? 1 : 0),
   )
+  gauge('millrace_bitcoin_endpoints', 'Endpoints by what is known of them', ['state'], (set) => {
+    const { endpoints } = bitcoin()
+    for (const state of ['agrees', 'differs', 'silent'] as const) {
+      set(endpoints.filter((one) => one === state).length, { state })
+    }
+  })
   gauge('millrace_bitcoin_height', 'Tip by source', ['source'], (set) => {
     const { height, inBlockHeight } = bitcoin()
     if (height !== undefined) set(height, { source: 'node' })
     set(inBlockHeight, { source: 'blocks' })
   })
   gauge('millrace_bitcoin_tip_age_seconds', "Age of the tip's time", [], (set) => {
-    const { tipTimeMs } = bitcoin()
-    if (tipTimeMs !== undefined) set((clock.nowMs() - tipTimeMs) / 1_000)
+    const { tipAgeMs } = bitcoin()
+    if (tipAgeMs !== undefined) set(tipAgeMs / 1_000)
   })
 }
 

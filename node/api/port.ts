@@ -487,9 +487,14 @@ export interface SyncSnapshot {
 export interface BitcoinSnapshot {
   readonly network: string
   readonly reachable: boolean
+  /** What is known of each, in the order of the configuration. */
+  readonly endpoints: readonly ('agrees' | 'differs' | 'silent')[]
   /** Tip as the node's Bitcoin tells it. */
   readonly height?: number
-  readonly tipTimeMs?: number
+  /** Since the time of the last of its blocks that the bridge has read. */
+  readonly tipAgeMs?: number
+  /** Why it is not reachable. */
+  readonly code?: string
   /** Tip of the header chain in Millrace's blocks. */
   readonly inBlockHeight: number
   readonly feeRateSatPerKvb?: number

@@ -159,7 +159,7 @@ export const SETTINGS = {
   'governance.privateKeyFile': path('PEM of its key', required),
   bitcoinUrl: url("JSON-RPC of a Bitcoin Core of the genesis file's network", required),
   bitcoinFallbackUrl: url(
-    'JSON-RPC of a second Bitcoin Core, asked while the first does not answer',
+    'JSON-RPC of a second Bitcoin Core: the longer chain is read, and none above the block that both share',
   ),
   bitcoinPollMs: integer('how often Bitcoin is looked at', 'MS', 50, 600_000, 5_000),
   minFeeCapWei: wei('fee caps per gas below this are not kept in the pool', 1_000_000n),

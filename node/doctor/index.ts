@@ -6,7 +6,7 @@ import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Genesis, parseGenesis } from '../../core/params/index.ts'
 import { blsSuite } from '../../crypto/index.ts'
-import { createBitcoinRpc } from '../adapters/bitcoin-rpc/index.ts'
+import { compareBitcoins, createBitcoinRpc } from '../adapters/bitcoin-rpc/index.ts'
 import { readChainStore } from '../adapters/chain-store/index.ts'
 import { directoryHolder } from '../adapters/data-directory/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
@@ -174,19 +174,13 @@ async function guardCheck(config: NodeConfig): Promise<Check> {
   return bad('sign guard', answer.message, advice)
 }
 
-async function bitcoinCheck({ bitcoinUrl, bitcoinFallbackUrl }: NodeConfig): Promise<Check> {
-  const urls = [bitcoinUrl, bitcoinFallbackUrl ?? []].flat()
-  const faults: string[] = []
-  for (const url of urls) {
-    const rpc = createBitcoinRpc({ url, timeoutMs: BITCOIN_MS })
-    const info = await rpc.getBlockchainInfo()
-    rpc.close()
-    const { host } = new URL(url)
-    if (info.ok) return good('bitcoin', `${host} is at block ${info.value.blocks}`)
-    faults.push(`${host}: ${info.error.message}`)
-  }
+async function bitcoinCheck({ bitcoinFallbackUrl, bitcoinUrl }: NodeConfig): Promise<Check> {
+  const found = await compareBitcoins([bitcoinUrl, bitcoinFallbackUrl ?? []].flat(), (url) =>
+    createBitcoinRpc({ url, timeoutMs: BITCOIN_MS }),
+  )
+  if (found.ok) return good('bitcoin', found.detail)
   const advice = 'blocks go on without it; deposits and payouts wait. See bitcoinUrl'
-  return bad('bitcoin', faults.join('; '), advice, EXIT.unreachable)
+  return bad('bitcoin', found.detail, advice, EXIT.unreachable)
 }
 
 async function storeCheck(dataDir: string): Promise<Check> {

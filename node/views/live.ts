@@ -12,6 +12,7 @@ import type { ConsensusSnapshot } from '../../core/pbft/index.ts'
 export interface BitcoinStatus {
   readonly reachable: boolean
   readonly height?: number
+  readonly tipTimeMs?: number
   readonly feeRateSatPerKvb?: number
   readonly code?: string
 }

@@ -381,7 +381,7 @@ function compliance(name: string, start: () => Promise<Backend>): void {
     })
 
     it('estimates no fee on a regtest', async () => {
-      const estimate = await value(rpc.estimateSmartFee(2))
+      const estimate = await value(rpc.estimateSmartFee(2, 'economical'))
       expect(estimate.feeRateSatPerKvb).toBeUndefined()
       expect(estimate.errors).toEqual(['Insufficient data or no feerate found'])
     })

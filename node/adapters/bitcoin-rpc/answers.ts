@@ -250,6 +250,12 @@ export const acceptance = z
 /** `allowed` is absent for transactions that were not tested, as one before them failed. */
 export type MempoolAcceptance = z.output<typeof acceptance>[number]
 
+export const mempoolInfo = z
+  .object({ mempoolminfee: amountSat })
+  .transform((info) => ({ minFeeSatPerKvb: info.mempoolminfee }))
+/** `minFeeSatPerKvb`: what pays less is not taken; it rises while the mempool is full. */
+export type MempoolInfo = z.output<typeof mempoolInfo>
+
 export const mempoolEntry = z
   .object({
     vsize: count,

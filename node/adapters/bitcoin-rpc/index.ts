@@ -52,6 +52,7 @@ export const BITCOIN_RPC_CODE = {
 
 const SCAN_TIMEOUT_MS = 120_000
 
+export { type Compared, compareBitcoins } from './compare.ts'
 export type BitcoinRpc = ReturnType<typeof createBitcoinRpc>
 
 /** A client of the node at `url`. Makes no connection before the first call. */
@@ -125,8 +126,9 @@ export function createBitcoinRpc(options: TransportOptions) {
     getMempoolEntry: (txid: string) => read(shape.mempoolEntry, 'getmempoolentry', [txid]),
     /** The txids of the mempool. */
     getRawMempool: () => read(z.array(shape.hash), 'getrawmempool', []),
-    estimateSmartFee: (targetBlocks: number) =>
-      read(shape.feeEstimate, 'estimatesmartfee', [targetBlocks]),
+    getMempoolInfo: () => read(shape.mempoolInfo, 'getmempoolinfo', []),
+    estimateSmartFee: (targetBlocks: number, mode: 'economical' | 'conservative') =>
+      read(shape.feeEstimate, 'estimatesmartfee', [targetBlocks, mode]),
 
     /** Regtest only: mines blocks and gives their hashes. */
     generateToAddress: (blocks: number, address: string) =>

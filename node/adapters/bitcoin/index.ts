@@ -5,8 +5,9 @@
 import type { BitcoinPort, BitcoinResult } from '../../../actors/bridge/index.ts'
 import { fromDisplayHash, toDisplayHash } from '../../../crypto/index.ts'
 import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../bitcoin-rpc/index.ts'
+import { medianRate } from './median.ts'
 
-export { createBitcoinFailover, type FailoverOptions } from './failover.ts'
+export { type EndpointState, type EndpointsOptions, joinBitcoinEndpoints } from './endpoints.ts'
 
 /** Blocks within which a payout should confirm, for the estimate. */
 const FEE_TARGET_BLOCKS = 6
@@ -54,13 +55,18 @@ export function createBitcoinPort(rpc: BitcoinRpc): BitcoinPort {
       return { ok: true, value: known ? undefined : sent.error.message }
     },
     async feeRate() {
-      const estimate = await rpc.estimateSmartFee(FEE_TARGET_BLOCKS)
-      if (!estimate.ok) return estimate
-      const { feeRateSatPerKvb } = estimate.value
-      return {
-        ok: true,
-        value: feeRateSatPerKvb === undefined ? undefined : Number(feeRateSatPerKvb),
-      }
+      const [economical, conservative, mempool] = await Promise.all([
+        rpc.estimateSmartFee(FEE_TARGET_BLOCKS, 'economical'),
+        rpc.estimateSmartFee(FEE_TARGET_BLOCKS, 'conservative'),
+        rpc.getMempoolInfo(),
+      ])
+      if (!economical.ok) return economical
+      if (!conservative.ok) return conservative
+      if (!mempool.ok) return mempool
+      const rates = [economical, conservative].flatMap(({ value }) => value.feeRateSatPerKvb ?? [])
+      const estimate = medianRate(rates.map(Number))
+      if (estimate === undefined) return { ok: true, value: undefined }
+      return { ok: true, value: Math.max(estimate, Number(mempool.value.minFeeSatPerKvb)) }
     },
   }
 }

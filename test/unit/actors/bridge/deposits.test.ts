@@ -152,7 +152,7 @@ describe('change that a node took for a deposit, for its ledger was behind', () 
       bridgeContext(world.genesis, {
         ledger: world.ledger,
         bitcoin: { tipHeight: world.bitcoin.tip.height, reachable: true },
-        scanned: [{ height: bitcoinHeight, hash: change.proof.blockHash }],
+        scanned: [{ height: bitcoinHeight, hash: change.proof.blockHash, timeMs: 0 }],
       }),
       detected,
       'flow',

@@ -441,7 +441,7 @@ describe('bumps (PO-15)', () => {
       const proofs = [bitcoin.proofOf(transaction)]
       world.block({ items: { proofs, bookings: [{ proofIndex: 0 }] } })
       desk.finalize()
-      desk.context = { ...desk.context, scanned: [{ height, hash }] }
+      desk.context = { ...desk.context, scanned: [{ height, hash, timeMs: 0 }] }
       expect(desk.context.payouts.get(id)).toMatchObject({ step: 'Booked' })
       const branch = bitcoin.fork(height - 1, 'other')
       branch.mine([transaction])
@@ -478,7 +478,7 @@ describe('bumps (PO-15)', () => {
         tipHash: seeded('other'),
         headers: [],
         feeRateSatPerKvb: 2000,
-        scanned: [{ height, hash: seeded('other') }],
+        scanned: [{ height, hash: seeded('other'), timeMs: 0 }],
       },
     })
     desk.finalize()

@@ -104,11 +104,23 @@ describe('the Bitcoin port', () => {
     })
   })
 
-  it('fee rates are sat per kvB; none is none', async () => {
-    const rate = (value: unknown) => portOf({ estimateSmartFee: ok(value) }).feeRate()
-    expect(await rate({ feeRateSatPerKvb: 2500n })).toEqual({ ok: true, value: 2500 })
-    expect(await rate({})).toEqual({ ok: true, value: undefined })
-    expect(await portOf({ estimateSmartFee: unreachable }).feeRate()).toMatchObject({ ok: false })
+  it('PO-8: the rate is the median of the estimates, in sat per kvB, and none that a full mempool refuses', async () => {
+    const rate = (economical: unknown, conservative: unknown, minFeeSatPerKvb = 1_000n) =>
+      portOf({
+        estimateSmartFee: (_: number, mode: string) =>
+          ok(mode === 'economical' ? economical : conservative)(),
+        getMempoolInfo: ok({ minFeeSatPerKvb }),
+      }).feeRate()
+    const [low, high] = [{ feeRateSatPerKvb: 2_500n }, { feeRateSatPerKvb: 5_001n }]
+    expect(await rate(low, high)).toEqual({ ok: true, value: 3_750 })
+    expect(await rate(low, high, 9_000n)).toEqual({ ok: true, value: 9_000 })
+    expect(await rate({}, high)).toEqual({ ok: true, value: 5_001 })
+    expect(await rate({}, {})).toEqual({ ok: true, value: undefined })
+    const mempool = { getMempoolInfo: ok({ minFeeSatPerKvb: 1_000n }) }
+    const away = portOf({ estimateSmartFee: unreachable, ...mempool })
+    expect(await away.feeRate()).toMatchObject({ ok: false })
+    const half = portOf({ estimateSmartFee: ok(low), getMempoolInfo: unreachable })
+    expect(await half.feeRate()).toMatchObject({ ok: false })
   })
 
   it('an unreachable Bitcoin is a fault by name in every call', async () => {

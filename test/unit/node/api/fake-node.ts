@@ -307,8 +307,9 @@ export function createFakeNode(clock: Clock): FakeNode {
     bitcoin: {
       network: 'regtest',
       reachable: true,
+      endpoints: ['agrees'],
       height: 110,
-      tipTimeMs: 1_700_000_000_000,
+      tipAgeMs: 90_000,
       inBlockHeight: 109,
     },
     pooled,

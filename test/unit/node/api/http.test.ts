@@ -99,6 +99,10 @@ describe('HTTP', () => {
     ['the quorum is not connected', ({ peers }) => ({ peers: peers.slice(0, 1) })],
     ['Bitcoin does not answer', ({ bitcoin }) => ({ bitcoin: { ...bitcoin, reachable: false } })],
     [
+      'N12: the last block of Bitcoin that was read is old',
+      ({ bitcoin }) => ({ bitcoin: { ...bitcoin, network: 'bitcoin', tipAgeMs: 10_900_000 } }),
+    ],
+    [
       'every validator had two turns without a block',
       ({ consensus }) => ({ consensus: { ...consensus, view: 8 } }),
     ],

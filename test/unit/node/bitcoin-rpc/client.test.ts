@@ -72,7 +72,7 @@ describe('Bitcoin RPC client', () => {
     await fc.assert(
       fc.asyncProperty(amounts, async (given) => {
         sat = given
-        const estimate = await rpc.estimateSmartFee(2)
+        const estimate = await rpc.estimateSmartFee(2, 'economical')
         expect(estimate.ok && estimate.value.feeRateSatPerKvb).toBe(given)
       }),
       { numRuns: 200, examples: [[1n], [2_099_999_999_999_999n], [10_000_000_1n]] },
@@ -121,7 +121,7 @@ describe('Bitcoin RPC client', () => {
       rpc.getBlockHash(1),
       rpc.getRawMempool(),
       rpc.getBlockRaw('00'),
-      rpc.estimateSmartFee(2),
+      rpc.estimateSmartFee(2, 'economical'),
     ]) {
       expect((await faultOf(answer)).code).toBe('BitcoinBadAnswer')
     }

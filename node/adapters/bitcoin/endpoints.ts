@@ -1,0 +1,243 @@
+/**
+ * Several endpoints of Bitcoin as one (OP-5). Who does not answer is left for the next. Where two show different branches neither is
+ * believed: the tip is the last block that all of them share, and whether a later block is on the best chain is not known.
+ */
+import type {
+  BitcoinFault,
+  BitcoinPort,
+  BitcoinResult,
+  BitcoinTip,
+} from '../../../actors/bridge/index.ts'
+import { equalBytes, toDisplayHash, toHex } from '../../../crypto/index.ts'
+import { medianRate } from './median.ts'
+
+/** `agrees`: its chain holds the tip that is told, or is the beginning of it. */
+export type EndpointState = 'agrees' | 'differs' | 'silent'
+
+export interface EndpointsOptions {
+  /** In the order of preference; at least one. */
+  readonly endpoints: readonly BitcoinPort[]
+  readonly nowMs: () => number
+  /** An endpoint came into another state; all begin as `agrees`. */
+  readonly changed: (endpoint: number, state: EndpointState, reason: string) => void
+}
+
+/** Faults of an endpoint; what Bitcoin itself refuses is refused everywhere. */
+const UNANSWERED: ReadonlySet<string> = new Set([
+  'BitcoinUnreachable',
+  'BitcoinTimeout',
+  'BitcoinBadAnswer',
+])
+/** One that did not answer is asked again after so long, while another answers. */
+const REST_MS = 15_000
+/** Two chains that share none of so many blocks are not of one Bitcoin. */
+const MAX_FORK_BLOCKS = 144
+
+type Question<T> = (bitcoin: BitcoinPort) => Promise<BitcoinResult<T>>
+
+/** An endpoint with what is known of it. */
+interface Endpoint {
+  readonly bitcoin: BitcoinPort
+  readonly index: number
+  state: EndpointState
+  silentSinceMs: number
+}
+
+interface Branch extends BitcoinTip {
+  readonly endpoint: Endpoint
+}
+
+/** With one endpoint it is that endpoint. */
+export function joinBitcoinEndpoints(options: EndpointsOptions): BitcoinPort {
+  const [only] = options.endpoints
+  return only !== undefined && options.endpoints.length === 1 ? only : new Endpoints(options)
+}
+
+class Endpoints implements BitcoinPort {
+  readonly #all: readonly Endpoint[]
+  readonly #options: EndpointsOptions
+  /** The one that is asked first. */
+  #first: Endpoint
+  /** Where branches part, by the hashes of their tips: an idle look costs each endpoint one question. */
+  #forks = new Map<string, BitcoinTip>()
+
+  constructor(options: EndpointsOptions) {
+    this.#options = options
+    this.#all = options.endpoints.map((bitcoin, index) => {
+      return { bitcoin, index, state: 'agrees', silentSinceMs: 0 }
+    })
+    this.#first = this.#all[0] as Endpoint
+  }
+
+  async tip(): Promise<BitcoinResult<BitcoinTip>> {
+    const { answered, faults } = await this.#askAll((bitcoin) => bitcoin.tip())
+    const branches = answered
+      .map(({ endpoint, value }): Branch => ({ ...value, endpoint }))
+      .sort((left, right) => right.height - left.height)
+    const [longest, ...others] = branches
+    if (longest === undefined) return { ok: false, error: faults[0] as BitcoinFault }
+    this.#first = longest.endpoint
+    const forks = new Map<string, BitcoinTip>()
+    let shared: BitcoinTip = longest
+    for (const other of others) {
+      const names = `${toHex(longest.hash)} ${toHex(other.hash)}`
+      const fork = this.#forks.get(names) ?? (await this.#lastShared(longest, other))
+      if (fork === 'unanswered') continue
+      if (fork === undefined) return this.#strangers(longest, other)
+      forks.set(names, fork)
+      const isBehind = equalBytes(fork.hash, other.hash)
+      this.#see(other.endpoint, isBehind ? 'agrees' : 'differs', isBehind ? '' : parted(fork))
+      if (!isBehind && fork.height < shared.height)
+        shared = { height: fork.height, hash: fork.hash }
+    }
+    this.#forks = forks
+    this.#see(longest.endpoint, 'agrees', '')
+    return { ok: true, value: { height: shared.height, hash: shared.hash } }
+  }
+
+  /** On the best chain is what all say that know it; all know it, unless one is only behind. */
+  async header(hash: Uint8Array): ReturnType<BitcoinPort['header']> {
+    const { answered, faults } = await this.#askAll((bitcoin) => bitcoin.header(hash))
+    const [fault] = faults
+    if (answered.length === 0 && fault !== undefined) return { ok: false, error: fault }
+    const found = answered.flatMap(({ value }) => value ?? [])
+    const [known] = found
+    const isShared = found.length === answered.length || !this.#all.some(differs)
+    if (known === undefined || (isShared && found.every(({ isBest }) => isBest === known.isBest))) {
+      return { ok: true, value: known }
+    }
+    return disagreement(`block ${toDisplayHash(hash)} is on the best chain of some endpoints alone`)
+  }
+
+  hashAt(height: number): ReturnType<BitcoinPort['hashAt']> {
+    return this.#ask((bitcoin) => bitcoin.hashAt(height))
+  }
+
+  /** One of them may have pruned it. */
+  async block(hash: Uint8Array): ReturnType<BitcoinPort['block']> {
+    const first = await this.#ask((bitcoin) => bitcoin.block(hash))
+    if (first.ok && first.value !== undefined) return first
+    for (const { bitcoin, state } of this.#all) {
+      if (bitcoin === this.#first.bitcoin || state === 'silent') continue
+      const other = await bitcoin.block(hash)
+      if (other.ok && other.value !== undefined) return other
+    }
+    return first
+  }
+
+  inMempool(txid: Uint8Array): Promise<BitcoinResult<boolean>> {
+    return this.#ask((bitcoin) => bitcoin.inMempool(txid))
+  }
+
+  /** To all of them: what one relays has left this machine. */
+  async send(raw: Uint8Array): Promise<BitcoinResult<string | undefined>> {
+    const { answered, faults } = await this.#askAll((bitcoin) => bitcoin.send(raw))
+    const [refused] = answered
+    if (refused === undefined) return { ok: false, error: faults[0] as BitcoinFault }
+    const isTaken = answered.some(({ value }) => value === undefined)
+    return { ok: true, value: isTaken ? undefined : refused.value }
+  }
+
+  /** The median of what they estimate (PO-8). */
+  async feeRate(): Promise<BitcoinResult<number | undefined>> {
+    const { answered, faults } = await this.#askAll((bitcoin) => bitcoin.feeRate())
+    const [fault] = faults
+    if (answered.length === 0 && fault !== undefined) return { ok: false, error: fault }
+    return { ok: true, value: medianRate(answered.flatMap(({ value }) => value ?? [])) }
+  }
+
+  /** Each endpoint at most once, from the first on; without any answer the last fault is told. */
+  async #ask<T>(question: Question<T>): Promise<BitcoinResult<T>> {
+    const start = this.#first.index
+    for (let turn = 0; ; turn++) {
+      const endpoint = this.#all[(start + turn) % this.#all.length] as Endpoint
+      const answer = await question(endpoint.bitcoin)
+      if (answer.ok || !UNANSWERED.has(answer.error.code)) return answer
+      this.#silent(endpoint, answer.error)
+      const next = this.#all[(endpoint.index + 1) % this.#all.length] as Endpoint
+      // Somebody else's question may have moved on meanwhile.
+      if (this.#first === endpoint) this.#first = next
+      if (turn + 1 === this.#all.length) return answer
+    }
+  }
+
+  /** All that did not fall silent just now; all, if there is no other. */
+  async #askAll<T>(question: Question<T>) {
+    const nowMs = this.#options.nowMs()
+    const awake = this.#all.filter(
+      ({ silentSinceMs, state }) => state !== 'silent' || nowMs - silentSinceMs >= REST_MS,
+    )
+    const asked = awake.length === 0 ? this.#all : awake
+    const first = await this.#answers(asked, question)
+    if (first.answered.length > 0 || asked.length === this.#all.length) return first
+    return this.#answers(this.#all, question)
+  }
+
+  async #answers<T>(asked: readonly Endpoint[], question: Question<T>) {
+    const answers = await Promise.all(asked.map(({ bitcoin }) => question(bitcoin)))
+    const answered: { readonly endpoint: Endpoint; readonly value: T }[] = []
+    const faults: BitcoinFault[] = []
+    for (const [at, answer] of answers.entries()) {
+      const endpoint = asked[at] as Endpoint
+      if (answer.ok) {
+        answered.push({ endpoint, value: answer.value })
+        if (endpoint.state === 'silent') this.#see(endpoint, 'agrees', 'it answers')
+        continue
+      }
+      faults.push(answer.error)
+      if (UNANSWERED.has(answer.error.code)) this.#silent(endpoint, answer.error)
+    }
+    return { answered, faults }
+  }
+
+  /** Undefined: none of the last blocks. */
+  async #lastShared(
+    longest: Branch,
+    other: Branch,
+  ): Promise<BitcoinTip | 'unanswered' | undefined> {
+    const last = Math.max(0, other.height - MAX_FORK_BLOCKS)
+    for (let height = other.height; height >= last; height--) {
+      const [ours, theirs] = await Promise.all([
+        hashOf(longest, height),
+        height === other.height ? other.hash : hashOf(other, height),
+      ])
+      if (ours === undefined || theirs === undefined) return 'unanswered'
+      if (equalBytes(ours, theirs)) return { height, hash: ours }
+    }
+    return undefined
+  }
+
+  #strangers(longest: Branch, other: Branch): BitcoinResult<never> {
+    const reason = `endpoints ${longest.endpoint.index} and ${other.endpoint.index} share none of the last ${MAX_FORK_BLOCKS} blocks`
+    this.#see(other.endpoint, 'differs', reason)
+    return disagreement(reason)
+  }
+
+  #silent(endpoint: Endpoint, { code, message }: BitcoinFault): void {
+    endpoint.silentSinceMs = this.#options.nowMs()
+    this.#see(endpoint, 'silent', `${code}: ${message}`)
+  }
+
+  #see(endpoint: Endpoint, state: EndpointState, reason: string): void {
+    if (endpoint.state === state) return
+    endpoint.state = state
+    this.#options.changed(endpoint.index, state, reason)
+  }
+}
+
+function differs({ state }: Endpoint): boolean {
+  return state === 'differs'
+}
+
+async function hashOf({ endpoint }: Branch, height: number): Promise<Uint8Array | undefined> {
+  const answer = await endpoint.bitcoin.hashAt(height)
+  return answer.ok ? answer.value : undefined
+}
+
+function parted({ hash, height }: BitcoinTip): string {
+  return `the last block that is shared is ${height}, ${toDisplayHash(hash)}`
+}
+
+function disagreement(message: string): BitcoinResult<never> {
+  return { ok: false, error: { code: 'BitcoinDisagrees', message } }
+}

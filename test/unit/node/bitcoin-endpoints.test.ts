@@ -1,0 +1,206 @@
+/** OP-5, N11…N13: several endpoints of Bitcoin, with failover; what they show differently is not known, which is no verdict. */
+import type { BitcoinPort, BitcoinResult } from '../../../actors/bridge/index.ts'
+import { sha256, toHex } from '../../../crypto/index.ts'
+import { joinBitcoinEndpoints } from '../../../node/adapters/bitcoin/index.ts'
+
+const hashOf = (name: string) => sha256(new TextEncoder().encode(name))
+/** Names of blocks from height 0 on. */
+const branch = (length: number, name = '', from = length) =>
+  Array.from({ length }, (_, height) => `${height}${height < from ? '' : name}`)
+
+/** An endpoint that shows a chain, or answers as it is told to, and counts. */
+class Endpoint {
+  asked = 0
+  code: string | undefined
+  chain = branch(8)
+  pruned = false
+  rate: number | undefined
+  refusal: string | undefined
+  readonly sent: Uint8Array[] = []
+  readonly port: BitcoinPort = {
+    tip: () => this.#answer(() => this.#at(this.chain.length - 1)),
+    hashAt: (height) => this.#answer(() => this.#at(height)?.hash),
+    header: (hash) =>
+      this.#answer(() => {
+        const isBest = this.chain.some((name) => toHex(hashOf(name)) === toHex(hash))
+        return isBest ? { header: hash, isBest } : undefined
+      }),
+    block: (hash) => this.#answer(() => (this.pruned ? undefined : hash)),
+    inMempool: () => this.#answer(() => false),
+    send: (raw) =>
+      this.#answer(() => {
+        this.sent.push(raw)
+        return this.refusal
+      }),
+    feeRate: () => this.#answer(() => this.rate),
+  }
+
+  #at(height: number) {
+    const name = this.chain[height]
+    return name === undefined ? (undefined as never) : { height, hash: hashOf(name) }
+  }
+
+  async #answer<T>(value: () => T): Promise<BitcoinResult<T>> {
+    this.asked += 1
+    await Promise.resolve()
+    if (this.code === undefined) return { ok: true, value: value() }
+    return { ok: false, error: { code: this.code, message: 'no' } }
+  }
+}
+
+function joined(count = 2) {
+  const endpoints = Array.from({ length: count }, () => new Endpoint())
+  const [first, second] = endpoints as [Endpoint, Endpoint]
+  const changes: string[] = []
+  const clock = { ms: 0 }
+  const bitcoin = joinBitcoinEndpoints({
+    endpoints: endpoints.map(({ port }) => port),
+    nowMs: () => clock.ms,
+    changed: (endpoint, state) => changes.push(`${endpoint} ${state}`),
+  })
+  return { bitcoin, endpoints, first, second, changes, clock }
+}
+
+const tip = (height: number, name = `${height}`) => ({
+  ok: true,
+  value: { height, hash: hashOf(name) },
+})
+
+describe('OP-5: two endpoints of Bitcoin, one of which is away', () => {
+  it('the other answers; the one that fell silent rests, and is asked again', async () => {
+    const { bitcoin, changes, clock, first } = joined()
+    expect(await bitcoin.tip()).toEqual(tip(7))
+    first.code = 'BitcoinUnreachable'
+    expect(await bitcoin.tip()).toEqual(tip(7))
+    const asked = first.asked
+    expect(await bitcoin.tip()).toEqual(tip(7))
+    expect(first.asked).toBe(asked)
+    first.code = undefined
+    clock.ms += 15_000
+    expect(await bitcoin.tip()).toEqual(tip(7))
+    expect(changes).toEqual(['0 silent', '0 agrees'])
+  })
+
+  it('with both away the answer is a fault, and both are asked again at once', async () => {
+    const { bitcoin, first, second } = joined()
+    first.code = 'BitcoinUnreachable'
+    second.code = 'BitcoinTimeout'
+    expect(await bitcoin.tip()).toMatchObject({ ok: false, error: { code: 'BitcoinUnreachable' } })
+    expect(await bitcoin.hashAt(1)).toMatchObject({ ok: false })
+    second.code = undefined
+    expect(await bitcoin.tip()).toEqual(tip(7))
+  })
+
+  it('when all rest but one and that one falls silent, those that rest are asked', async () => {
+    const { bitcoin, first, second } = joined()
+    first.code = 'BitcoinUnreachable'
+    await bitcoin.tip()
+    first.code = undefined
+    second.code = 'BitcoinTimeout'
+    expect(await bitcoin.tip()).toEqual(tip(7))
+  })
+
+  it('questions side by side change the endpoint once', async () => {
+    const { bitcoin, changes, first } = joined()
+    first.code = 'BitcoinUnreachable'
+    const answers = await Promise.all([bitcoin.hashAt(1), bitcoin.hashAt(2), bitcoin.hashAt(3)])
+    expect(answers.every(({ ok }) => ok)).toBe(true)
+    expect(changes).toEqual(['0 silent'])
+  })
+
+  it('what Bitcoin refuses is refused: nobody else is asked', async () => {
+    const { bitcoin, changes, first, second } = joined()
+    first.code = 'BitcoinRpcError'
+    expect(await bitcoin.hashAt(1)).toMatchObject({ ok: false, error: { code: 'BitcoinRpcError' } })
+    expect(second.asked).toBe(0)
+    expect(changes).toEqual([])
+  })
+
+  it('N11: a block that one has pruned comes from the other', async () => {
+    const { bitcoin, first, second } = joined()
+    first.pruned = true
+    expect(await bitcoin.block(hashOf('3'))).toEqual({ ok: true, value: hashOf('3') })
+    second.pruned = true
+    expect(await bitcoin.block(hashOf('3'))).toEqual({ ok: true, value: undefined })
+  })
+})
+
+describe('OP-5, N12, N13: two endpoints of Bitcoin that show different things', () => {
+  it('one that is only behind agrees; the longer chain is read', async () => {
+    const { bitcoin, changes, first } = joined()
+    first.chain = branch(3)
+    expect(await bitcoin.tip()).toEqual(tip(7))
+    expect(await bitcoin.hashAt(7)).toEqual({ ok: true, value: hashOf('7') })
+    expect(await bitcoin.header(hashOf('7'))).toMatchObject({ ok: true, value: { isBest: true } })
+    expect(changes).toEqual([])
+  })
+
+  it('on two branches the tip is the last block of both, whoever is longer, until they are one', async () => {
+    const { bitcoin, changes, first, second } = joined()
+    second.chain = branch(10, ' of a branch', 5)
+    expect(await bitcoin.tip()).toEqual(tip(4))
+    expect(changes).toEqual(['0 differs'])
+    first.chain = second.chain
+    expect(await bitcoin.tip()).toEqual(tip(9, '9 of a branch'))
+    expect(changes).toEqual(['0 differs', '0 agrees'])
+  })
+
+  it('of three the last block of all', async () => {
+    const { bitcoin, endpoints } = joined(3)
+    const [, second, third] = endpoints as [Endpoint, Endpoint, Endpoint]
+    second.chain = branch(9, ' of a branch', 5)
+    third.chain = branch(9, ' of another', 3)
+    expect(await bitcoin.tip()).toEqual(tip(2))
+  })
+
+  it('whether a block of a branch is on the best chain is unknown, by a name of its own', async () => {
+    const { bitcoin, second } = joined()
+    second.chain = branch(8, ' of a branch', 5)
+    await bitcoin.tip()
+    const unknown = { ok: false, error: { code: 'BitcoinDisagrees' } }
+    expect(await bitcoin.header(hashOf('6'))).toMatchObject(unknown)
+    expect(await bitcoin.header(hashOf('6 of a branch'))).toMatchObject(unknown)
+    expect(await bitcoin.header(hashOf('4'))).toMatchObject({ ok: true, value: { isBest: true } })
+  })
+
+  it('an idle look asks each endpoint one question, while they differ as well', async () => {
+    const { bitcoin, first, second } = joined()
+    second.chain = branch(9, ' of a branch', 2)
+    await bitcoin.tip()
+    const asked = first.asked + second.asked
+    await bitcoin.tip()
+    expect(first.asked + second.asked - asked).toBe(2)
+  })
+
+  it('chains that share none of 144 blocks are a fault', async () => {
+    const { bitcoin, first, second } = joined()
+    first.chain = branch(300)
+    second.chain = branch(300, ' of elsewhere', 0)
+    expect(await bitcoin.tip()).toMatchObject({ ok: false, error: { code: 'BitcoinDisagrees' } })
+  })
+})
+
+describe('PO-8, PO-14: what is sent goes to all endpoints, and all estimate', () => {
+  it('one that takes a transaction is enough', async () => {
+    const { bitcoin, first, second } = joined()
+    first.refusal = 'mempool min fee not met'
+    expect(await bitcoin.send(hashOf('raw'))).toEqual({ ok: true, value: undefined })
+    expect([first.sent.length, second.sent.length]).toEqual([1, 1])
+    second.refusal = 'bad-txns'
+    expect(await bitcoin.send(hashOf('raw'))).toEqual({
+      ok: true,
+      value: 'mempool min fee not met',
+    })
+  })
+
+  it.each([
+    [[undefined, undefined, undefined], undefined],
+    [[3_000, undefined, undefined], 3_000],
+    [[3_001, 1_000, undefined], 2_000],
+    [[900_000, 2_000, 1_000], 2_000],
+  ])('of %j the rate is %j', async (rates, rate) => {
+    const { bitcoin, endpoints } = joined(3)
+    for (const [at, endpoint] of endpoints.entries()) endpoint.rate = rates[at]
+    expect(await bitcoin.feeRate()).toEqual({ ok: true, value: rate })
+  })
+})
