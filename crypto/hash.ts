@@ -4,14 +4,21 @@ import { concatBytes } from './bytes.ts'
 
 /** SHA-256 (FIPS 180-4). */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  // One call on the whole costs less than an object that is fed part by part.
-  const whole = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts)
-  return new Uint8Array(hash('sha256', whole, 'buffer'))
+  return new Uint8Array(digest(whole(parts)))
+}
+
+/** One call on the whole costs less than an object that is fed part by part. */
+function whole(parts: readonly Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts)
+}
+
+function digest(bytes: Uint8Array): Uint8Array {
+  return hash('sha256', bytes, 'buffer')
 }
 
 /** Bitcoin's double SHA-256. */
 export function sha256d(...parts: readonly Uint8Array[]): Uint8Array {
-  return sha256(sha256(...parts))
+  return new Uint8Array(digest(digest(whole(parts))))
 }
 
 /** Ethereum's Keccak-256, the padding before FIPS 202. */

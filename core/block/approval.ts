@@ -16,12 +16,16 @@ export interface ApprovalFault {
   readonly detail?: string
 }
 
-/** What is wrong with an approval of `message` in the given members' epoch; undefined when nothing is. */
+/**
+ * What is wrong with an approval of `message` in the given members' epoch; undefined when nothing is. Its signature is checked by
+ * `signatures`, which may put that off.
+ */
 export function approvalFault(
   genesis: Genesis,
   membersEpoch: number,
   message: Uint8Array,
   approval: MemberApproval,
+  signatures = genesis.signatures,
 ): ApprovalFault | undefined {
   if (approval.membersEpoch !== membersEpoch) {
     const detail = `${approval.membersEpoch} instead of ${membersEpoch}`
@@ -35,7 +39,7 @@ export function approvalFault(
     return { code: 'ApprovalQuorumMissing', detail }
   }
   const keys = signers.map((member) => member.blsKey)
-  return genesis.signatures.verifyAggregate(keys, message, approval.signature)
+  return signatures.verifyAggregate(keys, message, approval.signature)
     ? undefined
     : { code: 'ApprovalSignatureWrong' }
 }

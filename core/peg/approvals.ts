@@ -1,5 +1,5 @@
 /** What members approve of the peg (protocol §4.2). The quorum itself is core/block's. */
-import { taggedHash, uint64be } from '../../crypto/index.ts'
+import { type SignatureSuite, taggedHash, uint64be } from '../../crypto/index.ts'
 import {
   approvalFault,
   combineApprovals,
@@ -47,15 +47,16 @@ export function summaryMessage(
   return messageOf(genesis, 'pegIn', membersEpoch, PegInSummaryType.hashTreeRoot(claim))
 }
 
-/** What is wrong with an approval of `claim` in the given members' epoch; undefined when nothing is. */
+/** What is wrong with an approval of `claim` in the given members' epoch, as `approvalFault` says it. */
 export function verifyApproval(
   genesis: Genesis,
   purpose: ApprovalPurpose,
   membersEpoch: number,
   claim: PegInClaim,
   approval: MemberApproval,
+  signatures?: SignatureSuite,
 ): PegError | undefined {
   const message = approvalMessage(genesis, purpose, membersEpoch, claim)
-  const found = approvalFault(genesis, membersEpoch, message, approval)
+  const found = approvalFault(genesis, membersEpoch, message, approval, signatures)
   return found === undefined ? undefined : fault(found.code, found.detail)
 }

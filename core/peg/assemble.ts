@@ -18,7 +18,7 @@ import { emptyPegBody, type PegBody, type PegContext } from './context.ts'
 import { fault, isTransient, type PegCode, type PegError } from './errors.ts'
 import { applyHeaderPrefix } from './headers.ts'
 import { checkIdentity } from './identity.ts'
-import { applyPegIn } from './peg-ins.ts'
+import { PegInRun } from './peg-ins.ts'
 import { checkProof, MAX_PROOF_BYTES, type ProvenTransaction } from './proofs.ts'
 import { applyRecords, dueRecords } from './records.ts'
 import { applyReleases } from './releases.ts'
@@ -82,11 +82,12 @@ export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): 
     if (error !== undefined) refuse('booking', index, error)
   }
   applyReleases(draft, context)
+  const run = new PegInRun(draft, context)
   for (const { index, entry } of inDepositOrder(draft, queue.pegIns)) {
     if (items.pegIns.length === MAX_PEG_INS) break
     const { claim, approval } = entry
     const error = proofs.use(draft, claim.proof, (proven, proofIndex) => {
-      const faulty = applyPegIn(draft, context, claim, proven, approval)
+      const faulty = run.apply(claim, proven, approval)
       const { proof, ...fields } = claim
       if (faulty === undefined) items.pegIns.push({ ...fields, proofIndex, approval })
       return faulty
@@ -128,7 +129,7 @@ class ProofBasket {
     if (this.#proofs.length === MAX_PROOFS || this.#bytes + size > MAX_PROOF_BYTES) {
       return fault('ProofsTooLarge')
     }
-    const proven = checkProof(draft, proof)
+    const proven = checkProof(draft, proof, this.#proofs.at(-1))
     if (!proven.ok) return proven.error
     const index = this.#proofs.length
     const faulty = apply(proven.value, index)

@@ -1,5 +1,5 @@
 /** A peg-in item enters the ledger: proof, script, kind, approval and limits, each with its own code (protocol §4.2; PI-5). */
-import { equalBytes, toDisplayHash } from '../../crypto/index.ts'
+import { equalBytes, type SignatureSuite, toDisplayHash } from '../../crypto/index.ts'
 import type { BitcoinOutput } from '../bitcoin/index.ts'
 import {
   type MemberApproval,
@@ -33,38 +33,83 @@ import { changeOutput, federationOutput, validUntil } from './scripts.ts'
 /** Bitcoin blocks whose credits a reorg could take at once. */
 const REORG_CAP_BLOCKS = 100
 
-/** Enters the deposit that `claim` states, or says which rule it breaks and leaves the draft unchanged. */
-export function applyPegIn(
-  draft: LedgerDraft,
-  context: PegContext,
-  claim: PegInClaim,
-  proven: ProvenTransaction,
-  approval: MemberApproval,
-): PegError | undefined {
-  const output = provenOutput(draft, context, claim, proven)
-  if ('code' in output) return output
-  const key = outpointKey(claim.txid, claim.vout)
-  const before = draft.get('outputs', key)
-  // A row that a reorg took away comes back by the same item; any other second item is refused for ever (D2).
-  const isRestored = before?.state === OUTPUT_STATE.absent && before.kind === claim.kind
-  if (before !== undefined && !isRestored) return fault('PegInDuplicate', nameOf(claim))
-  const refused =
-    depositFault(draft, context, claim, proven, output) ??
-    verifyApproval(context.genesis, 'pegIn', draft.state.membersEpoch, claim, approval)
-  if (refused !== undefined) return refused
-  if (before !== undefined) {
-    restore(draft, context, key, before, proven)
+/**
+ * The peg-in items of one block, one after another: no header and no booking comes between them. Where `signatures` puts checks off,
+ * what is entered counts once they are made.
+ */
+export class PegInRun {
+  readonly #draft: LedgerDraft
+  readonly #context: PegContext
+  readonly #signatures: SignatureSuite
+  /** What the caps count, from the first credit on. */
+  #credits: { recentSat: bigint; daySat: bigint } | undefined
+
+  constructor(
+    draft: LedgerDraft,
+    context: PegContext,
+    signatures: SignatureSuite = context.genesis.signatures,
+  ) {
+    this.#draft = draft
+    this.#context = context
+    this.#signatures = signatures
+  }
+
+  /** Enters the deposit that `claim` states, or says which rule it breaks and leaves the draft unchanged. */
+  apply(
+    claim: PegInClaim,
+    proven: ProvenTransaction,
+    approval: MemberApproval,
+  ): PegError | undefined {
+    const draft = this.#draft
+    const context = this.#context
+    const output = provenOutput(draft, context, claim, proven)
+    if ('code' in output) return output
+    const key = outpointKey(claim.txid, claim.vout)
+    const before = draft.get('outputs', key)
+    // A row that a reorg took away comes back by the same item; any other second item is refused for ever (D2).
+    const isRestored = before?.state === OUTPUT_STATE.absent && before.kind === claim.kind
+    if (before !== undefined && !isRestored) return fault('PegInDuplicate', nameOf(claim))
+    const { membersEpoch } = draft.state
+    const refused =
+      depositFault(draft, context, claim, proven, output) ??
+      verifyApproval(context.genesis, 'pegIn', membersEpoch, claim, approval, this.#signatures)
+    if (refused !== undefined) return refused
+    if (before !== undefined) {
+      restore(draft, context, key, before, proven)
+      this.#credits = undefined
+      return undefined
+    }
+    const lastHeight = validUntil(draft.open('keys'), claim.depositEpoch)
+    if (lastHeight !== undefined && proven.height > lastHeight) {
+      return fault('PegInEpochOver', `${proven.height} after ${lastHeight}`)
+    }
+    if (draft.state.pegInStops > 0) return fault('PegInsPaused')
+    const isCredit = claim.kind === OUTPUT_KIND.credit
+    const capped = isCredit ? this.#capFault(claim) : undefined
+    if (capped !== undefined) return capped
+    enter(draft, context, key, claim, proven, output, approval)
+    if (isCredit && this.#credits !== undefined) {
+      this.#credits.daySat += claim.amountSat
+      if (isRecent(draft, proven.height)) this.#credits.recentSat += claim.amountSat
+    }
     return undefined
   }
-  const lastHeight = validUntil(draft.open('keys'), claim.depositEpoch)
-  if (lastHeight !== undefined && proven.height > lastHeight) {
-    return fault('PegInEpochOver', `${proven.height} after ${lastHeight}`)
+
+  #capFault({ amountSat }: PegInClaim): PegError | undefined {
+    const draft = this.#draft
+    const { params, timestamp } = this.#context
+    const { burnedSat, creditedSat, mintedSat } = draft.state
+    this.#credits ??= {
+      recentSat: recentCreditSat(draft),
+      daySat: draft.dayCreditSat(timestamp),
+    }
+    const { daySat, recentSat } = this.#credits
+    if (mintedSat - burnedSat + creditedSat + amountSat > params.totalCapSat) {
+      return fault('TotalCapReached')
+    }
+    if (daySat + amountSat > params.dailyCapSat) return fault('DailyCapReached')
+    return recentSat + amountSat > params.reorgCapSat ? fault('ReorgCapReached') : undefined
   }
-  if (draft.state.pegInStops > 0) return fault('PegInsPaused')
-  const capped = claim.kind === OUTPUT_KIND.credit ? capFault(draft, context, claim) : undefined
-  if (capped !== undefined) return capped
-  enter(draft, context, key, claim, proven, output, approval)
-  return undefined
 }
 
 export function nameOf(claim: Pick<PegInClaim, 'txid' | 'vout'>): string {
@@ -155,27 +200,15 @@ function paysRequest(draft: LedgerDraft, txid: Uint8Array, vout: number): boolea
   return batch !== undefined && vout < batch.requests.length
 }
 
-function capFault(
-  draft: LedgerDraft,
-  { params, timestamp }: PegContext,
-  { amountSat }: PegInClaim,
-): PegError | undefined {
-  const { state } = draft
-  const totalSat = state.mintedSat - state.burnedSat + state.creditedSat
-  if (totalSat + amountSat > params.totalCapSat) return fault('TotalCapReached')
-  if (draft.dayCreditSat(timestamp) + amountSat > params.dailyCapSat) {
-    return fault('DailyCapReached')
-  }
-  return recentCreditSat(draft) + amountSat > params.reorgCapSat
-    ? fault('ReorgCapReached')
-    : undefined
+function isRecent({ state }: LedgerDraft, height: number): boolean {
+  return height > state.tipHeight - REORG_CAP_BLOCKS
 }
 
 /** Credits from the last 100 Bitcoin blocks. */
 function recentCreditSat(draft: LedgerDraft): bigint {
   let sumSat = 0n
   const { tipHeight } = draft.state
-  for (let height = tipHeight; height > tipHeight - REORG_CAP_BLOCKS; height--) {
+  for (let height = tipHeight; isRecent(draft, height); height--) {
     const hash = height < 0 ? undefined : bestHash(draft, height)
     if (hash === undefined) break
     sumSat += draft.get('effects', hash)?.creditedSat ?? 0n

@@ -55,17 +55,22 @@ export function isBuried(proven: ProvenTransaction, confirmations: number): bool
   return proven.confirmations >= needed
 }
 
+/** `before` was found right in the same headers: its coinbase, where this one has the same, is not looked at again. */
 export function checkProof(
   draft: LedgerDraft,
   proof: TransactionProof,
+  before?: TransactionProof,
 ): Result<ProvenTransaction, PegError> {
   const { blockHash, branch, coinbaseBranch, transactionIndex } = proof
   const header = bestHeader(draft, blockHash)
   if (header === undefined) return err(fault('ProofBlockUnknown', toDisplayHash(blockHash)))
   const transaction = parseStripped(proof.transaction)
   if (transaction === undefined) return err(fault('ProofTransactionMalformed'))
-  const coinbase = parseStripped(proof.coinbase)
-  if (coinbase === undefined || !isCoinbase(coinbase)) return err(fault('ProofCoinbaseMalformed'))
+  const isKnown = before !== undefined && hasSameCoinbase(before, proof)
+  const coinbase = isKnown ? undefined : parseStripped(proof.coinbase)
+  if (!isKnown && (coinbase === undefined || !isCoinbase(coinbase))) {
+    return err(fault('ProofCoinbaseMalformed'))
+  }
   if (
     proof.transaction.length === MERKLE_NODE_BYTES ||
     proof.coinbase.length === MERKLE_NODE_BYTES
@@ -78,7 +83,7 @@ export function checkProof(
   const id = txid(transaction)
   if (!verifyBitcoinBranch(id, transactionIndex, branch, root))
     return err(fault('ProofBranchWrong'))
-  if (!verifyBitcoinBranch(txid(coinbase), 0, coinbaseBranch, root)) {
+  if (coinbase && !verifyBitcoinBranch(txid(coinbase), 0, coinbaseBranch, root)) {
     return err(fault('ProofCoinbaseBranchWrong'))
   }
   return ok({
@@ -90,6 +95,17 @@ export function checkProof(
     confirmations: draft.state.tipHeight - header.height + 1,
     isCoinbase: isCoinbase(transaction),
   })
+}
+
+function hasSameCoinbase(left: TransactionProof, right: TransactionProof): boolean {
+  return (
+    equalBytes(left.blockHash, right.blockHash) &&
+    equalBytes(left.coinbase, right.coinbase) &&
+    left.coinbaseBranch.length === right.coinbaseBranch.length &&
+    left.coinbaseBranch.every((node, at) =>
+      equalBytes(node, right.coinbaseBranch[at] as Uint8Array),
+    )
+  )
 }
 
 /** A transaction without witness; undefined for anything else. */

@@ -286,6 +286,10 @@ function counted(suite: SignatureSuite): SignatureSuite {
       counts.aggregateChecks += 1
       return suite.verifyAggregate(...args)
     },
+    verifyEach(checks) {
+      counts.aggregateChecks += checks.length
+      return suite.verifyEach(checks)
+    },
     aggregate: (signatures) => suite.aggregate(signatures),
   }
 }

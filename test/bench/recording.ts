@@ -107,6 +107,10 @@ function counting(suite: SignatureSuite, checks: Checks): SignatureSuite {
       checks.aggregatesVerified += 1
       return suite.verifyAggregate(keys, message, signature)
     },
+    verifyEach: (all) => {
+      checks.aggregatesVerified += all.length
+      return suite.verifyEach(all)
+    },
   }
 }
 

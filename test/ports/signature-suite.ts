@@ -1,5 +1,6 @@
 /** What every signature suite must do, the real one and the fake one of worlds alike. */
 import {
+  type AggregateCheck,
   concatBytes,
   equalBytes,
   provePossession,
@@ -146,6 +147,57 @@ export function signatureSuite(name: string, create: () => SuiteUnderTest): void
         const joined = suite.aggregate(parts) as Uint8Array
         expect(suite.verifyAggregate(threeKeys, message, joined)).toBe(false)
       }
+    })
+
+    it('several are checked together as each would be, whatever is wrong with them', () => {
+      const texts = [message, other, message, sha256(Uint8Array.of(3))]
+      const right = texts.map((text, at): AggregateCheck => {
+        const all = signers.slice(0, at + 1)
+        return {
+          publicKeys: all.map(({ publicKey }) => publicKey),
+          message: text,
+          signature: suite.aggregate(all.map((signer) => signer.sign(text))) as Uint8Array,
+        }
+      })
+      const negated = Uint8Array.from(a.publicKey, (byte, at) => (at === 0 ? byte ^ 0x20 : byte))
+      const infinity = concatBytes(Uint8Array.of(0xc0), new Uint8Array(95))
+      const wrong: ((check: AggregateCheck) => AggregateCheck)[] = [
+        (check) => check,
+        (check) => ({ ...check, message: sha256(check.message) }),
+        (check) => ({ ...check, signature: signatureOfB }),
+        (check) => ({ ...check, publicKeys: [...check.publicKeys, c.publicKey] }),
+        (check) => ({ ...check, publicKeys: [] }),
+        (check) => ({ ...check, publicKeys: [a.publicKey, negated], signature: infinity }),
+        ...MALFORMED.map((signature) => (check: AggregateCheck) => ({ ...check, signature })),
+        ...MALFORMED.map((key) => (check: AggregateCheck) => ({ ...check, publicKeys: [key] })),
+      ]
+      const oneByOne = (checks: readonly AggregateCheck[]) =>
+        checks.every((check) =>
+          suite.verifyAggregate(check.publicKeys, check.message, check.signature),
+        )
+      expect(suite.verifyEach([])).toBe(true)
+      expect(suite.verifyEach(right)).toBe(true)
+      for (const [at, change] of wrong.entries()) {
+        for (let place = 0; place < right.length; place++) {
+          const next = wrong[(at * 7 + place) % wrong.length] as typeof change
+          const mixed = right.map((check, index) => {
+            if (index === place) return change(check)
+            return index === place + 1 ? next(check) : check
+          })
+          expect(suite.verifyEach(mixed)).toBe(oneByOne(mixed))
+          expect(suite.verifyEach([mixed[place] as AggregateCheck])).toBe(
+            oneByOne([mixed[place] as AggregateCheck]),
+          )
+        }
+      }
+    })
+
+    it('two wrong signatures that add up to a right sum do not pass together', () => {
+      const checks = [
+        { publicKeys: [a.publicKey], message, signature: b.sign(other) },
+        { publicKeys: [b.publicKey], message: other, signature: a.sign(message) },
+      ]
+      expect(suite.verifyEach(checks)).toBe(false)
     })
 
     it('a signature with any bit changed enters no aggregate that passes', () => {

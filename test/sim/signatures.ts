@@ -44,6 +44,10 @@ export function createKeyRegistry(seed: string): KeyRegistry {
     verifyAggregate: (publicKeys, message, signature) =>
       publicKeys.length > 0 &&
       isSealOf(add(publicKeys.map((key) => sumOf(key, message))), signature),
+    verifyEach: (checks) =>
+      checks.every((check) =>
+        suite.verifyAggregate(check.publicKeys, check.message, check.signature),
+      ),
     aggregate: (signatures) =>
       signatures.length > 0 && signatures.every(isSealed) ? seal(add(signatures)) : undefined,
   }

@@ -1,4 +1,9 @@
-import { rememberVerified, type SignatureSuite, sha256 } from '../../../crypto/index.ts'
+import {
+  type AggregateCheck,
+  rememberVerified,
+  type SignatureSuite,
+  sha256,
+} from '../../../crypto/index.ts'
 import { createKeyRegistry } from '../../sim/signatures.ts'
 
 /** Counts what reaches the suite behind the memory. */
@@ -13,6 +18,10 @@ function counted(capacity: number) {
     verifyAggregate: (...given) => {
       calls.push('all')
       return suite.verifyAggregate(...given)
+    },
+    verifyEach: (checks) => {
+      calls.push(`each of ${checks.length}`)
+      return suite.verifyEach(checks)
     },
     aggregate: suite.aggregate,
   }
@@ -33,6 +42,22 @@ describe('a suite that remembers', () => {
       expect(suite.verifyAggregate([a.publicKey], message, signature)).toBe(true)
     }
     expect(calls).toEqual(['one', 'all', 'all'])
+  })
+
+  it('of several it checks together what it has not seen, and remembers them only if all pass', () => {
+    const { suite, issue, calls } = counted(10)
+    const checkOf = (name: string): AggregateCheck => {
+      const { publicKey, sign } = issue(name)
+      return { publicKeys: [publicKey], message, signature: sign(message) }
+    }
+    const [first, second, third] = [checkOf('a'), checkOf('b'), checkOf('c')]
+    const wrong = { ...second, signature: third.signature }
+    expect(suite.verifyAggregate(first.publicKeys, message, first.signature)).toBe(true)
+    expect(suite.verifyEach([first, wrong, third])).toBe(false)
+    expect(suite.verifyEach([first, second, third])).toBe(true)
+    expect(suite.verifyEach([third, second, first])).toBe(true)
+    expect(suite.verifyAggregate(third.publicKeys, message, third.signature)).toBe(true)
+    expect(calls).toEqual(['all', 'each of 2', 'each of 2', 'each of 0'])
   })
 
   it('what failed is checked again, and pushes nothing out', () => {

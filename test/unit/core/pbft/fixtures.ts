@@ -58,6 +58,10 @@ export const fakeSuite: SignatureSuite = {
   verify: (key, message, signature) => equalBytes(signature, fakeSign(key, message)),
   verifyAggregate: (keys, message, signature) =>
     equalBytes(signature, xor(keys.map((key) => fakeSign(key, message)))),
+  verifyEach: (checks) =>
+    checks.every(({ publicKeys, message, signature }) =>
+      fakeSuite.verifyAggregate(publicKeys, message, signature),
+    ),
   aggregate: (signatures) => (signatures.length === 0 ? undefined : xor(signatures)),
 }
 
@@ -74,6 +78,7 @@ export function countingSuite(): SignatureSuite & { singles: number; aggregates:
       counting.aggregates += 1
       return fakeSuite.verifyAggregate(keys, message, signature)
     },
+    verifyEach: fakeSuite.verifyEach,
     aggregate: fakeSuite.aggregate,
   }
   return counting
