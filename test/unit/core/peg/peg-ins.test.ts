@@ -253,6 +253,24 @@ describe('limits (P 4.2, PI-9)', () => {
     ])
   })
 
+  it.each<[PegCode, Record<string, number>]>([
+    ['TotalCapReached', { totalCapSat: 2_999_999 }],
+    ['DailyCapReached', { dailyCapSat: 2_999_999 }],
+    ['ReorgCapReached', { reorgCapSat: 2_999_999 }],
+  ])('%s: the items of one block share the room', (code, changes) => {
+    const world = new PegWorld({ ...changes, pegInFeeSat: 0 })
+    world.pegIn('first', 1_000_000n)
+    const deposits = ['second', 'third'].map((name) => depositOf(world.genesis, name, 1_000_000n))
+    world.bitcoin.mine(deposits)
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    const claims = deposits.map((deposit) => claimOf(world.bitcoin, deposit))
+    const proofs = claims.map(({ proof }) => proof)
+    const pegIns = claims.map((claim, at) => world.item(claim, undefined, at))
+    expect(world.codeOf({ proofs, pegIns })).toBe(code)
+    expect(world.codeOf({ proofs: proofs.slice(0, 1), pegIns: pegIns.slice(0, 1) })).toBeUndefined()
+  })
+
   it('the day rolls: 86,400 s after the first credit there is room again', () => {
     const world = new PegWorld({ dailyCapSat: 1_500_000 })
     world.pegIn('first', 1_000_000n)
@@ -329,6 +347,28 @@ describe('proofs (P 4.2, PI-5)', () => {
     const proof = { ...claim.proof, ...change(claim.proof) }
     expect(codeOf(world, { ...claim, proof })).toBe(code)
     expect(verifyProof(world.ledger, proof, 1)).toMatchObject({ error: { code } })
+  })
+
+  it.each<[PegCode, (proof: TransactionProof) => Partial<TransactionProof>]>([
+    ['ProofCoinbaseMalformed', ({ coinbase }) => ({ coinbase: coinbase.subarray(1) })],
+    [
+      'ProofCoinbaseBranchWrong',
+      ({ coinbase }) => ({ coinbase: flip(coinbase.toReversed()).toReversed() }),
+    ],
+    ['ProofCoinbaseBranchWrong', (proof) => ({ coinbaseBranch: flipLast(proof.coinbaseBranch) })],
+    ['ProofBranchLength', (proof) => ({ coinbaseBranch: proof.coinbaseBranch.slice(1) })],
+  ])('%s: in the second proof of a Bitcoin block as in the first', (code, change) => {
+    const world = new PegWorld()
+    const deposits = ['one', 'two'].map((name) => depositOf(world.genesis, name, 1_000_000n))
+    world.bitcoin.mine(deposits)
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    const claims = deposits.map((deposit) => claimOf(world.bitcoin, deposit))
+    const [first, second] = claims.map(({ proof }) => proof) as [TransactionProof, TransactionProof]
+    const pegIns = claims.map((claim, at) => world.item(claim, undefined, at))
+    expect(world.codeOf({ proofs: [first, second], pegIns })).not.toBe(code)
+    const wrong = { ...second, ...change(second) }
+    expect(world.codeOf({ proofs: [first, wrong], pegIns })).toBe(code)
   })
 
   it('ProofTransaction64Bytes: an inner node could pose as a transaction', () => {
