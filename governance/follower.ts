@@ -14,12 +14,14 @@ import {
   tell,
 } from '../supervisor/index.ts'
 import {
+  announcesSet,
   contradicts,
   type FollowedHeader,
   followHeaders,
   type LightClient,
   resumeLightClient,
   startLightClient,
+  storedHead,
 } from './light-client.ts'
 import { memberMachine } from './machine.ts'
 import type { FollowerInbox, NodeIndex } from './messages.ts'
@@ -56,7 +58,12 @@ export interface FollowerContext {
 }
 
 export type FollowerEffect =
-  | { readonly kind: 'save'; readonly client: LightClient }
+  | {
+      readonly kind: 'save'
+      readonly client: LightClient
+      /** Of the headers since the last save those that announced other validators. */
+      readonly announced: readonly CertifiedHeader[]
+    }
   | {
       readonly kind: 'log'
       readonly level: 'info' | 'warn' | 'error'
@@ -203,7 +210,11 @@ function follow(
   const more = askForMore(next, nowMs)
   return {
     context: more.context,
-    effects: [{ kind: 'save', client: result.value }, ...announce(added), ...(more.effects ?? [])],
+    effects: [
+      { kind: 'save', client: result.value, announced: fresh.filter(announcesSet) },
+      ...announce(added),
+      ...(more.effects ?? []),
+    ],
   }
 }
 
@@ -268,10 +279,7 @@ async function perform(
 ): Promise<undefined> {
   switch (effect.kind) {
     case 'save':
-      await run.ports.store.save({
-        header: effect.client.head,
-        nextValidators: effect.client.nextValidators,
-      })
+      await run.ports.store.save(storedHead(effect.client), effect.announced)
       return undefined
     case 'log':
       run.log(effect.level, effect.event, { ...effect.fields })

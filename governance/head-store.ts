@@ -1,17 +1,20 @@
 /** The state file of the light client: the highest header that this member verified, and the validators of the height after it. */
 import { z } from 'zod'
 import {
+  decodeCertificate,
   decodeHeader,
   decodeValidators,
+  encodeCertificate,
   encodeHeader,
   encodeValidators,
   hashValidators,
 } from '../core/block/index.ts'
+import type { CertifiedHeader } from '../core/light/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { equalBytes, fromHex, toHex } from '../crypto/index.ts'
 import { readIfPresent, replaceFile } from './files.ts'
 import type { StoredHead } from './light-client.ts'
-import type { HeadStore } from './port.ts'
+import type { FollowedStore, HeadStore, Vault } from './port.ts'
 
 const stateSchema = z.object({
   version: z.literal(1),
@@ -20,6 +23,8 @@ const stateSchema = z.object({
   header: z.string(),
   /** Absent in files from before the validators could change: the genesis file's. */
   nextValidators: z.string().optional(),
+  /** Absent in files from before it was kept. */
+  certificate: z.string().optional(),
 })
 
 /** A file of another chain, or one that is no state file, rejects: only a person can say what it is. */
@@ -30,7 +35,7 @@ export function fileHeadStore(path: string, genesis: Genesis): HeadStore {
       const text = await readIfPresent(path)
       return text === undefined ? undefined : parseState(path, text, genesis)
     },
-    save: ({ header, nextValidators }) =>
+    save: ({ certificate, header, nextValidators }) =>
       replaceFile(
         path,
         `${JSON.stringify({
@@ -39,10 +44,41 @@ export function fileHeadStore(path: string, genesis: Genesis): HeadStore {
           height: header.height,
           header: toHex(encodeHeader(header)),
           nextValidators: toHex(encodeValidators(nextValidators)),
+          ...(certificate && { certificate: toHex(encodeCertificate(certificate)) }),
         })}\n`,
       ),
   }
 }
+
+/**
+ * The follower's file behind the vault's belief: it never gets past a change of validators that the vault has not followed, and where the two
+ * know different sets (a vault from a backup, or a new one) the follower begins again where the vault stands.
+ */
+export function storeBehindVault(
+  store: HeadStore,
+  vault: Pick<Vault, 'head' | 'follow'>,
+): FollowedStore {
+  let pending: readonly CertifiedHeader[] = []
+  return {
+    load: async () => {
+      const [own, believed] = [await store.load(), await vault.head()]
+      const hash = believed.header.nextValidatorsHash
+      const isSame = own !== undefined && equalBytes(own.header.nextValidatorsHash, hash)
+      return isSame ? own : believed
+    },
+    save: async (head, announced) => {
+      pending = [...pending, ...announced]
+      if (pending.length > MAX_PENDING)
+        throw new Error('the signer follows no change of validators')
+      if (pending.length > 0 && !(await vault.follow(pending))) return
+      pending = []
+      await store.save(head)
+    },
+  }
+}
+
+/** Changes of validators that wait for a vault which does not answer. */
+const MAX_PENDING = 256
 
 function parseState(path: string, text: string, genesis: Genesis): StoredHead {
   const chain = toHex(genesis.hash)
@@ -67,5 +103,8 @@ function parseState(path: string, text: string, genesis: Genesis): StoredHead {
   if (!equalBytes(hashValidators(nextValidators), header.value.nextValidatorsHash)) {
     throw damaged('the validators are not those that the header names')
   }
-  return { header: header.value, nextValidators }
+  if (parsed.data.certificate === undefined) return { header: header.value, nextValidators }
+  const certificate = decodeCertificate(fromHex(parsed.data.certificate) ?? new Uint8Array(1))
+  if (!certificate.ok) throw damaged('the certificate does not decode')
+  return { header: header.value, nextValidators, certificate: certificate.value }
 }

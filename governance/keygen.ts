@@ -1,24 +1,13 @@
 /**
  * The actor that takes this member's part in the making of the federation's key (protocol §5.1). It believes only ledger rows that are
- * proven under headers which the follower verified, stores what it must not say twice before it says it, and tells the signer
- * which keys are the federation's.
+ * proven under headers which the follower verified, has the vault say what is to be said by them, and tells the signer which keys are
+ * the federation's.
  */
-import { FIRST_FEDERATION, type KnownFederation } from '../bridge/index.ts'
-import { encodeKeygenItem, type KeygenStatement } from '../core/block/index.ts'
-import { dkgSession, firstSession, keygenEpoch, signKeygenItem } from '../core/keygen/index.ts'
-import {
-  decodeLedgerProof,
-  decodeRow,
-  heightKey,
-  KEYGEN_STAGE,
-  type KeyRow,
-  type LedgerSet,
-  type SetRows,
-  type StateRow,
-  verifyRow,
-} from '../core/ledger/index.ts'
-import { beginDkg, groupKeyFrom, isShareOf, toHex } from '../crypto/index.ts'
-import type { ProvenRowBytes, RowKey } from '../proto/index.ts'
+import type { ProvenRow } from '../bridge/index.ts'
+import { firstSession, keygenEpoch } from '../core/keygen/index.ts'
+import { heightKey, KEYGEN_STAGE, type KeygenRow, type KeyRow } from '../core/ledger/index.ts'
+import { toHex } from '../crypto/index.ts'
+import type { RowKey } from '../proto/index.ts'
 import {
   type ActorDefinition,
   type ActorRun,
@@ -28,19 +17,17 @@ import {
   tell,
 } from '../supervisor/index.ts'
 import {
-  confirmation,
-  confirmationRows,
-  decideKeygen,
-  isConfirmed,
-  isWanted,
-  type KeygenItems,
-  type KeygenSight,
-  rowsOfStage,
-} from './keygen-part.ts'
+  type ConfirmedKey,
+  federationOf,
+  keygenRows,
+  keygenRowsToSpeak,
+  Proven,
+} from './evidence.ts'
+import { confirmationRows, isConfirmed, isWanted } from './keygen-part.ts'
 import type { FollowedHeader } from './light-client.ts'
 import { memberMachine } from './machine.ts'
 import { KEYGEN_REQUEST, type KeygenInbox, type NodeIndex, type ProofReceived } from './messages.ts'
-import type { KeygenPorts } from './port.ts'
+import type { KeygenPorts, KeygenQuestion, KeygenSaid } from './port.ts'
 
 /** A question to one node; the next one goes to another. */
 interface Asked {
@@ -60,7 +47,8 @@ interface Said {
 export interface KeygenContext {
   readonly ports: KeygenPorts
   readonly headers: readonly FollowedHeader[]
-  readonly federation: KnownFederation
+  /** The federation's, oldest first. */
+  readonly keys: readonly ConfirmedKey[]
   /** The height under whose root the last rows were proven: what is older is not looked at. */
   readonly provenHeight: number
   readonly asked?: Asked
@@ -71,15 +59,20 @@ export interface KeygenContext {
   /** No key is called for: until then nobody is asked again. */
   readonly quietUntilMs: number
   /** The making of a key that this member takes part in, as last proven. */
-  readonly making?: Pick<KeygenSight, 'epoch' | 'row'>
+  readonly making?: { readonly epoch: number; readonly row: KeygenRow }
   /** Hex of a key that the ledger calls the federation's and its members do not. */
   readonly doubted?: string
 }
 
 export type KeygenEffect =
-  | { readonly kind: 'speak'; readonly name: string; readonly sight: KeygenSight }
+  | {
+      readonly kind: 'speak'
+      readonly name: string
+      readonly question: KeygenQuestion
+      readonly row: KeygenRow
+    }
   /** A key is made: what was only needed to make it goes, if this member's share is there. */
-  | { readonly kind: 'settle'; readonly made: KeyRow }
+  | { readonly kind: 'settle'; readonly made: ConfirmedKey }
   | {
       readonly kind: 'log'
       readonly level: 'info' | 'warn' | 'error'
@@ -107,7 +100,7 @@ export const keygenActor: ActorDefinition<KeygenContext, KeygenInbox, KeygenEffe
     context: {
       ports,
       headers: [],
-      federation: FIRST_FEDERATION,
+      keys: [],
       provenHeight: -1,
       nextNode: 0,
       quietUntilMs: 0,
@@ -141,7 +134,6 @@ export const keygenActor: ActorDefinition<KeygenContext, KeygenInbox, KeygenEffe
   perform,
   /** What is being written or said is finished first (N4). */
   busy: ({ working }) => working !== undefined,
-  lane: (effect) => (effect.kind === 'log' ? undefined : 'store'),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
 }
@@ -158,18 +150,14 @@ function farewell({ making }: KeygenContext): KeygenEffect[] {
 
 /** While a key may be made, a node is asked how it stands whenever there is a newer block. */
 function look(context: KeygenContext, nowMs: number): KeygenStep {
-  const { asked, federation, headers, ports, provenHeight, working } = context
+  const { asked, headers, keys, ports, provenHeight, working } = context
   const head = headers.at(-1)
   const isWaiting = asked !== undefined && nowMs - asked.askedAtMs < ANSWER_MS
-  const epoch = keygenEpoch(ports.genesis, federation.epoch)
+  const epoch = keygenEpoch(ports.genesis, federationOf(keys).epoch)
   const isBusy = isWaiting || working !== undefined || nowMs < context.quietUntilMs
   if (head === undefined || isBusy || epoch === undefined) return { context }
   if (head.height <= provenHeight || head.height === 0) return { context }
-  return ask(context, ports.nodes, wantedRows(epoch), nowMs)
-}
-
-function wantedRows(epoch: number): readonly RowKey[] {
-  return (['keygen', 'keys'] as const).map((set) => ({ set, key: heightKey(epoch) }))
+  return ask(context, ports.nodes, keygenRows(epoch), nowMs)
 }
 
 function ask(
@@ -200,7 +188,7 @@ function proofReceived(
     return { context: rest }
   }
   const proven = new Proven(header.ledgerRoot, asked.rows, rows)
-  if (!asked.rows.every(({ key, set }) => proven.shows(set as LedgerSet, key))) {
+  if (!proven.showsAll(asked.rows)) {
     const log = {
       kind: 'log',
       level: 'warn',
@@ -209,14 +197,21 @@ function proofReceived(
     } as const
     return { context: rest, effects: [log] }
   }
-  return judge(rest, proven, height, nowMs)
+  return judge(rest, proven, { header, rows }, nowMs)
+}
+
+/** An answer, as it came. */
+interface Shown {
+  readonly header: FollowedHeader
+  readonly rows: readonly ProvenRow[]
 }
 
 /** What the proven rows ask of this member. */
-function judge(context: KeygenContext, proven: Proven, height: number, nowMs: number): KeygenStep {
-  const { federation, ports } = context
+function judge(context: KeygenContext, proven: Proven, shown: Shown, nowMs: number): KeygenStep {
+  const { keys, ports } = context
   const { genesis, memberIndex } = ports
-  const epoch = federation.epoch + 1
+  const { certified, height } = shown.header
+  const epoch = federationOf(keys).epoch + 1
   const made = proven.row('keys', heightKey(epoch))
   if (made !== undefined && (proven.state?.epoch ?? 0) >= epoch) {
     return judgeKey(context, proven, { epoch, made, height }, nowMs)
@@ -236,12 +231,14 @@ function judge(context: KeygenContext, proven: Proven, height: number, nowMs: nu
     const again = { ...said, saidAtMs: nowMs }
     return { context: { ...seen, said: again }, effects: tellNodes(seen, again) }
   }
-  const keys = rowsOfStage(row)
-  const items = proven.items(keys)
-  if (items === undefined) return askItems(context, epoch, keys, nowMs)
+  const wanted = keygenRowsToSpeak(epoch, row)
+  if (!proven.showsAll(wanted)) return ask(context, ports.nodes, wanted, nowMs)
+  // Of a head that was stored without its certificate nothing can be shown: the next one has it.
+  if (certified === undefined) return { context: seen }
+  const question = { epoch, evidence: { header: certified, rows: shown.rows } }
   return {
     context: { ...seen, working: name },
-    effects: [{ kind: 'speak', name, sight: { epoch, row, items } }],
+    effects: [{ kind: 'speak', name, question, row }],
   }
 }
 
@@ -258,13 +255,15 @@ function judgeKey(
   { epoch, height, made }: MadeKey,
   nowMs: number,
 ): KeygenStep {
-  const { federation, ports } = context
-  const { genesis } = ports
+  const { genesis, nodes } = context.ports
   const publicKey = toHex(made.publicKey)
   const fields = { epoch, publicKey, signers: made.signers }
   const wanted = confirmationRows(made)
   const items = proven.items(wanted)
-  if (items === undefined) return askItems(context, epoch, wanted, nowMs)
+  if (items === undefined) {
+    const said = wanted.map((key) => ({ set: 'keygenItems', key }) as const)
+    return ask(context, nodes, [...keygenRows(epoch), ...said], nowMs)
+  }
   if (!isConfirmed(genesis, epoch, made, items)) {
     const event = 'the ledger has a key that its members did not confirm'
     const log = { kind: 'log', level: 'error', event, fields } as const
@@ -273,29 +272,17 @@ function judgeKey(
       effects: context.doubted === publicKey ? [] : [log],
     }
   }
-  const key = heightKey(epoch)
-  const keys = new Map(federation.keys).set(toHex(key), { key, row: made })
-  const known = { epoch, keys }
+  const key = { epoch, row: made, items }
+  const keys = [...context.keys, key]
   const { doubted: _, making: __, said: ___, ...rest } = context
   return {
-    context: { ...rest, federation: known, provenHeight: height },
+    context: { ...rest, keys, provenHeight: height },
     effects: [
-      tell('signer', { type: 'signer.FederationFollowed', payload: known }),
-      { kind: 'settle', made },
+      tell('signer', { type: 'signer.FederationFollowed', payload: { keys } }),
+      { kind: 'settle', made: key },
       { kind: 'log', level: 'info', event: 'the federation has its key', fields },
     ],
   }
-}
-
-/** The same question once more, with what members said beside it: all has to be proven under one root. */
-function askItems(
-  context: KeygenContext,
-  epoch: number,
-  keys: readonly Uint8Array[],
-  nowMs: number,
-): KeygenStep {
-  const wanted = keys.map((key) => ({ set: 'keygenItems', key }) as const)
-  return ask(context, context.ports.nodes, [...wantedRows(epoch), ...wanted], nowMs)
 }
 
 /** To every node: whoever proposes next may carry it. */
@@ -306,52 +293,13 @@ function tellNodes({ ports }: KeygenContext, { item }: Said): KernelEffect[] {
   )
 }
 
-/** Rows that are proven under one root, or proven to be absent. */
-class Proven {
-  /** Of the proofs, which all show the same. */
-  readonly state: StateRow | undefined
-  private readonly rows = new Map<string, Uint8Array | undefined>()
-
-  /** Of what the node sent only what it was asked for is looked at. */
-  constructor(root: Uint8Array, asked: readonly RowKey[], rows: readonly ProvenRowBytes[]) {
-    const wanted = new Set(asked.map(({ key, set }) => `${set}:${toHex(key)}`))
-    for (const { key, present, proof, row, set } of rows) {
-      if (!wanted.has(`${set}:${toHex(key)}`)) continue
-      const decoded = decodeLedgerProof(proof)
-      const shown = present ? row : undefined
-      if (decoded === undefined || !verifyRow(root, decoded, set as LedgerSet, key, shown)) continue
-      this.state = decoded.summary.state
-      this.rows.set(`${set}:${toHex(key)}`, shown)
-    }
-  }
-
-  shows(set: LedgerSet, key: Uint8Array): boolean {
-    return this.rows.has(`${set}:${toHex(key)}`)
-  }
-
-  row<S extends LedgerSet>(set: S, key: Uint8Array): SetRows[S] | undefined {
-    const bytes = this.rows.get(`${set}:${toHex(key)}`)
-    return bytes && decodeRow(set, bytes)
-  }
-
-  /** What members said, those rows that there are; undefined where it was not asked for yet. */
-  items(keys: readonly Uint8Array[]): KeygenItems | undefined {
-    if (!keys.every((key) => this.shows('keygenItems', key))) return undefined
-    const items = keys.flatMap((key) => {
-      const row = this.row('keygenItems', key)
-      return row === undefined ? [] : [[toHex(key), row] as const]
-    })
-    return new Map(items)
-  }
-}
-
 type KeygenRun = ActorRun<KeygenInbox, KeygenPorts>
 
 async function perform(effect: KeygenEffect, run: KeygenRun): Promise<KeygenInbox | undefined> {
   switch (effect.kind) {
     case 'speak': {
-      const item = await speak(effect.sight, run)
       const { name } = effect
+      const item = await speak(effect, run)
       return { type: 'keygen.PartReady', payload: { name, ...(item && { item }) } }
     }
     case 'settle':
@@ -363,61 +311,53 @@ async function perform(effect: KeygenEffect, run: KeygenRun): Promise<KeygenInbo
   }
 }
 
-/** While the share of a key is not there, what it can be made from again stays. */
-async function settle({ commitments, sessionId, signers }: KeyRow, run: KeygenRun): Promise<void> {
-  const { memberIndex, store } = run.ports
-  const held = await store.shareOnDisk(sessionId)
-  const isWhole = held !== undefined && isShareOf(groupKeyFrom(commitments, []), held.share)
-  if (isWhole || !signers.includes(memberIndex + 1)) {
-    await store.forgetSessions()
-    return
+/** The vault keeps what the key can be made from while the share is not there. */
+async function settle(made: ConfirmedKey, run: KeygenRun): Promise<void> {
+  const verdict = await run.ports.vault.settle(made)
+  const sessionId = toHex(made.row.sessionId)
+  if (verdict.kind !== 'sign') {
+    run.log('warn', 'a key is not settled', { sessionId, code: verdict.code })
+  } else if (!verdict.value) {
+    run.log('error', 'no share of the federation’s key on this disk', { sessionId })
   }
-  run.log('error', 'no share of the federation’s key on this disk', { sessionId: toHex(sessionId) })
 }
 
-/** Stores what has to be stored first; gives the signed item. */
-async function speak(sight: KeygenSight, run: KeygenRun): Promise<Uint8Array | undefined> {
-  const { genesis, memberIndex, store } = run.ports
-  const { epoch, row } = sight
-  const { sessionId } = row
-  const signer = memberIndex + 1
-  const random = (length: number) => run.random.bytes(length)
-  const decide = async () => {
-    return decideKeygen(genesis, signer, sight, await store.session(sessionId), random(32))
+/** What the vault says in this stage, signed and durable. */
+async function speak(
+  { question, row }: Extract<KeygenEffect, { readonly kind: 'speak' }>,
+  run: KeygenRun,
+): Promise<Uint8Array | undefined> {
+  const verdict = await run.ports.vault.keygen(question)
+  const fields = { epoch: question.epoch, attempt: row.attempt }
+  if (verdict.kind !== 'sign') {
+    run.log('warn', 'no part in a key', { ...fields, code: verdict.code })
+    return undefined
   }
-  let task = await decide()
-  if (task.kind === 'begin') {
-    const begun = beginDkg(dkgSession(genesis, row), signer, random)
-    await store.saveSession({ epoch, sessionId, ...begun })
-    run.log('info', 'making a key', { epoch, attempt: row.attempt, signers: row.signers })
-    task = await decide()
-  }
-  switch (task.kind) {
-    case 'say':
-      if (task.accused !== undefined) {
-        run.log('warn', 'complaint about a share', { epoch, signer: task.accused })
-      }
-      return signed(task.statement, run)
-    case 'confirm': {
-      if ((await store.share(sessionId)) === undefined) await store.saveShare(task.held)
-      run.log('info', 'share of a key confirmed', { epoch, attempt: row.attempt })
-      return signed(confirmation(genesis, sight, task.held, random(32)), run)
-    }
-    case 'doubt':
-      run.log('error', 'the ledger shows what its members did not say', {
-        epoch,
-        attempt: row.attempt,
-      })
-      return undefined
+  const said = verdict.value
+  if (said.isFirst) run.log('info', 'making a key', { ...fields, signers: row.signers })
+  logWord(said, fields, run)
+  return said.item
+}
+
+function logWord(
+  { accused, word }: KeygenSaid,
+  fields: { readonly epoch: number; readonly attempt: number },
+  run: KeygenRun,
+): void {
+  switch (word) {
+    case 'complained':
+      run.log('warn', 'complaint about a share', { epoch: fields.epoch, signer: accused })
+      return
+    case 'confirmed':
+      run.log('info', 'share of a key confirmed', fields)
+      return
+    case 'doubted':
+      run.log('error', 'the ledger shows what its members did not say', fields)
+      return
     case 'lost':
-      run.log('error', 'the secret of this session is gone', { epoch, attempt: row.attempt })
-      return undefined
+      run.log('error', 'the secret of this session is gone', fields)
+      return
     default:
-      return undefined
+      return
   }
-}
-
-function signed(statement: KeygenStatement, { ports, random }: KeygenRun): Uint8Array {
-  const { genesis, schnorrSecret } = ports
-  return encodeKeygenItem(signKeygenItem(genesis, statement, schnorrSecret, random.bytes(32)))
 }

@@ -3,7 +3,12 @@
  * `followHeader` of core/light. Pure; nodes are untrusted relays. What is signed by q of a set fixes all blocks below it, so a
  * run of headers under one set needs one certificate, that of its last.
  */
-import { type BlockHeader, blockHash } from '../core/block/index.ts'
+import {
+  type BlockHeader,
+  blockHash,
+  emptyCertificate,
+  type QuorumCertificate,
+} from '../core/block/index.ts'
 import {
   type CertifiedHeader,
   followHeader,
@@ -25,15 +30,21 @@ export interface FollowedHeader {
   readonly height: number
   readonly hash: Uint8Array
   readonly ledgerRoot: Uint8Array
+  /** As a node sent it; absent of a header that was stored without its certificate. */
+  readonly certified?: CertifiedHeader
 }
 
 /** What a member keeps on disk: the highest header that it verified, and the set that decides the height after it. */
-export type StoredHead = Pick<Trusted, 'header' | 'nextValidators'>
+export interface StoredHead extends Pick<Trusted, 'header' | 'nextValidators'> {
+  /** Absent in files from before it was kept. */
+  readonly certificate?: QuorumCertificate
+}
 
 export interface LightClient {
   readonly genesis: Genesis
   readonly head: BlockHeader
   readonly headHash: Uint8Array
+  readonly certificate?: QuorumCertificate
   readonly nextValidators: readonly Validator[]
   /** The last headers up to the head, oldest first, without gaps. */
   readonly recent: readonly FollowedHeader[]
@@ -50,27 +61,43 @@ export interface FollowError {
 
 /** At block 0, which follows from the genesis file alone. */
 export function startLightClient(genesis: Genesis): LightClient {
-  return resumeLightClient(genesis, trustGenesis(genesis))
+  return resumeLightClient(genesis, { ...trustGenesis(genesis), certificate: emptyCertificate() })
 }
 
 /** At a header that this member verified before and stored. */
 export function resumeLightClient(
   genesis: Genesis,
-  { header, nextValidators }: StoredHead,
+  { certificate, header, nextValidators }: StoredHead,
 ): LightClient {
   const headHash = blockHash(header)
+  const certified = certificate && { header, certificate, nextValidators }
   return {
     genesis,
     head: header,
     headHash,
+    ...(certificate && { certificate }),
     nextValidators,
-    recent: [followed(header, headHash)],
+    recent: [followed(header, headHash, certified)],
     recentSets: [nextValidators],
   }
 }
 
-function followed(header: BlockHeader, hash: Uint8Array): FollowedHeader {
-  return { height: header.height, hash, ledgerRoot: header.ledgerRoot }
+/** What is kept of it on disk. */
+export function storedHead({ certificate, head, nextValidators }: LightClient): StoredHead {
+  return { header: head, nextValidators, ...(certificate && { certificate }) }
+}
+
+function followed(
+  { height, ledgerRoot }: BlockHeader,
+  hash: Uint8Array,
+  certified: CertifiedHeader | undefined,
+): FollowedHeader {
+  return { height, hash, ledgerRoot, ...(certified && { certified }) }
+}
+
+/** Whether a header names another set than the one that signs it. */
+export function announcesSet({ header }: CertifiedHeader): boolean {
+  return !equalBytes(header.validatorsHash, header.nextValidatorsHash)
 }
 
 /** The client after these consecutive headers, the first of which follows its head. All or nothing. */
@@ -103,11 +130,13 @@ export function followHeaders(
     }
     parent = header
     parentHash = blockHash(header)
-    added.push(followed(header, parentHash))
+    added.push(followed(header, parentHash, item))
   }
   const { hash, header, nextValidators } = trusted
   const recent = [...client.recent, ...added].slice(-RECENT_BLOCKS)
-  return ok({ genesis, head: header, headHash: hash, nextValidators, recent, recentSets: sets })
+  const certificate = items.at(-1)?.certificate ?? client.certificate
+  const head = { head: header, headHash: hash, ...(certificate && { certificate }) }
+  return ok({ genesis, ...head, nextValidators, recent, recentSets: sets })
 }
 
 function linkFault(

@@ -1,7 +1,7 @@
 /** The vocabulary of the member's tree: four actors, one registry row per type. */
-import type { KnownFederation } from '../bridge/index.ts'
 import type { CertifiedHeaderBytes, MemberBody, NodeBody, ProvenRowBytes } from '../proto/index.ts'
 import type { Message, MessageSpec } from '../supervisor/index.ts'
+import type { ConfirmedKey } from './evidence.ts'
 import type { FollowedHeader } from './light-client.ts'
 
 /** Position of a federation node in the configuration. */
@@ -64,8 +64,11 @@ export type HeadersFollowed = Message<
 >
 /** Two certified blocks at one height: nothing is signed any more. From: follower. To: signer. */
 export type ChainContradicted = Message<'signer.ChainContradicted', { readonly height: number }>
-/** The federation's keys as proven ledger rows have them. From: keygen. To: signer. */
-export type FederationFollowed = Message<'signer.FederationFollowed', KnownFederation>
+/** The federation's keys, each confirmed by its members. From: keygen. To: signer. */
+export type FederationFollowed = Message<
+  'signer.FederationFollowed',
+  { readonly keys: readonly ConfirmedKey[] }
+>
 /** From: links. To: signer. */
 export type ApprovalAsked = Message<
   'signer.ApprovalAsked',

@@ -3,6 +3,7 @@
  * federation node and batch; a later one takes the place of the one before. Of each node's attempts at a batch only the highest is
  * served, a higher one not at once, and no more offers in it than its sessions can take.
  */
+import type { Genesis } from '../core/params/index.ts'
 import type { FederationKeys } from '../core/peg/index.ts'
 import {
   mostSessions,
@@ -25,6 +26,13 @@ export interface OpenOffer {
 /** An attempt at a version of a batch. */
 export type AttemptName = Pick<SigningTask, 'batchId' | 'version' | 'attempt'> & Signers
 
+export function attemptName(
+  { members, memberThreshold: threshold }: Pick<Genesis, 'members' | 'memberThreshold'>,
+  { attempt, batchId, version }: Pick<AttemptName, 'batchId' | 'version' | 'attempt'>,
+): AttemptName {
+  return { batchId, version, attempt, members, threshold }
+}
+
 /** Why no offer is made; each may end with time. */
 export type AttemptRefusal =
   /** A higher one of this node was served. */
@@ -41,7 +49,7 @@ const MIN_ATTEMPT_MS = 5_000
 /** Beyond one for each session: a node, or its stream, that started anew asks again. */
 const SPARE_OFFERS = 8
 
-interface Served {
+interface Served<Open> {
   readonly version: number
   readonly attempt: number
   readonly begunAtMs: number
@@ -49,12 +57,13 @@ interface Served {
   readonly offers: number
   /** Of the last one. */
   readonly serial: number
-  readonly open?: OpenOffer
+  readonly open?: Open
 }
 
-export class Offers {
+/** The table with what is open in it; who only looks at what was served keeps it without. */
+export class Offers<Open = OpenOffer> {
   /** By node, then by batch; of each the latest comes last. */
-  readonly #served = new Map<number, Map<string, Served>>()
+  readonly #served = new Map<number, Map<string, Served<Open>>>()
 
   /** Why a node gets no offer in an attempt; undefined when it does. */
   refusal(node: number, wanted: AttemptName, nowMs: number): AttemptRefusal | undefined {
@@ -73,17 +82,16 @@ export class Offers {
    * What the next offer of a task is numbered by: above the one before, and, by the clock, above those that a process which
    * died has made. Undefined when the attempt has had its offers.
    */
-  serial(node: number, task: SigningTask, nowMs: number): number | undefined {
+  serial(node: number, task: AttemptName, nowMs: number): number | undefined {
     const served = this.#of(node, task.batchId)
     if (served !== undefined && isExhausted(served, task)) return undefined
     return Math.max((served?.serial ?? -1) + 1, Math.floor(nowMs / 1000))
   }
 
   /** A node's oldest batches give way to too many. */
-  put(node: number, open: OpenOffer, nowMs: number): void {
-    const { task } = open
+  put(node: number, task: AttemptName, serial: number, nowMs: number, open?: Open): void {
     const name = toHex(task.batchId)
-    const batches = this.#served.get(node) ?? new Map<string, Served>()
+    const batches = this.#served.get(node) ?? new Map<string, Served<Open>>()
     const served = batches.get(name)
     const isSame = served !== undefined && compareAttempts(task, served) === 0
     batches.delete(name)
@@ -92,8 +100,8 @@ export class Offers {
       attempt: task.attempt,
       begunAtMs: isSame ? served.begunAtMs : nowMs,
       offers: isSame ? served.offers + 1 : 1,
-      serial: open.offer.serial,
-      open,
+      serial,
+      ...(open !== undefined && { open }),
     })
     const [oldest] = batches.keys()
     if (batches.size > MAX_BATCHES_PER_NODE) batches.delete(oldest as string)
@@ -101,7 +109,7 @@ export class Offers {
   }
 
   /** Takes an offer out: nobody gets it twice. */
-  take(node: number, batchId: Uint8Array): OpenOffer | undefined {
+  take(node: number, batchId: Uint8Array): Open | undefined {
     const served = this.#of(node, batchId)
     if (served === undefined) return undefined
     const { open, ...rest } = served
@@ -109,12 +117,12 @@ export class Offers {
     return open
   }
 
-  #of(node: number, batchId: Uint8Array): Served | undefined {
+  #of(node: number, batchId: Uint8Array): Served<Open> | undefined {
     return this.#served.get(node)?.get(toHex(batchId))
   }
 }
 
-function isExhausted(served: Served, wanted: AttemptName): boolean {
+function isExhausted(served: Served<unknown>, wanted: AttemptName): boolean {
   const isSame = compareAttempts(wanted, served) === 0
   return isSame && served.offers >= mostSessions(wanted) + SPARE_OFFERS
 }

@@ -1,12 +1,16 @@
 /** What the member's actors need from outside. The real ones are made in `run.ts`. */
-import type { DepositSight } from '../bridge/index.ts'
+import type {
+  ApprovalRequest,
+  DepositSight,
+  SignatureRequest,
+  SignerVerdict,
+} from '../bridge/index.ts'
+import type { CertifiedHeader } from '../core/light/index.ts'
 import type { Genesis } from '../core/params/index.ts'
+import type { NonceOffer, SignedParts } from '../core/signing/index.ts'
 import type { MemberMessage, NodeMessage } from '../proto/index.ts'
-import type { Journal } from './journal.ts'
-import type { MemberKeys } from './keys.ts'
+import type { ConfirmedKey, Evidence } from './evidence.ts'
 import type { StoredHead } from './light-client.ts'
-import type { MemberPolicy } from './policy.ts'
-import type { ShareStore } from './shares.ts'
 
 export interface LinkListener {
   registered(memberIndex: number): void
@@ -33,9 +37,16 @@ export interface HeadStore {
   save(head: StoredHead): Promise<void>
 }
 
+/** Where the follower goes on after a start: `head-store.ts`, behind the vault. */
+export interface FollowedStore {
+  load(): Promise<StoredHead | undefined>
+  /** `announced`: of the headers since the last save those that announced other validators. */
+  save(head: StoredHead, announced: readonly CertifiedHeader[]): Promise<void>
+}
+
 export interface FollowerPorts {
   readonly genesis: Genesis
-  readonly store: HeadStore
+  readonly store: FollowedStore
 }
 
 /** This member's own Bitcoin; never rejects. Hashes in internal byte order. */
@@ -43,23 +54,116 @@ export interface OwnBitcoin {
   sight(blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight>
 }
 
+/** Refused for good, or not known now; `code` is told to who asks. */
+export type VaultVerdict<T> = SignerVerdict<T, string>
+
+export interface ApprovalQuestion {
+  readonly request: ApprovalRequest
+  /** What the member's Bitcoin shows of the deposit. */
+  readonly sight: DepositSight
+  readonly keys: readonly ConfirmedKey[]
+}
+
+export interface Approval {
+  /** 96 bytes, of the claim's approval message. */
+  readonly signature: Uint8Array
+  /** It was not on disk before. */
+  readonly isNew: boolean
+}
+
+/** An attempt of a federation node, by its index in the configuration. */
+export interface OfferQuestion {
+  readonly node: number
+  readonly request: SignatureRequest & { readonly attempt: number }
+  /** The batch's rows. */
+  readonly evidence: Evidence
+  readonly keys: readonly ConfirmedKey[]
+}
+
+export interface OfferGiven {
+  readonly offer: NonceOffer
+  /** What was agreed to, if not before: `txid` in internal byte order. */
+  readonly begun?: {
+    readonly txid: Uint8Array
+    readonly paidSat: bigint
+    readonly minerFeeSat: bigint
+  }
+}
+
+export interface PartsQuestion {
+  readonly node: number
+  readonly batchId: Uint8Array
+  readonly version: number
+  readonly attempt: number
+  /** The list. */
+  readonly offers: readonly NonceOffer[]
+}
+
+export interface PartsGiven extends Pick<SignedParts, 'listHash' | 'parts' | 'signature'> {
+  /** For another list of the same attempt. */
+  readonly next?: NonceOffer
+}
+
+export interface KeygenQuestion {
+  readonly epoch: number
+  /** `keygenRows`, and those of `keygenRowsToSpeak`. */
+  readonly evidence: Evidence
+}
+
+export const KEYGEN_WORDS = [
+  'silent',
+  /** A package, shares: whatever is said in turn. */
+  'said',
+  'complained',
+  'confirmed',
+  /** The ledger shows what its members did not say. */
+  'doubted',
+  /** The secret of this session is gone. */
+  'lost',
+] as const
+export type KeygenWord = (typeof KEYGEN_WORDS)[number]
+
+export interface KeygenSaid {
+  readonly word: KeygenWord
+  /** SSZ KeygenItem, signed. */
+  readonly item?: Uint8Array
+  /** A session of a key begins. */
+  readonly isFirst: boolean
+  /** The signer who is complained about. */
+  readonly accused?: number
+}
+
+/**
+ * What holds the member's secrets: its keys, its shares, its nonces while they are open. No secret crosses it, and no digest: each question
+ * carries what the decision follows from, and the decision falls here (docs/adr/0015). What binds is on its disk before it answers.
+ * It never rejects but for a disk that fails; a vault that cannot be reached does not know (`SignerUnreachable`).
+ */
+export interface Vault {
+  /** The header that announced the validators in whom it believes; rejects when it cannot say. */
+  head(): Promise<StoredHead>
+  /** Takes in headers that announced other validators, ascending; false when it does not believe one, or does not answer. */
+  follow(announced: readonly CertifiedHeader[]): Promise<boolean>
+  approve(question: ApprovalQuestion): Promise<VaultVerdict<Approval>>
+  /** The first round: agrees to a batch, and gives nonces. */
+  offer(question: OfferQuestion): Promise<VaultVerdict<OfferGiven>>
+  /** The second round: the offer is taken, whatever comes of it. */
+  parts(question: PartsQuestion): Promise<VaultVerdict<PartsGiven>>
+  /** The member's part in the making of a key. */
+  keygen(question: KeygenQuestion): Promise<VaultVerdict<KeygenSaid>>
+  /** A key is made: what was only needed to make it goes; false while the share is not there. */
+  settle(key: ConfirmedKey): Promise<VaultVerdict<boolean>>
+}
+
 export interface KeygenPorts {
   readonly genesis: Genesis
   readonly memberIndex: number
-  /** The member's own BIP340 key, under which its parts are known. */
-  readonly schnorrSecret: Uint8Array
   /** How many nodes the configuration names. */
   readonly nodes: number
-  readonly store: ShareStore
+  readonly vault: Pick<Vault, 'keygen' | 'settle'>
 }
 
 export interface SignerPorts {
   readonly genesis: Genesis
-  readonly memberIndex: number
-  readonly keys: MemberKeys
-  readonly policy: MemberPolicy
   readonly bitcoin: OwnBitcoin
-  readonly journal: Journal
-  /** Its shares of the federation's keys. */
-  readonly shares: Pick<ShareStore, 'share'>
+  readonly vault: Pick<Vault, 'approve' | 'offer' | 'parts'>
 }

@@ -19,7 +19,7 @@ import {
 import { openTelemetry } from '../node/adapters/telemetry/index.ts'
 import type { System } from '../supervisor/index.ts'
 import type { MemberConfig } from './config.ts'
-import { fileHeadStore } from './head-store.ts'
+import { fileHeadStore, storeBehindVault } from './head-store.ts'
 import { openJournal } from './journal.ts'
 import { type MemberKeys, openMemberKeys } from './keys.ts'
 import { createLinksPort } from './links-port.ts'
@@ -27,6 +27,7 @@ import { createOwnBitcoin, joinOwnBitcoins } from './own-bitcoin.ts'
 import { fileShareStore } from './shares.ts'
 import { startStatusServer } from './status.ts'
 import { createMemberTree } from './tree.ts'
+import { createVault } from './vault.ts'
 
 /** Why the program did not start. Exit codes: 3 configuration, 4 data. */
 export interface MemberFault {
@@ -100,6 +101,19 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
     password: files.password,
     random: (length) => random.bytes(length),
   })
+  const trust = fileHeadStore(join(config.dataDir, 'trust.json'), genesis)
+  const vault = createVault({
+    genesis,
+    memberIndex,
+    keys,
+    policy: memberPolicy(config),
+    journal,
+    shares,
+    trust,
+    nowMs: () => kernel.clock.nowMs(),
+    random: (length) => random.bytes(length),
+  })
+  const head = fileHeadStore(join(config.dataDir, 'head.json'), genesis)
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
   const system = createMemberTree(
     {
@@ -114,23 +128,9 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
         },
         clock: kernel.clock,
       }),
-      follower: { genesis, store: fileHeadStore(join(config.dataDir, 'head.json'), genesis) },
-      signer: {
-        genesis,
-        memberIndex,
-        keys,
-        policy: memberPolicy(config),
-        bitcoin: joinOwnBitcoins(rpcs.map(createOwnBitcoin)),
-        journal,
-        shares,
-      },
-      keygen: {
-        genesis,
-        memberIndex,
-        schnorrSecret: keys.schnorrSecret,
-        nodes: config.nodes.length,
-        store: shares,
-      },
+      follower: { genesis, store: storeBehindVault(head, vault) },
+      signer: { genesis, bitcoin: joinOwnBitcoins(rpcs.map(createOwnBitcoin)), vault },
+      keygen: { genesis, memberIndex, nodes: config.nodes.length, vault },
     },
     (reason) => announceEnd(programEnd(reason)),
   )

@@ -1,33 +1,11 @@
 /**
- * The actor that decides: what deposits to approve and what batches to sign (protocol §4.2, §4.5, §5.6; PI-10, PO-11, PO-13). It asks its own
- * Bitcoin about deposits and takes batches only from ledger rows that are proven under a header which the follower
- * verified. What it signs is in the journal before the signature exists outside; the same question gets the same answer.
+ * The actor that is asked what deposits to approve and what batches to sign (protocol §4.2, §4.5, §5.6; PI-10, PO-11, PO-13). It puts together what
+ * a decision follows from: what its own Bitcoin shows of a deposit, and ledger rows under a header that the follower verified. The vault,
+ * which holds the secrets, decides by them, writes down what it agreed to, and signs; the same question gets the same answer.
  */
-import {
-  type ApprovedBatch,
-  claimKind,
-  decideApproval,
-  decideSignature,
-  FIRST_FEDERATION,
-  isLeafEarly,
-  type KnownFederation,
-  type ProvenRow,
-  readApprovalRequest,
-  readBatchRows,
-  signingTask,
-} from '../bridge/index.ts'
+import { claimKind, type ProvenRow, readApprovalRequest } from '../bridge/index.ts'
 import { type PegInClaim, PegInClaimType } from '../core/block/index.ts'
-import { heightKey } from '../core/ledger/index.ts'
-import type { Genesis } from '../core/params/index.ts'
-import { approvalMessage, type FederationKeys } from '../core/peg/index.ts'
-import {
-  listFault,
-  makeOffer,
-  type SigningMember,
-  type SigningTask,
-  signMyParts,
-} from '../core/signing/index.ts'
-import { equalBytes, type KeyShare, toDisplayHash, toHex } from '../crypto/index.ts'
+import { equalBytes, toDisplayHash, toHex } from '../crypto/index.ts'
 import type { MemberBody } from '../proto/index.ts'
 import {
   type About,
@@ -38,6 +16,7 @@ import {
   type Step,
   tell,
 } from '../supervisor/index.ts'
+import { type ConfirmedKey, federationOf } from './evidence.ts'
 import type { FollowedHeader } from './light-client.ts'
 import { memberMachine } from './machine.ts'
 import type {
@@ -47,9 +26,9 @@ import type {
   SignatureAsked,
   SignerInbox,
 } from './messages.ts'
-import { type AttemptName, Offers } from './offers.ts'
-import { withinDailyLimit } from './policy.ts'
-import type { SignerPorts } from './port.ts'
+import { attemptName, Offers } from './offers.ts'
+import type { OfferQuestion, SignerPorts } from './port.ts'
+import { MAX_PROOF_AGE } from './trust.ts'
 
 type ApprovalBody = Extract<MemberBody, { readonly kind: 'approvalResponse' }>
 type SignatureBody = Extract<MemberBody, { readonly kind: 'signatureResponse' }>
@@ -75,35 +54,32 @@ export interface SignerContext {
   /** Verified headers, oldest first, the head last. */
   readonly headers: readonly FollowedHeader[]
   readonly contradicted: boolean
-  /** Which keys it knows to be the federation's (5.1). */
-  readonly federation: KnownFederation
+  /** Those that it knows to be the federation's (5.1). */
+  readonly keys: readonly ConfirmedKey[]
   readonly jobs: ReadonlyMap<string, Job>
-  /** Nonces in memory; a member that starts again has none. */
-  readonly offers: Offers
+  /** What was served of which node. */
+  readonly served: Offers<never>
 }
 
 export type SignerEffect =
   | {
       readonly kind: 'judgeDeposit'
       readonly key: string
-      readonly outpoint: string
-      readonly membersEpoch: number
+      readonly request: ApprovalAsked['payload']['request']
       readonly claim: PegInClaim
-      readonly federation: KnownFederation
+      readonly keys: readonly ConfirmedKey[]
     }
   | {
       readonly kind: 'offerNonces'
       readonly key: string
-      readonly node: NodeIndex
-      readonly request: SignatureAsked['payload']['request']
-      readonly approved: ApprovedBatch
-      readonly offers: Offers
+      readonly question: OfferQuestion
+      readonly served: Offers<never>
     }
   | {
       readonly kind: 'giveParts'
       readonly asker: Asker
       readonly request: PartsAsked['payload']['request']
-      readonly offers: Offers
+      readonly served: Offers<never>
     }
   | {
       readonly kind: 'log'
@@ -118,8 +94,6 @@ type SignerStep = Step<SignerContext, SignerEffect>
 const MAX_JOBS_PER_NODE = 64
 /** Headers whose roots may stand under a proof. */
 const KEPT_HEADERS = 256
-/** A proof under an older root is stale. */
-const MAX_PROOF_AGE = 120
 /** A proof, or the header it is under, that has not come by then is not waited for. */
 const PENDING_MS = 15_000
 const CHECK_MS = 1_000
@@ -134,9 +108,9 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
       ports,
       headers: [],
       contradicted: false,
-      federation: FIRST_FEDERATION,
+      keys: [],
       jobs: new Map(),
-      offers: new Offers(),
+      served: new Offers(),
     },
     effects: [every(CHECK_MS, 'check', { type: 'signer.CheckPending', payload: {} })],
     event: 'READY',
@@ -158,7 +132,7 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
       case 'signer.HeadersFollowed':
         return headersFollowed(context, message.payload.headers)
       case 'signer.FederationFollowed':
-        return { context: { ...context, federation: message.payload } }
+        return { context: { ...context, keys: message.payload.keys } }
       case 'signer.CheckPending':
         return dropOverdue(context, about.nowMs)
       case 'signer.ChainContradicted':
@@ -168,19 +142,13 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
     }
   },
   perform,
-  /** One after another, so that the second question about a batch finds what was decided at the first. */
-  lane: ({ kind }) => (kind === 'offerNonces' || kind === 'giveParts' ? 'sign' : undefined),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
 }
 
 /** Why this member signs nothing at present, whatever is asked. */
-function standstill(
-  { contradicted, jobs, ports }: SignerContext,
-  node: NodeIndex,
-): string | undefined {
+function standstill({ contradicted, jobs }: SignerContext, node: NodeIndex): string | undefined {
   if (contradicted) return 'ChainContradicted'
-  if (ports.policy.hold) return 'PolicyHold'
   let open = 0
   for (const { askers } of jobs.values()) if (askers[0]?.node === node) open += 1
   return open >= MAX_JOBS_PER_NODE ? 'Busy' : undefined
@@ -200,8 +168,9 @@ function approvalAsked(
   about: About<SignerInbox>,
 ): SignerStep {
   const asker = askerOf(node, requestId, about)
-  const read = readApprovalRequest(context.ports.genesis, request, context.federation)
-  const { outpoint, membersEpoch } = request
+  const { keys, ports } = context
+  const read = readApprovalRequest(ports.genesis, request, federationOf(keys))
+  const { outpoint } = request
   if (read.kind !== 'sign') {
     const body = approvalBody(outpoint, new Uint8Array(0), read)
     return { context, effects: [...decisionLog('deposit', outpoint, read), send(asker, body)] }
@@ -221,9 +190,7 @@ function approvalAsked(
   }
   return {
     context: withJob(context, key, { askers: [asker], startedAtMs: about.nowMs }),
-    effects: [
-      { kind: 'judgeDeposit', key, outpoint, membersEpoch, claim, federation: context.federation },
-    ],
+    effects: [{ kind: 'judgeDeposit', key, request, claim, keys }],
   }
 }
 
@@ -249,7 +216,7 @@ function signatureAsked(
     }
   }
   // Before the node is asked for a proof: what comes too often costs a look into a table.
-  const passed = context.offers.refusal(node, attemptName(genesis, request), about.nowMs)
+  const passed = context.served.refusal(node, attemptName(genesis, request), about.nowMs)
   if (passed !== undefined) {
     return { context, effects: [send(asker, signatureBody(request, unknownVerdict(passed)))] }
   }
@@ -262,13 +229,6 @@ function signatureAsked(
   }
 }
 
-function attemptName(
-  { members, memberThreshold: threshold }: Genesis,
-  { attempt, batchId, version }: SignatureAsked['payload']['request'],
-): AttemptName {
-  return { batchId, version, attempt, members, threshold }
-}
-
 /** The second round: the decision fell in the first; whoever asks has to hold the member's offer in its list. */
 function partsAsked(
   context: SignerContext,
@@ -278,7 +238,7 @@ function partsAsked(
   const asker = askerOf(node, requestId, about)
   const reason = standstill(context, node)
   if (reason !== undefined) return { context, effects: [send(asker, noParts(request, reason))] }
-  return { context, effects: [{ kind: 'giveParts', asker, request, offers: context.offers }] }
+  return { context, effects: [{ kind: 'giveParts', asker, request, served: context.served }] }
 }
 
 function proofReceived(
@@ -311,25 +271,16 @@ function judgeBatch(context: SignerContext, key: string, job: Job): SignerStep {
     return { context: withJob(context, key, job) }
   }
   const header = context.headers.find(({ height }) => height === proof.height)
-  if (header === undefined || proof.height < head.height - MAX_PROOF_AGE) {
+  const certified = header?.certified
+  if (certified === undefined || proof.height < head.height - MAX_PROOF_AGE) {
     return answerBatch(context, key, job, unknownVerdict('ProofStale'))
   }
-  const rows = readBatchRows(header.ledgerRoot, request, proof.rows)
-  if (rows.kind !== 'sign') return answerBatch(context, key, job, rows)
-  const verdict = decideSignature(context.ports.genesis, request, rows.value, context.federation)
-  if (verdict.kind !== 'sign') return answerBatch(context, key, job, verdict)
+  const { keys, served } = context
+  const evidence = { header: certified, rows: proof.rows }
+  const question = { node: job.askers[0]?.node ?? 0, request, evidence, keys }
   return {
     context: withJob(context, key, job),
-    effects: [
-      {
-        kind: 'offerNonces',
-        key,
-        node: job.askers[0]?.node ?? 0,
-        request,
-        approved: verdict.value,
-        offers: context.offers,
-      },
-    ],
+    effects: [{ kind: 'offerNonces', key, question, served }],
   }
 }
 
@@ -408,8 +359,12 @@ function send({ node, requestId, correlationId }: Asker, body: MemberBody): Kern
 function decisionLog(what: string, id: string, verdict: NotSigned): SignerEffect[] {
   if (verdict.kind === 'unknown') return []
   const { code, detail } = verdict
-  const fields = { [what]: id, code, ...(detail === undefined ? {} : { detail }) }
+  const fields = withDetail({ [what]: id, code }, detail)
   return [{ kind: 'log', level: 'warn', event: `${what} refused`, fields }]
+}
+
+function withDetail(fields: Readonly<Record<string, unknown>>, detail: string | undefined) {
+  return detail === undefined ? fields : { ...fields, detail }
 }
 
 function approvalBody(outpoint: string, claimRoot: Uint8Array, verdict: NotSigned): ApprovalBody {
@@ -423,7 +378,7 @@ function approvalBody(outpoint: string, claimRoot: Uint8Array, verdict: NotSigne
 }
 
 function signatureBody(
-  { batchId, version, attempt }: SignatureAsked['payload']['request'],
+  { batchId, version, attempt }: OfferQuestion['request'],
   verdict: NotSigned,
 ): SignatureBody {
   return {
@@ -489,135 +444,90 @@ async function perform(effect: SignerEffect, run: SignerRun): Promise<SignerInbo
 }
 
 async function judgeDeposit(
-  effect: Extract<SignerEffect, { readonly kind: 'judgeDeposit' }>,
+  { claim, keys, request }: Extract<SignerEffect, { readonly kind: 'judgeDeposit' }>,
   run: SignerRun,
 ): Promise<ApprovalBody> {
-  const { claim, federation, membersEpoch, outpoint } = effect
-  const { genesis, journal, bitcoin, keys, policy } = run.ports
+  const { bitcoin, vault } = run.ports
+  const { outpoint } = request
   const claimRoot = PegInClaimType.hashTreeRoot(claim)
-  const approved = { kind: 'approvalResponse', outpoint, claimRoot } as const
-  const decided = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
-  const stored = journal.approval(outpoint, claimRoot)
-  if (stored !== undefined) return { ...approved, ...decided, signature: stored }
   const sight = await bitcoin.sight(claim.proof.blockHash, claim.txid)
-  const verdict = decideApproval(genesis, claim, sight, policy.confirmations, federation)
+  const verdict = await vault.approve({ request, sight, keys })
   if (verdict.kind !== 'sign') {
     if (verdict.kind === 'refuse') {
       run.log('warn', 'deposit refused', { deposit: outpoint, code: verdict.code })
     }
     return approvalBody(outpoint, claimRoot, verdict)
   }
-  const message = approvalMessage(genesis, 'pegIn', membersEpoch, claim)
-  const signature = keys.approver.sign(message)
-  await journal.noteApproval(run.clock.nowMs(), outpoint, claimRoot, signature)
-  run.log('info', 'deposit approved', {
-    deposit: outpoint,
-    amountSat: String(claim.amountSat),
-    kind: claimKind(claim),
-    evmAddress: `0x${toHex(claim.evmAddress)}`,
-  })
-  return { ...approved, ...decided, signature }
-}
-
-/** The first round: the decision is in the journal before anything that signs is made. */
-async function offerNonces(
-  { approved, node, offers, request }: Extract<SignerEffect, { readonly kind: 'offerNonces' }>,
-  run: SignerRun,
-): Promise<SignatureBody> {
-  const { attempt, batchId, version } = request
-  const { genesis, journal, policy } = run.ports
-  const name = toHex(batchId)
-  const begun = journal.intent(batchId, version)
-  if (begun !== undefined && !equalBytes(begun, approved.txid)) {
-    run.log('error', 'batch refused', { batch: name, code: 'OtherTransactionSigned' })
-    return signatureBody(request, { kind: 'refuse', code: 'OtherTransactionSigned' })
-  }
-  const nowMs = run.clock.nowMs()
-  const late = (code: string) =>
-    signatureBody(request, { kind: 'unknown', code, retryAfterMs: RETRY_MS })
-  const passed = offers.refusal(node, attemptName(genesis, request), nowMs)
-  if (passed !== undefined) return late(passed)
-  if (isLeafEarly(attempt, approved.batch, approved.timestamp, nowMs)) return late('AttemptEarly')
-  if (!withinDailyLimit(policy, journal.leaving(), name, approved.leavingSat, nowMs)) {
-    run.log('warn', 'batch waits for the daily limit', { batch: name })
-    return signatureBody(request, { kind: 'unknown', code: 'DailyLimit', retryAfterMs: 30_000 })
-  }
-  const { batch, keys, leavingSat, minerFeeSat, paidSat, txid } = approved
-  const task = signingTask(genesis, keys, { batchId, version, attempt }, batch)
-  const serial = offers.serial(node, task, nowMs)
-  if (serial === undefined) return late('AttemptExhausted')
-  const made = makeOffer(task, await memberOf(task, keys, run.ports), serial, (length) =>
-    run.random.bytes(length),
-  )
-  if (made === undefined) {
-    run.log('error', 'no share to sign with', { batch: name })
-    return signatureBody(request, { kind: 'refuse', code: 'NoShareOfKey' })
-  }
-  if (begun === undefined) {
-    await journal.noteIntent(nowMs, batchId, version, txid, leavingSat)
-    run.log('info', 'batch approved', {
-      batch: name,
-      version,
-      txid: toDisplayHash(txid),
-      paidSat: String(paidSat),
-      minerFeeSat: String(minerFeeSat),
+  const { isNew, signature } = verdict.value
+  if (isNew) {
+    run.log('info', 'deposit approved', {
+      deposit: outpoint,
+      amountSat: String(claim.amountSat),
+      kind: claimKind(claim),
+      evmAddress: `0x${toHex(claim.evmAddress)}`,
     })
   }
-  offers.put(node, { task, keys, txid, ...made }, nowMs)
   const decided = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
-  const { offer } = made
+  return { kind: 'approvalResponse', outpoint, claimRoot, ...decided, signature }
+}
+
+async function offerNonces(
+  { question, served }: Extract<SignerEffect, { readonly kind: 'offerNonces' }>,
+  run: SignerRun,
+): Promise<SignatureBody> {
+  const { genesis, vault } = run.ports
+  const { node, request } = question
+  const { attempt, batchId, version } = request
+  const batch = toHex(batchId)
+  const verdict = await vault.offer(question)
+  if (verdict.kind !== 'sign') {
+    const fields = { batch, code: verdict.code }
+    if (verdict.kind === 'refuse') {
+      const isOurs = OWN_FAULTS.has(verdict.code)
+      run.log(isOurs ? 'error' : 'warn', 'batch refused', withDetail(fields, verdict.detail))
+    } else if (verdict.code === 'DailyLimit') {
+      run.log('warn', 'batch waits for the daily limit', fields)
+    }
+    return signatureBody(request, verdict)
+  }
+  const { begun, offer } = verdict.value
+  if (begun !== undefined) {
+    run.log('info', 'batch approved', {
+      batch,
+      version,
+      txid: toDisplayHash(begun.txid),
+      paidSat: String(begun.paidSat),
+      minerFeeSat: String(begun.minerFeeSat),
+    })
+  }
+  served.put(node, attemptName(genesis, request), offer.serial, run.clock.nowMs())
+  const decided = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
   return { kind: 'signatureResponse', batchId, version, attempt, ...decided, offers: [offer] }
 }
 
-/** This member with its shares of the keys that a task takes. */
-async function memberOf(
-  { inputs }: SigningTask,
-  made: FederationKeys,
-  { keys, memberIndex, shares }: SignerPorts,
-): Promise<SigningMember> {
-  const held = new Map<number, KeyShare>()
-  for (const input of inputs) {
-    if (input.path === 'leaf' || held.has(input.epoch)) continue
-    const key = made.get(toHex(heightKey(input.epoch)))
-    // A file that is damaged ends neither this member nor its word about deposits.
-    const found = key && (await shares.share(key.row.sessionId).catch(() => undefined))
-    if (found !== undefined) held.set(input.epoch, found.share)
-  }
-  return { index: memberIndex, secretKey: keys.schnorrSecret, shares: held }
-}
+/** The vault refuses for what is wrong with this member itself. */
+const OWN_FAULTS: ReadonlySet<string> = new Set(['OtherTransactionSigned', 'NoShareOfKey'])
 
-/** The second round: the offer is taken, whatever comes of it; the next one goes with the parts. */
 async function giveParts(
-  { asker, offers, request }: Extract<SignerEffect, { readonly kind: 'giveParts' }>,
+  { asker, request, served }: Extract<SignerEffect, { readonly kind: 'giveParts' }>,
   run: SignerRun,
 ): Promise<PartsBody> {
-  const { attempt, batchId, offers: list, version } = request
-  const { journal, memberIndex } = run.ports
+  const { attempt, batchId, offers, version } = request
+  const { genesis, vault } = run.ports
   const { node } = asker
-  const open = offers.take(node, batchId)
-  const isAsked = open?.task.attempt === attempt && open.task.version === version
-  if (open === undefined || !isAsked) return noParts(request, 'NoncesUnknown')
-  const { keys, nonces, offer, task, txid } = open
-  const mine = list.find(({ member }) => member === memberIndex)
-  const fault = listFault(task, list)
-  if (fault !== undefined || mine === undefined || !equalBytes(mine.signature, offer.signature)) {
-    const code = fault?.code ?? 'OtherOffer'
-    run.log('warn', 'a list is not signed under', { batch: toHex(batchId), node, code })
+  const verdict = await vault.parts({ node, batchId, version, attempt, offers })
+  if (verdict.kind !== 'sign') {
+    const { code } = verdict
+    if (verdict.kind === 'refuse') {
+      run.log('warn', 'a list is not signed under', { batch: toHex(batchId), node, code })
+    }
     return noParts(request, code)
   }
-  const random = (length: number) => run.random.bytes(length)
-  const member = await memberOf(task, keys, run.ports)
-  const given = signMyParts(task, member, nonces, list, random)
-  if (given === undefined) return noParts(request, 'NoncesUnknown')
-  if (!journal.isSigned(batchId, version)) {
-    await journal.noteSigned(run.clock.nowMs(), batchId, version, txid)
+  const { listHash, next, parts, signature } = verdict.value
+  if (next !== undefined) {
+    served.put(node, attemptName(genesis, request), next.serial, run.clock.nowMs())
   }
-  const nowMs = run.clock.nowMs()
-  const serial = offers.serial(node, task, nowMs)
-  const next = serial === undefined ? undefined : makeOffer(task, member, serial, random)
-  if (next !== undefined) offers.put(node, { task, keys, txid, ...next }, nowMs)
-  const { listHash, parts, signature } = given
   const decided = { decision: 'APPROVED', code: '' } as const
   const id = { kind: 'partsResponse', batchId, version, attempt } as const
-  return { ...id, ...decided, listHash, parts, signature, offers: next ? [next.offer] : [] }
+  return { ...id, ...decided, listHash, parts, signature, offers: next ? [next] : [] }
 }

@@ -13,10 +13,12 @@ import { MEMBER_ROWS } from './messages.ts'
 import type { FollowerPorts, KeygenPorts, LinksPorts, SignerPorts } from './port.ts'
 import { signerActor } from './signer.ts'
 
+export { storeBehindVault } from './head-store.ts'
 export { createJournal } from './journal.ts'
 export type { HeldShare, SessionSecret } from './keygen-part.ts'
 export type { MemberKeys } from './keys.ts'
 export type { ShareStore } from './shares.ts'
+export { createVault } from './vault.ts'
 
 export interface MemberPorts {
   readonly kernel: KernelPorts

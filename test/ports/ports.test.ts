@@ -94,6 +94,8 @@ const NO_ADAPTER: Readonly<Record<string, string>> = {
   ChainPorts: 'a bundle: opens a SignGuard',
   EnginePorts: 'a bundle: opens an EnginePort',
   StoragePorts: 'a bundle: opens a ChainStore',
+  FollowedStore: 'the same code over a HeadStore and a Vault in member and simulator',
+  Vault: 'the same code over keys, files and journal in member and simulator',
   PoolJournal:
     'the simulator’s pools are forgotten with their node; the files’ own test kills and tears them',
 }

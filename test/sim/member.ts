@@ -1,6 +1,12 @@
 /** A member of the world: the real tree on simulated ports, over a journal and a header file that outlive its incarnations. */
 import { toHex } from '../../crypto/index.ts'
-import { createJournal, createMemberTree, type MemberKeys } from '../../governance/tree.ts'
+import {
+  createJournal,
+  createMemberTree,
+  createVault,
+  type MemberKeys,
+  storeBehindVault,
+} from '../../governance/tree.ts'
 import type { MemberBody, MemberMessage } from '../../proto/index.ts'
 import { MemoryShares } from '../unit/governance/memory-shares.ts'
 import type { Chance } from './chance.ts'
@@ -16,6 +22,7 @@ export class SimulatedMember {
   readonly #chance: Chance
   #journal: LineDisk
   #head: HeaderDisk
+  #trust: HeaderDisk
   #shares = new MemoryShares()
   #life: Life | undefined
   incarnations = 0
@@ -27,6 +34,7 @@ export class SimulatedMember {
     this.#chance = around.world.chance(`member ${index}`)
     this.#journal = new LineDisk(this.#chance)
     this.#head = new HeaderDisk(this.#chance)
+    this.#trust = new HeaderDisk(this.#chance)
   }
 
   get alive(): boolean {
@@ -52,9 +60,21 @@ export class SimulatedMember {
     if ('code' in journal) return
     const shares = this.#shares.store((label, act) => life.io(2, label, act))
     const links = streams.client(this.index, life, genesis.validators.length)
+    const kernel = life.kernel(`${this.name}${this.incarnations}`)
+    const vault = createVault({
+      genesis,
+      memberIndex: this.index,
+      keys: federation.members[this.index] as MemberKeys,
+      policy: { confirmations: genesis.params.pegInConfirmations, hold: false },
+      journal,
+      shares,
+      trust: this.#trust.store(life),
+      nowMs: () => kernel.clock.nowMs(),
+      random: (length) => kernel.random.bytes(length),
+    })
     const system = createMemberTree(
       {
-        kernel: life.kernel(`${this.name}${this.incarnations}`),
+        kernel,
         links: {
           ...links,
           send: (node, message) => {
@@ -64,26 +84,9 @@ export class SimulatedMember {
             return links.send(node, message)
           },
         },
-        follower: {
-          genesis,
-          store: this.#head.store(life),
-        },
-        signer: {
-          genesis,
-          memberIndex: this.index,
-          keys: federation.members[this.index] as MemberKeys,
-          policy: { confirmations: genesis.params.pegInConfirmations, hold: false },
-          bitcoin: bitcoin.own(life),
-          journal,
-          shares,
-        },
-        keygen: {
-          genesis,
-          memberIndex: this.index,
-          schnorrSecret: (federation.members[this.index] as MemberKeys).schnorrSecret,
-          nodes: genesis.validators.length,
-          store: shares,
-        },
+        follower: { genesis, store: storeBehindVault(this.#head.store(life), vault) },
+        signer: { genesis, bitcoin: bitcoin.own(life), vault },
+        keygen: { genesis, memberIndex: this.index, nodes: genesis.validators.length, vault },
       },
       (reason) => {
         if (!life.alive) return
@@ -115,6 +118,7 @@ export class SimulatedMember {
     this.crash()
     this.#journal = new LineDisk(this.#chance)
     this.#head = new HeaderDisk(this.#chance)
+    this.#trust = new HeaderDisk(this.#chance)
     this.#shares = new MemoryShares()
   }
 

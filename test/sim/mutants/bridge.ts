@@ -89,9 +89,9 @@ export const BRIDGE_MUTANTS: readonly Mutant[] = [
   {
     ...here,
     name: 'parts-before-journal',
-    file: 'governance/signer.ts',
-    find: '    await journal.noteSigned(run.clock.nowMs(), batchId, version, txid)\n',
-    replace: '    void journal.noteSigned(run.clock.nowMs(), batchId, version, txid)\n',
+    file: 'governance/vault.ts',
+    find: '      await journal.noteSigned(nowMs(), batchId, version, txid)\n',
+    replace: '      void journal.noteSigned(nowMs(), batchId, version, txid)\n',
     breaks: 'PO-13, protocol 5.6',
     says: 'A member gives its parts before its journal has them on disk.',
   },

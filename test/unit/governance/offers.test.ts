@@ -19,7 +19,8 @@ function put(offers: Offers, node: number, of: SigningTask, nowMs = 0): void {
   const serial = offers.serial(node, of, nowMs) ?? -1
   const made = makeOffer(of, member, serial, (length) => new Uint8Array(length).fill(7))
   if (made === undefined) throw new Error('no offer')
-  offers.put(node, { task: of, keys: new Map(), txid: seeded('txid'), ...made }, nowMs)
+  const open = { task: of, keys: new Map(), txid: seeded('txid'), ...made }
+  offers.put(node, of, serial, nowMs, open)
 }
 
 describe('the offers of a member', () => {

@@ -22,8 +22,8 @@ import { buildCertificate } from '../../../core/pbft/index.ts'
 import { blsKeyPair, blsSign, blsSigner, blsSuite, toDisplayHash } from '../../../crypto/index.ts'
 import { createJournal, type Journal } from '../../../governance/journal.ts'
 import type { StoredHead } from '../../../governance/light-client.ts'
-import type { LinkListener, LinksPorts, OwnBitcoin } from '../../../governance/port.ts'
-import { createMemberTree } from '../../../governance/tree.ts'
+import type { HeadStore, LinkListener, LinksPorts, OwnBitcoin } from '../../../governance/port.ts'
+import { createMemberTree, createVault, storeBehindVault } from '../../../governance/tree.ts'
 import type { MemberBody, MemberMessage, NodeBody, NonceOfferBytes } from '../../../proto/index.ts'
 import type { System } from '../../../supervisor/index.ts'
 import { createTestPorts, type TestPorts } from '../../../supervisor/testing/index.ts'
@@ -235,6 +235,8 @@ export class MemberWorld {
   /** The journal's lines on disk. */
   readonly lines: string[] = []
   header: StoredHead | undefined
+  /** In whom the vault believes. */
+  trusted: StoredHead | undefined
   readonly shares = new MemoryShares()
   system: System | undefined
   /** Called when a line is about to become durable. */
@@ -271,37 +273,38 @@ export class MemberWorld {
         for (const node of nodes) node.listener = undefined
       },
     }
+    const head: HeadStore = {
+      load: async () => this.header,
+      save: async (stored) => {
+        this.header = stored
+      },
+    }
+    const trust: HeadStore = {
+      load: async () => this.trusted,
+      save: async (stored) => {
+        this.trusted = stored
+      },
+    }
+    const vault = createVault({
+      genesis,
+      memberIndex: 0,
+      keys: {
+        approver: blsSigner(blsKeyPair(seeded('member 0')).secretKey),
+        schnorrSecret: seeded('schnorr 0'),
+      },
+      policy: { confirmations: 1, hold: false, ...policy },
+      journal,
+      shares: this.shares.store(),
+      trust,
+      nowMs: () => this.ports.clock.nowMs(),
+      random: (length) => this.ports.random.bytes(length),
+    })
     this.system = createMemberTree({
       kernel: this.ports,
       links,
-      follower: {
-        genesis,
-        store: {
-          load: async () => this.header,
-          save: async (head) => {
-            this.header = head
-          },
-        },
-      },
-      signer: {
-        genesis,
-        memberIndex: 0,
-        keys: {
-          approver: blsSigner(blsKeyPair(seeded('member 0')).secretKey),
-          schnorrSecret: seeded('schnorr 0'),
-        },
-        policy: { confirmations: 1, hold: false, ...policy },
-        bitcoin,
-        journal,
-        shares: this.shares.store(),
-      },
-      keygen: {
-        genesis,
-        memberIndex: 0,
-        schnorrSecret: seeded('schnorr 0'),
-        nodes: nodes.length,
-        store: this.shares.store(),
-      },
+      follower: { genesis, store: storeBehindVault(head, vault) },
+      signer: { genesis, bitcoin, vault },
+      keygen: { genesis, memberIndex: 0, nodes: nodes.length, vault },
     })
     const started = this.system.start()
     await this.settle()
