@@ -11,6 +11,7 @@ usage: millrace COMMAND [options]
   validators   who decides blocks; changes of that: propose, approve, submit
   order        what the members decide about the peg: refunds of deposits that named nobody, losses
   handover     another key for the federation: what members call for, and where its making stands
+  books        the ledger as CSV: every satoshi with its cause
   keys         what this machine's keys have signed: the sign guard of a validator
   doctor       what is wrong with a node and what to do about it; its data, checked to the last byte
   backup       a node in one encrypted file, made while it runs
@@ -35,6 +36,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   faucet: async () => (await import('../devnet/launcher/index.ts')).faucet,
   node: async () => (await import('../node/cli.ts')).main,
   governance: async () => (await import('../governance/index.ts')).main,
+  books: async () => (await import('../node/books/index.ts')).main,
   keys: async () => (await import('../node/keys/index.ts')).main,
   validators: async () => (await import('../node/validators/index.ts')).main,
   order: async () => (await import('../node/orders/index.ts')).main,

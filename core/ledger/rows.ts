@@ -470,3 +470,8 @@ export function heightKey(height: number): Uint8Array {
 export function causeKey(cause: number, reference: Uint8Array): Uint8Array {
   return concatBytes(Uint8Array.of(cause), reference)
 }
+
+/** What a fund or deficit row refers to. */
+export function causeReference(key: Uint8Array): Uint8Array {
+  return key.slice(1)
+}

@@ -145,6 +145,7 @@ function importRule(room: string, level: number, target: string): string | undef
 /** Where a program puts the real signatures together with the rest; everybody else has a suite or a handle given. */
 const SIGNATURE_ROOTS: ReadonlySet<string> = new Set([
   'node/files.ts',
+  'node/books/index.ts',
   'node/genesis/index.ts',
   'node/keys/index.ts',
   'node/doctor/index.ts',

@@ -249,6 +249,37 @@ async function msOf(args: readonly string[]): Promise<number> {
   return performance.now() - startedMs
 }
 
+describe('millrace books', () => {
+  it('writes the ledger as CSV, whose columns add up to its sums (PO-18)', async () => {
+    const { code, stderr, stdout } = await runProgram('books', '--config', config())
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/^block \d+: .*the books balance\n$/)])
+    const [head = '', ...lines] = stdout.split('\r\n').slice(0, -1)
+    const column = head.split(',').indexOf('adds_reserve_sat')
+    const sum = lines.reduce((total, line) => total + Number(line.split(',')[column]), 0)
+    expect(sum).toBe(1_000_000)
+    expect(stderr).toContain('reserve 1000000,')
+    expect(lines.filter((line) => line.startsWith('outputs,'))).toHaveLength(1)
+  })
+
+  it('writes nothing of a ledger that is not the one its validators signed', async () => {
+    const copy = join(own(), 'books-copy')
+    cpSync(join(own(), 'data', 'chain'), join(copy, 'chain'), { recursive: true })
+    const root = open({ path: join(copy, 'chain'), maxDbs: 12 })
+    const ledger = root.openDB<Buffer, Buffer>({
+      name: 'ledger',
+      encoding: 'binary',
+      keyEncoding: 'binary',
+    })
+    const headers = [...ledger.getRange()].filter(({ key }) => key[0] === 1)
+    await ledger.remove(headers.at(-1)?.key as Buffer)
+    await root.close()
+    const run = await runProgram('books', '--config', config(), '--data-dir', copy)
+    expect([run.code, run.stdout]).toEqual([4, ''])
+    expect(run.stderr).toContain('do not have the root of block')
+    rmSync(copy, { recursive: true })
+  })
+})
+
 describe('millrace doctor --verify-state', () => {
   it(
     'finds nothing wrong with a node that was stopped, and changes nothing',

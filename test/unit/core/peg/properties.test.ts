@@ -17,6 +17,8 @@ import {
   assemble,
   type BridgeBurn,
   beginBlock,
+  bookRows,
+  bookTotals,
   changeOutput,
   claimFields,
   depositPayloadScript,
@@ -253,6 +255,8 @@ function checkBooks(town: Town): void {
   expect(listedSat).toBe(report.inFlightSat)
   const sums = recount(ledger)
   for (const name of TOTALS) expect([name, sums[name]]).toEqual([name, ledger.state[name]])
+  const totals = bookTotals(bookRows(ledger))
+  for (const name of TOTALS) expect([name, totals[name]]).toEqual([name, ledger.state[name]])
   const rebuilt = ledgerFromRows(genesis, town.rows.values())
   if (!rebuilt.ok) throw new Error(rebuilt.error.detail)
   expect(toHex(ledgerRoot(rebuilt.value))).toBe(toHex(ledgerRoot(ledger)))

@@ -100,7 +100,7 @@ describe('HTTP', () => {
     ['Bitcoin does not answer', ({ bitcoin }) => ({ bitcoin: { ...bitcoin, reachable: false } })],
     [
       'N12: the last block of Bitcoin that was read is old',
-      ({ bitcoin }) => ({ bitcoin: { ...bitcoin, network: 'bitcoin', tipAgeMs: 10_900_000 } }),
+      ({ bitcoin }) => ({ bitcoin: { ...bitcoin, network: 'main', tipAgeMs: 10_900_000 } }),
     ],
     [
       'every validator had two turns without a block',

@@ -1,0 +1,74 @@
+/** PO-18: the ledger as CSV. */
+import { type BookRow, bookRows, bookTotals } from '../../../core/peg/index.ts'
+import { csvLines } from '../../../node/books/index.ts'
+import { addressOf, PegWorld } from '../core/peg/world.ts'
+
+const HEAD =
+  'set,id,cause,state,height,time,bitcoin_height,settled_by,evm_address,bitcoin_address,amount_sat,fee_sat,' +
+  'adds_reserve_sat,adds_minted_sat,adds_burned_sat,adds_credited_sat,adds_unpaid_sat,adds_refunds_sat,adds_fund_sat,adds_deficit_sat'
+
+function bookkeeping(): PegWorld {
+  const world = new PegWorld()
+  world.pegIn('alice', 5_000_000n)
+  world.block()
+  world.block({ burns: [world.burn('bob', 2_000_000n)] })
+  return world
+}
+
+const linesOf = (rows: Iterable<BookRow>) => [...csvLines(rows, 'regtest')]
+
+describe('the books as CSV', () => {
+  const { ledger } = bookkeeping()
+  const lines = linesOf(bookRows(ledger))
+
+  it('has a line for every cause, each with its time, ended as RFC 4180 says', () => {
+    expect(lines[0]).toBe(`${HEAD}\r\n`)
+    const cells = lines.slice(1).map((line) => line.replace('\r\n', '').split(','))
+    expect(cells.map(([set, , cause]) => [set, cause])).toEqual([
+      ['outputs', 'credit'],
+      ['requests', 'burn'],
+      ['fund', 'pegInFee'],
+    ])
+    const [deposit = [], burn = [], fee = []] = cells
+    expect(deposit[5]).toMatch(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/)
+    expect(deposit[8]).toBe(`0x${Buffer.from(addressOf('alice')).toString('hex')}`)
+    expect(burn[9]).toMatch(/^bcrt1q/)
+    expect(fee[1]).toBe(deposit[1])
+  })
+
+  it('adds up to the sums of the ledger, by itself', () => {
+    const names = HEAD.split(',').slice(12)
+    const sums = names.map((_, at) =>
+      lines
+        .slice(1)
+        .reduce((sum, line) => sum + BigInt(line.trimEnd().split(',')[12 + at] ?? ''), 0n),
+    )
+    const { state } = ledger
+    expect(sums).toEqual([
+      state.reserveSat,
+      state.mintedSat,
+      state.burnedSat,
+      state.creditedSat,
+      state.unpaidSat,
+      state.refundsSat,
+      state.fundSat,
+      state.deficitSat,
+    ])
+    expect(state.unpaidSat).toBe(2_000_000n)
+  })
+
+  it('a row that is left out is seen in the sums', () => {
+    const rows = [...bookRows(ledger)]
+    for (const left of rows) {
+      const totals = bookTotals(rows.filter((row) => row !== left))
+      expect(totals).not.toEqual(bookTotals(rows))
+    }
+  })
+
+  it('quotes what would be more than one cell', () => {
+    const [row] = bookRows(ledger)
+    if (row === undefined) throw new Error('no row')
+    const [, line] = linesOf([{ ...row, cause: 'a, "b"' }])
+    expect(line).toContain(',"a, ""b""",')
+  })
+})
