@@ -6,6 +6,7 @@ import {
   type ConsensusMessage,
   decodeCommittedBlock,
   decodeConsensusMessage,
+  type PegOrder,
   type PrePrepare,
   voteMessage,
 } from '../../core/block/index.ts'
@@ -20,6 +21,8 @@ import type { Invariant } from './coverage.ts'
 import { EvidenceWatch } from './evidence-watch.ts'
 import { HaltWatch } from './halt-watch.ts'
 import { KernelWatch } from './kernel-watch.ts'
+import { KeygenWatch } from './keygen-watch.ts'
+import type { SimulatedMember } from './member.ts'
 import { NODE_NAMES, type SimulatedNode, type Surroundings } from './node.ts'
 import { PegWatch, type SentDeposit } from './peg-watch.ts'
 import type { ValidatorBook } from './validator-book.ts'
@@ -61,6 +64,7 @@ export class Auditor {
   #halts: HaltWatch | undefined
   #evidence: EvidenceWatch | undefined
   #peg: PegWatch | undefined
+  #keygen: KeygenWatch | undefined
 
   /** Nodes that break the rules: their books and their words do not count. */
   readonly #traitors = new Set<string>()
@@ -85,6 +89,7 @@ export class Auditor {
     this.#consensus = new ConsensusWatch(this.world, federation.genesis, book, () => this.#liars())
     this.#evidence = new EvidenceWatch(this.world, (key) => this.#isCorrectKey(key))
     this.#peg = new PegWatch(this.world, federation.genesis, bitcoin, this.ownScripts)
+    this.#keygen = new KeygenWatch(this.world, federation.genesis, streams)
     this.world.told = (process, _, event, fields) => {
       if (event !== SIGNED_WRONGLY || this.#traitors.has(process)) return
       this.world.fault('memberNamed')
@@ -97,6 +102,21 @@ export class Auditor {
   /** At the end, when the peg has nothing under way. */
   atRest(ledger: Ledger): void {
     this.#peg?.atRest(ledger)
+  }
+
+  watchMembers(members: readonly SimulatedMember[]): void {
+    this.#keygen?.watch(members)
+  }
+
+  /** A fault ends a member's process; its disk may go with it. */
+  memberDies(member: number, losesDisk: boolean): void {
+    this.#keygen?.memberDies()
+    if (losesDisk) this.#keygen?.diskLost(member)
+  }
+
+  /** The members are in the middle of making a key. */
+  get isMakingKey(): boolean {
+    return this.#keygen?.isMaking === true
   }
 
   get evidence(): EvidenceWatch {
@@ -160,6 +180,11 @@ export class Auditor {
     this.#peg?.deposited(`${txid}:${vout}`, fields)
   }
 
+  /** t members decided on an order. */
+  ordered(order: PegOrder): void {
+    this.#peg?.ordered(order)
+  }
+
   depositGone(txid: string): void {
     this.#peg?.depositGone(txid)
   }
@@ -203,6 +228,7 @@ export class Auditor {
     this.#halts?.decided(decoded.value)
     this.#evidence?.decided(decoded.value)
     this.#peg?.decided(decoded.value)
+    this.#keygen?.decided(decoded.value)
     for (const { address, amountGwei, validatorIndex } of decoded.value.block.body.payload
       .withdrawals) {
       if (validatorIndex === RETURNED) this.#checkReturn(height, address, amountGwei)
@@ -381,6 +407,7 @@ export class Auditor {
     })
     if (height === 0) return
     this.#peg?.checkRows(node.name, head.ledger)
+    this.#keygen?.checkRows(head.ledger)
     world.check('LedgerRoot', equalBytes(ledgerRoot(head.ledger), head.header.ledgerRoot), () => {
       return `${node.name} at ${height} has another ledger than its header`
     })

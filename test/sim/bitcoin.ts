@@ -20,6 +20,8 @@ const CALM_SAT_PER_KVB = 2_000
 /** What pays less waits while rates are higher: a payout of a calm time, or of the beginning of such a one, is bumped. */
 const CROWDED_SAT_PER_KVB = 8_000
 
+type Booked = 'payout' | 'deposit'
+
 export class SimulatedBitcoin {
   readonly regtest: Regtest
   readonly #world: World
@@ -32,7 +34,7 @@ export class SimulatedBitcoin {
   /** Faults that make it answer nobody. */
   #outages = 0
   readonly #feeRates: number[] = []
-  #onReorg: (() => void) | undefined
+  readonly #onReorg = new Map<Booked, () => void>()
   readonly #deepChance: Chance
   /** Nodes whose Bitcoin stands still at a height, and by how many faults. */
   readonly #stale = new Map<number, { readonly height: number; faults: number }>()
@@ -86,9 +88,15 @@ export class SimulatedBitcoin {
     return this.#find(txid)?.hash
   }
 
-  #find(txid: string) {
+  /** A transaction of the best chain, as it was sent. */
+  transaction(txid: string): Uint8Array | undefined {
+    const block = this.#find(txid, 0)
+    return block && blockOf(block).txs.find((tx) => tx.txid === txid)?.raw
+  }
+
+  #find(txid: string, lowest = this.#checkpoint) {
     const { chain } = this.regtest
-    for (let { height } = chain.tip; height > this.#checkpoint; height--) {
+    for (let { height } = chain.tip; height > lowest; height--) {
       const node = chain.at(height)
       if (node && blockOf(node).txs.some((tx) => tx.txid === txid)) return node
     }
@@ -106,22 +114,29 @@ export class SimulatedBitcoin {
     else this.reorg(depth, swap)
   }
 
-  /** The next blocks of which the chain books payouts are replaced soon after; returns what ends that. */
+  /** The next block of which the chain books a payout is replaced soon after; returns what ends that. */
   reorgBookings(count: () => void): () => void {
-    this.#onReorg = count
-    return () => {
-      this.#onReorg = undefined
-    }
+    return this.#awaitReorg('payout', count)
   }
 
-  /** The chain booked a transaction of this block. */
-  booked(block: Uint8Array): void {
-    const count = this.#onReorg
+  /** The next block of which the chain credits a deposit is replaced soon after. */
+  reorgCredits(count: () => void): () => void {
+    return this.#awaitReorg('deposit', count)
+  }
+
+  #awaitReorg(what: Booked, count: () => void): () => void {
+    this.#onReorg.set(what, count)
+    return () => void this.#onReorg.delete(what)
+  }
+
+  /** The chain booked a payout, or credited a deposit, of this block. */
+  booked(what: Booked, block: Uint8Array): void {
+    const count = this.#onReorg.get(what)
     if (count === undefined) return
-    this.#onReorg = undefined
+    this.#onReorg.delete(what)
     this.#world.at(
       this.#deepChance.between(50, 1_500),
-      'a booked payout is reorganised away',
+      `a booked ${what} is reorganised away`,
       () => {
         const { chain } = this.regtest
         const found = chain.node(displayHash(block))

@@ -77,6 +77,9 @@ export const STAGED = [
   'blackout',
   'memberDiskLost',
   'doubleSpend',
+  'creditReorg',
+  'creditTaken',
+  'membersPause',
 ] as const
 export type PlannedKind = (typeof PLANNED)[number] | (typeof STAGED)[number]
 
@@ -121,6 +124,56 @@ export const TURNS = [
   'validatorLeaves',
   'powerMoves',
 ] as const
+/** What a lying member does in the making of a key (keygen-lies.ts). */
+export const KEYGEN_LIES = [
+  'sharesWrong',
+  'commitmentsWrong',
+  'commitmentsCancel',
+  'complaintFalse',
+  'complaintInvented',
+  'keygenGarbage',
+  'packageWithheld',
+  'sharesWithheld',
+  'confirmationWithheld',
+] as const
+export type KeygenLieKind = (typeof KEYGEN_LIES)[number]
+
+/** What the federation's keys lived through (keygen-watch.ts). */
+export const KEYGEN_TURNS = [
+  ...KEYGEN_LIES,
+  /** Who was left out of a session, by what it did. */
+  'namedMissed',
+  'namedWrongShare',
+  'namedFalseComplaint',
+  /** A member died while a session was in this stage. */
+  'diedInPackages',
+  'diedInShares',
+  'diedInConfirmations',
+  /** Fewer than t called for a key; as many did, and it was made. */
+  'keyCalled',
+  'keyHandedOver',
+  /** A deposit to an older key was entered. */
+  'depositToOldKey',
+  // Sweeps, by their reason.
+  'sweptRenewal',
+  'sweptHandover',
+  'sweptSplit',
+] as const
+export type KeygenTurnKind = (typeof KEYGEN_TURNS)[number]
+
+/** What members order, and what takes orders (orders.ts, deposits.ts). */
+export const ORDER_TURNS = [
+  'refundOrdered',
+  'lossBooked',
+  'orderForged',
+  /** What was booked as a loss is there again. */
+  'lossReturned',
+  'fundGiven',
+  /** A buried deposit waits, since the sum of the last credits is at its limit. */
+  'creditHeld',
+] as const
+export type OrderTurnKind = (typeof ORDER_TURNS)[number]
+
 /** What the peg lived through, each counted where it is seen. */
 export const PEG_TURNS = [
   /** A block carried a further version of a payout, and one such was booked. */
@@ -146,7 +199,15 @@ export type PegTurnKind = (typeof PEG_TURNS)[number]
 export type TurnKind = (typeof TURNS)[number]
 
 /** What may come of others, and need not. */
-export type FaultKind = PlannedKind | EffectKind | TurnKind | PegTurnKind | 'ban' | 'resumedLater'
+export type FaultKind =
+  | PlannedKind
+  | EffectKind
+  | TurnKind
+  | PegTurnKind
+  | KeygenTurnKind
+  | OrderTurnKind
+  | 'ban'
+  | 'resumedLater'
 
 export const INVARIANTS = [
   'Agreement',
@@ -212,7 +273,17 @@ export const INVARIANTS = [
 
 /** Those of what only some profiles do. */
 export const STAGED_INVARIANTS = ['HaltsSplit', 'ResumesSoon', 'RestoredStaysOut'] as const
-export const BRIDGE_INVARIANTS = ['ReturnedOnce', 'NoCorrectNamed'] as const
+export const BRIDGE_INVARIANTS = [
+  'ReturnedOnce',
+  'NoCorrectNamed',
+  'OrderedByMembers',
+  // keygen-watch.ts
+  'NoCorrectLeftOut',
+  'SpoilerLeftOut',
+  'ShareHeld',
+  'KeyCalledFor',
+  'KeyEnds',
+] as const
 
 /** Those of the worlds of stages.ts. */
 export const STAGE_INVARIANTS = ['Answered', 'Greeted', 'Fetched'] as const

@@ -4,10 +4,19 @@
  */
 import { DUST_SAT } from '../../core/bitcoin/index.ts'
 import {
+  isZero,
+  type Ledger,
+  OUTPUT_KIND,
+  OUTPUT_STATE,
+  outpointKey,
+  rowOf,
+} from '../../core/ledger/index.ts'
+import {
   changeOutput,
   currentOutput,
   depositPayloadScript,
   federationOutput,
+  ZERO_ADDRESS,
 } from '../../core/peg/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import { internalHash, type Tx } from '../../devnet/bitcoin/index.ts'
@@ -17,7 +26,7 @@ import { type Key, keyOf } from '../unit/vm/evm/fixtures.ts'
 import type { Auditor } from './auditor.ts'
 import type { Chance } from './chance.ts'
 import { seeded, spend, USER_SCRIPT } from './federation.ts'
-import type { SimulatedNode, Surroundings } from './node.ts'
+import { pickShowing, type SimulatedNode, type Surroundings } from './node.ts'
 
 const GWEI_PER_SAT = 10n
 const MINER_FEE_SAT = 5_000n
@@ -29,6 +38,12 @@ const ASK_MS = 5_000
 const AGAIN = 0.25
 const TOO_MUCH = 0.15
 const UNTOLD = 0.25
+/** Blocks that a branch takes away for a deposit that was credited. */
+const MOST_TAKEN = 15
+/** Until a deposit that was lost is there again. */
+const BACK_MS = 10_000
+/** Bitcoin blocks whose credits count together (protocol §4.2). */
+const CAP_BLOCKS = 100
 /** No deposit may name it. */
 const PRECOMPILE = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
 
@@ -43,13 +58,23 @@ interface OwnAddress {
 interface Deposit {
   readonly key: Key
   readonly amountGwei: bigint
+  readonly amountSat: bigint
   readonly coin: Coin
   readonly tx: Tx
+  readonly vout: number
   /** Bitcoin's branches had changed so often when it was sent. */
   readonly reorgs: number
   readonly own?: OwnAddress
   /** Something spends its change. */
   hasChild: boolean
+}
+
+interface Nameless {
+  readonly outpoint: Uint8Array
+  readonly deposit: Uint8Array
+  /** The transaction that it spends. */
+  readonly previous: Uint8Array
+  readonly script: Uint8Array
 }
 
 export class Deposits {
@@ -63,6 +88,11 @@ export class Deposits {
   /** Above the maximum: each goes back, once some node knows of it. */
   readonly #above: Pick<Deposit, 'own' | 'tx'>[] = []
   readonly #keys: Key[] = []
+  readonly #gifts: Uint8Array[] = []
+  /** Credited deposits whose coin went elsewhere, by outpoint in hex. */
+  readonly #lost = new Set<string>()
+  /** Deposits that name nobody, each with the script that their owner wants them back to. */
+  readonly nameless: Nameless[] = []
   /** Where deposits that cannot be credited go back to. */
   readonly refunds: Uint8Array[] = []
 
@@ -185,8 +215,10 @@ export class Deposits {
     const deposit: Deposit = {
       key,
       amountGwei,
+      amountSat,
       coin,
       tx,
+      vout,
       reorgs,
       hasChild: false,
       ...(own && { own }),
@@ -215,6 +247,101 @@ export class Deposits {
     const tx = spend({ txid: before.tx.txid, vout, amountSat: heldSat, script }, outputs)
     this.#auditor.deposited(tx.txid, 0, { evmAddress: PRECOMPILE, refundScript, amountSat })
     bitcoin.send(tx)
+  }
+
+  /** To the plain script, with nobody's name, which takes an order of the members; or to nobody, which is a gift to the fund. */
+  odd(): void {
+    const coin = this.#coins.shift()
+    if (coin === undefined) return
+    const { bitcoin } = this.#around
+    const isGift = this.#chance.happens(0.5)
+    const amountSat = BigInt(this.#chance.between(200_000, MOST_CARELESS_SAT))
+    const gift = { script: depositPayloadScript(ZERO_ADDRESS), amountSat: 0n }
+    const tx = spend(coin, [
+      { script: this.#plainScript(), amountSat },
+      ...(isGift ? [gift] : []),
+      { script: USER_SCRIPT, amountSat: coin.amountSat - amountSat - MINER_FEE_SAT },
+    ])
+    const outpoint = outpointKey(internalHash(tx.txid), 0)
+    const fields = { evmAddress: ZERO_ADDRESS, refundScript: new Uint8Array(0), amountSat }
+    this.#auditor.deposited(tx.txid, 0, fields)
+    bitcoin.send(tx)
+    if (isGift) {
+      this.#gifts.push(outpoint)
+      this.#around.world.fault('fundGiven')
+      return
+    }
+    const script = payable(`refund ${this.refunds.length}`)
+    const previous = bitcoin.transaction(coin.txid) ?? new Uint8Array(0)
+    this.refunds.push(script)
+    this.nameless.push({ outpoint, deposit: tx.raw, previous, script })
+  }
+
+  /** Gifts that the books do not have yet. */
+  ungiven(ledger: Ledger | undefined): number {
+    const isGiven = (outpoint: Uint8Array) => {
+      const row = ledger && rowOf(ledger, 'outputs', outpoint)
+      return row !== undefined && row.state !== OUTPUT_STATE.absent
+    }
+    return this.#gifts.filter((outpoint) => !isGiven(outpoint)).length
+  }
+
+  /** Whether the coin of a deposit that was credited went elsewhere, and does so still. */
+  isLost(outpoint: Uint8Array): boolean {
+    return this.#lost.has(toHex(outpoint))
+  }
+
+  /** A deposit that is minted, and that nothing spends yet, goes elsewhere by a branch; about every second one comes back that way. */
+  takeCredited(): boolean {
+    const { bitcoin, world } = this.#around
+    const ledger = pickShowing(this.#chance, this.#nodes)?.ledger
+    if (ledger === undefined) return false
+    const isFree = ({ tx, vout, key }: Deposit) => {
+      const row = rowOf(ledger, 'outputs', outpointKey(internalHash(tx.txid), vout))
+      const isThere = row?.state === OUTPUT_STATE.live && row.minted && isZero(row.batchId)
+      return isThere && !this.#auditor.isExpected(key.address)
+    }
+    const deep = this.#sent.filter((deposit) => {
+      const confirmations = bitcoin.confirmations(deposit.tx.txid)
+      return (
+        !deposit.hasChild && confirmations > 0 && confirmations <= MOST_TAKEN && isFree(deposit)
+      )
+    })
+    const taken = this.#chance.pick(deep)
+    if (taken === undefined) return false
+    const { coin, tx, vout } = taken
+    const amountSat = coin.amountSat - 2n * MINER_FEE_SAT
+    const other = spend(coin, [{ script: USER_SCRIPT, amountSat }])
+    const name = toHex(outpointKey(internalHash(tx.txid), vout))
+    world.log(`a credited deposit is spent otherwise: ${tx.txid.slice(0, 16)}`)
+    bitcoin.replace(tx, other)
+    this.#lost.add(name)
+    this.#sent.splice(this.#sent.indexOf(taken), 1)
+    if (!this.#chance.happens(0.5)) return true
+    world.at(this.#chance.between(500, BACK_MS), 'a lost deposit comes back', () => {
+      if (bitcoin.confirmations(other.txid) > MOST_TAKEN) return
+      bitcoin.replace(other, tx)
+      this.#lost.delete(name)
+    })
+    return true
+  }
+
+  /** Counts what is buried and waits, since the sum of the last credits is at its limit. */
+  lookHeld(): void {
+    const { bitcoin, federation, world } = this.#around
+    const { pegInConfirmations, reorgCapSat } = federation.genesis.params
+    const ledger = pickShowing(this.#chance, this.#nodes)?.ledger
+    const lowest = (ledger?.state.tipHeight ?? 0) - CAP_BLOCKS
+    let recentSat = 0n
+    for (const [, row] of ledger?.sets.outputs.entries() ?? []) {
+      const isCredit = row.kind === OUTPUT_KIND.credit && row.state !== OUTPUT_STATE.absent
+      if (isCredit && row.bitcoinHeight > lowest) recentSat += row.amountSat
+    }
+    for (const { amountSat, key, tx } of this.#sent) {
+      const isOver = recentSat + amountSat > reorgCapSat && this.#auditor.isExpected(key.address)
+      const isBuried = () => bitcoin.confirmations(tx.txid) > pegInConfirmations + 1
+      if (isOver && isBuried()) world.fault('creditHeld')
+    }
   }
 
   /**

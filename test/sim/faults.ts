@@ -129,6 +129,7 @@ export class Faults {
         const member = this.#members[fault.member]
         if (!member?.alive) return undefined
         this.#count(kind)
+        this.#auditor.memberDies(fault.member, false)
         member.crash()
         return () => member.start()
       }
@@ -141,6 +142,7 @@ export class Faults {
       case 'memberDiskLost': {
         const member = this.#members[fault.member]
         this.#count(kind)
+        this.#auditor.memberDies(fault.member, true)
         member?.loseDisk()
         world.at(MEMBER_BACK_MS, `member${fault.member} is set up anew`, () => member?.start())
         return undefined
@@ -148,6 +150,14 @@ export class Faults {
       case 'doubleSpend':
         if (this.#load.doubleSpend()) this.#count(kind)
         return undefined
+      case 'creditTaken':
+        if (this.#load.takeCredited()) this.#count(kind)
+        return undefined
+      case 'creditReorg':
+        return bitcoin.reorgCredits(() => this.#count(kind))
+      case 'membersPause':
+        this.#count(kind)
+        return this.#pauseMembers(fault)
       case 'streamBreak':
         if (streams.breakOne(fault.node, fault.member)) this.#count(kind)
         return undefined
@@ -212,6 +222,20 @@ export class Faults {
         this.#count(kind)
         return bitcoin.outage()
     }
+  }
+
+  /** So many that the others are fewer than t sign nothing, or no more than a little, until their operators say otherwise. */
+  #pauseMembers({ limitSat, members }: Extract<Fault, { kind: 'membersPause' }>): () => void {
+    const paused = members.flatMap((at) => this.#members[at] ?? [])
+    const turn = (policy: SimulatedMember['policy']) => {
+      for (const member of paused) {
+        member.policy = policy
+        member.crash()
+        member.start()
+      }
+    }
+    turn(limitSat === undefined ? { hold: true } : { hold: false, dailyLimitSat: limitSat })
+    return () => turn({ hold: false })
   }
 
   #turnClock(skew: Skew, byMs: number): void {

@@ -26,7 +26,8 @@ import { createKeyRegistry } from './signatures.ts'
 import { START_MS } from './world.ts'
 
 export const SLOT_MS = 1_000
-const USER = secretKey(1)
+/** Of all coins that users have. */
+export const USER = secretKey(1)
 export const USER_SCRIPT = keyHashScript(USER)
 const MATURITY = 100
 /** Coins of the user that may be spent from the beginning. */
@@ -83,6 +84,9 @@ function mineBitcoin(now: () => number): { regtest: Regtest; coins: Coin[] } {
 export interface ChangedParams {
   readonly refundAfterBlocks?: number
   readonly maxPegInSat?: number
+  readonly reorgCapSat?: number
+  /** Not of `params`: the recovery delay [4320]. */
+  readonly csvBlocks?: number
 }
 
 interface Keys {
@@ -102,7 +106,7 @@ export function createFederation(
   members: number,
   signatures: Signatures = 'fake',
   powers: readonly number[] = [],
-  changed: ChangedParams = {},
+  { csvBlocks = 4320, ...changed }: ChangedParams = {},
 ): Federation {
   const { suite, issue } = keysOf(signatures)
   const validators = Array.from({ length: nodes }, (_, at) => issue(`validator ${at}`))
@@ -176,7 +180,7 @@ export function createFederation(
       recovery: {
         schnorrKeys: [0, 1, 2].map((at) => toHex(schnorrPublicKey(seeded(`recovery ${at}`)))),
         threshold: 2,
-        csvBlocks: 4320,
+        csvBlocks,
       },
       params,
       execution: {

@@ -1,4 +1,5 @@
 /** What users do: deposits, transfers, burns; and the miners of Bitcoin. */
+import type { Ledger } from '../../core/ledger/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import { blockOf } from '../../devnet/bitcoin/index.ts'
 import type { SubmitTransaction } from '../../messages/index.ts'
@@ -9,6 +10,7 @@ import type { Chance } from './chance.ts'
 import { Deposits, payable } from './deposits.ts'
 import { seeded } from './federation.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
+import { Orders } from './orders.ts'
 import type { LoadRates } from './profiles.ts'
 
 const WEI_PER_SAT = 10n ** 10n
@@ -61,6 +63,9 @@ export class Load {
       const delayMs = count === 0 ? 200 : this.#chance.between(0, Math.floor(lengthMs * spread))
       world.at(delayMs, 'deposit', () => this.#deposit(rates))
     }
+    if (rates.oddShare !== undefined) {
+      new Orders(this.#around, this.#auditor, this.#nodes, this.#deposits).begin()
+    }
     if (rates.claimMs !== undefined) this.#claims(rates.claimMs)
     if (rates.takeBackMs !== undefined) {
       this.#every(rates.takeBackMs, 'take back', () => this.#takeBack())
@@ -71,6 +76,7 @@ export class Load {
     const mine = () => {
       bitcoin.mine()
       this.checkPayouts()
+      this.#deposits.lookHeld()
       world.at(this.#chance.untilNext(rates.bitcoinBlockMs), 'bitcoin block', mine)
     }
     world.at(rates.bitcoinBlockMs / 2, 'bitcoin block', mine)
@@ -82,8 +88,10 @@ export class Load {
   }
 
   /** Deposits that were sent and are neither minted nor, as `checkPayouts` saw it last, paid back. */
-  openDeposits(): number {
-    return this.#deposits.refunds.length - this.#refunded + this.#auditor.expectedCount
+  openDeposits(ledger: Ledger | undefined): number {
+    const { refunds } = this.#deposits
+    const waiting = refunds.length - this.#refunded + this.#auditor.expectedCount
+    return waiting + this.#deposits.ungiven(ledger)
   }
 
   /** Burns that Bitcoin paid, each at most once, and nothing that was not burned. */
@@ -148,9 +156,10 @@ export class Load {
     next()
   }
 
-  #deposit({ ownShare }: LoadRates): void {
+  #deposit({ oddShare = 0, ownShare }: LoadRates): void {
     if (this.#stopped) return
-    if (ownShare === undefined) this.#deposits.plain()
+    if (oddShare > 0 && this.#chance.happens(oddShare)) this.#deposits.odd()
+    else if (ownShare === undefined) this.#deposits.plain()
     else if (this.#chance.happens(ownShare)) this.#deposits.own()
     else this.#deposits.plain(MOST_PLAIN_SAT)
   }
@@ -168,6 +177,11 @@ export class Load {
   /** Spends the coin of a deposit that is not buried otherwise; false: there is none. */
   doubleSpend(): boolean {
     return this.#deposits.doubleSpend()
+  }
+
+  /** Spends the coin of a deposit that was credited otherwise; false: there is none. */
+  takeCredited(): boolean {
+    return this.#deposits.takeCredited()
   }
 
   /** What a burn gives back, if anything. */

@@ -4,7 +4,9 @@ import {
   createJournal,
   createMemberTree,
   createVault,
+  type HeldShare,
   type MemberKeys,
+  type ShareStore,
   storeBehindVault,
 } from '../../governance/tree.ts'
 import type { MemberBody, MemberMessage } from '../../proto/index.ts'
@@ -26,6 +28,8 @@ export class SimulatedMember {
   #shares = new MemoryShares()
   #life: Life | undefined
   incarnations = 0
+  /** What its operator has set; it is read at the start. */
+  policy: { readonly hold: boolean; readonly dailyLimitSat?: number } = { hold: false }
 
   constructor(index: number, around: Surroundings) {
     this.index = index
@@ -58,14 +62,20 @@ export class SimulatedMember {
     })
     world.check('JournalWhole', !('code' in journal), () => this.name)
     if ('code' in journal) return
-    const shares = this.#shares.store((label, act) => life.io(2, label, act))
+    const shares = this.#store(life)
     const links = streams.client(this.index, life, genesis.validators.length)
     const kernel = life.kernel(`${this.name}${this.incarnations}`)
     const vault = createVault({
       genesis,
       memberIndex: this.index,
       keys: federation.members[this.index] as MemberKeys,
-      policy: { confirmations: genesis.params.pegInConfirmations, hold: false },
+      policy: {
+        confirmations: genesis.params.pegInConfirmations,
+        hold: this.policy.hold,
+        ...(this.policy.dailyLimitSat !== undefined && {
+          dailyLimitSat: BigInt(this.policy.dailyLimitSat),
+        }),
+      },
       journal,
       shares,
       trust: this.#trust.store(life),
@@ -97,6 +107,19 @@ export class SimulatedMember {
       },
     )
     void system.start()
+  }
+
+  /** A liar finds in it what it told. */
+  #store(life: Life): ShareStore {
+    const store = this.#shares.store((label, act) => life.io(2, label, act))
+    const liar = this.#around.streams.keygenLiar(this.index)
+    if (liar === undefined) return store
+    return { ...store, session: async (id) => liar.kept(await store.session(id)) }
+  }
+
+  /** The share of the key that a session made, if it is on its disk. */
+  shareOf(sessionId: Uint8Array): HeldShare | undefined {
+    return this.#shares.shares.get(toHex(sessionId))
   }
 
   /** PI-10, PO-13: what leaves signed stands on the disk before. */

@@ -2,6 +2,7 @@
 import { ENGINE_FAULTS, type EnginePort } from '../../actors/engine/index.ts'
 import type { NetworkPort } from '../../actors/network/index.ts'
 import type { StoredBlock } from '../../actors/storage/index.ts'
+import type { Ledger } from '../../core/ledger/index.ts'
 import type { OwnAddress } from '../../core/peg/index.ts'
 import { equalBytes, type Signer, toHex } from '../../crypto/index.ts'
 import { createNodeTree, type NodeTree, type NodeTuning } from '../../node/tree.ts'
@@ -344,6 +345,20 @@ export class SimulatedNode {
     const held = this.disk.engine.hashAt(height)
     return held === undefined || equalBytes(held, hash)
   }
+}
+
+/** A node that runs, with the ledger that it shows. */
+export interface Showing {
+  readonly node: SimulatedNode
+  readonly ledger: Ledger
+}
+
+export function pickShowing(chance: Chance, nodes: readonly SimulatedNode[]): Showing | undefined {
+  const showing = nodes.flatMap((node) => {
+    const ledger = node.tree?.live.head?.head.ledger
+    return ledger === undefined ? [] : [{ node, ledger }]
+  })
+  return chance.pick(showing)
 }
 
 function tuningOf(knobs: ReadonlySet<KnobKind>): NodeTuning {

@@ -6,13 +6,22 @@ import { headerHash, parseTransaction, txid } from '../../core/bitcoin/index.ts'
 import {
   type CommittedBlock,
   decodeCommittedBlock,
+  PEG_ORDER_KINDS,
   type PegInClaim,
   PegInClaimType,
+  type PegOrder,
+  type PegOrderItem,
   type TransactionProof,
 } from '../../core/block/index.ts'
-import { heightKey, type Ledger, rowOf, splitOutpoint } from '../../core/ledger/index.ts'
+import {
+  heightKey,
+  type Ledger,
+  outpointKey,
+  rowOf,
+  splitOutpoint,
+} from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { federationScripts } from '../../core/peg/index.ts'
+import { federationScripts, pegOrderId } from '../../core/peg/index.ts'
 import { equalBytes, toDisplayHash, toHex } from '../../crypto/index.ts'
 import { displayHash, outpoint } from '../../devnet/bitcoin/index.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
@@ -55,6 +64,9 @@ export class PegWatch {
   readonly #ownScripts: ReadonlySet<string>
   /** Outpoints that blocks have entered. */
   readonly #entered = new Set<string>()
+  /** Orders of t members, by id; losses that were booked, by outpoint. */
+  readonly #ordered = new Set<string>()
+  readonly #booked = new Set<string>()
   #hasKey = false
 
   constructor(
@@ -133,13 +145,17 @@ export class PegWatch {
     for (const { approval, proofIndex, txid: of, vout } of body.pegIns) {
       const name = `${toHex(of)}:${vout}`
       if (this.#entered.has(name)) this.#world.fault('depositRestored')
+      if (this.#booked.has(toHex(outpointKey(of, vout)))) this.#world.fault('lossReturned')
       this.#entered.add(name)
-      this.#checkDepth(header.height, body.proofs[proofIndex], params.pegInConfirmations)
+      const proof = body.proofs[proofIndex]
+      this.#checkDepth(header.height, proof, params.pegInConfirmations)
+      if (proof !== undefined) this.#bitcoin.booked('deposit', proof.blockHash)
       const signers = approval.bitmap.getTrueBitIndexes().length
       this.#world.check('Approved', signers >= this.#threshold, () => {
         return `a deposit in block ${header.height} has ${signers} of ${this.#threshold} approvals`
       })
     }
+    for (const order of body.pegOrders) this.#checkOrder(header.height, order)
     for (const { batchId, transaction, version } of body.records) {
       if (version === 0) continue
       this.#world.fault('payoutBumped')
@@ -152,7 +168,7 @@ export class PegWatch {
       const parsed = proof && parseTransaction(proof.transaction)
       if (parsed?.ok && this.#bumps.has(toHex(txid(parsed.value)))) this.#world.fault('bumpBooked')
       this.#checkDepth(header.height, proof, params.payoutConfirmations)
-      if (proof !== undefined) this.#bitcoin.booked(proof.blockHash)
+      if (proof !== undefined) this.#bitcoin.booked('payout', proof.blockHash)
     }
     for (const { index } of body.payload.withdrawals) {
       this.#world.check('WithdrawalsInOrder', index === this.#withdrawals, () => {
@@ -160,6 +176,22 @@ export class PegWatch {
       })
       this.#withdrawals += 1
     }
+  }
+
+  /** t members decided on it. */
+  ordered(order: PegOrder): void {
+    this.#ordered.add(pegOrderId(order))
+  }
+
+  #checkOrder(height: number, order: PegOrderItem): void {
+    const signers = order.approval.bitmap.getTrueBitIndexes().length
+    const isOrdered = this.#ordered.has(pegOrderId(order)) && signers >= this.#threshold
+    const kind = PEG_ORDER_KINDS[order.kind]
+    this.#world.check('OrderedByMembers', isOrdered, () => {
+      return `block ${height} has an order that the members did not give: ${kind}, ${signers} signers`
+    })
+    this.#world.fault(kind === 'refundTo' ? 'refundOrdered' : 'lossBooked')
+    if (kind !== 'refundTo') this.#booked.add(toHex(order.subject))
   }
 
   #checkDepth(height: number, proof: TransactionProof | undefined, needed: number): void {

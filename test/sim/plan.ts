@@ -50,6 +50,17 @@ export type Fault = { readonly atMs: number } /** For the whole world, beyond th
   | { readonly kind: 'memberDiskLost'; readonly member: number }
   /** A deposit that no rule counts as buried is spent otherwise. */
   | { readonly kind: 'doubleSpend' }
+  /** One that was credited is spent otherwise, by a deeper reorg than the rules cover. */
+  | { readonly kind: 'creditTaken' }
+  /** Takes away the block of a deposit that was just credited, which comes again in another. */
+  | { readonly kind: 'creditReorg'; readonly forMs: number }
+  /** Their operators let these sign nothing; with a limit no more than so much, in satoshi. */
+  | {
+      readonly kind: 'membersPause'
+      readonly members: readonly number[]
+      readonly limitSat?: number
+      readonly forMs: number
+    }
   | { readonly kind: 'streamBreak'; readonly node: number; readonly member: number }
   | {
       readonly kind: 'partition' | 'partitionOneWay'
@@ -427,7 +438,17 @@ function drawFault(
     case 'reorg':
       return { atMs, kind, depth: chance.between(1, reorgDepth) }
     case 'doubleSpend':
+    case 'creditTaken':
       return { atMs, kind }
+    case 'creditReorg':
+      return { atMs, kind, forMs: chance.between(2_000, 6_000) }
+    case 'membersPause': {
+      const count = faultyMembers(members) + 1
+      const first = chance.between(0, members - 1)
+      const paused = Array.from({ length: count }, (_, at) => (first + at) % members)
+      const limit = chance.happens(0.5) ? {} : { limitSat: chance.between(0, 2_000_000) }
+      return { atMs, kind, members: paused, ...limit, forMs: chance.between(2_000, 8_000) }
+    }
     case 'feeSpike':
       return { atMs, kind, satPerKvb: one(1_000, 10_000, 100_000), forMs: one(2_000, 10_000) }
     case 'staleTip':

@@ -7,6 +7,8 @@ import {
   type FaultKind,
   INVARIANTS,
   type Invariant,
+  KEYGEN_TURNS,
+  ORDER_TURNS,
   PEG_TURNS,
   PLANNED,
   type PlannedKind,
@@ -26,8 +28,12 @@ export interface LoadRates {
   readonly depositsUntil?: number
   /** The share of deposits that go to an address of their user's own [none]. */
   readonly ownShare?: number
+  /** The share of deposits that name nobody, or that are given to the fund; with them members order [none]. */
+  readonly oddShare?: number
   /** Mean time between two claims of such deposits [never]. */
   readonly claimMs?: number
+  /** Mean time until members call for another key [never]; only where they make keys. */
+  readonly handoverMs?: number
   /** Mean time between two requests that a burner wants back [never]; where there are such, some burns cannot be paid. */
   readonly takeBackMs?: number
 }
@@ -54,6 +60,8 @@ export interface Profile {
   readonly reorgDepth?: number
   /** Parameters of its own genesis file. */
   readonly params?: ChangedParams
+  /** What some worlds have beside them, each list as often as the others, and as `params` alone [none]. */
+  readonly variants?: readonly ChangedParams[]
   /** Below so many worlds a zero in the coverage is chance [50]. */
   readonly enoughWorlds?: number
   /** What it does not count [nothing]. */
@@ -275,6 +283,9 @@ const BRIDGE_FAULTS = {
   reorg: every(3_500),
   deepReorg: every(7_000),
   doubleSpend: every(5_000),
+  creditReorg: every(7_000),
+  creditTaken: every(15_000),
+  membersPause: every(15_000),
   feeSpike: every(6_000),
   staleTip: every(9_000),
   bitcoinOutage: every(12_000),
@@ -417,23 +428,31 @@ export const PROFILES = {
     ...everything,
     faults: BRIDGE_FAULTS,
     load: {
-      deposits: 7,
+      deposits: 9,
       depositsUntil: 0.9,
+      oddShare: 0.25,
       ownShare: 0.6,
       claimMs: 2_500,
       takeBackMs: 1_500,
+      handoverMs: 4_000,
       transferMs: 3_000,
       callMs: 6_000,
       burnMs: 800,
       bitcoinBlockMs: 600,
     },
     params: { refundAfterBlocks: 5, maxPegInSat: 400_000_000 },
+    variants: [{ csvBlocks: 72 }, { reorgCapSat: 600_000_000 }],
     keyMakingSeeds: 2,
     keyQuietMs: 10_000,
     reorgDepth: 10,
     faultsMs: 22_000,
     worldMs: 22_500,
-    covers: [...(Object.keys(BRIDGE_FAULTS) as PlannedKind[]), ...PEG_TURNS],
+    covers: [
+      ...(Object.keys(BRIDGE_FAULTS) as PlannedKind[]),
+      ...PEG_TURNS,
+      ...ORDER_TURNS,
+      ...KEYGEN_TURNS,
+    ],
     invariants: [
       ...INVARIANTS.filter((name) => !OF_CONVICTIONS.has(name) && !OF_VIEWS.has(name)),
       ...BRIDGE_INVARIANTS,
@@ -448,6 +467,12 @@ export function powersOf(seed: number, { uneven = 0 }: Profile, nodes: number): 
   const isUneven = chance.happens(uneven)
   const [first] = isUneven ? UNEVEN.slice(chance.between(0, UNEVEN.length - 1)) : [[1]]
   return Array.from({ length: nodes }, (_, at) => first?.[at % first.length] ?? 1)
+}
+
+/** Parameters of a world's genesis file. */
+export function paramsOf(seed: number, { params = {}, variants = [] }: Profile): ChangedParams {
+  const drawn = new Chance(seed, 'variant').pick([{}, ...variants])
+  return { ...params, ...drawn }
 }
 
 /** Patterns that repeat: a world shares its federation with others of the same powers. */

@@ -8,6 +8,7 @@ import { Changes } from './changes.ts'
 import type { Coverage, Invariant } from './coverage.ts'
 import { Faults } from './faults.ts'
 import { createFederation, type Federation } from './federation.ts'
+import { KeyCalls } from './key-calls.ts'
 import { Load } from './load.ts'
 import { SimulatedMember } from './member.ts'
 import type { SimulatedNode, Surroundings } from './node.ts'
@@ -47,6 +48,8 @@ const BREAKER_SLOTS = 60
 export const PROGRESS_SLOTS = BREAKER_SLOTS + 30
 export const TOGETHER_SLOTS = BREAKER_SLOTS + 40
 export const PEG_SLOTS = BREAKER_SLOTS + 100
+/** Until a key is made that was being made: who says nothing is waited for, for 600 blocks and for 150 more in each later stage. */
+export const KEY_SLOTS = BREAKER_SLOTS + 1_100
 /** Of so many worlds one makes the federation's key. */
 const KEY_MAKING_SEEDS = 8
 /** Once all are together: slots until the evidence that waits is in blocks. */
@@ -74,7 +77,9 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     makesKey,
   })
   const members = federation.members.map((_, index) => new SimulatedMember(index, around))
+  auditor.watchMembers(members)
   const load = new Load(around, auditor, nodes)
+  const calls = new KeyCalls(around, nodes)
   const faults = new Faults(around, auditor, nodes, members, load)
 
   faults.begin(plan)
@@ -82,6 +87,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   startAll(world, start, nodes, START_SPREAD_MS.nodes)
   startAll(world, start, members, START_SPREAD_MS.members)
   load.begin(profile.load, faultsMs)
+  if (profile.load.handoverMs !== undefined) calls.begin(profile.load.handoverMs)
   const changes = new Changes(around, nodes, seatsTaken(plan))
   const rate = profile.changes
   if (rate !== undefined && world.chance('whether validators change').happens(rate.inWorlds)) {
@@ -92,6 +98,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   let pegOutsDone = 0
   if (!world.stopped) {
     load.stop()
+    calls.stop()
     changes.stop()
     faults.heal()
     const heightAtHeal = auditor.height
@@ -110,7 +117,11 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     await expect('EvidenceCarried', TOGETHER_SLOTS + EVIDENCE_SLOTS, () =>
       auditor.evidence.isCarried(),
     )
-    await expect('PegEnds', PEG_SLOTS, () => isAtRest(nodes, auditor, load))
+    const endsKeys = makesKey && profile.load.handoverMs !== undefined
+    if (endsKeys) await expect('KeyEnds', KEY_SLOTS, () => !auditor.isMakingKey)
+    // What a key takes counts for itself.
+    const keySlots = endsKeys ? (world.nowMs - START_MS - faultsMs) / slotMs : 0
+    await expect('PegEnds', keySlots + PEG_SLOTS, () => isAtRest(nodes, auditor, load))
     await world.run(worldMs)
     pegOutsDone = load.checkPayouts()
     const ledger = highestHead(nodes)?.ledger
@@ -151,7 +162,7 @@ function isAtRest(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load)
   const head = highestHead(nodes)
   if (head === undefined || head.header.height < auditor.height) return false
   const { mints, requests, batches } = head.ledger.open
-  return mints.size + requests.size + batches.size + load.openDeposits() === 0
+  return mints.size + requests.size + batches.size + load.openDeposits(head.ledger) === 0
 }
 
 /** Of the node that is farthest. */
@@ -171,5 +182,5 @@ function describe(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load)
     const life = node.alive ? '' : ' dead'
     return `${node.name}${life} at ${head?.header.height} view ${view} open ${peg}`
   })
-  return `chain ${auditor.height}; ${states.join('; ')}; deposits open ${load.openDeposits()}`
+  return `chain ${auditor.height}; ${states.join('; ')}; deposits open ${load.openDeposits(highestHead(nodes)?.ledger)}`
 }

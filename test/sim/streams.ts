@@ -4,6 +4,7 @@ import type { LinkListener, LinksPorts } from '../../governance/port.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
 import type { Chance } from './chance.ts'
 import type { Federation } from './federation.ts'
+import { KeygenLiar } from './keygen-lies.ts'
 import { FalseNode, Liar } from './lies.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
@@ -62,6 +63,7 @@ export class Streams {
   readonly #conduct = new Map<number, Conduct>()
 
   readonly #liars = new Map<number, Liar>()
+  readonly #keygenLiars = new Map<number, KeygenLiar>()
   readonly #witness: StreamWitness
   /** Nodes that ask for what no block carries. */
   readonly #falseNodes = new Map<number, FalseNode>()
@@ -93,6 +95,7 @@ export class Streams {
         const connection = this.#connections.get(`${node}:${member}`)
         if (connection === undefined || connection.nodeLife !== life) return 'notConnected'
         this.#liars.get(member)?.hear(message)
+        this.#keygenLiars.get(member)?.hear(message)
         life.call('stream send', () => {
           for (const told of this.#told(node, message)) {
             this.#witness.asked(told)
@@ -163,6 +166,12 @@ export class Streams {
     if (conduct !== 'memberLies' || keys === undefined) return
     const chance = this.#world.chance(`lies ${member}`)
     this.#liars.set(member, new Liar(chance, genesis, keys))
+    this.#keygenLiars.set(member, new KeygenLiar(this.#world, member, genesis, keys))
+  }
+
+  /** Who spoils the making of keys. */
+  keygenLiar(member: number): KeygenLiar | undefined {
+    return this.#keygenLiars.get(member)
   }
 
   /** What a node's message becomes on its way out. */
@@ -177,7 +186,13 @@ export class Streams {
 
   /** What a member's message becomes on its way out. */
   #said(member: number, node: number, message: MemberMessage): MemberMessage | undefined {
-    const { kind } = message.body
+    const { body } = message
+    const { kind } = body
+    if (kind === 'keygenItem') {
+      const liar = this.#keygenLiars.get(member)
+      const item = liar === undefined ? body.item : liar.say(body.item)
+      return item && { ...message, body: { kind, item } }
+    }
     const isAnswer =
       kind === 'approvalResponse' || kind === 'signatureResponse' || kind === 'partsResponse'
     switch (isAnswer ? this.#conduct.get(member) : undefined) {

@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { createFederation, type Federation, signaturesOf } from './federation.ts'
 import type { Fault } from './plan.ts'
-import { type ProfileName, powersOf, profileNamed } from './profiles.ts'
+import { type ProfileName, paramsOf, powersOf, profileNamed } from './profiles.ts'
 import { simulate, type WorldReport } from './simulate.ts'
 
 /** What all worlds of a run have in common. */
@@ -34,8 +34,8 @@ export class Worlds {
     const profile = profileNamed(setting.profile)
     if (profile === undefined) throw new Error(`no profile ${setting.profile}`)
     const powers = powersOf(seed, profile, nodes)
-    const { params } = profile
-    const kind = `${powers} ${members} ${signatures} ${params === undefined ? '' : setting.profile}`
+    const params = paramsOf(seed, profile)
+    const kind = `${powers} ${members} ${signatures} ${JSON.stringify(params)}`
     const federation =
       this.#federations.get(kind) ?? createFederation(nodes, members, signatures, powers, params)
     this.#federations.set(kind, federation)
