@@ -25,6 +25,7 @@ import { KeygenWatch } from './keygen-watch.ts'
 import type { SimulatedMember } from './member.ts'
 import { NODE_NAMES, type SimulatedNode, type Surroundings } from './node.ts'
 import { PegWatch, type SentDeposit } from './peg-watch.ts'
+import { SigningWatch } from './signing-watch.ts'
 import type { ValidatorBook } from './validator-book.ts'
 import type { World } from './world.ts'
 
@@ -60,6 +61,7 @@ export class Auditor {
   readonly ownScripts = new Set<string>()
 
   readonly #kernel: KernelWatch
+  readonly #signing: SigningWatch
   #consensus: ConsensusWatch | undefined
   #halts: HaltWatch | undefined
   #evidence: EvidenceWatch | undefined
@@ -77,6 +79,7 @@ export class Auditor {
   constructor(world: World) {
     this.world = world
     this.#kernel = new KernelWatch(world)
+    this.#signing = new SigningWatch(world)
   }
 
   /** From the beginning: the rules that need more than the nodes to be judged. */
@@ -105,6 +108,7 @@ export class Auditor {
   }
 
   watchMembers(members: readonly SimulatedMember[]): void {
+    this.#signing.watch(members)
     this.#keygen?.watch(members)
   }
 
@@ -189,12 +193,14 @@ export class Auditor {
     this.#peg?.depositGone(txid)
   }
 
-  asked(message: NodeMessage): void {
+  asked(node: number, member: number, message: NodeMessage): void {
     this.#peg?.asked(message)
+    this.#signing.asked(node, member, message)
   }
 
-  answered(member: number, message: MemberMessage): void {
+  answered(node: number, member: number, message: MemberMessage): void {
     this.#peg?.answered(member, message)
+    this.#signing.answered(node, member, message)
   }
 
   /** One block per height over all nodes; each node's durable height rises by one at a time. */

@@ -1,6 +1,7 @@
 /** The development regtest inside the world, as nodes and members see it: late, now and then unreachable, with reorgs. */
 import type { BitcoinPort, BitcoinResult } from '../../actors/bridge/index.ts'
 import type { DepositSight } from '../../bridge/index.ts'
+import { toHex } from '../../crypto/index.ts'
 import {
   blockOf,
   decodeTx,
@@ -21,6 +22,7 @@ const CALM_SAT_PER_KVB = 2_000
 const CROWDED_SAT_PER_KVB = 8_000
 
 type Booked = 'payout' | 'deposit'
+type BlockNode = Parameters<typeof blockOf>[0]
 
 export class SimulatedBitcoin {
   readonly regtest: Regtest
@@ -37,6 +39,7 @@ export class SimulatedBitcoin {
   readonly #onReorg = new Map<Booked, () => void>()
   readonly #deepChance: Chance
   /** Nodes whose Bitcoin stands still at a height, and by how many faults. */
+  readonly #decoded = new WeakMap<BlockNode, readonly Tx[]>()
   readonly #stale = new Map<number, { readonly height: number; faults: number }>()
 
   constructor(world: World, { bitcoinBlocks, genesis }: Federation) {
@@ -91,14 +94,40 @@ export class SimulatedBitcoin {
   /** A transaction of the best chain, as it was sent. */
   transaction(txid: string): Uint8Array | undefined {
     const block = this.#find(txid, 0)
-    return block && blockOf(block).txs.find((tx) => tx.txid === txid)?.raw
+    return block && this.#txs(block).find((tx) => tx.txid === txid)?.raw
+  }
+
+  /** Scripts that the best chain pays, each as often as it does, in hex. */
+  paidScripts(): ReadonlyMap<string, number> {
+    const { chain } = this.regtest
+    const paid = new Map<string, number>()
+    for (let height = 1; height <= chain.tip.height; height++) {
+      const node = chain.at(height)
+      if (node === undefined || node.txCount < 2) continue
+      for (const { body } of this.#txs(node)) {
+        for (const { script } of body.outs) {
+          const key = toHex(script)
+          paid.set(key, (paid.get(key) ?? 0) + 1)
+        }
+      }
+    }
+    return paid
+  }
+
+  /** Decoded once. */
+  #txs(node: BlockNode): readonly Tx[] {
+    const known = this.#decoded.get(node)
+    if (known !== undefined) return known
+    const { txs } = blockOf(node)
+    this.#decoded.set(node, txs)
+    return txs
   }
 
   #find(txid: string, lowest = this.#checkpoint) {
     const { chain } = this.regtest
     for (let { height } = chain.tip; height > lowest; height--) {
       const node = chain.at(height)
-      if (node && blockOf(node).txs.some((tx) => tx.txid === txid)) return node
+      if (node && this.#txs(node).some((tx) => tx.txid === txid)) return node
     }
     return undefined
   }

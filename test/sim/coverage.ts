@@ -277,6 +277,11 @@ export const BRIDGE_INVARIANTS = [
   'ReturnedOnce',
   'NoCorrectNamed',
   'OrderedByMembers',
+  'CapKept',
+  'RenewedInTime',
+  // signing-watch.ts
+  'NonceOnce',
+  'PauseKept',
   // keygen-watch.ts
   'NoCorrectLeftOut',
   'SpoilerLeftOut',

@@ -27,6 +27,7 @@ import type { Auditor } from './auditor.ts'
 import type { Chance } from './chance.ts'
 import { seeded, spend, USER_SCRIPT } from './federation.ts'
 import { pickShowing, type SimulatedNode, type Surroundings } from './node.ts'
+import { CAP_BLOCKS } from './peg-watch.ts'
 
 const GWEI_PER_SAT = 10n
 const MINER_FEE_SAT = 5_000n
@@ -39,11 +40,9 @@ const AGAIN = 0.25
 const TOO_MUCH = 0.15
 const UNTOLD = 0.25
 /** Blocks that a branch takes away for a deposit that was credited. */
-const MOST_TAKEN = 15
+const MOST_TAKEN = 30
 /** Until a deposit that was lost is there again. */
 const BACK_MS = 10_000
-/** Bitcoin blocks whose credits count together (protocol §4.2). */
-const CAP_BLOCKS = 100
 /** No deposit may name it. */
 const PRECOMPILE = Uint8Array.from({ length: 20 }, (_, at) => (at === 19 ? 1 : 0))
 

@@ -99,7 +99,8 @@ export class KeygenWatch {
     if (height <= this.#height) return
     this.#height = height
     const made = rowOf(ledger, 'keys', heightKey(epoch))
-    if (epoch > this.#epoch && made !== undefined) this.#checkKey(epoch, made)
+    const making = rowOf(ledger, 'keygen', heightKey(epoch))
+    if (epoch > this.#epoch && made !== undefined) this.#checkKey(epoch, made, making)
     this.#epoch = epoch
     this.#making = rowOf(ledger, 'keygen', heightKey(epoch + 1))
     // What a session ended with is in the row that its key came of.
@@ -140,14 +141,20 @@ export class KeygenWatch {
   }
 
   /** Each signer holds its share, and nobody is among them who spoiled the session. */
-  #checkKey(epoch: number, { commitments, sessionId, signers }: KeyRow): void {
+  #checkKey(
+    epoch: number,
+    { commitments, sessionId, signers }: KeyRow,
+    making: KeygenRow | undefined,
+  ): void {
     if (epoch > 1) this.#world.fault('keyHandedOver')
     this.#world.log(`the key of epoch ${epoch} is made by signers ${signers.join(', ')}`)
     const group = groupKeyFrom(commitments, [])
     for (const signer of signers) {
       const member = signer - 1
       const liar = this.#streams.keygenLiar(member)
-      this.#world.check('SpoilerLeftOut', liar?.spoiled.has(toHex(sessionId)) !== true, () => {
+      const isNamed = making?.culprits.some((culprit) => culprit.signer === signer) === true
+      const isSpoiler = isNamed || liar?.spoiled.has(toHex(sessionId)) === true
+      this.#world.check('SpoilerLeftOut', !isSpoiler, () => {
         return `member${member} lied in the session that made the key of epoch ${epoch}`
       })
       if (liar !== undefined || this.#lost.has(member)) continue

@@ -1,7 +1,6 @@
 /** What users do: deposits, transfers, burns; and the miners of Bitcoin. */
 import type { Ledger } from '../../core/ledger/index.ts'
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
-import { blockOf } from '../../devnet/bitcoin/index.ts'
 import type { SubmitTransaction } from '../../messages/index.ts'
 import { BRIDGE_ADDRESS, keccak256, REQUEST_PEG_OUT_TOPIC } from '../../vm/evm/index.ts'
 import { type Key, signed } from '../unit/vm/evm/fixtures.ts'
@@ -97,18 +96,7 @@ export class Load {
   /** Burns that Bitcoin paid, each at most once, and nothing that was not burned. */
   checkPayouts(): number {
     const { world, bitcoin } = this.#around
-    const { chain } = bitcoin.regtest
-    const paid = new Map<string, number>()
-    for (let height = 1; height <= chain.tip.height; height++) {
-      const node = chain.at(height)
-      if (node === undefined || node.txCount < 2) continue
-      for (const { body } of blockOf(node).txs) {
-        for (const { script } of body.outs) {
-          const key = toHex(script)
-          paid.set(key, (paid.get(key) ?? 0) + 1)
-        }
-      }
-    }
+    const paid = bitcoin.paidScripts()
     const timesOf = (script: Uint8Array) => paid.get(toHex(script)) ?? 0
     let done = 0
     this.#paidSat = 0n

@@ -6,6 +6,7 @@ import { headerHash, parseTransaction, txid } from '../../core/bitcoin/index.ts'
 import {
   type CommittedBlock,
   decodeCommittedBlock,
+  PEG_IN_KINDS,
   PEG_ORDER_KINDS,
   type PegInClaim,
   PegInClaimType,
@@ -16,12 +17,14 @@ import {
 import {
   heightKey,
   type Ledger,
+  OUTPUT_KIND,
+  OUTPUT_STATE,
   outpointKey,
   rowOf,
   splitOutpoint,
 } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { federationScripts, pegOrderId } from '../../core/peg/index.ts'
+import { federationScripts, oldestOutputPercent, pegOrderId } from '../../core/peg/index.ts'
 import { equalBytes, toDisplayHash, toHex } from '../../crypto/index.ts'
 import { displayHash, outpoint } from '../../devnet/bitcoin/index.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
@@ -44,6 +47,11 @@ function isClaimOf(claim: PegInClaim | undefined, sent: SentDeposit | undefined)
     equalBytes(claim.refundScript, sent.refundScript)
   )
 }
+
+/** Whose credits count together (protocol §4.2). */
+export const CAP_BLOCKS = 100
+/** Of the recovery delay: what is older was not renewed in time (PO-22). */
+const TOO_OLD_PERCENT = 60
 
 export class PegWatch {
   readonly #world: World
@@ -68,6 +76,8 @@ export class PegWatch {
   readonly #ordered = new Set<string>()
   readonly #booked = new Set<string>()
   #hasKey = false
+  /** The last block that brought one new credit and no other deposit. */
+  #creditedAt: number | undefined
 
   constructor(
     world: World,
@@ -142,6 +152,10 @@ export class PegWatch {
     const { params } = this.#genesis
     const last = body.bitcoinHeaders.at(-1)
     if (last !== undefined) this.#tipHeight = this.#heightOf(headerHash(last)) ?? this.#tipHeight
+    const [only, ...rest] = body.pegIns
+    const isOne = only !== undefined && rest.length === 0
+    const isNew = isOne && !this.#entered.has(`${toHex(only.txid)}:${only.vout}`)
+    if (isNew && PEG_IN_KINDS[only.kind] === 'credit') this.#creditedAt = header.height
     for (const { approval, proofIndex, txid: of, vout } of body.pegIns) {
       const name = `${toHex(of)}:${vout}`
       if (this.#entered.has(name)) this.#world.fault('depositRestored')
@@ -208,6 +222,7 @@ export class PegWatch {
 
   /** A node shows another head. */
   checkRows(node: string, ledger: Ledger): void {
+    this.#checkCap(ledger)
     if (!this.#hasKey && ledger.open.keys.size > 0) {
       this.#hasKey = true
       this.#world.fault('keyMade')
@@ -223,6 +238,22 @@ export class PegWatch {
     }
   }
 
+  /** Where a block brought one new credit and nothing else, all of the last 100 Bitcoin blocks are within their limit. */
+  #checkCap(ledger: Ledger): void {
+    const { height, tipHeight } = ledger.state
+    if (height !== this.#creditedAt) return
+    this.#creditedAt = undefined
+    let recentSat = 0n
+    for (const [, row] of ledger.sets.outputs.entries()) {
+      const isThere = row.kind === OUTPUT_KIND.credit && row.state !== OUTPUT_STATE.absent
+      if (isThere && row.bitcoinHeight > tipHeight - CAP_BLOCKS) recentSat += row.amountSat
+    }
+    const { reorgCapSat } = this.#genesis.params
+    this.#world.check('CapKept', recentSat <= reorgCapSat, () => {
+      return `block ${height}: ${recentSat} sat are credited in ${CAP_BLOCKS} Bitcoin blocks`
+    })
+  }
+
   /** When nothing of the peg is under way: the books are what Bitcoin holds. */
   atRest(ledger: Ledger): void {
     const { chain } = this.#bitcoin.regtest
@@ -236,6 +267,11 @@ export class PegWatch {
       if (plain.includes(name) || this.#ownScripts.has(name)) heldSat += valueSat
     }
     const { reserveSat } = state
+    const rate = this.#genesis.params.minFeeRateSatPerKvb
+    const percent = oldestOutputPercent(this.#genesis, ledger, rate)
+    this.#world.check('RenewedInTime', percent < TOO_OLD_PERCENT, () => {
+      return `an output of the reserve is at ${percent} % of its recovery delay`
+    })
     this.#world.check('ReserveIsReal', heldSat === reserveSat, () => {
       return `the books say ${reserveSat} sat, Bitcoin holds ${heldSat}`
     })

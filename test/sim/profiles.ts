@@ -284,7 +284,7 @@ const BRIDGE_FAULTS = {
   deepReorg: every(7_000),
   doubleSpend: every(5_000),
   creditReorg: every(7_000),
-  creditTaken: every(15_000),
+  creditTaken: every(5_000),
   membersPause: every(15_000),
   feeSpike: every(6_000),
   staleTip: every(9_000),

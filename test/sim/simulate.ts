@@ -3,6 +3,8 @@
  * the chain must go on, the nodes must meet, and every peg operation must reach its end.
  */
 import type { ChainHead } from '../../core/chain/index.ts'
+import { heightKey, OUTPUT_KIND, type OutputRow } from '../../core/ledger/index.ts'
+import { toHex } from '../../crypto/index.ts'
 import type { Auditor } from './auditor.ts'
 import { Changes } from './changes.ts'
 import type { Coverage, Invariant } from './coverage.ts'
@@ -162,7 +164,18 @@ function isAtRest(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load)
   const head = highestHead(nodes)
   if (head === undefined || head.header.height < auditor.height) return false
   const { mints, requests, batches } = head.ledger.open
-  return mints.size + requests.size + batches.size + load.openDeposits(head.ledger) === 0
+  const waiting = mints.size + requests.size + batches.size + load.openDeposits(head.ledger)
+  return waiting + leftBehind(head.ledger) === 0
+}
+
+/** Coins that a handover has to move: change of an older key, and what was there before the newest. */
+function leftBehind({ open, state }: ChainHead['ledger']): number {
+  const since = open.keys.get(toHex(heightKey(state.epoch)))?.row.height ?? 0
+  const isLeft = ({ row }: { readonly row: OutputRow }) =>
+    row.epoch < state.epoch &&
+    row.kind !== OUTPUT_KIND.refundable &&
+    (row.kind === OUTPUT_KIND.change || row.height <= since)
+  return [...open.reserve.values()].filter(isLeft).length
 }
 
 /** Of the node that is farthest. */

@@ -17,8 +17,8 @@ const SLOW_MS = 3_000
 
 /** Who sees what nodes ask, as it arrives, and what members who do not lie answer. */
 export interface StreamWitness {
-  asked(message: NodeMessage): void
-  answered(member: number, message: MemberMessage): void
+  asked(node: number, member: number, message: NodeMessage): void
+  answered(node: number, member: number, message: MemberMessage): void
 }
 
 const NOBODY: StreamWitness = { asked() {}, answered() {} }
@@ -98,7 +98,7 @@ export class Streams {
         this.#keygenLiars.get(member)?.hear(message)
         life.call('stream send', () => {
           for (const told of this.#told(node, message)) {
-            this.#witness.asked(told)
+            this.#witness.asked(node, member, told)
             this.#deliver(connection, connection.toMember, () => connection.client.message(told))
           }
         })
@@ -127,7 +127,8 @@ export class Streams {
         const connection = this.#connections.get(`${node}:${member}`)
         if (connection === undefined || connection.memberLife !== life) return 'closed'
         life.call('stream send', () => {
-          if (this.#conduct.get(member) !== 'memberLies') this.#witness.answered(member, message)
+          if (this.#conduct.get(member) !== 'memberLies')
+            this.#witness.answered(node, member, message)
           const said = this.#said(member, node, message)
           if (said === undefined) return
           this.#deliver(connection, connection.toNode, () =>
