@@ -29,8 +29,8 @@ export interface ShareStore {
   shareOnDisk(sessionId: Uint8Array): Promise<HeldShare | undefined>
   /** Resolves when it is on disk. */
   saveShare(held: HeldShare): Promise<void>
-  /** The key is made: what was only needed to make it goes. */
-  forgetSessions(): Promise<void>
+  /** The key of this epoch is made: what was only needed to make it, or those before, goes. What makes a later one stays. */
+  forgetSessions(epoch: number): Promise<void>
 }
 
 export interface ShareStoreOptions {
@@ -95,11 +95,17 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
       })
       shares.set(toHex(sessionId), held)
     },
-    forgetSessions: async () => {
-      sessions.clear()
+    forgetSessions: async (epoch) => {
+      for (const [name, session] of sessions) if (session.epoch <= epoch) sessions.delete(name)
       const names = (await readdir(directory)).filter((name) => SESSION.test(name))
-      for (const name of names) await unlink(join(directory, name))
-      if (names.length > 0) await syncDirectory(directory)
+      let isChanged = false
+      for (const name of names) {
+        const path = join(directory, name)
+        if (((await epochOf(path)) ?? Number.POSITIVE_INFINITY) > epoch) continue
+        await unlink(path)
+        isChanged = true
+      }
+      if (isChanged) await syncDirectory(directory)
     },
   }
 }
@@ -139,6 +145,19 @@ async function read(
     return [name, Uint8Array.from(Buffer.from(hex, 'hex'))] as const
   })
   return { publicKeys: Object.fromEntries(entries), secrets: opened.value }
+}
+
+/** Whose key a session's file is for; it stands there openly. Undefined where the file does not say. */
+async function epochOf(path: string): Promise<number | undefined> {
+  try {
+    const { publicKeys } = JSON.parse((await readIfPresent(path)) ?? '') as {
+      readonly publicKeys: { readonly epoch: string }
+    }
+    const epoch = Number.parseInt(publicKeys.epoch, 16)
+    return Number.isNaN(epoch) ? undefined : epoch
+  } catch {
+    return undefined
+  }
 }
 
 async function readSession(

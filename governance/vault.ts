@@ -228,7 +228,7 @@ class KeystoreVault {
     const held = await shares.shareOnDisk(sessionId)
     const isWhole = held !== undefined && isShareOf(groupKeyFrom(commitments, []), held.share)
     if (!isWhole && signers.includes(memberIndex + 1)) return sign(false)
-    await shares.forgetSessions()
+    await shares.forgetSessions(key.epoch)
     return sign(true)
   }
 

@@ -115,7 +115,7 @@ it('each of four members holds its share, and no directory holds another’s, at
       }
     }
   }
-  for (const signer of SIGNERS) await storeOf(signer).forgetSessions()
+  for (const signer of SIGNERS) await storeOf(signer).forgetSessions(EPOCH)
   expect(SIGNERS.map((signer) => readdirSync(directoryOf(signer)))).toEqual(
     SIGNERS.map(() => [shareFileName(sessionId)]),
   )

@@ -118,6 +118,24 @@ describe('a member takes its part in the making of the key (5.1)', () => {
     await making.member.stop()
   })
 
+  it('that starts again while the next key is made still has what it said for that one (5.8, QD-11)', async () => {
+    const making = new Making()
+    await making.start()
+    await making.packages()
+    await making.shares()
+    await making.confirmations()
+    await making.member.advance(5_000)
+    const sessionId = seeded('the next session')
+    const session = { id: sessionId, threshold: genesis.memberThreshold, signers: [1, 2, 3, 4] }
+    const next = { epoch: EPOCH + 1, sessionId, ...beginDkg(session, 1, randomOf('next')) }
+    making.member.shares.sessions.set(toHex(sessionId), next)
+    await making.member.stop()
+    await making.member.start()
+    await making.block([])
+    expect(making.member.shares.sessions.get(toHex(sessionId))).toEqual(next)
+    await making.member.stop()
+  })
+
   it('a restart between all steps never makes it say two packages (QD-11)', async () => {
     const making = new Making()
     await making.start()

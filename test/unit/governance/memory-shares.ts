@@ -16,7 +16,12 @@ export class MemoryShares {
       shareOnDisk: (id) => io('read share', () => this.shares.get(toHex(id))),
       saveShare: (held) =>
         io('save share', () => void this.shares.set(toHex(held.sessionId), held)),
-      forgetSessions: () => io('forget sessions', () => this.sessions.clear()),
+      forgetSessions: (epoch) =>
+        io('forget sessions', () => {
+          for (const [name, session] of this.sessions) {
+            if (session.epoch <= epoch) this.sessions.delete(name)
+          }
+        }),
     }
   }
 }

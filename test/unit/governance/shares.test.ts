@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beginDkg, groupKeyFrom, toHex } from '../../../crypto/index.ts'
@@ -79,9 +79,25 @@ describe('what a member keeps of the federation’s keys', () => {
     const store = await open()
     await store.saveSession(session)
     await store.saveShare(held)
-    await store.forgetSessions()
+    await store.forgetSessions(session.epoch)
     expect(readdirSync(directory)).toEqual([shareFileName(held.sessionId)])
     expect(await store.session(session.sessionId)).toBeUndefined()
     expect(await (await open()).share(held.sessionId)).toEqual(held)
+  })
+
+  it('a key that is made takes nothing from the making of a later one, nor what cannot be read (QD-11)', async () => {
+    const store = await open()
+    const next = { ...session, epoch: session.epoch + 1, sessionId: seeded('next') }
+    await store.saveSession(session)
+    await store.saveSession(next)
+    const damaged = join(directory, `session-${toHex(seeded('damaged'))}.json`)
+    writeFileSync(damaged, '{"publicKeys":')
+    await store.forgetSessions(session.epoch)
+    expect(readdirSync(directory)).toHaveLength(2)
+    for (const one of [store, await open()]) {
+      expect(await one.session(session.sessionId)).toBeUndefined()
+      expect(await one.session(next.sessionId)).toEqual(next)
+    }
+    rmSync(damaged)
   })
 })
