@@ -42,20 +42,22 @@ import type { KeygenLieKind } from './coverage.ts'
 import type { World } from './world.ts'
 
 /** As often as it stands here. Whoever says nothing is waited for, for 150 blocks or 600: that is rare. */
-const LIES: readonly (KeygenLieKind | 'truth')[] = [
-  ...Array.from({ length: 4 }, () => 'truth' as const),
-  ...Array.from({ length: 4 }, () => 'sharesWrong' as const),
-  ...Array.from({ length: 4 }, () => 'commitmentsWrong' as const),
-  ...Array.from({ length: 4 }, () => 'commitmentsCancel' as const),
-  ...Array.from({ length: 4 }, () => 'complaintFalse' as const),
-  ...Array.from({ length: 3 }, () => 'complaintInvented' as const),
-  ...Array.from({ length: 3 }, () => 'keygenGarbage' as const),
-  'packageWithheld',
-  'sharesWithheld',
-  'sharesWithheld',
-  'confirmationWithheld',
-  'confirmationWithheld',
-]
+const WEIGHTS: Readonly<Record<KeygenLieKind | 'truth', number>> = {
+  truth: 3,
+  sharesWrong: 6,
+  commitmentsWrong: 6,
+  commitmentsCancel: 6,
+  complaintFalse: 6,
+  complaintInvented: 5,
+  keygenGarbage: 4,
+  packageWithheld: 1,
+  sharesWithheld: 1,
+  confirmationWithheld: 1,
+}
+
+const LIES = Object.entries(WEIGHTS).flatMap(([lie, weight]) =>
+  Array.from({ length: weight }, () => lie as KeygenLieKind | 'truth'),
+)
 
 const WITHHELD: Readonly<Partial<Record<KeygenLieKind, KeygenKind>>> = {
   packageWithheld: 'package',

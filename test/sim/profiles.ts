@@ -291,6 +291,16 @@ const BRIDGE_FAULTS = {
   bitcoinOutage: every(12_000),
 } satisfies Partial<Record<PlannedKind, FaultRate>>
 
+const KEY_FAULTS = {
+  crash: every(12_000),
+  memberCrash: every(5_000),
+  memberSlow: inWorlds(0.2),
+  memberLies: inWorlds(0.9),
+  memberDiskLost: every(60_000),
+  streamBreak: every(5_000),
+  delay: every(15_000),
+} satisfies Partial<Record<PlannedKind, FaultRate>>
+
 export const PROFILES = {
   everything,
   /** The first that a new capability is tried in: no fault, all load. */
@@ -458,6 +468,39 @@ export const PROFILES = {
       ...BRIDGE_INVARIANTS,
     ],
     enoughWorlds: 300,
+  },
+  /** Key after key in every world, mostly with a liar among the members; little else to do and to go wrong. */
+  keys: {
+    ...everything,
+    faults: KEY_FAULTS,
+    load: {
+      deposits: 3,
+      depositsUntil: 0.9,
+      ownShare: 0.5,
+      claimMs: 3_000,
+      handoverMs: 3_000,
+      transferMs: 10_000,
+      callMs: 20_000,
+      burnMs: 4_000,
+      bitcoinBlockMs: 800,
+    },
+    params: { maxPegInSat: 400_000_000 },
+    keyMakingSeeds: 1,
+    faultsMs: 20_000,
+    worldMs: 20_500,
+    covers: [
+      ...(Object.keys(KEY_FAULTS) as PlannedKind[]),
+      ...KEYGEN_TURNS.filter((name) => name !== 'sweptRenewal' && name !== 'sweptSplit'),
+    ],
+    invariants: [
+      ...INVARIANTS.filter((name) => !OF_CONVICTIONS.has(name) && !OF_VIEWS.has(name)),
+      'NoCorrectLeftOut',
+      'SpoilerLeftOut',
+      'ShareHeld',
+      'KeyCalledFor',
+      'KeyEnds',
+    ],
+    enoughWorlds: 100,
   },
 } satisfies Readonly<Record<string, Profile>>
 
