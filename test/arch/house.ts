@@ -65,6 +65,7 @@ export function levelOf(room: string): number | undefined {
 /** Views on the API, and commands that read the configuration. */
 const ABOVE_CONFIG: ReadonlySet<string> = new Set([
   'views',
+  'books',
   'doctor',
   'backup',
   'handover',
