@@ -75,6 +75,7 @@ export class StatusView {
         steps: { in: PEG_IN_STEPS, out: PEG_OUT_STEPS },
         operations: operations.map(operationToJson),
         reserve: reserveToJson(reserve),
+        keys: await ports.peg.keygen(),
       },
       network: {
         peers: ports.peers(),

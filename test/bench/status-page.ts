@@ -148,6 +148,11 @@ function fillBusy(node: FakeNode): void {
       burnedSat: 83_001_582n,
     },
   }
+  const key = (epoch: number, validUntil: number | null) => {
+    const members = [0, 1, 2, 3].slice(0, 5 - epoch)
+    return { epoch, publicKey: id(`key ${epoch}`), members, height: 9 * epoch, validUntil }
+  }
+  node.keys = { height: shape.length - 1, epoch: 2, keys: [key(1, 53_764), key(2, null)] }
   node.peers = ['Ah7Vd9', 'Qw3mLx', 'Tz8pKe'].map((part, index) => ({
     id: `12D3KooW${part}yBcRq4NsJ2fGtU6vXaZe5HkLpMwD${index}`,
     inbound: index === 1,
@@ -179,6 +184,18 @@ function fillTrouble(node: FakeNode): void {
     step: 'Active.AwaitingViewChanges',
   }
   node.bitcoin = { ...node.bitcoin, reachable: false }
+  node.reserve = { ...node.reserve, openSweeps: 2, oldestOutputPercent: 61 }
+  node.keys = {
+    ...node.keys,
+    making: {
+      epoch: 3,
+      stage: 'confirmations',
+      attempt: 1,
+      members: [0, 1, 2, 3],
+      waitingFor: [1, 3],
+      culprits: [],
+    },
+  }
   node.peers = node.peers.slice(0, 1)
   const fault = {
     code: 'EngineUnavailable',

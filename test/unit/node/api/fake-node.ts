@@ -21,6 +21,7 @@ import {
   type Conviction,
   createEvmView,
   type EngineReads,
+  type KeygenStatus,
   type PeerRow,
   type PegOperation,
   type PoolStanding,
@@ -76,6 +77,7 @@ export interface FakeNode {
   consensus: ConsensusSnapshot
   operations: PegOperation[]
   reserve: ReserveSnapshot
+  keys: KeygenStatus
   peers: PeerRow[]
   sync: SyncSnapshot
   bitcoin: BitcoinSnapshot
@@ -277,6 +279,7 @@ export function createFakeNode(clock: Clock): FakeNode {
         txid: 'ef'.repeat(32),
       },
     ],
+    keys: { height: 0, epoch: 0, keys: [] },
     reserve: {
       height: 3,
       reserveSat: 1_000_000n,
@@ -467,7 +470,7 @@ function portsOf(node: FakeNode, clock: Clock, listeners: Set<() => void>): ApiP
       reserve: () => node.reserve,
       operations: (limit) => node.operations.slice(0, limit),
       operation: (id) => node.operations.find((operation) => operation.id === id),
-      keygen: () => ({ height: 0, epoch: 0, keys: [] }),
+      keygen: () => node.keys,
       reserveRows: () => undefined,
       federationAddress: () => 'bcrt1pfederation',
       depositAddress: async ({ evmAddress }) =>

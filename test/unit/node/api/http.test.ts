@@ -161,7 +161,8 @@ describe('HTTP', () => {
           { direction: 'in', step: 'Confirming', progress: { have: 1, need: 3 } },
           { direction: 'out', step: 'Broadcast', amountSat: '50000', feeSat: '300' },
         ],
-        reserve: { balanced: true, reserveSat: '1000000' },
+        reserve: { balanced: true, reserveSat: '1000000', openSweeps: 0 },
+        keys: { epoch: 0, keys: [] },
       },
       network: { peers: expect.any(Array), federation: { threshold: 3 } },
     })
