@@ -2,6 +2,7 @@
 import { toDisplayHash, toHex } from '../../crypto/index.ts'
 import {
   type BatchRow,
+  DEFICIT_CAUSE,
   type Entry,
   type Ledger,
   type OutputRow,
@@ -18,7 +19,7 @@ export type InFlightKind = 'creditedNotMinted' | 'burnedNotPaid' | 'refundOwed' 
 
 /** A row of what is in flight; the rows add up to it. */
 export interface InFlight {
-  /** `txid:vout` in display form, a request id in hex, `fund`, or the key of a deficit row in hex. */
+  /** `txid:vout` in display form, a request id in hex, `fund`, or what a deficit is of: an outpoint, a txid, `advance`. */
   readonly id: string
   readonly kind: InFlightKind
   /** Below zero for a deficit. */
@@ -70,11 +71,24 @@ function inFlightRows({ open, state }: Ledger): InFlight[] {
     add(outpointName(key), 'refundOwed', row.amountSat)
   }
   add('fund', 'fund', state.fundSat)
-  for (const { key, row } of open.deficits.values()) add(toHex(key), 'deficit', -row.amountSat)
+  for (const { key, row } of open.deficits.values()) add(lossName(key), 'deficit', -row.amountSat)
   return rows
 }
 
 /** `txid:vout` in display form. */
+/** The deposit or the transaction that a deficit is of, as `millrace order loss` takes it. */
+function lossName(key: Uint8Array): string {
+  const reference = key.subarray(1)
+  switch (key[0]) {
+    case DEFICIT_CAUSE.reorg:
+      return outpointName(reference)
+    case DEFICIT_CAUSE.stray:
+      return toDisplayHash(reference)
+    default:
+      return 'advance'
+  }
+}
+
 export function outpointName(key: Uint8Array): string {
   const { txid, vout } = splitOutpoint(key)
   return `${toDisplayHash(txid)}:${vout}`

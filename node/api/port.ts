@@ -332,6 +332,10 @@ export interface ReserveSnapshot {
   readonly inFlightSat: bigint
   /** Part of inFlightSat, counted against it. */
   readonly deficitSat: bigint
+  /** A deposit that Bitcoin lost is not booked as a loss: nothing is credited (4.9). */
+  readonly pegInsPaused: boolean
+  /** Nor a spend of the reserve that no record explains: nothing is paid. */
+  readonly pegOutsPaused: boolean
   /** Age of the oldest output in percent of its recovery delay (5.7): renewed at 45, an alarm at 60. */
   readonly oldestOutputPercent: number
   /** Transactions that move coins within the reserve and wait for the members or for Bitcoin; payouts wait for the coins. */

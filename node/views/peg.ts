@@ -61,6 +61,10 @@ export interface PegViewOptions {
   requestsOf(transactionHash: Uint8Array): readonly Uint8Array[]
 }
 
+const PEG_INS_PAUSED =
+  'nothing is credited until a deposit that Bitcoin lost comes back or is booked as a loss'
+const PEG_OUTS_PAUSED =
+  'nothing is paid until a spend of the reserve without a record is booked as a loss'
 const NOT_LOADED: DepositRefusal = { code: 'NotReady', reason: 'the chain is not loaded yet' }
 
 /** Finished operations that are kept ready for the list. */
@@ -223,7 +227,7 @@ function findOperation(
 
 /** Deposits that are on their way and have no row yet. */
 function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
-  const tip = live.head?.head.ledger.state.tipHeight ?? 0
+  const { pegInStops = 0, tipHeight: tip = 0 } = live.head?.head.ledger.state ?? {}
   return live.operations.flatMap((operation): PegInStatus[] => {
     if (operation.direction !== 'in' || operation.step === 'Included') return []
     const confirmations = Math.max(0, tip - operation.bitcoinHeight + 1)
@@ -243,7 +247,9 @@ function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
         next: waiting
           ? 'it is credited when Bitcoin has confirmed it'
           : operation.step === 'Approved'
-            ? 'it enters the next block that can carry it'
+            ? pegInStops > 0
+              ? PEG_INS_PAUSED
+              : 'it enters the next block that can carry it'
             : operation.step === 'Denied'
               ? 'the members of the federation denied it'
               : 'the members of the federation check it',
@@ -343,6 +349,7 @@ function requestStatus(
     ...(burn !== undefined && { evmTransaction: toHex(burn) }),
     ...(progress !== undefined && { progress }),
     ...(reason !== undefined && { reason }),
+    ...(step === 'Committed' && ledger.state.pegOutStops > 0 && { next: PEG_OUTS_PAUSED }),
     ...(payout && { startedAtMs: payout.startedAtMs, updatedAtMs: payout.updatedAtMs }),
   }
 }
@@ -386,6 +393,8 @@ export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
     supplySat,
     inFlightSat,
     deficitSat,
+    pegInsPaused: report.pegInsPaused,
+    pegOutsPaused: report.pegOutsPaused,
     oldestOutputPercent: oldestOutputPercent(genesis, ledger, genesis.params.minFeeRateSatPerKvb),
     openSweeps: [...ledger.open.batches.values()].filter(({ row }) => row.kind === BATCH_KIND.sweep)
       .length,
@@ -412,6 +421,8 @@ function emptyReserve(): ReserveSnapshot {
     supplySat: 0n,
     inFlightSat: 0n,
     deficitSat: 0n,
+    pegInsPaused: false,
+    pegOutsPaused: false,
     oldestOutputPercent: 0,
     openSweeps: 0,
     inFlight: [],

@@ -130,6 +130,8 @@ function fillBusy(node: FakeNode): void {
     supplySat: 494_790_000n,
     inFlightSat: 34_210_000n,
     deficitSat: 0n,
+    pegInsPaused: false,
+    pegOutsPaused: false,
     oldestOutputPercent: 0,
     openSweeps: 0,
     inFlight: [
@@ -184,7 +186,7 @@ function fillTrouble(node: FakeNode): void {
     step: 'Active.AwaitingViewChanges',
   }
   node.bitcoin = { ...node.bitcoin, reachable: false }
-  node.reserve = { ...node.reserve, openSweeps: 2, oldestOutputPercent: 61 }
+  node.reserve = { ...node.reserve, openSweeps: 2, oldestOutputPercent: 61, pegOutsPaused: true }
   node.keys = {
     ...node.keys,
     making: {
@@ -242,6 +244,8 @@ function fillEmpty(node: FakeNode): void {
     supplySat: 0n,
     inFlightSat: 0n,
     deficitSat: 0n,
+    pegInsPaused: false,
+    pegOutsPaused: false,
     oldestOutputPercent: 0,
     openSweeps: 0,
     inFlight: [],

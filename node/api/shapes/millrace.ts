@@ -119,6 +119,8 @@ export function reserveToJson(reserve: ReserveSnapshot): Json {
     inFlightSat: reserve.inFlightSat.toString(),
     deficitSat: reserve.deficitSat.toString(),
     balanced: isBalanced(reserve),
+    pegInsPaused: reserve.pegInsPaused,
+    pegOutsPaused: reserve.pegOutsPaused,
     oldestOutputPercent: reserve.oldestOutputPercent,
     openSweeps: reserve.openSweeps,
     inFlight: reserve.inFlight.map((row) => ({ ...row, amountSat: row.amountSat.toString() })),

@@ -160,6 +160,12 @@ describe('Bitcoin', () => {
     town.bitcoin = fork
     await town.until(() => town.ledger.state.deficitSat > 0n)
     expect(town.ledger.state.pegInStops).toBe(1)
+    const lost = { id: `${toDisplayHash(txid(made))}:0`, kind: 'deficit', amountSat: -COIN_SAT }
+    expect(await pegView(town).reserve()).toMatchObject({
+      pegInsPaused: true,
+      pegOutsPaused: false,
+      inFlight: expect.arrayContaining([lost]),
+    })
     inBalance(town)
     fork.mine([], 4)
     await town.until(() => town.ledger.state.deficitSat === 0n)
@@ -355,6 +361,18 @@ describe('a payout on its way', () => {
     await burn(town)
     await town.slots(4)
     expect(town.ledger.open.batches.size).toBe(0)
+    expect(await pegView(town).reserve()).toMatchObject({
+      pegInsPaused: false,
+      pegOutsPaused: true,
+      inFlight: expect.arrayContaining([
+        { id: toDisplayHash(txid(theft)), kind: 'deficit', amountSat: -COIN_SAT },
+      ]),
+    })
+    const [waiting] = await pegView(town).operations(1)
+    expect(waiting).toMatchObject({
+      step: 'Committed',
+      next: expect.stringMatching(/^nothing is paid until/),
+    })
   })
 })
 

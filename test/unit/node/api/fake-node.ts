@@ -286,6 +286,8 @@ export function createFakeNode(clock: Clock): FakeNode {
       supplySat: 900_000n,
       inFlightSat: 100_000n,
       deficitSat: 0n,
+      pegInsPaused: false,
+      pegOutsPaused: false,
       oldestOutputPercent: 0,
       openSweeps: 0,
       inFlight: [{ id: 'fund', kind: 'fund', amountSat: 100_000n }],
