@@ -15,7 +15,7 @@ import { BridgeUsers } from './bridge-users.ts'
 import { CrowdedBitcoin } from './crowded-bitcoin.ts'
 import { freeBitcoinUrl, PATIENCE_MS, TestFederation } from './federation.ts'
 import { callForKey, keyMade, keysOf, reserveRows } from './keys.ts'
-import { mempoolOf, mineEmpty, reorganize } from './regtest.ts'
+import { mempoolOf, mineOnly, reorganize } from './regtest.ts'
 import type { Outcome, ScenarioOptions } from './scenario.ts'
 import { signingTimes } from './signing-times.ts'
 import { pegStatus } from './user.ts'
@@ -239,7 +239,7 @@ class BridgeRun {
     }
     let replaced = false
     for (let tried = 0; !replaced && tried < 3 * EMPTY_BLOCKS; tried++) {
-      await mineEmpty(federation)
+      await mineOnly(federation, [])
       const deadline = Date.now() + 4_000
       while (!replaced && Date.now() < deadline) {
         replaced = await isReplaced()

@@ -46,6 +46,7 @@ export interface Reserves {
   readonly reserveSat: string
   readonly supplySat: string
   readonly inFlightSat: string
+  readonly deficitSat: string
   readonly balanced: boolean
   readonly inFlight: readonly {
     readonly id: string

@@ -4,6 +4,7 @@
  */
 import { until } from '../../devnet/launcher/rpc.ts'
 import { PATIENCE_MS, TestFederation } from './federation.ts'
+import { guideCommands, notFollowed } from './guide.ts'
 import { callForKey, keyMade, keysOf, reserveEpochs } from './keys.ts'
 import { runProgram } from './program.ts'
 import { Account, booked, include, minted, payDeposit, scriptOf } from './user.ts'
@@ -82,6 +83,8 @@ it(
     const third = await callForKey(federation, 2, 0)
     expect(third.code).toBe(0)
     expect(JSON.parse(third.stdout)).toMatchObject({ epoch: 3, member: 2 })
+    const commands = [show.command, third.command]
+    expect(notFollowed(guideCommands('hand-over-the-key'), commands)).toEqual([])
 
     await federation.stopMining()
     const reserves = await federation.reserves()

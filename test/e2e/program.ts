@@ -9,6 +9,8 @@ import { PATIENCE_MS, processesOf } from './federation.ts'
 const DOOR = fileURLToPath(new URL('../../bin/millrace.cjs', import.meta.url))
 
 export class Program {
+  /** As it would be typed. */
+  readonly command: string
   readonly child: ChildProcess
   /** The exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>
@@ -16,6 +18,7 @@ export class Program {
   stderr = ''
 
   constructor(args: readonly string[]) {
+    this.command = args.join(' ')
     this.child = spawn(process.execPath, [DOOR, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text

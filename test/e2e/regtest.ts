@@ -12,16 +12,22 @@ async function value<T>(asked: Promise<BitcoinResult<T>>): Promise<T> {
 export async function reorganize(federation: TestFederation, depth: number): Promise<void> {
   const { bitcoin } = federation
   await federation.stopMining()
-  const { blocks } = await value(bitcoin.getBlockchainInfo())
-  const hash = await value(bitcoin.getBlockHash(blocks - depth + 1))
+  const hash = await value(bitcoin.getBlockHash((await tipHeight(federation)) - depth + 1))
   await value(bitcoin.call('invalidateblock', [hash]))
   await federation.mine(depth + 1)
   federation.startMining()
 }
 
-/** A block that leaves all out. */
-export async function mineEmpty({ bitcoin, wallet }: TestFederation): Promise<void> {
-  await value(bitcoin.call('generateblock', [wallet.address, []]))
+export async function tipHeight({ bitcoin }: TestFederation): Promise<number> {
+  return (await value(bitcoin.getBlockchainInfo())).blocks
+}
+
+/** A block with these transactions of the mempool, which leaves all others out. */
+export async function mineOnly(
+  { bitcoin, wallet }: TestFederation,
+  txids: readonly string[],
+): Promise<void> {
+  await value(bitcoin.call('generateblock', [wallet.address, txids]))
 }
 
 export function mempoolOf({ bitcoin }: TestFederation): Promise<readonly string[]> {
