@@ -344,7 +344,10 @@ class Launcher {
       ['supply', `${bitcoinText(books.supplySat)}   (ledger)`],
       ...books.inFlight.map(
         ({ id, kind, amountSat }) =>
-          [`  ${kind}`, `${bitcoinText(BigInt(amountSat))}   ${short(id)}`] as const,
+          [
+            `  ${kind}`,
+            `${bitcoinText(BigInt(amountSat))}${id === kind ? '' : `   ${short(id)}`}`,
+          ] as const,
       ),
       ['reserve = supply + in flight', books.isBalanced ? 'holds' : 'DOES NOT HOLD'],
     ])
