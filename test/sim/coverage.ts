@@ -278,7 +278,6 @@ export const BRIDGE_INVARIANTS = [
   'NoCorrectNamed',
   'OrderedByMembers',
   'CapKept',
-  'RenewedInTime',
   // signing-watch.ts
   'NonceOnce',
   'PauseKept',

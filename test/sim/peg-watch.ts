@@ -24,7 +24,7 @@ import {
   splitOutpoint,
 } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { federationScripts, oldestOutputPercent, pegOrderId } from '../../core/peg/index.ts'
+import { federationScripts, pegOrderId } from '../../core/peg/index.ts'
 import { equalBytes, toDisplayHash, toHex } from '../../crypto/index.ts'
 import { displayHash, outpoint } from '../../devnet/bitcoin/index.ts'
 import type { MemberMessage, NodeMessage } from '../../proto/index.ts'
@@ -50,8 +50,6 @@ function isClaimOf(claim: PegInClaim | undefined, sent: SentDeposit | undefined)
 
 /** Whose credits count together (protocol §4.2). */
 export const CAP_BLOCKS = 100
-/** Of the recovery delay: what is older was not renewed in time (PO-22). */
-const TOO_OLD_PERCENT = 60
 
 export class PegWatch {
   readonly #world: World
@@ -267,11 +265,6 @@ export class PegWatch {
       if (plain.includes(name) || this.#ownScripts.has(name)) heldSat += valueSat
     }
     const { reserveSat } = state
-    const rate = this.#genesis.params.minFeeRateSatPerKvb
-    const percent = oldestOutputPercent(this.#genesis, ledger, rate)
-    this.#world.check('RenewedInTime', percent < TOO_OLD_PERCENT, () => {
-      return `an output of the reserve is at ${percent} % of its recovery delay`
-    })
     this.#world.check('ReserveIsReal', heldSat === reserveSat, () => {
       return `the books say ${reserveSat} sat, Bitcoin holds ${heldSat}`
     })

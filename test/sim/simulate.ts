@@ -4,6 +4,8 @@
  */
 import type { ChainHead } from '../../core/chain/index.ts'
 import { heightKey, OUTPUT_KIND, type OutputRow } from '../../core/ledger/index.ts'
+import type { Genesis } from '../../core/params/index.ts'
+import { oldestOutputPercent } from '../../core/peg/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import type { Auditor } from './auditor.ts'
 import { Changes } from './changes.ts'
@@ -52,6 +54,8 @@ export const TOGETHER_SLOTS = BREAKER_SLOTS + 40
 export const PEG_SLOTS = BREAKER_SLOTS + 100
 /** Until a key is made that was being made: who says nothing is waited for, for 600 blocks and for 150 more in each later stage. */
 export const KEY_SLOTS = BREAKER_SLOTS + 1_100
+/** Of its recovery delay, when an output is to be renewed (protocol §5.7). */
+const DUE_PERCENT = 45
 /** Of so many worlds one makes the federation's key. */
 const KEY_MAKING_SEEDS = 8
 /** Once all are together: slots until the evidence that waits is in blocks. */
@@ -123,12 +127,18 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
     if (endsKeys) await expect('KeyEnds', KEY_SLOTS, () => !auditor.isMakingKey)
     // What a key takes counts for itself.
     const keySlots = endsKeys ? (world.nowMs - START_MS - faultsMs) / slotMs : 0
-    await expect('PegEnds', keySlots + PEG_SLOTS, () => isAtRest(nodes, auditor, load))
+    await expect('PegEnds', keySlots + PEG_SLOTS, () =>
+      isAtRest(federation.genesis, nodes, auditor, load),
+    )
     await world.run(worldMs)
     pegOutsDone = load.checkPayouts()
     const ledger = highestHead(nodes)?.ledger
     // A burn that waited in a pool may have come since.
-    if (!world.stopped && ledger !== undefined && isAtRest(nodes, auditor, load)) {
+    if (
+      !world.stopped &&
+      ledger !== undefined &&
+      isAtRest(federation.genesis, nodes, auditor, load)
+    ) {
       auditor.atRest(ledger)
       load.checkBurned()
     }
@@ -159,11 +169,21 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   }
 }
 
-/** No credit without its mint, no burn without its payment, no batch without its booking, by the books of the highest block. */
-function isAtRest(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load): boolean {
+/**
+ * No credit without its mint, no burn without its payment, no batch without its booking, nothing to be moved to a newer key and nothing to
+ * be renewed, by the books of the highest block.
+ */
+function isAtRest(
+  genesis: Genesis,
+  nodes: readonly SimulatedNode[],
+  auditor: Auditor,
+  load: Load,
+): boolean {
   const head = highestHead(nodes)
   if (head === undefined || head.header.height < auditor.height) return false
   const { mints, requests, batches } = head.ledger.open
+  const rate = genesis.params.minFeeRateSatPerKvb
+  if (oldestOutputPercent(genesis, head.ledger, rate) >= DUE_PERCENT) return false
   const waiting = mints.size + requests.size + batches.size + load.openDeposits(head.ledger)
   return waiting + leftBehind(head.ledger) === 0
 }
