@@ -9,6 +9,9 @@ export const MAX_DEPOSITS = 4_096
 /** Blocks that one look at Bitcoin scans. */
 export const MAX_BLOCKS_PER_SCAN = 100
 
+/** Blocks that are asked for while another is read: of four megabytes each, and as much again in hex. */
+export const BLOCKS_AHEAD = 2
+
 /** Blocks of a proposal that Bitcoin is asked for at once; Core's own queue holds 16, and each takes two questions. */
 export const MAX_QUESTIONS = 6
 

@@ -2,13 +2,14 @@
  * One look at Bitcoin: which headers the next block could carry, and what the new blocks hold for the federation. It starts where
  * the last look ended, steps back over a reorg, and reads through Core's RPC alone: pruned, without txindex.
  */
-import { Block as BitcoinBlock, type Transaction } from 'bitcoinjs-lib'
 import {
+  type BlockTransaction,
   HEADER_BYTES,
   headerHash,
   parseHeader,
   parsePayableScript,
   parseTransaction,
+  readBlock,
 } from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
 import {
@@ -29,9 +30,14 @@ import {
   parseDeposits,
   parseOwnDeposits,
 } from '../../core/peg/index.ts'
-import { equalBytes } from '../../crypto/index.ts'
+import { equalBytes, sha256d } from '../../crypto/index.ts'
 import type { BitcoinBlockAt, ScannedBlock } from './context.ts'
-import { MAX_BLOCKS_PER_SCAN, MAX_HEADERS_PER_BLOCK, SCAN_MEMORY_BLOCKS } from './limits.ts'
+import {
+  BLOCKS_AHEAD,
+  MAX_BLOCKS_PER_SCAN,
+  MAX_HEADERS_PER_BLOCK,
+  SCAN_MEMORY_BLOCKS,
+} from './limits.ts'
 import type { BitcoinFault, BitcoinPort, BitcoinResult, BitcoinTip } from './port.ts'
 
 /** Whose deposits an output's script takes. */
@@ -110,7 +116,12 @@ class BestChain {
   }
 
   async at(height: number): Promise<Uint8Array | undefined> {
-    return this.#known.get(height) ?? answered(await this.#bitcoin.hashAt(height))
+    return answered(await this.ask(height))
+  }
+
+  async ask(height: number): Promise<BitcoinResult<Uint8Array | undefined>> {
+    const known = this.#known.get(height)
+    return known === undefined ? this.#bitcoin.hashAt(height) : { ok: true, value: known }
   }
 }
 
@@ -175,9 +186,7 @@ class Scan {
     }
     const start = (scanned.at(-1)?.height ?? this.#genesis.bitcoin.checkpoint.height) + 1
     const end = Math.min(tipHeight, start + MAX_BLOCKS_PER_SCAN - 1)
-    for (let height = start; height <= end; height++) {
-      const hash = await hashes.at(height)
-      const raw = hash && answered(await bitcoin.block(hash))
+    for await (const { hash, height, raw } of blocksAhead(bitcoin, hashes, start, end)) {
       // Pruned or gone in a reorg, or of another branch than the block before: the next look begins here.
       if (!hash || !raw || !this.#follows(raw, scanned.at(-1))) break
       this.block(raw, hash, height)
@@ -197,22 +206,28 @@ class Scan {
     if (!equalBytes(headerHash(raw.subarray(0, HEADER_BYTES)), hash)) {
       throw new Unanswered({ code: 'BitcoinBadAnswer', message: 'a block under another hash' })
     }
-    const transactions = parseBlock(raw)
-    const txids = transactions.map((transaction) => Uint8Array.from(transaction.getHash()))
+    const read = readBlock(raw)
+    // Bitcoin is not trusted to send what it should: malformed bytes end the look, not the actor.
+    if (!read.ok) throw new Unanswered({ code: 'BitcoinBadAnswer', message: read.error.reason })
+    const transactions = read.value
     for (const [index, transaction] of transactions.entries()) {
-      const txid = txids[index] as Uint8Array
-      const paysUs = transaction.outs.some(
-        ({ script }, vout) =>
-          this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script)) ||
-          this.#ownAddress(script, txid, vout) !== undefined,
-      )
       const spendsUs =
-        transaction.ins.some((input) => this.#outputRow(input.hash, input.index) !== undefined) &&
-        !this.#isBooked(txid, hash)
-      if (paysUs || spendsUs) {
-        this.#transaction(transactions, txids, index, hash, height, spendsUs)
+        transaction.outpoints.some((outpoint) => this.#rowAt(outpoint) !== undefined) &&
+        !this.#isBooked(txidOf(transaction), hash)
+      if (spendsUs || this.#isPaidBy(transaction)) {
+        this.#transaction(transactions, index, hash, height, spendsUs)
       }
     }
+  }
+
+  #isPaidBy(transaction: BlockTransaction): boolean {
+    let txid: Uint8Array | undefined
+    return transaction.scripts.some((script, vout) => {
+      if (parsePayableScript(script) !== 'p2tr') return false
+      if (this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script))) return true
+      txid ??= txidOf(transaction)
+      return this.#ownAddress(script, txid, vout) !== undefined
+    })
   }
 
   /**
@@ -228,7 +243,14 @@ class Scan {
   }
 
   #outputRow(txid: Uint8Array, vout: number) {
-    return rowOf(this.#ledger, 'outputs', outpointKey(Uint8Array.from(txid), vout))
+    return rowOf(this.#ledger, 'outputs', outpointKey(txid, vout))
+  }
+
+  /** The row of an outpoint as Bitcoin writes it: the index of the output, which comes last, the other way round. */
+  #rowAt(outpoint: Uint8Array) {
+    const key = outpoint.slice()
+    key.subarray(32).reverse()
+    return rowOf(this.#ledger, 'outputs', key)
   }
 
   #isBooked(txid: Uint8Array, blockHash: Uint8Array): boolean {
@@ -237,16 +259,16 @@ class Scan {
   }
 
   #transaction(
-    transactions: readonly Transaction[],
-    txids: readonly Uint8Array[],
+    transactions: readonly BlockTransaction[],
     index: number,
     blockHash: Uint8Array,
     bitcoinHeight: number,
     spendsUs: boolean,
   ): void {
-    const txid = txids[index] as Uint8Array
-    const bytes = Uint8Array.from((transactions[index] as Transaction).toBuffer())
-    const coinbase = Uint8Array.from((transactions[0] as Transaction).toBuffer())
+    const txids = transactions.map(txidOf)
+    const [txid, bytes] = [txids[index], transactions[index]?.bytes]
+    const coinbase = transactions[0]?.bytes
+    if (txid === undefined || bytes === undefined || coinbase === undefined) return
     const proof = buildProof({ blockHash, txids, index, transaction: bytes, coinbase })
     const parsed = parseTransaction(bytes)
     if (!proof.ok || !parsed.ok) return
@@ -270,6 +292,43 @@ class Scan {
     if (deposits.length === 0 && !spendsUs) return
     this.detected.push({ txid, bitcoinHeight, deposits, ...(spendsUs && { spends: proof.value }) })
   }
+}
+
+interface FetchedBlock {
+  readonly height: number
+  readonly hash: Uint8Array | undefined
+  readonly raw: Uint8Array | undefined
+}
+
+/** Blocks in their order, of which the next few are asked for while one is read. */
+async function* blocksAhead(
+  bitcoin: BitcoinPort,
+  hashes: BestChain,
+  start: number,
+  end: number,
+): AsyncGenerator<FetchedBlock> {
+  const fetched: Promise<BitcoinResult<FetchedBlock>>[] = []
+  for (let height = start; height <= end; height++) {
+    for (let next = height + fetched.length; next <= end; next++) {
+      if (fetched.length > BLOCKS_AHEAD) break
+      fetched.push(fetchBlock(bitcoin, hashes, next))
+    }
+    yield answered(await (fetched.shift() as Promise<BitcoinResult<FetchedBlock>>))
+  }
+}
+
+/** What does not come is a value, since nobody may wait for it any more. */
+async function fetchBlock(
+  bitcoin: BitcoinPort,
+  hashes: BestChain,
+  height: number,
+): Promise<BitcoinResult<FetchedBlock>> {
+  const hash = await hashes.ask(height)
+  if (!hash.ok || hash.value === undefined) {
+    return hash.ok ? { ok: true, value: { height, hash: undefined, raw: undefined } } : hash
+  }
+  const raw = await bitcoin.block(hash.value)
+  return raw.ok ? { ok: true, value: { height, hash: hash.value, raw: raw.value } } : raw
 }
 
 /** What one block of the in-block chain holds for the federation, whenever it was scanned. */
@@ -300,11 +359,6 @@ function timeMsOf(raw: Uint8Array): number {
   return header.ok ? 1_000 * header.value.time : 0
 }
 
-/** The block's transactions. Bitcoin is not trusted to send what it should: malformed bytes end the look, not the actor. */
-function parseBlock(raw: Uint8Array): Transaction[] {
-  try {
-    return BitcoinBlock.fromBuffer(raw).transactions ?? []
-  } catch (cause) {
-    throw new Unanswered({ code: 'BitcoinBadAnswer', message: `a block does not parse: ${cause}` })
-  }
+function txidOf({ stripped }: BlockTransaction): Uint8Array {
+  return sha256d(...stripped)
 }

@@ -1,6 +1,7 @@
 /** Bitcoin transactions, both serialisations (BIP144), by a strict decoder: what it accepts encodes to the same bytes. */
 import { concatBytes, joinBytes, sha256d } from '../../crypto/index.ts'
 import { err, ok, type Result } from '../params/index.ts'
+import { HEADER_BYTES } from './header.ts'
 
 export interface BitcoinInput {
   /** Internal byte order. */
@@ -32,10 +33,12 @@ const MAX_TRANSACTION_BYTES = 4_000_000
 export const MAX_MONEY_SAT = 2_100_000_000_000_000n
 const SMALLEST_INPUT_BYTES = 41
 const SMALLEST_OUTPUT_BYTES = 9
+const SMALLEST_TRANSACTION_BYTES = 10 + SMALLEST_INPUT_BYTES + SMALLEST_OUTPUT_BYTES
 
 /** Thrown within this file only and turned into a value at its door. */
 class Malformed extends Error {}
 
+/** Reads what a peer sent, within its bounds; throws `Malformed`. */
 class Reader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -48,6 +51,16 @@ class Reader {
 
   get left(): number {
     return this.#bytes.length - this.#offset
+  }
+
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** A part of what is read, not a copy. */
+  view(length: number): Uint8Array {
+    const at = this.#advance(length)
+    return this.#bytes.subarray(at, at + length)
   }
 
   /** A copy, so that a value does not keep a whole buffer alive. */
@@ -124,8 +137,7 @@ function malformed(reason: string): Result<never, TransactionError> {
 
 function readTransaction(reader: Reader): BitcoinTransaction {
   const version = reader.uint32()
-  // A marker of 0 where the number of inputs stands, then a flag of 1 (BIP144).
-  const hasWitness = reader.peek(0) === 0 && reader.peek(1) === 1
+  const hasWitness = isMarked(reader)
   if (hasWitness) reader.take(2)
   const inputs: BitcoinInput[] = []
   const inputCount = reader.count(SMALLEST_INPUT_BYTES)
@@ -167,6 +179,68 @@ function readWitnesses(reader: Reader, inputs: readonly BitcoinInput[]): Bitcoin
     throw new Malformed('a witness marker without witness')
   }
   return signed
+}
+
+/** A transaction where it lies in its block: all are parts of the block's bytes. */
+export interface BlockTransaction {
+  /** With its witness. */
+  readonly bytes: Uint8Array
+  /** 36 bytes each, as they are written: txid and output index. */
+  readonly outpoints: readonly Uint8Array[]
+  readonly scripts: readonly Uint8Array[]
+  /** Whose hash is the txid. */
+  readonly stripped: readonly Uint8Array[]
+}
+
+/** The transactions of a raw block, in its order, without a copy of anything. Total: any bytes give a value or a reason. */
+export function readBlock(
+  raw: Uint8Array,
+): Result<readonly BlockTransaction[], { code: 'BlockMalformed'; reason: string }> {
+  const refused = (reason: string) => err({ code: 'BlockMalformed', reason } as const)
+  if (raw.length > MAX_TRANSACTION_BYTES) return refused(`${raw.length} bytes`)
+  try {
+    const reader = new Reader(raw)
+    reader.view(HEADER_BYTES)
+    const transactions: BlockTransaction[] = []
+    const count = reader.count(SMALLEST_TRANSACTION_BYTES)
+    for (let index = 0; index < count; index++) transactions.push(readInPlace(reader, raw))
+    return reader.left === 0 ? ok(transactions) : refused(`${reader.left} trailing bytes`)
+  } catch (error) {
+    if (error instanceof Malformed) return refused(error.message)
+    throw error
+  }
+}
+
+function readInPlace(reader: Reader, raw: Uint8Array): BlockTransaction {
+  const start = reader.offset
+  const version = reader.view(4)
+  const hasWitness = isMarked(reader)
+  if (hasWitness) reader.view(2)
+  const bodyStart = reader.offset
+  const outpoints: Uint8Array[] = []
+  const scripts: Uint8Array[] = []
+  const inputCount = reader.count(SMALLEST_INPUT_BYTES)
+  for (let index = 0; index < inputCount; index++) {
+    outpoints.push(reader.view(36))
+    reader.view(reader.compactSize() + 4)
+  }
+  const outputCount = reader.count(SMALLEST_OUTPUT_BYTES)
+  for (let index = 0; index < outputCount; index++) {
+    reader.view(8)
+    scripts.push(reader.view(reader.compactSize()))
+  }
+  const body = raw.subarray(bodyStart, reader.offset)
+  for (let index = 0; hasWitness && index < inputCount; index++) {
+    const items = reader.count(1)
+    for (let item = 0; item < items; item++) reader.view(reader.compactSize())
+  }
+  const stripped = [version, body, reader.view(4)]
+  return { bytes: raw.subarray(start, reader.offset), outpoints, scripts, stripped }
+}
+
+/** A marker of 0 where the number of inputs stands, then a flag of 1 (BIP144). */
+function isMarked(reader: Reader): boolean {
+  return reader.peek(0) === 0 && reader.peek(1) === 1
 }
 
 /** Writes a transaction; with its witness if it has one and `stripped` is not asked for. */

@@ -21,8 +21,12 @@ export const hash = z.string().regex(/^[0-9a-f]{64}$/)
 export const bytes = z
   .string()
   .max(MAX_HEX_CHARS)
-  .regex(/^(?:[0-9a-f]{2})*$/)
-  .transform((hex) => Uint8Array.from(Buffer.from(hex, 'hex')))
+  .transform((hex, context) => {
+    const decoded = new Uint8Array(Buffer.from(hex, 'hex'))
+    // It ends at the first character that is no digit, and at half a byte.
+    if (decoded.length * 2 !== hex.length) context.addIssue('not hex')
+    return decoded
+  })
 
 const height = z.number().int().min(0)
 const count = z.number().int().min(0)

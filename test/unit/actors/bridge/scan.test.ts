@@ -1,5 +1,6 @@
 /** What one look at Bitcoin asks, and that it asks enough. */
 import type { BitcoinPort } from '../../../../actors/bridge/index.ts'
+import { BLOCKS_AHEAD } from '../../../../actors/bridge/limits.ts'
 import { type FindAddress, type ScanOutcome, scanBitcoin } from '../../../../actors/bridge/scan.ts'
 import { serializeTransaction } from '../../../../core/bitcoin/index.ts'
 import { genesisLedger } from '../../../../core/ledger/index.ts'
@@ -24,6 +25,7 @@ async function look(
   before: ScanOutcome['scanned'] = [],
   addressOfScript?: FindAddress,
   known = ledger,
+  beforeBlock: (hash: Uint8Array) => Promise<void> = async () => undefined,
 ) {
   const asked: string[] = []
   const answer = async <T>(question: string, value: T) => {
@@ -38,7 +40,8 @@ async function look(
       const found = find(hash)
       return answer('header', found && { header: found.header, isBest: true })
     },
-    block(hash) {
+    async block(hash) {
+      await beforeBlock(hash)
       const { header, transactions = [] } = find(hash) ?? {}
       const bodies = transactions.map((each) => serializeTransaction(each))
       const raw = header && concatBytes(header, Uint8Array.of(bodies.length), ...bodies)
@@ -65,6 +68,40 @@ describe('a look at Bitcoin', () => {
     const second = await look(world, first.scanned)
     expect(second.asked).toEqual(['tip', 'hashAt'])
     expect(second.scanned).toEqual(first.scanned)
+  })
+
+  it('asks for a few blocks ahead of the one it reads, and reads them in their order', async () => {
+    const world = new BitcoinWorld()
+    world.mine([], 12)
+    let [open, most] = [0, 0]
+    const asked: number[] = []
+    const slow = async (hash: Uint8Array) => {
+      asked.push(world.blocks.findIndex((block) => equalBytes(block.hash, hash)))
+      open += 1
+      most = Math.max(most, open)
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      open -= 1
+    }
+    const { scanned } = await look(world, [], undefined, ledger, slow)
+    expect(scanned.map(({ height }) => height)).toEqual(
+      Array.from({ length: 12 }, (_, at) => at + 1),
+    )
+    expect(asked).toEqual(scanned.map(({ height }) => height))
+    expect(most).toBe(BLOCKS_AHEAD + 1)
+  })
+
+  it('PI-12: a block that is not there ends the look before it, whatever came of those behind it', async () => {
+    const world = new BitcoinWorld()
+    world.mine([], 8)
+    const lost = world.blocks[4]?.hash as Uint8Array
+    const missing = { ...world.blocks[4], hash: new Uint8Array(32).fill(1) }
+    const { scanned } = await look(world, [], undefined, ledger, async (hash) => {
+      if (equalBytes(hash, lost)) world.blocks[4] = missing as (typeof world.blocks)[number]
+    })
+    expect(scanned.map(({ height }) => height)).toEqual([1, 2, 3])
+    world.blocks[4] = { ...missing, hash: lost } as (typeof world.blocks)[number]
+    const next = await look(world, scanned)
+    expect(next.scanned.map(({ height }) => height)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
   })
 
   it('gives the same headers whether or not it remembers the hashes', async () => {

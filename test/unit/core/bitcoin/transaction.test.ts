@@ -4,10 +4,12 @@ import {
   isCoinbase,
   outputSizeBytes,
   parseTransaction,
+  readBlock,
   serializeTransaction,
   stripTransaction,
   transactionWeight,
   txid,
+  uint32le,
 } from '../../../../core/bitcoin/index.ts'
 import { concatBytes, hexBytes, sha256d, toDisplayHash, toHex } from '../../../../crypto/index.ts'
 
@@ -116,5 +118,45 @@ describe('transactions', () => {
     expect(toHex(compactSize(253))).toBe('fdfd00')
     expect(toHex(compactSize(65_536))).toBe('fe00000100')
     expect(outputSizeBytes(new Uint8Array(34))).toBe(43)
+  })
+})
+
+describe('a block read in place', () => {
+  const header = new Uint8Array(80).fill(7)
+  const block = concatBytes(header, Uint8Array.of(2), FIRST_COINBASE, WITNESS)
+
+  it('gives each transaction as it lies there, with what its txid is made of', () => {
+    const read = readBlock(block)
+    if (!read.ok) throw new Error(read.error.reason)
+    expect(read.value.map(({ bytes }) => bytes)).toEqual([FIRST_COINBASE, WITNESS])
+    for (const { bytes, outpoints, scripts, stripped } of read.value) {
+      const transaction = parsed(bytes)
+      expect(sha256d(...stripped)).toEqual(txid(transaction))
+      expect(scripts).toEqual(transaction.outputs.map(({ scriptPubKey }) => scriptPubKey))
+      expect(outpoints).toEqual(
+        transaction.inputs.map((input) => concatBytes(input.txid, uint32le(input.vout))),
+      )
+    }
+  })
+
+  it('every shortening and every trailing byte is refused (C-7)', () => {
+    for (let length = 0; length < block.length; length++) {
+      expect(readBlock(block.subarray(0, length))).toMatchObject({ ok: false })
+    }
+    expect(readBlock(concatBytes(block, Uint8Array.of(0)))).toEqual({
+      ok: false,
+      error: { code: 'BlockMalformed', reason: '1 trailing bytes' },
+    })
+    expect(readBlock(new Uint8Array(4_000_001))).toMatchObject({ ok: false })
+  })
+
+  it('any byte changed gives a value or a reason, never a throw (C-7)', () => {
+    for (let at = 80; at < block.length; at++) {
+      for (const changed of [0, 0x41, 0xfd, 0xff]) {
+        const bytes = Uint8Array.from(block)
+        bytes[at] = changed
+        expect(() => readBlock(bytes)).not.toThrow()
+      }
+    }
   })
 })
