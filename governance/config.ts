@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { DEFAULT_DAILY_SWEEP_FEE_SAT } from './policy.ts'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
 
@@ -50,10 +51,17 @@ const configSchema = z.strictObject({
       confirmations: z.number().int().min(1).max(10_000).default(1),
       /** Most that batches begun within 24 h may pay. */
       dailyLimitSat: z.number().int().min(1).optional(),
+      /** Most that the fees of sweeps may take within 24 h. */
+      dailySweepFeeSat: z
+        .number()
+        .int()
+        .min(0)
+        .max(Number.MAX_SAFE_INTEGER)
+        .default(DEFAULT_DAILY_SWEEP_FEE_SAT),
       /** Sign nothing. */
       hold: z.boolean().default(false),
     })
-    .default({ confirmations: 1, hold: false }),
+    .prefault({}),
   /** /live, /ready and /metrics; absent: none. */
   status: z
     .strictObject({

@@ -25,6 +25,8 @@ const entrySchema = z.discriminatedUnion('kind', [
     txid: hex,
     /** All that leaves the reserve; the name is that of the first journals. */
     paidSat: z.string().regex(/^\d+$/),
+    /** Of a batch that pays nobody, whose fee that is. */
+    paysNobody: z.literal(true).optional(),
   }),
   z.object({
     kind: z.literal('signed'),
@@ -41,6 +43,8 @@ export interface LeavingMark {
   readonly batchId: string
   readonly atMs: number
   readonly leavingSat: bigint
+  /** Of a sweep. */
+  readonly paysNobody: boolean
 }
 
 export interface Journal {
@@ -59,7 +63,7 @@ export interface Journal {
     batchId: Uint8Array,
     version: number,
     txid: Uint8Array,
-    leavingSat: bigint,
+    leaving: Pick<LeavingMark, 'leavingSat' | 'paysNobody'>,
   ): Promise<void>
   /** Whether parts of this member's may have left. */
   isSigned(batchId: Uint8Array, version: number): boolean
@@ -102,7 +106,7 @@ export function createJournal({ file, lines }: OpenedLines): Journal | JournalDa
         claimRoot: toHex(claimRoot),
         signature: toHex(signature),
       }),
-    noteIntent: (atMs, batchId, version, txid, leavingSat) =>
+    noteIntent: (atMs, batchId, version, txid, { leavingSat, paysNobody }) =>
       write({
         kind: 'intent',
         atMs,
@@ -110,6 +114,7 @@ export function createJournal({ file, lines }: OpenedLines): Journal | JournalDa
         version,
         txid: toHex(txid),
         paidSat: String(leavingSat),
+        ...(paysNobody && { paysNobody }),
       }),
     isSigned: (batchId, version) => index.signed.has(batchKey(toHex(batchId), version)),
     noteSigned: (atMs, batchId, version, txid) =>
@@ -152,7 +157,8 @@ class JournalIndex {
         this.intents.set(batchKey(batchId, version), bytes(txid))
         const most = this.leaving.get(batchId)
         if (most === undefined || leavingSat > most.leavingSat) {
-          this.leaving.set(batchId, { batchId, atMs, leavingSat })
+          const paysNobody = entry.paysNobody === true
+          this.leaving.set(batchId, { batchId, atMs, leavingSat, paysNobody })
         }
         return
       }

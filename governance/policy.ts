@@ -6,25 +6,42 @@ export interface MemberPolicy {
   readonly confirmations: number
   /** Most that batches begun within 24 hours may take out of the reserve, fees and all; undefined: no bound of this member's own. */
   readonly dailyLimitSat?: bigint
+  /** Most that those of them may take which pay nobody: the fees of sweeps. There always is one. */
+  readonly dailySweepFeeSat: bigint
   /** Sign nothing until the operator takes it away. */
   readonly hold: boolean
 }
 
+/** 0.01 BTC: a handover of 200 coins at 50 sat/vB costs about half of it. */
+export const DEFAULT_DAILY_SWEEP_FEE_SAT = 1_000_000
+
 const DAY_MS = 86_400_000
 
-/** Whether a batch has room in the rolling limit. A further version has what was agreed to before, and needs room for what it takes beyond. */
-export function withinDailyLimit(
-  policy: MemberPolicy,
+/** Which of the rolling limits has no room for a batch; undefined when each has. */
+export function limitReached(
+  policy: Pick<MemberPolicy, 'dailyLimitSat' | 'dailySweepFeeSat'>,
   marks: readonly LeavingMark[],
-  batchId: string,
-  leavingSat: bigint,
+  wanted: Omit<LeavingMark, 'atMs'>,
+  nowMs: number,
+): 'DailyLimit' | 'SweepFeeLimit' | undefined {
+  if (!hasRoom(policy.dailyLimitSat, marks, wanted, nowMs)) return 'DailyLimit'
+  if (!wanted.paysNobody) return undefined
+  const sweeps = marks.filter(({ paysNobody }) => paysNobody)
+  return hasRoom(policy.dailySweepFeeSat, sweeps, wanted, nowMs) ? undefined : 'SweepFeeLimit'
+}
+
+/** A further version has what was agreed to before, and needs room for what it takes beyond. */
+function hasRoom(
+  limitSat: bigint | undefined,
+  marks: readonly LeavingMark[],
+  { batchId, leavingSat }: Omit<LeavingMark, 'atMs'>,
   nowMs: number,
 ): boolean {
-  if (policy.dailyLimitSat === undefined) return true
+  if (limitSat === undefined) return true
   const own = marks.find((mark) => mark.batchId === batchId)
   if (own !== undefined && leavingSat <= own.leavingSat) return true
   const recentSat = marks
     .filter((mark) => mark.batchId !== batchId && mark.atMs > nowMs - DAY_MS)
     .reduce((sum, mark) => sum + mark.leavingSat, 0n)
-  return recentSat + leavingSat <= policy.dailyLimitSat
+  return recentSat + leavingSat <= limitSat
 }

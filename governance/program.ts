@@ -182,10 +182,11 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
 }
 
 function memberPolicy({ policy }: MemberConfig) {
-  const { confirmations, dailyLimitSat, hold } = policy
+  const { confirmations, dailyLimitSat, dailySweepFeeSat, hold } = policy
   return {
     confirmations,
     hold,
+    dailySweepFeeSat: BigInt(dailySweepFeeSat),
     ...(dailyLimitSat !== undefined && { dailyLimitSat: BigInt(dailyLimitSat) }),
   }
 }

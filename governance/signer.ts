@@ -485,8 +485,8 @@ async function offerNonces(
     if (verdict.kind === 'refuse') {
       const isOurs = OWN_FAULTS.has(verdict.code)
       run.log(isOurs ? 'error' : 'warn', 'batch refused', withDetail(fields, verdict.detail))
-    } else if (verdict.code === 'DailyLimit') {
-      run.log('warn', 'batch waits for the daily limit', fields)
+    } else if (verdict.code === 'DailyLimit' || verdict.code === 'SweepFeeLimit') {
+      run.log('warn', 'batch waits for a daily limit', fields)
     }
     return signatureBody(request, verdict)
   }

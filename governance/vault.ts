@@ -47,7 +47,7 @@ import type { Journal } from './journal.ts'
 import { confirmation, decideKeygen, isConfirmed, type KeygenSight } from './keygen-part.ts'
 import type { MemberKeys } from './keys.ts'
 import { attemptName, Offers } from './offers.ts'
-import { type MemberPolicy, withinDailyLimit } from './policy.ts'
+import { limitReached, type MemberPolicy } from './policy.ts'
 import type {
   Approval,
   ApprovalQuestion,
@@ -171,16 +171,16 @@ class KeystoreVault {
     const begun = journal.intent(batchId, version)
     if (begun !== undefined && !equalBytes(begun, txid)) return refusal('OtherTransactionSigned')
     if (isLeafEarly(attempt, batch, timestamp, nowMs)) return wait('AttemptEarly', RETRY_MS)
-    if (!withinDailyLimit(policy, journal.leaving(), toHex(batchId), leavingSat, nowMs)) {
-      return wait('DailyLimit', LIMIT_RETRY_MS)
-    }
+    const leaving = { batchId: toHex(batchId), leavingSat, paysNobody: paidSat === 0n }
+    const reached = limitReached(policy, journal.leaving(), leaving, nowMs)
+    if (reached !== undefined) return wait(reached, LIMIT_RETRY_MS)
     const task = signingTask(genesis, keys, { batchId, version, attempt }, batch)
     const serial = this.#offers.serial(node, task, nowMs)
     if (serial === undefined) return wait('AttemptExhausted', RETRY_MS)
     const made = makeOffer(task, await this.#memberOf(task, keys), serial, random)
     if (made === undefined) return refusal('NoShareOfKey')
     const { offer } = made
-    if (begun === undefined) await journal.noteIntent(nowMs, batchId, version, txid, leavingSat)
+    if (begun === undefined) await journal.noteIntent(nowMs, batchId, version, txid, leaving)
     this.#offers.put(node, task, serial, nowMs, { task, keys, txid, ...made })
     return sign(begun === undefined ? { offer, begun: { txid, paidSat, minerFeeSat } } : { offer })
   }

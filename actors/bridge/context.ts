@@ -38,7 +38,12 @@ export interface BridgeContext {
   /** After the last committed block; undefined until Chain told it. */
   readonly ledger: Ledger | undefined
   readonly height: number
-  readonly bitcoin: { readonly tipHeight: number; readonly reachable: boolean }
+  readonly bitcoin: {
+    readonly tipHeight: number
+    readonly reachable: boolean
+    /** As it was estimated last. */
+    readonly feeRateSatPerKvb?: number
+  }
   /** The last scanned blocks, oldest first. */
   readonly scanned: readonly ScannedBlock[]
   /** The lowest Bitcoin block of a deposit that found no room; the next scan begins there. */

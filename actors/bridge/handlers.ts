@@ -5,7 +5,7 @@
  */
 
 import { heightKey, type Ledger, rowOf } from '../../core/ledger/index.ts'
-import { oldestOutputPercent } from '../../core/peg/index.ts'
+import { oldestOutput, outpointName } from '../../core/peg/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type About, after, tell } from '../../supervisor/index.ts'
@@ -190,10 +190,14 @@ function firstReplaced(before: Ledger, ledger: Ledger): number {
 }
 
 /** PO-22: renewals that do not get through are said aloud, long before the recovery keys could spend the coins. */
-function ageAlarm({ genesis, height, ledger }: BridgeContext): AnyEffect[] {
+function ageAlarm({ bitcoin, genesis, height, ledger }: BridgeContext): AnyEffect[] {
   if (ledger === undefined || height % AGE_LOOK_BLOCKS !== 0) return []
-  const percent = oldestOutputPercent(genesis, ledger, genesis.params.minFeeRateSatPerKvb)
-  return percent < AGE_ALARM_PERCENT ? [] : [log('warn', 'outputs are not renewed', { percent })]
+  const rate = bitcoin.feeRateSatPerKvb ?? genesis.params.minFeeRateSatPerKvb
+  const oldest = oldestOutput(genesis, ledger, rate)
+  if (oldest === undefined || oldest.percent < AGE_ALARM_PERCENT) return []
+  const { amountSat, key, percent, waitsFor } = oldest
+  const fields = { outpoint: outpointName(key), amountSat: String(amountSat), percent, waitsFor }
+  return [log('warn', 'outputs are not renewed', fields)]
 }
 
 /** Looks at Bitcoin are one at a time; broadcasts keep their order. */
@@ -217,7 +221,7 @@ function bitcoinScanned(
     missedHeight: undefined,
     // What found no room is looked for again.
     scanned: scanned.filter(({ height }) => missedHeight === undefined || height < missedHeight),
-    bitcoin: { tipHeight, reachable: true },
+    bitcoin: { tipHeight, reachable: true, feeRateSatPerKvb },
   }
   const kept = withoutOrphans(seen)
   const paid = withoutLostConfirmations(kept.context, nowMs)

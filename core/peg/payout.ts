@@ -246,7 +246,10 @@ function fitShape(
   }
 }
 
-/** The longest beginning of the list that fits one transaction with change: requests are paid oldest first. */
+/**
+ * The longest beginning of the list that fits one transaction with change, also by leaf A, which is how a batch is signed where the key has
+ * no t shares left; but for one request that alone takes more coins than that. Requests are paid oldest first.
+ */
 function longestShape(
   context: PegContext,
   rate: number,
@@ -255,6 +258,7 @@ function longestShape(
   candidates: readonly Entry<RequestRow>[],
 ): Shape<Entry<RequestRow>> | undefined {
   let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(changeScript)
+  let byLeaf = weight
   let neededSat = 0n
   let inputs = 0
   let coveredSat = 0n
@@ -262,13 +266,16 @@ function longestShape(
   for (const { row } of candidates.slice(0, MAX_BATCH_REQUESTS)) {
     neededSat += row.amountSat
     weight += 4 * outputSizeBytes(row.scriptPubKey)
+    byLeaf += 4 * outputSizeBytes(row.scriptPubKey)
     for (; coveredSat < neededSat; inputs++) {
       const input = inputs < MAX_BATCH_INPUTS ? free[inputs] : undefined
       if (input === undefined) break
       coveredSat += input.row.amountSat
       weight += inputWeight(context.genesis, input.row.epoch)
+      byLeaf += inputWeight(context.genesis, 0)
     }
-    if (coveredSat < neededSat || Math.ceil(weight / 4) > MAX_PAYOUT_VBYTES) break
+    const most = count === 0 ? weight : byLeaf
+    if (coveredSat < neededSat || Math.ceil(most / 4) > MAX_PAYOUT_VBYTES) break
     count += 1
   }
   const requests = candidates.slice(0, count)

@@ -38,6 +38,7 @@ import {
   recordBatch,
   referenceRate,
   shapeOf,
+  sumSat,
   versionPlan,
 } from './payout.ts'
 import { currentOutput, inputWeight } from './scripts.ts'
@@ -55,6 +56,8 @@ export const LATE_GROUP = 10
 export const LATE_BLOCKS = 144
 /** An output is swept if it is worth so many times the fee of its own input: then it pays for no more than a fifth (PO-8). */
 const WORTH_FEES = 5n
+/** No part that a sweep makes is smaller than so many of the smallest payouts. */
+const PART_PAYOUTS = 100n
 
 /** How a reason's fee is paid: one that keeps coins safe may go into the advance, others wait for the fund (4.7). */
 const IS_URGENT: { readonly [R in SweepReason]: boolean } = {
@@ -94,22 +97,51 @@ export function isRenewable({ recovery }: Pick<Genesis, 'recovery'>, ageBlocks: 
   return ageBlocks * 5 >= recovery.csvBlocks * 2
 }
 
+/** What the renewal of an output waits for, which says whom to ask: its members and Bitcoin, the fund, a proposer; or its time. */
+export type RenewalWait = 'batch' | 'fund' | 'block' | 'age'
+
+/** The oldest output of the reserve that a sweep may take. */
+export interface OldestOutput {
+  readonly key: Uint8Array
+  readonly amountSat: bigint
+  /** Of its recovery delay: half is never to be passed (PO-22). */
+  readonly percent: number
+  readonly waitsFor: RenewalWait
+}
+
 /**
- * How old the oldest output of the reserve is, in percent of its recovery delay: half is never to be passed (PO-22). Of those that a
- * sweep may take at this rate: deposits that go back, and dust, would keep the alert up for ever.
+ * The oldest output that a sweep may take at the present rate; the first by outpoint. Deposits that go back and what is not worth its fee would
+ * keep the alert up for ever, and nobody can do anything about them.
  */
-export function oldestOutputPercent(
+export function oldestOutput(
   genesis: Genesis,
   ledger: Ledger,
   feeRateSatPerKvb: number,
-): number {
-  let oldest = 0
-  for (const { row } of ledger.open.reserve.values()) {
-    const isOwed = row.kind === OUTPUT_KIND.refundable
-    if (isOwed || !isWorthSweeping(genesis, row, feeRateSatPerKvb)) continue
-    oldest = Math.max(oldest, outputAge(ledger.state.tipHeight, row))
-  }
-  return Math.floor((oldest * 100) / genesis.recovery.csvBlocks)
+): OldestOutput | undefined {
+  const [oldest] = [...ledger.open.reserve.values()]
+    .filter(({ row }) => row.kind !== OUTPUT_KIND.refundable)
+    .filter(({ row }) => isWorthSweeping(genesis, row, feeRateSatPerKvb))
+    .sort(byDepth)
+  if (oldest === undefined) return undefined
+  const { key, row } = oldest
+  const age = outputAge(ledger.state.tipHeight, row)
+  const percent = Math.floor((age * 100) / genesis.recovery.csvBlocks)
+  const waitsFor = renewalWait(genesis, ledger, oldest, feeRateSatPerKvb)
+  return { key, amountSat: row.amountSat, percent, waitsFor }
+}
+
+function renewalWait(
+  genesis: Genesis,
+  ledger: Ledger,
+  { key, row }: Entry<OutputRow>,
+  feeRateSatPerKvb: number,
+): RenewalWait {
+  if (!isZero(row.batchId)) return 'batch'
+  if (!isRenewalDue(genesis, outputAge(ledger.state.tipHeight, row))) return 'age'
+  const changeScript = currentOutput(genesis, ledger).scriptPubKey
+  const shape = shapeOf({ genesis }, feeRateSatPerKvb, changeScript, [], [{ key, row }])
+  const roomSat = sweepRoomSat(ledger, genesis.params, SWEEP_REASON.renewal)
+  return shape.minerFeeSat > roomSat ? 'fund' : 'block'
 }
 
 function isWorthSweeping(genesis: Genesis, row: OutputRow, feeRateSatPerKvb: number): boolean {
@@ -152,8 +184,7 @@ const CANDIDATES: { readonly [R in SweepReason]: (sight: Sight) => readonly Entr
     const { context, ledger, settled } = sight
     if (ledger.open.reserve.size >= LEAST_OUTPUTS || !isQuiet(sight)) return []
     const [largest] = [...settled].sort(bySize)
-    const isWorth = largest !== undefined && splitParts(ledger, context, largest.row) > 1
-    return isWorth ? [largest] : []
+    return largest !== undefined && evenParts(ledger, context, [largest]) > 1 ? [largest] : []
   },
 }
 
@@ -170,18 +201,27 @@ function isQuiet({ context, ledger }: Sight): boolean {
   for (const { row } of ledger.open.reserve.values()) {
     if (!isZero(row.batchId)) heldSat += row.amountSat
   }
-  const isLow = referenceRate(context.recentFeeRates) <= LOW_RATE_SAT_PER_KVB
-  return isLow && heldSat * 4n <= ledger.state.reserveSat
+  return isLowRate(context) && heldSat * 4n <= ledger.state.reserveSat
 }
 
-/** Outputs that an output is split into: none smaller than the largest deposit. */
-function splitParts(ledger: Ledger, { params }: PegContext, row: OutputRow): number {
-  const missing = LEAST_OUTPUTS - ledger.open.reserve.size + 1
-  return Number(
-    [BigInt(missing), row.amountSat / params.maxPegInSat].reduce((least, one) =>
-      one < least ? one : least,
-    ),
-  )
+function isLowRate({ recentFeeRates }: PegContext): boolean {
+  return referenceRate(recentFeeRates) <= LOW_RATE_SAT_PER_KVB
+}
+
+/**
+ * Outputs that these become (PO-17; after RSKIP455): as many as the reserve lacks, each a twentieth of it at least, so that what spends
+ * one leaves coins to all that comes after. One where they make no two such parts.
+ */
+function evenParts(
+  ledger: Ledger,
+  { params }: PegContext,
+  inputs: readonly Entry<OutputRow>[],
+): number {
+  const evenSat = ledger.state.reserveSat / BigInt(LEAST_OUTPUTS)
+  const leastSat = params.minPegOutSat * PART_PAYOUTS
+  const parts = Number(sumSat(inputs) / (evenSat > leastSat ? evenSat : leastSat))
+  const missing = LEAST_OUTPUTS - ledger.open.reserve.size + inputs.length
+  return Math.max(1, Math.min(parts, missing))
 }
 
 /** Open batches that are sweeps. */
@@ -235,8 +275,8 @@ export function buildSweep(
 }
 
 /**
- * The longest beginning that one transaction may spend, the deepest first, for it is the conflict input: within its inputs and weight,
- * and so that sweeps hold no more than half of the reserve, and no more than a quarter where this one could wait. Where a single
+ * The longest beginning that one transaction may spend, the deepest first, for it is the conflict input: within its inputs and the weight
+ * that it has by leaf A, for a key that lost its shares cannot be left in another way, and so that sweeps hold no more than half of the reserve, and no more than a quarter where this one could wait. Where a single
  * output is more than that, this one alone, if no sweep is open that is as urgent.
  */
 function chunkOf(
@@ -251,12 +291,12 @@ function chunkOf(
   )
   let takenSat = held.reduce((sum, amountSat) => sum + amountSat, 0n)
   const { scriptPubKey } = currentOutput(genesis, ledger)
-  let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(scriptPubKey)
+  let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(scriptPubKey) * LEAST_OUTPUTS
   const share = IS_URGENT[name] ? 2n : 4n
   const isAlone = IS_URGENT[name] ? !sweeping.some(isUrgent) : sweeping.length === 0
   let count = 0
   for (const { row } of candidates.slice(0, MAX_BATCH_INPUTS)) {
-    weight += inputWeight(genesis, row.epoch)
+    weight += inputWeight(genesis, 0)
     takenSat += row.amountSat
     const isTooMuch = takenSat * share > ledger.state.reserveSat && !(isAlone && count === 0)
     if (isTooMuch || Math.ceil(weight / 4) > MAX_PAYOUT_VBYTES) break
@@ -275,14 +315,28 @@ function planOf(
   const [first] = inputs
   if (first === undefined || (name === 'consolidation' && inputs.length < 2)) return undefined
   const reason = SWEEP_REASON[name]
-  const parts = name === 'split' ? splitParts(ledger, context, first.row) : 1
+  const roomSat = sweepRoomSat(ledger, context.params, reason)
   const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
-  const shape = shapeOf(context, feeRateSatPerKvb, changeScript, [], inputs, parts)
-  const isPaid = shape.minerFeeSat <= sweepRoomSat(ledger, context.params, reason)
-  if (!isPaid || shape.changeSat === 0n || !isFeeBounded(shape)) return undefined
-  const id = batchId(context, { inputs, requests: [] })
-  const fields = { kind: 'sweep', batchId: id, version: 0, feeRateSatPerKvb } as const
-  return { ...versionPlan(ledger, context, shape, fields), reason }
+  for (const parts of partsOf(ledger, context, name, inputs)) {
+    const shape = shapeOf(context, feeRateSatPerKvb, changeScript, [], inputs, parts)
+    const isPaid = shape.minerFeeSat <= roomSat
+    if (!isPaid || shape.changeSat === 0n || !isFeeBounded(shape)) continue
+    const id = batchId(context, { inputs, requests: [] })
+    const fields = { kind: 'sweep', batchId: id, version: 0, feeRateSatPerKvb } as const
+    return { ...versionPlan(ledger, context, shape, fields), reason }
+  }
+  return undefined
+}
+
+/** Numbers of outputs, the best first: even parts while they cost little, or one, which is no split. */
+function partsOf(
+  ledger: Ledger,
+  context: PegContext,
+  name: SweepReason,
+  inputs: readonly Entry<OutputRow>[],
+): readonly number[] {
+  const parts = isLowRate(context) ? evenParts(ledger, context, inputs) : 1
+  return name === 'split' || parts === 1 ? [parts] : [parts, 1]
 }
 
 /** The sweep that a proposer may record. */

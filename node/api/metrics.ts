@@ -115,7 +115,7 @@ function pegMetrics({ peg, bitcoin }: ApiPorts, gauge: Register, counter: Regist
     'millrace_peg_oldest_output_percent',
     'Age of the oldest output, of its recovery delay; 60 is an alarm',
     [],
-    async (set) => set((await peg.reserve()).oldestOutputPercent),
+    async (set) => set((await peg.reserve()).oldestOutput?.percent ?? 0),
   )
   gauge('alys_chain_pegin_totals', 'Deposits credited', [], async (set) =>
     set((await peg.reserve()).totals.pegIns),

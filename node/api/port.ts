@@ -336,8 +336,16 @@ export interface ReserveSnapshot {
   readonly pegInsPaused: boolean
   /** Nor a spend of the reserve that no record explains: nothing is paid. */
   readonly pegOutsPaused: boolean
-  /** Age of the oldest output in percent of its recovery delay (5.7): renewed at 45, an alarm at 60. */
-  readonly oldestOutputPercent: number
+  /** The oldest that a sweep may take; absent: none. */
+  readonly oldestOutput?: {
+    /** `txid:vout` in display form. */
+    readonly outpoint: string
+    readonly amountSat: bigint
+    /** Of its recovery delay (5.7): renewed at 45, an alarm at 60. */
+    readonly percent: number
+    /** `age`: its time; `block`: a proposer; `batch`: the members' signatures, or Bitcoin; `fund`: somebody has to pay into it. */
+    readonly waitsFor: string
+  }
   /** Transactions that move coins within the reserve and wait for the members or for Bitcoin; payouts wait for the coins. */
   readonly openSweeps: number
   readonly inFlight: readonly InFlightRow[]

@@ -27,8 +27,9 @@ import {
   federationScripts,
   isForbiddenAddress,
   isRefundable,
-  oldestOutputPercent,
+  oldestOutput,
   outpointName,
+  referenceRate,
   validUntil,
 } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toDisplayHash, toHex } from '../../crypto/index.ts'
@@ -95,7 +96,8 @@ export function createPegView(options: PegViewOptions): PegView {
     reserve() {
       const now = ledger()
       if (now === undefined) return emptyReserve()
-      if (cached?.ledger !== now) cached = { ledger: now, reserve: reserveOf(genesis, now) }
+      const rate = referenceRate(live.head?.head.feeRates ?? [])
+      if (cached?.ledger !== now) cached = { ledger: now, reserve: reserveOf(genesis, now, rate) }
       return cached.reserve
     },
     reserveRows() {
@@ -373,9 +375,15 @@ function requestStep(row: RequestRow, payout: PayoutView | undefined): PegOutSte
   return payout === undefined ? 'Batched' : payout.step
 }
 
-export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
+/** `feeRateSatPerKvb`: the blocks' reference at present. */
+export function reserveOf(
+  genesis: Genesis,
+  ledger: Ledger,
+  feeRateSatPerKvb: number,
+): ReserveSnapshot {
   const report = describeReserve(ledger)
   const { reserveSat, supplySat, inFlightSat, deficitSat, inFlight, mintedSat, burnedSat } = report
+  const oldest = oldestOutput(genesis, ledger, feeRateSatPerKvb)
   const totals = { pegIns: 0, pegInSat: 0n, pegOuts: 0, pegOutSat: 0n, mintedSat, burnedSat }
   for (const [, row] of ledger.sets.outputs.entries()) {
     if (row.kind !== OUTPUT_KIND.credit || !row.minted) continue
@@ -395,7 +403,14 @@ export function reserveOf(genesis: Genesis, ledger: Ledger): ReserveSnapshot {
     deficitSat,
     pegInsPaused: report.pegInsPaused,
     pegOutsPaused: report.pegOutsPaused,
-    oldestOutputPercent: oldestOutputPercent(genesis, ledger, genesis.params.minFeeRateSatPerKvb),
+    ...(oldest && {
+      oldestOutput: {
+        outpoint: outpointName(oldest.key),
+        amountSat: oldest.amountSat,
+        percent: oldest.percent,
+        waitsFor: oldest.waitsFor,
+      },
+    }),
     openSweeps: [...ledger.open.batches.values()].filter(({ row }) => row.kind === BATCH_KIND.sweep)
       .length,
     inFlight,
@@ -423,7 +438,6 @@ function emptyReserve(): ReserveSnapshot {
     deficitSat: 0n,
     pegInsPaused: false,
     pegOutsPaused: false,
-    oldestOutputPercent: 0,
     openSweeps: 0,
     inFlight: [],
     outputs: [],

@@ -132,7 +132,6 @@ function fillBusy(node: FakeNode): void {
     deficitSat: 0n,
     pegInsPaused: false,
     pegOutsPaused: false,
-    oldestOutputPercent: 0,
     openSweeps: 0,
     inFlight: [
       { id: `${id('deposit-b')}:1`, kind: 'creditedNotMinted', amountSat: 25_000_000n },
@@ -186,7 +185,13 @@ function fillTrouble(node: FakeNode): void {
     step: 'Active.AwaitingViewChanges',
   }
   node.bitcoin = { ...node.bitcoin, reachable: false }
-  node.reserve = { ...node.reserve, openSweeps: 2, oldestOutputPercent: 61, pegOutsPaused: true }
+  const oldestOutput = {
+    outpoint: `${'ab'.repeat(32)}:0`,
+    amountSat: 50_000_000n,
+    percent: 61,
+    waitsFor: 'fund',
+  }
+  node.reserve = { ...node.reserve, openSweeps: 2, oldestOutput, pegOutsPaused: true }
   node.keys = {
     ...node.keys,
     making: {
@@ -246,7 +251,6 @@ function fillEmpty(node: FakeNode): void {
     deficitSat: 0n,
     pegInsPaused: false,
     pegOutsPaused: false,
-    oldestOutputPercent: 0,
     openSweeps: 0,
     inFlight: [],
     outputs: [],

@@ -5,7 +5,7 @@
 import type { ChainHead } from '../../core/chain/index.ts'
 import { heightKey, OUTPUT_KIND, type OutputRow } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { oldestOutputPercent } from '../../core/peg/index.ts'
+import { oldestOutput } from '../../core/peg/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import type { Auditor } from './auditor.ts'
 import { Changes } from './changes.ts'
@@ -183,7 +183,8 @@ function isAtRest(
   if (head === undefined || head.header.height < auditor.height) return false
   const { mints, requests, batches } = head.ledger.open
   const rate = genesis.params.minFeeRateSatPerKvb
-  if (oldestOutputPercent(genesis, head.ledger, rate) >= DUE_PERCENT) return false
+  const percent = oldestOutput(genesis, head.ledger, rate)?.percent ?? 0
+  if (percent >= DUE_PERCENT) return false
   const waiting = mints.size + requests.size + batches.size + load.openDeposits(head.ledger)
   return waiting + leftBehind(head.ledger) === 0
 }

@@ -121,7 +121,9 @@ export function reserveToJson(reserve: ReserveSnapshot): Json {
     balanced: isBalanced(reserve),
     pegInsPaused: reserve.pegInsPaused,
     pegOutsPaused: reserve.pegOutsPaused,
-    oldestOutputPercent: reserve.oldestOutputPercent,
+    oldestOutput: reserve.oldestOutput
+      ? { ...reserve.oldestOutput, amountSat: reserve.oldestOutput.amountSat.toString() }
+      : null,
     openSweeps: reserve.openSweeps,
     inFlight: reserve.inFlight.map((row) => ({ ...row, amountSat: row.amountSat.toString() })),
     outputs: reserve.outputs.map(({ outpoint, amountSat }) => ({

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { genesisHeader } from '../../../core/block/index.ts'
 import { genesisLedger, ledgerRoot } from '../../../core/ledger/index.ts'
 import { toHex } from '../../../crypto/index.ts'
+import { readConfig } from '../../../governance/config.ts'
 import { fileHeadStore } from '../../../governance/head-store.ts'
 import { type Journal, openJournal } from '../../../governance/journal.ts'
-import { withinDailyLimit } from '../../../governance/policy.ts'
+import { limitReached } from '../../../governance/policy.ts'
 import { seeded, testGenesis } from '../core/peg/world.ts'
 
 let directory: string
@@ -28,7 +29,7 @@ const batchId = seeded('batch')
 async function written(): Promise<void> {
   const journal = await open()
   await journal.noteApproval(1, 'aa:0', seeded('claim'), seeded('signature'))
-  await journal.noteIntent(2, batchId, 0, seeded('txid'), 5_000n)
+  await journal.noteIntent(2, batchId, 0, seeded('txid'), { leavingSat: 5_000n, paysNobody: false })
   await journal.noteSigned(3, batchId, 0, seeded('txid'))
   await journal.close()
 }
@@ -52,7 +53,10 @@ describe('the journal of a member', () => {
       writeFileSync(path(), whole.slice(0, length))
       const journal = await open()
       expect(journal.intent(batchId, 0)).toEqual(seeded('txid'))
-      await journal.noteIntent(4, batchId, 1, seeded('another'), 1n)
+      await journal.noteIntent(4, batchId, 1, seeded('another'), {
+        leavingSat: 1n,
+        paysNobody: false,
+      })
       await journal.close()
       const again = await open()
       expect(again.intent(batchId, 1)).toEqual(seeded('another'))
@@ -73,7 +77,10 @@ describe('the journal of a member', () => {
     const journal = await open()
     await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
-        journal.noteIntent(index, seeded(`batch ${index}`), 0, seeded('txid'), 1n),
+        journal.noteIntent(index, seeded(`batch ${index}`), 0, seeded('txid'), {
+          leavingSat: 1n,
+          paysNobody: false,
+        }),
       ),
     )
     await journal.close()
@@ -86,38 +93,90 @@ describe('the journal of a member', () => {
 })
 
 describe('the daily limit', () => {
-  const policy = { confirmations: 1, hold: false, dailyLimitSat: 10_000n }
+  const policy = { dailyLimitSat: 10_000n, dailySweepFeeSat: 0n }
   const day = 86_400_000
   const payments = [
-    { batchId: 'old', atMs: 0, leavingSat: 9_000n },
-    { batchId: 'new', atMs: day, leavingSat: 6_000n },
+    { batchId: 'old', atMs: 0, leavingSat: 9_000n, paysNobody: false },
+    { batchId: 'new', atMs: day, leavingSat: 6_000n, paysNobody: false },
   ]
 
+  const within = (
+    limits: Parameters<typeof limitReached>[0],
+    name: string,
+    leavingSat: bigint,
+    nowMs: number,
+  ) => {
+    const wanted = { batchId: name, leavingSat, paysNobody: false }
+    return limitReached(limits, payments, wanted, nowMs) !== 'DailyLimit'
+  }
+
   it('counts what was begun within 24 hours', () => {
-    expect(withinDailyLimit(policy, payments, 'next', 4_000n, day + 1)).toBe(true)
-    expect(withinDailyLimit(policy, payments, 'next', 4_001n, day + 1)).toBe(false)
-    expect(withinDailyLimit(policy, payments, 'next', 1_001n, day - 1)).toBe(false)
+    expect(within(policy, 'next', 4_000n, day + 1)).toBe(true)
+    expect(within(policy, 'next', 4_001n, day + 1)).toBe(false)
+    expect(within(policy, 'next', 1_001n, day - 1)).toBe(false)
   })
 
   it('counts a batch once, by the version that takes most (PO-11)', async () => {
-    expect(withinDailyLimit(policy, payments, 'new', 6_000n, day + 1)).toBe(true)
-    expect(withinDailyLimit(policy, payments, 'new', 10_000n, day + 1)).toBe(true)
-    expect(withinDailyLimit(policy, payments, 'new', 10_001n, day + 1)).toBe(false)
-    expect(withinDailyLimit(policy, payments, 'new', 1_001n, day - 1)).toBe(true)
-    expect(withinDailyLimit(policy, payments, 'new', 6_001n, day - 1)).toBe(false)
+    expect(within(policy, 'new', 6_000n, day + 1)).toBe(true)
+    expect(within(policy, 'new', 10_000n, day + 1)).toBe(true)
+    expect(within(policy, 'new', 10_001n, day + 1)).toBe(false)
+    expect(within(policy, 'new', 1_001n, day - 1)).toBe(true)
+    expect(within(policy, 'new', 6_001n, day - 1)).toBe(false)
     const journal = await open()
     for (const [version, leavingSat] of [5n, 900n, 40n].entries()) {
-      await journal.noteIntent(version, batchId, version, seeded('txid'), leavingSat)
+      await journal.noteIntent(version, batchId, version, seeded('txid'), {
+        leavingSat,
+        paysNobody: true,
+      })
     }
     await journal.close()
     const again = await open()
-    expect(again.leaving()).toEqual([{ batchId: toHex(batchId), atMs: 1, leavingSat: 900n }])
+    expect(again.leaving()).toEqual([
+      { batchId: toHex(batchId), atMs: 1, leavingSat: 900n, paysNobody: true },
+    ])
     await again.close()
   })
 
   it('is none unless the operator sets one', () => {
-    const free = { confirmations: 1, hold: false }
-    expect(withinDailyLimit(free, payments, 'next', 10n ** 15n, day)).toBe(true)
+    const free = { dailySweepFeeSat: 0n }
+    expect(within(free, 'next', 10n ** 15n, day)).toBe(true)
+  })
+})
+
+describe('the limit of what sweeps may take in fees (PO-21)', () => {
+  const day = 86_400_000
+  const policy = { dailySweepFeeSat: 10_000n }
+  const marks = [
+    { batchId: 'payout', atMs: day, leavingSat: 500_000n, paysNobody: false },
+    { batchId: 'old sweep', atMs: 0, leavingSat: 9_000n, paysNobody: true },
+    { batchId: 'sweep', atMs: day, leavingSat: 6_000n, paysNobody: true },
+  ]
+  const reached = (batchId: string, leavingSat: bigint, nowMs = day + 1) =>
+    limitReached(policy, marks, { batchId, leavingSat, paysNobody: true }, nowMs)
+
+  it('counts sweeps that were begun within 24 hours, and no payouts', () => {
+    expect(reached('next', 4_000n)).toBeUndefined()
+    expect(reached('next', 4_001n)).toBe('SweepFeeLimit')
+    expect(reached('next', 1_001n, day - 1)).toBe('SweepFeeLimit')
+    expect(reached('sweep', 10_000n)).toBeUndefined()
+    expect(reached('sweep', 10_001n)).toBe('SweepFeeLimit')
+    const paying = { batchId: 'next', leavingSat: 10n ** 12n, paysNobody: false }
+    expect(limitReached(policy, marks, paying, day + 1)).toBeUndefined()
+  })
+
+  it('stands without the operator: 1,000,000 sat', () => {
+    const file = {
+      genesisFile: 'genesis.json',
+      dataDir: 'data',
+      keyFile: 'keys.json',
+      passwordFile: 'password',
+      bitcoinUrl: 'http://user:password@127.0.0.1:18443',
+      tls: { privateKeyFile: 'key', certificateFile: 'certificate', authorityFile: 'authority' },
+      nodes: [{ name: 'one', endpoint: '127.0.0.1:9000' }],
+    }
+    writeFileSync(join(directory, 'member.json'), JSON.stringify(file))
+    const read = readConfig(['--config', join(directory, 'member.json')])
+    expect(read).toMatchObject({ policy: { dailySweepFeeSat: 1_000_000 } })
   })
 })
 

@@ -177,6 +177,9 @@ describe('a member bounds what leaves (PO-11)', () => {
     expect(asked).toMatchObject({ decision: 'UNKNOWN', code: 'DailyLimit', journal: [] })
     const agreed = await askedToSweep(worldWithKey(), { dailyLimitSat: 100_000n })
     expect(agreed.journal.map((line) => Number(JSON.parse(line).paidSat) > 0)).toEqual([true])
+    expect(agreed.journal.map((line) => JSON.parse(line).paysNobody)).toEqual([true])
+    const short = await askedToSweep(worldWithKey(), { dailySweepFeeSat: 100n })
+    expect(short).toMatchObject({ decision: 'UNKNOWN', code: 'SweepFeeLimit', journal: [] })
   })
 
   it('and signs coins of the key through leaf A no sooner than its turn can have come (5.3)', async () => {

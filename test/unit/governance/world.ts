@@ -22,6 +22,7 @@ import { buildCertificate } from '../../../core/pbft/index.ts'
 import { blsKeyPair, blsSign, blsSigner, blsSuite, toDisplayHash } from '../../../crypto/index.ts'
 import { createJournal, type Journal } from '../../../governance/journal.ts'
 import type { StoredHead } from '../../../governance/light-client.ts'
+import type { MemberPolicy } from '../../../governance/policy.ts'
 import type { HeadStore, LinkListener, LinksPorts, OwnBitcoin } from '../../../governance/port.ts'
 import { createMemberTree, createVault, storeBehindVault } from '../../../governance/tree.ts'
 import type { MemberBody, MemberMessage, NodeBody, NonceOfferBytes } from '../../../proto/index.ts'
@@ -226,7 +227,7 @@ export interface MemberWorldOptions {
   readonly genesis: Genesis
   readonly nodes: readonly TestNode[]
   readonly bitcoin: OwnBitcoin
-  readonly policy?: { readonly hold?: boolean; readonly dailyLimitSat?: bigint }
+  readonly policy?: Partial<MemberPolicy>
 }
 
 /** The member's process, which can be killed and started again over the same disk. */
@@ -292,7 +293,7 @@ export class MemberWorld {
         approver: blsSigner(blsKeyPair(seeded('member 0')).secretKey),
         schnorrSecret: seeded('schnorr 0'),
       },
-      policy: { confirmations: 1, hold: false, ...policy },
+      policy: { confirmations: 1, hold: false, dailySweepFeeSat: 1_000_000n, ...policy },
       journal,
       shares: this.shares.store(),
       trust,

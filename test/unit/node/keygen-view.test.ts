@@ -70,12 +70,12 @@ describe('millrace_keygenStatus (QD-12)', () => {
 describe('millrace_reserves', () => {
   it('names the scripts of all epochs, so that an audit of Bitcoin finds what was paid to each (4.8)', () => {
     const ceremony = new Ceremony(genesis)
-    expect(reserveOf(genesis, ceremony.ledger).scripts).toEqual([
+    expect(reserveOf(genesis, ceremony.ledger, 1000).scripts).toEqual([
       toHex(changeOutput(genesis, 0).scriptPubKey),
     ])
     ceremony.toKey()
     const { ledger } = ceremony
-    expect(reserveOf(genesis, ledger).scripts).toEqual([
+    expect(reserveOf(genesis, ledger, 1000).scripts).toEqual([
       toHex(changeOutput(genesis, 0).scriptPubKey),
       toHex(changeOutput(genesis, 1, ledger.open.keys).scriptPubKey),
     ])

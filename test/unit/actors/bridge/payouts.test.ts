@@ -486,6 +486,26 @@ describe('bumps (PO-15)', () => {
   })
 })
 
+describe('the age of the coins (PO-22)', () => {
+  it('past 60 % of the delay an output is named, with what its renewal waits for, every hundred blocks', () => {
+    const desk = new Desk(0)
+    const { world } = desk
+    world.bitcoin.mine([], 600)
+    while (world.ledger.state.tipHeight < world.bitcoin.tip.height) {
+      const headers = world.bitcoin.headersAfter(world.ledger.state.tipHeight).slice(0, 144)
+      world.block({ items: { bitcoinHeaders: headers } })
+    }
+    const alarms = (height: number) => {
+      world.height = height
+      return own(desk.finalize()).flatMap((effect) =>
+        effect.kind === 'log' && effect.event === 'outputs are not renewed' ? [effect.fields] : [],
+      )
+    }
+    expect(alarms(99)).toEqual([])
+    expect(alarms(100)).toMatchObject([{ percent: 60, amountSat: '5000000', waitsFor: 'block' }])
+  })
+})
+
 describe('flows (C-6)', () => {
   it('a batch belongs to the flow of its first burn; without one, to that of its block', () => {
     const desk = new Desk(0)

@@ -13,10 +13,12 @@ import {
   rowOf,
   SWEEP_REASON,
 } from '../../../../core/ledger/index.ts'
+import type { Genesis } from '../../../../core/params/index.ts'
 import {
   assemble,
   BUMP_BLOCKS,
   buildBump,
+  buildPayout,
   buildSweep,
   checkIdentity,
   currentOutput,
@@ -27,8 +29,9 @@ import {
   MAX_OPEN_SWEEPS,
   MAX_PAYOUT_VBYTES,
   MOST_OUTPUTS,
-  oldestOutputPercent,
+  oldestOutput,
   openBatches,
+  type PegContext,
   validUntil,
   WATCH_BLOCKS,
 } from '../../../../core/peg/index.ts'
@@ -37,6 +40,8 @@ import { type BitcoinWorld, claimOf, depositOf, PegWorld, seeded } from './world
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
 const CSV = 1000
+/** With these nothing is large enough for two parts. */
+const WHOLE = { minPegOutSat: 10_000_000 }
 
 type Transaction = ReturnType<typeof transactionOf>
 
@@ -130,8 +135,12 @@ class Moving extends PegWorld {
     }
   }
 
+  oldest(feeRateSatPerKvb = 2000) {
+    return oldestOutput(this.genesis, this.ledger, feeRateSatPerKvb)
+  }
+
   oldestPercent(feeRateSatPerKvb = 2000): number {
-    return oldestOutputPercent(this.genesis, this.ledger, feeRateSatPerKvb)
+    return this.oldest(feeRateSatPerKvb)?.percent ?? 0
   }
 
   get reserve() {
@@ -141,6 +150,14 @@ class Moving extends PegWorld {
   get epochs(): number[] {
     return [...new Set(this.reserve.map(({ epoch }) => epoch))].sort()
   }
+}
+
+/** The same with more members, whose leaf A is large. */
+function elevenOfFifteen(genesis: Genesis): Genesis {
+  const [member] = genesis.members
+  if (member === undefined) throw new Error('no member')
+  const members = Array.from({ length: 15 }, () => member)
+  return { ...genesis, members, memberThreshold: 11 }
 }
 
 /** Two deposits, an old key and a new one. */
@@ -426,9 +443,35 @@ describe('a sweep and reorgs (P 4.5; PO-16)', () => {
   })
 })
 
+describe('a payout (P 4.5, 5.3; PO-7)', () => {
+  it('fits one transaction by leaf A too, but for one request that alone takes more coins', () => {
+    const world = new Moving()
+    world.newKey()
+    for (let index = 0; index < 30; index++) world.give(`coin ${index}`, 100_000n)
+    const burns = Array.from({ length: 30 }, (_, index) =>
+      world.burn(`user ${index}`, 100_000n, undefined, index),
+    )
+    world.block({ burns })
+    world.timestamp += 10
+    const build = (genesis: Genesis) =>
+      buildPayout(world.ledger, world.context({ genesis }), 2000)?.inputs.length
+    expect(build(world.genesis)).toBe(30)
+    // 366.25 vB and an output of 31 for each, and 53.5.
+    expect(build(elevenOfFifteen(world.genesis))).toBe(25)
+    const one = new Moving()
+    one.newKey()
+    for (let index = 0; index < 30; index++) one.give(`coin ${index}`, 100_000n)
+    one.block({ burns: [one.burn('rich', 2_950_000n), one.burn('dora', 10_000n, undefined, 1)] })
+    one.timestamp += 10
+    const context = one.context({ genesis: elevenOfFifteen(one.genesis) })
+    const plan = buildPayout(one.ledger, context, 2000)
+    expect([plan?.inputs.length, plan?.requests.length]).toEqual([30, 1])
+  })
+})
+
 describe('a renewal (P 5.7; PO-22)', () => {
   it('is due at 45 % of the recovery delay, takes along what is at 40 %, and leaves nothing older than half', () => {
-    const world = new Moving()
+    const world = new Moving(WHOLE)
     const old = world.pegIn('alice', 1_000_000n)
     world.deepen(40)
     world.pegIn('bob', 1_000_000n)
@@ -445,6 +488,20 @@ describe('a renewal (P 5.7; PO-22)', () => {
     world.book(sweep.transaction)
     expect(world.oldestPercent()).toBeLessThan(40)
     expect(world.due().records).toEqual([])
+  })
+
+  it('spends no more than leaf A can, for a key may have lost its shares (PO-22; BIP431)', () => {
+    const world = new Moving()
+    world.newKey()
+    for (let index = 0; index < 30; index++) world.give(`old ${index}`, 100_000n)
+    world.deepen(450)
+    world.give('whale', 10_000_000n)
+    world.donate(1_000_000n)
+    const inputs = (genesis: Genesis) =>
+      buildSweep(world.ledger, world.context({ genesis }), 2000)?.inputs.length
+    expect(inputs(world.genesis)).toBe(30)
+    // 366.25 vB an input, and 10.5 + 20 outputs of 43.
+    expect(inputs(elevenOfFifteen(world.genesis))).toBe(24)
   })
 
   it('has a place, and a quarter of the reserve, that sweeps which could wait leave to it', () => {
@@ -514,6 +571,20 @@ describe('a renewal (P 5.7; PO-22)', () => {
     expect(world.oldestPercent(2000)).toBe(10)
   })
 
+  it('says of the oldest output what its renewal waits for: its time, a block, members and Bitcoin, or the fund', () => {
+    const world = new Moving({ pegInFeeSat: 0, advanceCapSat: 300 })
+    const key = world.give('old', 100_000n)
+    world.give('young', 100_000n, { bitcoinHeight: 3 })
+    expect(world.oldest()).toEqual({ key, amountSat: 100_000n, percent: 0, waitsFor: 'age' })
+    world.deepen(450)
+    expect(world.oldest()).toMatchObject({ percent: 45, waitsFor: 'fund' })
+    world.donate(100_000n)
+    expect(world.oldest()).toMatchObject({ key, waitsFor: 'block' })
+    world.record()
+    expect(world.oldest()).toMatchObject({ key, waitsFor: 'batch' })
+    expect(new Moving().oldest()).toBeUndefined()
+  })
+
   it('does not wait for payments, nor for the fund as long as the advance goes', () => {
     const world = new Moving({ pegInFeeSat: 0 })
     world.pegIn('alice', 1_000_000n)
@@ -573,7 +644,7 @@ describe('deposits to an old key (P 4.2, 5.8)', () => {
   }
 
   function settled(): Moving {
-    const world = new Moving()
+    const world = new Moving(WHOLE)
     world.give('first', 1_000_000n)
     world.donate(1_000_000n)
     world.newKey()
@@ -688,25 +759,63 @@ describe('the number of outputs (PO-17, PO-21)', () => {
     expect(world.due().records).toEqual([])
   })
 
-  it('below 20 the largest is split into parts that are no smaller than the largest deposit', () => {
-    const world = new Moving({ maxPegInSat: 10_000_000 })
+  it('below 20 the largest is split into even parts, as many as lack, none below 100 of the smallest payouts', () => {
+    const world = new Moving()
     world.give('whale', 65_000_003n)
     world.donate(100_000n)
     const sweep = world.record()
     expect(sweep.row.reason).toBe(SWEEP_REASON.split)
     const amounts = sweep.transaction.outputs.map(({ amountSat }) => amountSat)
-    expect(amounts).toHaveLength(6)
+    expect(amounts).toHaveLength(LEAST_OUTPUTS)
     expect(new Set(amounts.slice(1)).size).toBe(1)
     world.deepen(3)
     const bumped = world.record([sweep.batchId])
-    expect(bumped.transaction.outputs).toHaveLength(6)
+    expect(bumped.transaction.outputs).toHaveLength(LEAST_OUTPUTS)
     world.book(bumped.transaction)
-    expect(world.reserve).toHaveLength(6)
+    expect(world.reserve).toHaveLength(LEAST_OUTPUTS)
+    world.deepen(3)
     expect(world.due().records).toEqual([])
-    const many = new Moving({ maxPegInSat: 10_000 })
-    many.give('whale', 65_000_003n)
-    many.donate(100_000n)
-    expect(many.record().transaction.outputs).toHaveLength(LEAST_OUTPUTS)
+    const few = new Moving({ minPegOutSat: 100_000 })
+    few.give('whale', 65_000_003n)
+    few.donate(100_000n)
+    expect(few.record().transaction.outputs).toHaveLength(6)
+  })
+
+  it('after the split a payout holds one of the parts, and the next one finds others', () => {
+    const world = new Moving()
+    world.give('whale', 65_000_000n)
+    world.donate(100_000n)
+    world.book(world.record().transaction)
+    for (const name of ['dora', 'emil', 'frida']) {
+      world.block({ burns: [world.burn(name, 1_000_000n)] })
+      world.timestamp += 10
+      const paying = world.record()
+      expect(paying.row.kind).toBe(BATCH_KIND.payout)
+      expect(paying.inputs).toHaveLength(1)
+    }
+  })
+
+  it('what is no two parts of a twentieth of the reserve stays whole', () => {
+    const world = new Moving()
+    for (let index = 0; index < 15; index++) world.give(`coin ${index}`, 4_000_000n)
+    world.donate(100_000n)
+    expect(world.due().records).toEqual([])
+    world.give('large', 8_000_000n)
+    expect(world.record().transaction.outputs).toHaveLength(2)
+  })
+
+  it('a handover makes the same parts while rates are low and the fund pays them, else one', () => {
+    const outputs = (world: Moving, rates: Partial<PegContext> = {}) => {
+      world.give('whale', 65_000_000n)
+      world.newKey()
+      const plan = buildSweep(world.ledger, world.context(rates), 3000)
+      expect(plan?.reason).toBe(SWEEP_REASON.handover)
+      return plan?.transaction.outputs.length
+    }
+    const dear = { recentFeeRates: [6000], feeRateSatPerKvb: 6000 }
+    expect(outputs(new Moving())).toBe(LEAST_OUTPUTS)
+    expect(outputs(new Moving(), dear)).toBe(1)
+    expect(outputs(new Moving({ advanceCapSat: 700 }))).toBe(1)
   })
 
   it('of equal outputs the first is split, in whatever order they came', () => {
@@ -723,7 +832,8 @@ describe('the number of outputs (PO-17, PO-21)', () => {
   })
 
   it('after 1,000 sweeps the reserve still is what is owed (PO-21)', () => {
-    const world = new Moving({ advanceCapSat: 0, payoutConfirmations: 1, conflictDepth: 1 })
+    const changes = { advanceCapSat: 0, payoutConfirmations: 1, conflictDepth: 1 }
+    const world = new Moving({ ...WHOLE, ...changes })
     world.give('coin', 50_000_000n)
     world.donate(1_000_000n)
     for (let count = 0; count < 1000; count++) {

@@ -288,7 +288,6 @@ export function createFakeNode(clock: Clock): FakeNode {
       deficitSat: 0n,
       pegInsPaused: false,
       pegOutsPaused: false,
-      oldestOutputPercent: 0,
       openSweeps: 0,
       inFlight: [{ id: 'fund', kind: 'fund', amountSat: 100_000n }],
       outputs: [{ outpoint: `${'ab'.repeat(32)}:0`, amountSat: 1_000_000n }],
