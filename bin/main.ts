@@ -7,6 +7,7 @@ usage: millrace COMMAND [options]
   dev          a whole development federation with its Bitcoin, and one round trip of a coin
   node         a federation node
   governance   a governance node, which holds one key of the federation
+  signer       holds a governance node's keys in a process, or on a machine, of their own
   bitcoin      the development Bitcoin (regtest) alone
   validators   who decides blocks; changes of that: propose, approve, submit
   order        what the members decide about the peg: refunds of deposits that named nobody, losses
@@ -37,6 +38,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   node: async () => (await import('../node/cli.ts')).main,
   governance: async () => (await import('../governance/index.ts')).main,
   books: async () => (await import('../node/books/index.ts')).main,
+  signer: async () => (await import('../governance/remote/index.ts')).main,
   keys: async () => (await import('../node/keys/index.ts')).main,
   validators: async () => (await import('../node/validators/index.ts')).main,
   order: async () => (await import('../node/orders/index.ts')).main,
@@ -50,9 +52,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Program>>> = {
   bitcoin: async () => (await import('../devnet/bitcoin/index.ts')).main,
 }
 
-/** Of a node, or of a member by its configuration. */
+/** Of a node, or of a member or its signer by their configuration. */
 async function doctor(args: readonly string[]): Promise<number> {
-  const isMember = args.includes('--member')
+  const isMember = args.includes('--member') || args.includes('--signer')
   if (isMember) return (await import('../governance/doctor.ts')).doctor(args)
   return (await import('../node/doctor/index.ts')).main(args)
 }

@@ -3,88 +3,136 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import type { KeystoreFiles } from './keystore.ts'
 import { DEFAULT_DAILY_SWEEP_FEE_SAT } from './policy.ts'
+import type { TlsFiles } from './run.ts'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
 
-const fingerprint = z
+export const fingerprint = z
   .string()
   .transform((text) => text.replaceAll(':', '').toLowerCase())
   .refine((text) => /^[0-9a-f]{64}$/.test(text), 'expected a SHA-256 fingerprint')
 
-const configSchema = z.strictObject({
-  /** Stands in log lines. */
-  name: z.string().min(1).max(64).default('member'),
-  genesisFile: z.string(),
-  /** Journal and state; one process at a time. */
-  dataDir: z.string(),
-  /** Encrypted key file with the secrets `bls` and `schnorr`. */
-  keyFile: z.string(),
-  passwordFile: z.string(),
-  /** This member's own Bitcoin: `http://user:password@host:port`. */
-  bitcoinUrl: z.url({ protocol: /^http$/ }),
-  /** A second one: what the two show differently is not known. */
-  bitcoinFallbackUrl: z.url({ protocol: /^http$/ }).optional(),
-  tls: z.strictObject({
-    /** Authority of the nodes' certificates. */
-    authorityFile: z.string(),
-    certificateFile: z.string(),
-    privateKeyFile: z.string(),
-  }),
-  /** Every federation node. */
-  nodes: z
-    .array(
-      z.strictObject({
-        /** Common name of its certificate. */
-        name: z.string().min(1).max(64),
-        /** `host:port`. */
-        endpoint: z.string().regex(/^.+:\d{1,5}$/, 'expected host:port'),
-        /** SHA-256 of its certificate, to pin it. */
-        fingerprint: fingerprint.optional(),
-      }),
-    )
-    .min(1)
-    .max(1024),
-  policy: z
-    .strictObject({
-      /** Own bound on confirmations of a deposit; below the chain's N it has no effect. */
-      confirmations: z.number().int().min(1).max(10_000).default(1),
-      /** Most that batches begun within 24 h may pay. */
-      dailyLimitSat: z.number().int().min(1).optional(),
-      /** Most that the fees of sweeps may take within 24 h. */
-      dailySweepFeeSat: z
-        .number()
-        .int()
-        .min(0)
-        .max(Number.MAX_SAFE_INTEGER)
-        .default(DEFAULT_DAILY_SWEEP_FEE_SAT),
-      /** Sign nothing. */
-      hold: z.boolean().default(false),
-    })
-    .prefault({}),
-  /** /live, /ready and /metrics; absent: none. */
-  status: z
-    .strictObject({
-      host: z.string().default('127.0.0.1'),
-      port: z.number().int().min(0).max(65_535),
-    })
-    .optional(),
-  /** Traces by OTLP over HTTP; without an endpoint none are made. */
-  telemetry: z
-    .strictObject({
-      otlpEndpoint: z.url({ protocol: /^https?$/ }).optional(),
-      sampleRatio: z.number().min(0).max(1).default(0.01),
-    })
-    .default({ sampleRatio: 0.01 }),
-  log: z
-    .strictObject({
-      level: z.enum(LEVELS).default('info'),
-      format: z.enum(['json', 'text']).default('json'),
-    })
-    .default({ level: 'info', format: 'json' }),
+export const tlsSchema = z.strictObject({
+  /** Authority of the other side's certificate. */
+  authorityFile: z.string(),
+  certificateFile: z.string(),
+  privateKeyFile: z.string(),
 })
 
-export type MemberConfig = z.output<typeof configSchema>
+/** This member's own Bitcoin: `http://user:password@host:port`. */
+export const bitcoinUrl = z.url({ protocol: /^http$/ })
+
+export const endpoint = z.string().regex(/^.+:\d{1,5}$/, 'expected host:port')
+
+const policySchema = z.strictObject({
+  /** Own bound on confirmations of a deposit; below the chain's N it has no effect. */
+  confirmations: z.number().int().min(1).max(10_000).default(1),
+  /** Most that batches begun within 24 h may pay. */
+  dailyLimitSat: z.number().int().min(1).optional(),
+  /** Most that the fees of sweeps may take within 24 h. */
+  dailySweepFeeSat: z
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(DEFAULT_DAILY_SWEEP_FEE_SAT),
+  /** Sign nothing. */
+  hold: z.boolean().default(false),
+})
+export const policy = policySchema.prefault({})
+export type PolicySettings = z.output<typeof policySchema>
+
+/** /live, /ready and /metrics; absent: none. */
+const status = z
+  .strictObject({
+    host: z.string().default('127.0.0.1'),
+    port: z.number().int().min(0).max(65_535),
+  })
+  .optional()
+
+export const logSchema = z
+  .strictObject({
+    level: z.enum(LEVELS).default('info'),
+    format: z.enum(['json', 'text']).default('json'),
+  })
+  .default({ level: 'info', format: 'json' })
+
+const configSchema = z
+  .strictObject({
+    /** Stands in log lines. */
+    name: z.string().min(1).max(64).default('member'),
+    genesisFile: z.string(),
+    /** Journal and state; one process at a time. */
+    dataDir: z.string(),
+    /** Encrypted key file with the secrets `bls` and `schnorr`, and its password; absent where a signer holds them. */
+    keyFile: z.string().optional(),
+    passwordFile: z.string().optional(),
+    /** The process that holds the secrets instead (`millrace signer`). */
+    signer: z
+      .strictObject({
+        /** `host:port`. */
+        endpoint,
+        /** SHA-256 of its certificate. */
+        fingerprint,
+        tls: tlsSchema,
+      })
+      .optional(),
+    bitcoinUrl,
+    /** A second one: what the two show differently is not known. */
+    bitcoinFallbackUrl: bitcoinUrl.optional(),
+    tls: tlsSchema,
+    /** Every federation node. */
+    nodes: z
+      .array(
+        z.strictObject({
+          /** Common name of its certificate. */
+          name: z.string().min(1).max(64),
+          /** `host:port`. */
+          endpoint,
+          /** SHA-256 of its certificate, to pin it. */
+          fingerprint: fingerprint.optional(),
+        }),
+      )
+      .min(1)
+      .max(1024),
+    /** Where a signer holds the secrets, its own configuration has it. */
+    policy: policySchema.optional(),
+    status,
+    /** Traces by OTLP over HTTP; without an endpoint none are made. */
+    telemetry: z
+      .strictObject({
+        otlpEndpoint: z.url({ protocol: /^https?$/ }).optional(),
+        sampleRatio: z.number().min(0).max(1).default(0.01),
+      })
+      .default({ sampleRatio: 0.01 }),
+    log: logSchema,
+  })
+  .superRefine(({ keyFile, passwordFile, policy: own, signer }, context) => {
+    const fault = (message: string, path: string) =>
+      context.addIssue({ code: 'custom', message, path: [path] })
+    if (signer === undefined) {
+      if (keyFile === undefined) fault('missing, and there is no signer', 'keyFile')
+      if (passwordFile === undefined) fault('missing, and there is no signer', 'passwordFile')
+      return
+    }
+    if (keyFile !== undefined) fault('the signer holds the keys: one of the two', 'keyFile')
+    if (passwordFile !== undefined)
+      fault('the signer holds the keys: one of the two', 'passwordFile')
+    if (own !== undefined) fault('the signer decides: it belongs into its configuration', 'policy')
+  })
+
+type Read = z.output<typeof configSchema>
+type Shared = Omit<Read, 'keyFile' | 'passwordFile' | 'policy' | 'signer'>
+/** Its secrets are in its own files, or with a signer. */
+export type MemberConfig =
+  | (Shared & {
+      readonly keystore: KeystoreFiles
+      readonly policy: PolicySettings
+      readonly signer?: never
+    })
+  | (Shared & { readonly signer: NonNullable<Read['signer']>; readonly keystore?: never })
 /** As it stands in the file. */
 export type MemberConfigFile = z.input<typeof configSchema>
 
@@ -126,21 +174,21 @@ export function readConfig(args: readonly string[]): MemberConfig | ConfigFault 
   try {
     flags = parseArgs({ args: [...args], options: FLAGS, strict: true }).values
   } catch (error) {
-    return fault((error as Error).message)
+    return configFault((error as Error).message)
   }
   if (flags['help'] === true) return 'help'
   const path = flags['config']
-  if (typeof path !== 'string') return fault('--config FILE is missing')
+  if (typeof path !== 'string') return configFault('--config FILE is missing')
   let file: unknown
   try {
     file = JSON.parse(readFileSync(path, 'utf8'))
   } catch (error) {
-    return fault(`${path}: ${(error as Error).message}`)
+    return configFault(`${path}: ${(error as Error).message}`)
   }
   return parseConfig(withFlags(file, flags), dirname(resolve(path)), path)
 }
 
-function fault(message: string): ConfigFault {
+export function configFault(message: string): ConfigFault {
   return { code: 'ConfigInvalid', message: message.split('\n', 1)[0] ?? '' }
 }
 
@@ -181,20 +229,30 @@ export function parseConfig(
   const parsed = configSchema.safeParse(value)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    return fault(`${source}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`)
+    return configFault(
+      `${source}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`,
+    )
   }
-  const config = parsed.data
+  const { keyFile, passwordFile, policy: own, signer, ...config } = parsed.data
   const at = (path: string) => resolve(directory, path)
-  return {
+  const shared = {
     ...config,
     genesisFile: at(config.genesisFile),
     dataDir: at(config.dataDir),
-    keyFile: at(config.keyFile),
-    passwordFile: at(config.passwordFile),
-    tls: {
-      authorityFile: at(config.tls.authorityFile),
-      certificateFile: at(config.tls.certificateFile),
-      privateKeyFile: at(config.tls.privateKeyFile),
-    },
+    tls: tlsAt(at, config.tls),
+  }
+  if (signer !== undefined) {
+    return { ...shared, signer: { ...signer, tls: tlsAt(at, signer.tls) } }
+  }
+  const files = { keyFile: at(keyFile as string), passwordFile: at(passwordFile as string) }
+  return { ...shared, keystore: files, policy: own ?? policySchema.parse({}) }
+}
+
+/** A configuration's paths, from where it stands. */
+export function tlsAt(at: (path: string) => string, tls: TlsFiles): TlsFiles {
+  return {
+    authorityFile: at(tls.authorityFile),
+    certificateFile: at(tls.certificateFile),
+    privateKeyFile: at(tls.privateKeyFile),
   }
 }

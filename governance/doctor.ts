@@ -2,29 +2,33 @@
  * `millrace doctor --member FILE`: what a member is started with, and whether it holds its shares of the federation's keys. It only reads, and
  * may run beside the member.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ReserveFile } from '../bridge/index.ts'
-import { type Genesis, parseGenesis } from '../core/params/index.ts'
+import type { Genesis } from '../core/params/index.ts'
 import { blsSuite, groupKeyFrom, isShareOf, toHex } from '../crypto/index.ts'
 import { compareBitcoins, createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 import { directoryHolder } from '../node/adapters/data-directory/index.ts'
 import { EXIT } from '../node/adapters/system/index.ts'
-import { type MemberConfig, readConfig } from './config.ts'
+import { type ConfigFault, configFault, type MemberConfig, readConfig } from './config.ts'
 import type { HeldShare } from './keygen-part.ts'
-import { openMemberKeys } from './keys.ts'
+import { type KeystoreFiles, type OpenedKeys, readKeys } from './keystore.ts'
 import { Refusal } from './recover/files.ts'
 import { checkedReserve, reserveOfNode } from './recover/reserve.ts'
+import { readSignerConfig, type SignerConfig } from './remote/config.ts'
+import { readGenesisFile } from './run.ts'
 import { readShareFile, shareFileName, shareFiles } from './shares.ts'
 
 const USAGE = `usage: millrace doctor --member FILE [options]
+       millrace doctor --signer FILE [options]
 
   Looks at what a member (millrace governance) is started with, and whether it holds its shares of the
   federation's keys. It only reads, and may run beside the member.
 
   --member FILE   configuration of the member
+  --signer FILE   configuration of the signer that holds a member's secrets
   --url URL       JSON-RPC of a node: says of which keys this member must have shares
   --json          one line of JSON
   --help          this text
@@ -57,9 +61,9 @@ const bad = (name: string, detail: string, advice: string, exitCode: number): Ch
 export async function doctor(args: readonly string[]): Promise<number> {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
-  let flags: { member?: string; url?: string; json?: boolean; help?: boolean }
+  let flags: { member?: string; signer?: string; url?: string; json?: boolean; help?: boolean }
   try {
-    const options = { member: text, url: text, json: flag, help: flag }
+    const options = { member: text, signer: text, url: text, json: flag, help: flag }
     flags = parseArgs({ args: [...args], options, strict: true }).values
   } catch (error) {
     process.stderr.write(`millrace doctor: ${(error as Error).message}\n`)
@@ -69,12 +73,11 @@ export async function doctor(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE)
     return EXIT.ok
   }
-  const config = readConfig(['--config', flags.member ?? ''])
-  if (config === 'help' || 'code' in config) {
-    process.stderr.write(`millrace doctor: ${config === 'help' ? USAGE : config.message}\n`)
+  const checks = await examineNamed(flags)
+  if ('code' in checks) {
+    process.stderr.write(`millrace doctor: ${checks.message}\n`)
     return EXIT.configuration
   }
-  const checks = await examineMember(config, flags.url)
   const worst = Math.max(...checks.map(({ exitCode }) => exitCode))
   process.stdout.write(
     flags.json === true
@@ -84,23 +87,71 @@ export async function doctor(args: readonly string[]): Promise<number> {
   return worst
 }
 
+async function examineNamed(flags: {
+  readonly member?: string
+  readonly signer?: string
+  readonly url?: string
+}): Promise<readonly Check[] | ConfigFault> {
+  const { member, signer, url } = flags
+  if (signer !== undefined) {
+    const config = readSignerConfig(signer)
+    return 'code' in config ? config : await examineSigner(config, url)
+  }
+  const config = readConfig(['--config', member ?? ''])
+  if (config === 'help') return configFault('--member FILE is missing')
+  return 'code' in config ? config : await examineMember(config, url)
+}
+
 function lineOf({ advice, detail, name, ok }: Check): string {
   const line = `${ok ? 'ok  ' : 'BAD '} ${name.padEnd(14)} ${detail}\n`
   return advice === undefined ? line : `${line}${' '.repeat(20)}→ ${advice}\n`
 }
 
+/** What is looked at, of a member or of the signer that holds its secrets. */
+interface Examined {
+  readonly genesisFile: string
+  readonly dataDir: string
+  /** Absent where a signer has them. */
+  readonly keystore?: KeystoreFiles | undefined
+  readonly privateKeyFile: string
+  readonly bitcoinUrls: readonly string[]
+}
+
 /** In the order in which a start would meet what they find. */
-export async function examineMember(config: MemberConfig, url?: string): Promise<readonly Check[]> {
+export function examineMember(config: MemberConfig, url?: string): Promise<readonly Check[]> {
+  const { bitcoinFallbackUrl, bitcoinUrl, dataDir, genesisFile, keystore, tls } = config
+  const bitcoinUrls = [bitcoinUrl, bitcoinFallbackUrl ?? []].flat()
+  const { privateKeyFile } = tls
+  const examined = { genesisFile, dataDir, keystore, privateKeyFile, bitcoinUrls }
+  return examine(examined, url, config.signer?.endpoint)
+}
+
+export function examineSigner(config: SignerConfig, url?: string): Promise<readonly Check[]> {
+  const { bitcoinUrl, dataDir, genesisFile, keyFile, passwordFile, tls } = config
+  const bitcoinUrls = bitcoinUrl === undefined ? [] : [bitcoinUrl]
+  const keystore = { keyFile, passwordFile }
+  const { privateKeyFile } = tls
+  return examine({ genesisFile, dataDir, keystore, privateKeyFile, bitcoinUrls }, url)
+}
+
+async function examine(
+  config: Examined,
+  url: string | undefined,
+  signer?: string,
+): Promise<readonly Check[]> {
   const files = readFiles(config)
   if (!('genesis' in files)) return [files]
-  const { genesis, memberIndex, password } = files
+  const { genesis, opened } = files
+  const elsewhere = `with the signer at ${signer}: millrace doctor --signer FILE looks at them there`
   const checks = [
     good('genesis', genesis.file.name),
-    good('keys', `of member ${memberIndex}`),
+    good('keys', opened === undefined ? elsewhere : `of member ${opened.memberIndex}`),
     modeCheck(config),
     holderCheck(config),
-    await bitcoinCheck(config),
+    ...(await bitcoinChecks(config)),
   ]
+  if (opened === undefined) return checks
+  const { memberIndex, password } = opened
   const directory = join(config.dataDir, 'shares')
   const { held, found } = await heldShares(directory, password)
   const reserve = url === undefined ? undefined : await keysOf(genesis, url)
@@ -108,32 +159,31 @@ export async function examineMember(config: MemberConfig, url?: string): Promise
   return [...checks, ...found, ...expected(memberIndex, held, reserve, directory)]
 }
 
-function readFiles(
-  config: MemberConfig,
-): { readonly genesis: Genesis; readonly memberIndex: number; readonly password: string } | Check {
+function readFiles({
+  genesisFile,
+  keystore,
+}: Examined): { readonly genesis: Genesis; readonly opened?: OpenedKeys } | Check {
   const fault = (name: string, detail: string) =>
     bad(name, detail, 'name files that this user can read', EXIT.configuration)
-  const text = (path: string) => readFileSync(path, 'utf8')
   try {
-    const parsed = parseGenesis(JSON.parse(text(config.genesisFile)), blsSuite)
-    if (!parsed.ok) return fault('genesis', `${config.genesisFile}: ${parsed.error.reason}`)
-    const password = text(config.passwordFile).trim()
-    const opened = openMemberKeys(parsed.value, JSON.parse(text(config.keyFile)), password)
-    if (!opened.ok) return fault('keys', `${config.keyFile}: ${opened.error.code}`)
-    return { genesis: parsed.value, memberIndex: opened.memberIndex, password }
+    const genesis = readGenesisFile(genesisFile, blsSuite)
+    if ('code' in genesis) return fault('genesis', genesis.message)
+    if (keystore === undefined) return { genesis }
+    const opened = readKeys(genesis, keystore)
+    return 'code' in opened ? fault('keys', opened.message) : { genesis, opened }
   } catch (error) {
     return fault('files', (error as Error).message.split('\n', 1)[0] ?? '')
   }
 }
 
-function modeCheck({ keyFile, passwordFile, tls }: MemberConfig): Check {
-  const secrets = [keyFile, passwordFile, tls.privateKeyFile]
+function modeCheck({ keystore, privateKeyFile }: Examined): Check {
+  const secrets = [keystore?.keyFile ?? [], keystore?.passwordFile ?? [], privateKeyFile].flat()
   const open = secrets.find((path) => existsSync(path) && (statSync(path).mode & 0o077) !== 0)
   if (open === undefined) return good('secrets', 'no other user can read them')
   return bad('secrets', `${open} is open to other users`, `chmod 600 ${open}`, EXIT.configuration)
 }
 
-function holderCheck({ dataDir }: MemberConfig): Check {
+function holderCheck({ dataDir }: Examined): Check {
   const pid = existsSync(dataDir) ? directoryHolder(dataDir) : undefined
   return good(
     'data directory',
@@ -141,13 +191,14 @@ function holderCheck({ dataDir }: MemberConfig): Check {
   )
 }
 
-async function bitcoinCheck({ bitcoinFallbackUrl, bitcoinUrl }: MemberConfig): Promise<Check> {
-  const found = await compareBitcoins([bitcoinUrl, bitcoinFallbackUrl ?? []].flat(), (url) =>
+async function bitcoinChecks({ bitcoinUrls }: Examined): Promise<readonly Check[]> {
+  if (bitcoinUrls.length === 0) return []
+  const found = await compareBitcoins(bitcoinUrls, (url) =>
     createBitcoinRpc({ url, timeoutMs: BITCOIN_MS }),
   )
-  if (found.ok) return good('bitcoin', found.detail)
+  if (found.ok) return [good('bitcoin', found.detail)]
   const advice = 'without its own Bitcoin a member approves nothing, nor what two do not both show'
-  return bad('bitcoin', found.detail, advice, EXIT.unreachable)
+  return [bad('bitcoin', found.detail, advice, EXIT.unreachable)]
 }
 
 /** What opens, and a check for each file that does not or is no share of the key that it names. */

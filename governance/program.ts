@@ -1,10 +1,8 @@
 /** A member as a program: real adapters around its tree, and one way to stop. */
-import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Genesis, parseGenesis } from '../core/params/index.ts'
+import type { Genesis } from '../core/params/index.ts'
 import { blsSuite, rememberVerified } from '../crypto/index.ts'
 import { createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
-import { lockDirectory } from '../node/adapters/data-directory/index.ts'
 import type { TlsIdentity } from '../node/adapters/governance-grpc/index.ts'
 import {
   createIds,
@@ -17,68 +15,43 @@ import {
   programEnd,
 } from '../node/adapters/system/index.ts'
 import { openTelemetry } from '../node/adapters/telemetry/index.ts'
-import type { System } from '../supervisor/index.ts'
+import type { KernelPorts, System } from '../supervisor/index.ts'
 import type { MemberConfig } from './config.ts'
 import { fileHeadStore, storeBehindVault } from './head-store.ts'
-import { openJournal } from './journal.ts'
-import { type MemberKeys, openMemberKeys } from './keys.ts'
+import { type Keystore, type OpenedKeys, openKeystore, readKeys } from './keystore.ts'
 import { createLinksPort } from './links-port.ts'
 import { createOwnBitcoin, joinOwnBitcoins } from './own-bitcoin.ts'
-import { fileShareStore } from './shares.ts'
+import { openSigner } from './remote/open.ts'
+import {
+  holdDirectory,
+  notStarted,
+  type ProgramFault,
+  type RunningProgram,
+  readGenesisFile,
+  readTls,
+  SOFTWARE,
+  type Started,
+} from './run.ts'
 import { startStatusServer } from './status.ts'
 import { createMemberTree } from './tree.ts'
-import { createVault } from './vault.ts'
 
-/** Why the program did not start. Exit codes: 3 configuration, 4 data. */
-export interface MemberFault {
-  readonly code: string
-  readonly message: string
-  readonly exitCode: number
-}
-
-export interface RunningMember {
+export interface RunningMember extends RunningProgram {
   readonly memberIndex: number
   readonly system: System
   /** Set when the status server was asked for. */
   readonly statusUrl?: string
-  /** Ends when a critical actor was given up. */
-  readonly terminated: Promise<ProgramEnd>
-  /** A second call hurries the first. */
-  stop(): Promise<void>
 }
 
-type StartResult =
-  | { readonly ok: true; readonly member: RunningMember }
-  | { readonly ok: false; readonly fault: MemberFault }
-
-const SOFTWARE = 'millrace/0.1.0'
 const BITCOIN_TIMEOUT_MS = 10_000
 /** Every node brings the same certificates. */
 const REMEMBERED_SIGNATURES = 256
 
-export async function startMember(config: MemberConfig): Promise<StartResult> {
-  const refuse = (code: string, message: string, exitCode: number): StartResult => ({
-    ok: false,
-    fault: { code, message, exitCode },
-  })
+export async function startMember(config: MemberConfig): Promise<Started<RunningMember>> {
   const files = readFiles(config)
   if ('code' in files) return { ok: false, fault: files }
-  const { genesis, keys, memberIndex } = files
-  try {
-    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    return refuse('DataDirUnusable', (error as Error).message, 4)
-  }
-  const lock = lockDirectory(config.dataDir)
-  if (!lock.ok) {
-    return refuse('DataDirInUse', `${config.dataDir} is in use by process ${lock.pid}`, 4)
-  }
-  const journalPath = join(config.dataDir, 'journal.jsonl')
-  const journal = await openJournal(journalPath)
-  if ('code' in journal) {
-    lock.release()
-    return refuse(journal.code, `${journalPath}: line ${journal.line} is damaged`, 4)
-  }
+  const { genesis } = files
+  const lock = holdDirectory(config.dataDir)
+  if ('code' in lock) return { ok: false, fault: lock }
   const random = createSystemRandom()
   const registry = createRegistry()
   const ports = {
@@ -96,23 +69,14 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   const rpcs = [config.bitcoinUrl, config.bitcoinFallbackUrl ?? []]
     .flat()
     .map((url) => createBitcoinRpc({ url, timeoutMs: BITCOIN_TIMEOUT_MS }))
-  const shares = await fileShareStore({
-    directory: join(config.dataDir, 'shares'),
-    password: files.password,
-    random: (length) => random.bytes(length),
-  })
-  const trust = fileHeadStore(join(config.dataDir, 'trust.json'), genesis)
-  const vault = createVault({
-    genesis,
-    memberIndex,
-    keys,
-    policy: memberPolicy(config),
-    journal,
-    shares,
-    trust,
-    nowMs: () => kernel.clock.nowMs(),
-    random: (length) => random.bytes(length),
-  })
+  const opened = await openVault(config, files, kernel)
+  if ('code' in opened) {
+    await telemetry?.close()
+    for (const rpc of rpcs) rpc.close()
+    lock.release()
+    return { ok: false, fault: opened }
+  }
+  const { memberIndex, vault } = opened
   const head = fileHeadStore(join(config.dataDir, 'head.json'), genesis)
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
   const system = createMemberTree(
@@ -136,7 +100,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   )
   const release = async () => {
     await telemetry?.close()
-    await journal.close()
+    await opened.close()
     for (const rpc of rpcs) rpc.close()
     lock.release()
   }
@@ -144,7 +108,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   if (!started.ok) {
     await release()
     const { message, exitCode } = programEnd(started.reason)
-    return refuse(started.reason.fault.code, message, exitCode)
+    return notStarted(started.reason.fault.code, message, exitCode)
   }
   let status: Awaited<ReturnType<typeof startStatusServer>> | undefined
   if (config.status !== undefined) {
@@ -153,7 +117,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
     } catch (error) {
       await system.stop()
       await release()
-      return refuse('PortInUse', `status: ${(error as Error).message}`, 3)
+      return notStarted('PortInUse', `status: ${(error as Error).message}`, 3)
     }
   }
   let stopping: Promise<void> | undefined
@@ -164,7 +128,7 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   }
   return {
     ok: true,
-    member: {
+    program: {
       memberIndex,
       system,
       ...(status !== undefined &&
@@ -181,45 +145,45 @@ export async function startMember(config: MemberConfig): Promise<StartResult> {
   }
 }
 
-function memberPolicy({ policy }: MemberConfig) {
-  const { confirmations, dailyLimitSat, dailySweepFeeSat, hold } = policy
-  return {
-    confirmations,
-    hold,
-    dailySweepFeeSat: BigInt(dailySweepFeeSat),
-    ...(dailyLimitSat !== undefined && { dailyLimitSat: BigInt(dailyLimitSat) }),
-  }
-}
-
 interface MemberFiles {
   readonly genesis: Genesis
-  readonly memberIndex: number
-  readonly keys: MemberKeys
   readonly tls: TlsIdentity
-  readonly password: string
+  /** Where no signer has them. */
+  readonly keys?: OpenedKeys
+  readonly signerTls?: TlsIdentity
 }
 
-function readFiles(config: MemberConfig): MemberFiles | MemberFault {
-  const fault = (code: string, message: string): MemberFault => ({ code, message, exitCode: 3 })
-  const text = (path: string) => readFileSync(path, 'utf8')
+function readFiles(config: MemberConfig): MemberFiles | ProgramFault {
   try {
-    const parsed = parseGenesis(
-      JSON.parse(text(config.genesisFile)),
+    const genesis = readGenesisFile(
+      config.genesisFile,
       rememberVerified(blsSuite, REMEMBERED_SIGNATURES),
     )
-    if (!parsed.ok) return fault('GenesisInvalid', `${config.genesisFile}: ${parsed.error.reason}`)
-    const genesis = parsed.value
-    const password = text(config.passwordFile).trim()
-    const opened = openMemberKeys(genesis, JSON.parse(text(config.keyFile)), password)
-    if (!opened.ok) return fault(opened.error.code, `${config.keyFile}: ${opened.error.code}`)
-    const { keys, memberIndex } = opened
-    const tls = {
-      authorityPem: text(config.tls.authorityFile),
-      certificatePem: text(config.tls.certificateFile),
-      privateKeyPem: text(config.tls.privateKeyFile),
-    }
-    return { genesis, keys, memberIndex, tls, password }
+    if ('code' in genesis) return genesis
+    const tls = readTls(config.tls)
+    if (config.signer !== undefined) return { genesis, tls, signerTls: readTls(config.signer.tls) }
+    const keys = readKeys(genesis, config.keystore)
+    return 'code' in keys ? keys : { genesis, tls, keys }
   } catch (error) {
-    return fault('FileUnreadable', (error as Error).message.split('\n', 1)[0] ?? '')
+    const message = (error as Error).message.split('\n', 1)[0] ?? ''
+    return { code: 'FileUnreadable', message, exitCode: 3 }
   }
+}
+
+interface OpenedVault extends Keystore {
+  readonly memberIndex: number
+}
+
+async function openVault(
+  config: MemberConfig,
+  { genesis, keys, signerTls }: MemberFiles,
+  kernel: Pick<KernelPorts, 'clock' | 'random' | 'log'>,
+): Promise<OpenedVault | ProgramFault> {
+  if (config.signer !== undefined && signerTls !== undefined) {
+    return await openSigner({ ...config.signer, tls: signerTls }, genesis, kernel)
+  }
+  const opened = keys as OpenedKeys
+  const { dataDir, policy } = config as Extract<MemberConfig, { keystore: unknown }>
+  const keystore = await openKeystore({ genesis, dataDir, opened, policy, kernel })
+  return 'code' in keystore ? keystore : { ...keystore, memberIndex: opened.memberIndex }
 }

@@ -1,5 +1,6 @@
 import { USAGE as DEV_USAGE } from '../../devnet/launcher/options.ts'
 import { USAGE as GOVERNANCE_USAGE } from '../../governance/config.ts'
+import { USAGE as SIGNER_USAGE } from '../../governance/remote/index.ts'
 import {
   flagOf,
   KEYS,
@@ -48,6 +49,9 @@ are relative to it. Unknown keys, flags and variables with our prefix are errors
     '## `millrace governance`',
     'The file has the form that `governance/README.md` shows; flags:',
     fenced(GOVERNANCE_USAGE),
+    '## `millrace signer`',
+    'The file has the form that [the guide](../guides/remote-signer.md) shows; flags:',
+    fenced(SIGNER_USAGE),
     '## `millrace dev` (`npm start`)',
     fenced(DEV_USAGE),
   )

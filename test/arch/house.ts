@@ -157,6 +157,7 @@ const SIGNATURE_ROOTS: ReadonlySet<string> = new Set([
   'governance/keys.ts',
   'governance/recover/files.ts',
   'governance/program.ts',
+  'governance/remote/program.ts',
   'devnet/federation/create.ts',
 ])
 

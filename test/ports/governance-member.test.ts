@@ -192,7 +192,7 @@ async function start(changes: Partial<MemberConfigFile> = {}) {
 async function running(): Promise<RunningMember> {
   const started = await start()
   if (!started.ok) throw new Error(started.fault.message)
-  return started.member
+  return started.program
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {

@@ -69,6 +69,12 @@ const SUITES: Readonly<Record<string, Suite>> = {
   },
   BitcoinPort: bitcoin,
   OwnBitcoin: bitcoin,
+  Vault: {
+    suite: 'vault-suite.ts',
+    run: 'vault.test.ts',
+    real: ['openKeystore', 'openSigner'],
+    simulated: ['createVault', 'HeaderDisk'],
+  },
   StreamPort: stream,
   LinksPorts: stream,
   SignatureSuite: {
@@ -95,7 +101,6 @@ const NO_ADAPTER: Readonly<Record<string, string>> = {
   EnginePorts: 'a bundle: opens an EnginePort',
   StoragePorts: 'a bundle: opens a ChainStore',
   FollowedStore: 'the same code over a HeadStore and a Vault in member and simulator',
-  Vault: 'the same code over keys, files and journal in member and simulator',
   PoolJournal:
     'the simulator’s pools are forgotten with their node; the files’ own test kills and tears them',
 }

@@ -10,7 +10,12 @@ import {
 import type { Clock, TimerHandle } from '../../../supervisor/index.ts'
 import { Gate } from './gate.ts'
 import { Pump } from './outbox.ts'
-import { CHANNEL_OPTIONS, loadGovernanceService, type TlsIdentity } from './schema.ts'
+import {
+  CHANNEL_OPTIONS,
+  fingerprintOf,
+  loadGovernanceService,
+  type TlsIdentity,
+} from './schema.ts'
 
 export interface GovernanceLinkOptions {
   /** `host:port`. */
@@ -77,7 +82,7 @@ class Link implements GovernanceLink {
     this.options = options
     this.listener = listener
     this.heartbeatMs = options.heartbeatMs ?? STREAM_LIMITS.heartbeatMs
-    const client = new Client(options.endpoint, credentials(options), {
+    const client = new Client(options.endpoint, credentialsOf(options), {
       ...CHANNEL_OPTIONS,
       // A name for SNI, which must not be an address; identity is checked in `identityFault`.
       'grpc.ssl_target_name_override': options.nodeName ?? 'millrace-node',
@@ -177,7 +182,9 @@ class Link implements GovernanceLink {
   }
 }
 
-function credentials(options: GovernanceLinkOptions): grpc.ChannelCredentials {
+export function credentialsOf(
+  options: Pick<GovernanceLinkOptions, 'tls' | 'nodeName' | 'nodeFingerprint'>,
+): grpc.ChannelCredentials {
   const { tls } = options
   return grpc.credentials.createSsl(
     Buffer.from(tls.authorityPem),
@@ -189,13 +196,13 @@ function credentials(options: GovernanceLinkOptions): grpc.ChannelCredentials {
 
 /** TLS has checked the issuer; the name in the certificate must be the node's, wherever it listens. */
 function identityFault(
-  options: GovernanceLinkOptions,
+  options: Pick<GovernanceLinkOptions, 'nodeName' | 'nodeFingerprint'>,
   certificate: PeerCertificate,
 ): Error | undefined {
   const { nodeName, nodeFingerprint } = options
-  const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
+  const fingerprint = fingerprintOf(certificate)
   if (nodeFingerprint !== undefined && fingerprint !== nodeFingerprint) {
-    return new Error(`expected the node with certificate ${nodeFingerprint}, got ${fingerprint}`)
+    return new Error(`expected certificate ${nodeFingerprint}, got ${fingerprint}`)
   }
   if (nodeName !== undefined && certificate.subject.CN !== nodeName) {
     return new Error(`expected ${nodeName}, got ${certificate.subject.CN}`)
@@ -203,7 +210,11 @@ function identityFault(
   return undefined
 }
 
-function describe(error: { code?: number | string; details?: string; message?: string }): string {
+export function describe(error: {
+  code?: number | string
+  details?: string
+  message?: string
+}): string {
   const text = error.details ?? error.message ?? 'broken'
   return `${error.code ?? 'error'}: ${text}`.slice(0, 300)
 }

@@ -1,3 +1,5 @@
+import { dirname } from 'node:path'
+import type { PeerCertificate } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type * as grpc from '@grpc/grpc-js'
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader'
@@ -7,28 +9,45 @@ import {
   GOVERNANCE_PROTO,
   GOVERNANCE_SERVICE,
   type MessageShape,
+  SIGNER_LIMITS,
+  SIGNER_PROTO,
+  SIGNER_SERVICE,
   STREAM_LIMITS,
 } from '../../../proto/index.ts'
 
 const PACKAGE = GOVERNANCE_SERVICE.slice(0, GOVERNANCE_SERVICE.lastIndexOf('.'))
 
-/** Loads the schema; small enough to be read at every start. What it decodes has at most `maxFields` fields. */
+/** The stream between nodes and members. */
 export function loadGovernanceService(): grpc.ServiceDefinition {
-  const definition = loadSync(fileURLToPath(GOVERNANCE_PROTO), {
+  return loadService(GOVERNANCE_PROTO, GOVERNANCE_SERVICE, STREAM_LIMITS.maxFields)
+}
+
+/** Between a member and its signer. */
+export function loadSignerService(): grpc.ServiceDefinition {
+  return loadService(SIGNER_PROTO, SIGNER_SERVICE, SIGNER_LIMITS.maxFields)
+}
+
+/** Loads a schema; small enough to be read at every start. What it decodes has at most `maxFields` fields. */
+function loadService(proto: URL, name: string, maxFields: number): grpc.ServiceDefinition {
+  const path = fileURLToPath(proto)
+  const definition = loadSync(path, {
     longs: Number,
     enums: String,
     defaults: true,
     oneofs: true,
+    includeDirs: [dirname(path)],
   })
-  const service = definition[GOVERNANCE_SERVICE] as ServiceDefinition
-  const bounded = Object.entries(service).map(([name, method]) => {
-    const { requestDeserialize, requestType, responseDeserialize, responseType } = method
+  const service = definition[name] as ServiceDefinition
+  const bounded = Object.entries(service).map(([method, each]) => {
+    const { requestDeserialize, requestType, responseDeserialize, responseType } = each
+    const bound = (decode: (bytes: Buffer) => object, type: { readonly type: object }) =>
+      boundedDecoder(decode, shapeOf(definition, type), maxFields)
     return [
-      name,
+      method,
       {
-        ...method,
-        requestDeserialize: boundedDecoder(requestDeserialize, shapeOf(definition, requestType)),
-        responseDeserialize: boundedDecoder(responseDeserialize, shapeOf(definition, responseType)),
+        ...each,
+        requestDeserialize: bound(requestDeserialize, requestType),
+        responseDeserialize: bound(responseDeserialize, responseType),
       },
     ]
   })
@@ -36,10 +55,10 @@ export function loadGovernanceService(): grpc.ServiceDefinition {
 }
 
 /** What a decoder throws ends the stream. */
-function boundedDecoder(decode: (bytes: Buffer) => object, shape: MessageShape) {
+function boundedDecoder(decode: (bytes: Buffer) => object, shape: MessageShape, maxFields: number) {
   return (bytes: Buffer): object => {
-    if (countFields(bytes, shape, STREAM_LIMITS.maxFields) === undefined) {
-      throw new RangeError(`no message of at most ${STREAM_LIMITS.maxFields} fields`)
+    if (countFields(bytes, shape, maxFields) === undefined) {
+      throw new RangeError(`no message of at most ${maxFields} fields`)
     }
     return decode(bytes)
   }
@@ -85,6 +104,11 @@ export interface TlsIdentity {
   readonly authorityPem: string
   readonly certificatePem: string
   readonly privateKeyPem: string
+}
+
+/** SHA-256 of a certificate, as configurations pin it. */
+export function fingerprintOf({ fingerprint256 }: Pick<PeerCertificate, 'fingerprint256'>): string {
+  return fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
 /** Bounds that both ends set on their channel (GV-12). */

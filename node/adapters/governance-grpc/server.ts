@@ -1,5 +1,4 @@
-import type { PeerCertificate, TLSSocket } from 'node:tls'
-import { createServer, type Server as TlsServer } from 'node:tls'
+import type { PeerCertificate } from 'node:tls'
 import * as grpc from '@grpc/grpc-js'
 import {
   type RefusalCode,
@@ -18,9 +17,15 @@ import {
   toWire,
 } from '../../../proto/index.ts'
 import { type Clock, faultError, type TimerHandle } from '../../../supervisor/index.ts'
+import { TlsDoor } from './door.ts'
 import { Gate } from './gate.ts'
 import { Pump } from './outbox.ts'
-import { CHANNEL_OPTIONS, loadGovernanceService, type TlsIdentity } from './schema.ts'
+import {
+  CHANNEL_OPTIONS,
+  fingerprintOf,
+  loadGovernanceService,
+  type TlsIdentity,
+} from './schema.ts'
 
 /** A member as this node knows it. */
 export interface MemberIdentity {
@@ -67,9 +72,8 @@ export function createGovernanceServer(options: GovernanceServerOptions): Stream
 class GovernanceServer implements StreamPort {
   private readonly options: GovernanceServerOptions
   private readonly connections = new Map<number, Connection>()
-  private readonly sockets = new Set<TLSSocket>()
   private readonly gate = new Gate()
-  private tls: TlsServer | undefined
+  private door: TlsDoor | undefined
   private grpc: grpc.Server | undefined
 
   constructor(options: GovernanceServerOptions) {
@@ -86,40 +90,21 @@ class GovernanceServer implements StreamPort {
         void this.serve(call, listener)
       },
     })
-    const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure())
-    const { tls, maxConnections } = this.options
-    const secure = createServer({
-      ca: tls.authorityPem,
-      cert: tls.certificatePem,
-      key: tls.privateKeyPem,
-      requestCert: true,
-      // Looked at below, where it can be said who was refused; nothing is read from such a socket.
-      rejectUnauthorized: false,
-      minVersion: 'TLSv1.3',
-      ALPNProtocols: ['h2'],
-      handshakeTimeout: this.registrationMs,
+    const { host, maxConnections, members, port, tls } = this.options
+    this.door = new TlsDoor(server, {
+      tls,
+      handshakeMs: this.registrationMs,
+      maxConnections: maxConnections ?? 4 * members.length + 16,
+      refused: (peer, code, detail) => listener.refused(peer, code, detail),
     })
-    secure.maxConnections = maxConnections ?? 4 * this.options.members.length + 16
-    secure.on('drop', (drop) => {
-      listener.refused(peerName(drop), 'TooManyConnections', `limit ${secure.maxConnections}`)
-    })
-    secure.on('tlsClientError', (error: Error & { code?: string }, socket) => {
-      listener.refused(peerName(socket), 'HandshakeFailed', error.code ?? error.message)
-    })
-    secure.on('secureConnection', (socket) => {
-      socket.on('error', () => socket.destroy())
-      if (!socket.authorized) {
-        listener.refused(peerName(socket), 'ForeignCertificate', certificateFault(socket))
-        socket.destroy()
-        return
-      }
-      this.sockets.add(socket)
-      socket.once('close', () => this.sockets.delete(socket))
-      injector.injectConnection(socket)
-    })
-    this.tls = secure
     this.grpc = server
-    return { port: await listen(secure, this.options) }
+    try {
+      return { port: await this.door.listen(host, port) }
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      const fault = STREAM_FAULTS.GovernancePortUnavailable
+      throw faultError('GovernancePortUnavailable', fault, `${host}:${port}: ${code ?? message}`)
+    }
   }
 
   send(memberIndex: number, message: NodeMessage): SendOutcome {
@@ -140,11 +125,9 @@ class GovernanceServer implements StreamPort {
   async stop(): Promise<void> {
     this.gate.open()
     for (const { call } of this.connections.values()) call.end()
-    const { tls } = this
     this.grpc?.forceShutdown()
-    for (const socket of this.sockets) socket.destroy()
-    if (tls?.listening) await new Promise<void>((resolve) => tls.close(() => resolve()))
-    this.tls = undefined
+    await this.door?.close()
+    this.door = undefined
     this.grpc = undefined
   }
 
@@ -207,7 +190,7 @@ class GovernanceServer implements StreamPort {
   /** The member that a certificate belongs to; TLS has already checked who issued it. */
   private memberOf(certificate: PeerCertificate | undefined): MemberIdentity | undefined {
     if (certificate === undefined) return undefined
-    const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
+    const fingerprint = fingerprintOf(certificate)
     return this.options.members.find((member) =>
       member.fingerprint === undefined
         ? certificate.subject.CN === `member-${member.index}`
@@ -306,31 +289,4 @@ function refuse(
 function fail(call: Call, code: grpc.status, details: string): void {
   call.emit('error', { code, details, name: 'StatusError', message: details })
   call.destroy()
-}
-
-function certificateFault(socket: TLSSocket): string {
-  const { subject, fingerprint256 } = socket.getPeerCertificate() as Partial<PeerCertificate>
-  const holder =
-    subject === undefined ? 'no certificate' : `CN=${subject.CN} sha256=${fingerprint256}`
-  return `${socket.authorizationError}: ${holder}`
-}
-
-function peerName(
-  socket: { remoteAddress?: string | undefined; remotePort?: number | undefined } | undefined,
-): string {
-  return `${socket?.remoteAddress ?? 'unknown'}:${socket?.remotePort ?? 0}`
-}
-
-function listen(server: TlsServer, { host, port }: GovernanceServerOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const reason = `${host}:${port}: ${error.code ?? error.message}`
-      const fault = STREAM_FAULTS.GovernancePortUnavailable
-      reject(faultError('GovernancePortUnavailable', fault, reason))
-    })
-    server.listen({ host, port }, () => {
-      const address = server.address()
-      resolve(typeof address === 'object' && address !== null ? address.port : port)
-    })
-  })
 }
