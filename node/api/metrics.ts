@@ -117,6 +117,11 @@ function pegMetrics({ peg, bitcoin }: ApiPorts, gauge: Register, counter: Regist
     [],
     async (set) => set((await peg.reserve()).oldestOutput?.percent ?? 0),
   )
+  gauge('millrace_peg_paused', 'Nothing is credited, or paid: 1', ['direction'], async (set) => {
+    const { pegInsPaused, pegOutsPaused } = await peg.reserve()
+    set(Number(pegInsPaused), { direction: 'in' })
+    set(Number(pegOutsPaused), { direction: 'out' })
+  })
   gauge('alys_chain_pegin_totals', 'Deposits credited', [], async (set) =>
     set((await peg.reserve()).totals.pegIns),
   )

@@ -119,6 +119,7 @@ describe('HTTP', () => {
 
   it('OP-4: /metrics tells chain, mailboxes, restarts and the peg ledger under known names', async () => {
     api.node.actors[0] = actorRow('chain', { dropped: { 'chain.SlotTick': 5 } })
+    api.node.reserve = { ...api.node.reserve, pegOutsPaused: true }
     await api.result('eth_chainId')
     const text = await (await fetch(`${api.url}/metrics`)).text()
     for (const line of [
@@ -131,6 +132,8 @@ describe('HTTP', () => {
       'millrace_view_changes_total 2',
       'millrace_peg_reserve_sat 1000000',
       'millrace_peg_imbalance_sat 0',
+      'millrace_peg_paused{direction="in"} 0',
+      'millrace_peg_paused{direction="out"} 1',
       'millrace_members_connected 3',
     ]) {
       expect(text).toContain(line)
