@@ -42,7 +42,7 @@ export async function syncDirectory(path: string): Promise<void> {
 
 /** A file of lines that only grows. */
 export interface LineFile {
-  /** Resolves when the line is on disk. Appends keep their order. */
+  /** Resolves when the line is on disk. Appends keep their order; after one that failed all fail: a line may be torn, which the next start cuts off. */
   append(line: string): Promise<void>
   close(): Promise<void>
 }
@@ -64,11 +64,11 @@ export async function openLines(path: string): Promise<OpenedLines> {
   return { file: new AppendedLines(handle), lines }
 }
 
-class AppendedLines implements LineFile {
-  private readonly handle: FileHandle
+export class AppendedLines implements LineFile {
+  private readonly handle: Pick<FileHandle, 'appendFile' | 'datasync' | 'close'>
   private last: Promise<void> = Promise.resolve()
 
-  constructor(handle: FileHandle) {
+  constructor(handle: Pick<FileHandle, 'appendFile' | 'datasync' | 'close'>) {
     this.handle = handle
   }
 
@@ -77,12 +77,13 @@ class AppendedLines implements LineFile {
       await this.handle.appendFile(`${line}\n`)
       await this.handle.datasync()
     })
-    this.last = done.catch(() => {})
+    this.last = done
+    done.catch(() => {})
     return done
   }
 
   async close(): Promise<void> {
-    await this.last
+    await this.last.catch(() => {})
     await this.handle.close()
   }
 }

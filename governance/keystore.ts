@@ -36,6 +36,8 @@ export function readKeys(genesis: Genesis, files: KeystoreFiles): OpenedKeys | P
 
 export interface Keystore {
   readonly vault: Vault
+  /** Whether it can be asked. */
+  isThere(): boolean
   close(): Promise<void>
 }
 
@@ -71,7 +73,7 @@ export async function openKeystore(options: KeystoreOptions): Promise<Keystore |
     nowMs: () => kernel.clock.nowMs(),
     random,
   })
-  return { vault, close: () => journal.close() }
+  return { vault, isThere: () => true, close: () => journal.close() }
 }
 
 function memberPolicy(settings: PolicySettings): MemberPolicy {

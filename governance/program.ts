@@ -113,7 +113,7 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
   let status: Awaited<ReturnType<typeof startStatusServer>> | undefined
   if (config.status !== undefined) {
     try {
-      status = await startStatusServer(config.status, system, registry)
+      status = await startStatusServer(config.status, system, registry, () => opened.isThere())
     } catch (error) {
       await system.stop()
       await release()

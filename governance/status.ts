@@ -15,8 +15,10 @@ export async function startStatusServer(
   endpoint: { readonly host: string; readonly port: number },
   system: System,
   registry: Registry,
+  /** Whether what holds the secrets can be asked. */
+  hasVault: () => boolean,
 ): Promise<StatusServer> {
-  const isReady = () => system.snapshot().every(({ state }) => state === 'Running')
+  const isReady = () => hasVault() && system.snapshot().every(({ state }) => state === 'Running')
   registerActorMetrics(registry, () => system.snapshot())
   const server: Server = createServer((request, response) => {
     const answer = (status: number, body: string) => {
@@ -28,7 +30,9 @@ export async function startStatusServer(
       case '/live':
         return answer(200, 'live\n')
       case '/ready':
-        return isReady() ? answer(200, 'ready\n') : answer(503, 'not ready\n')
+        return isReady()
+          ? answer(200, 'ready\n')
+          : answer(503, hasVault() ? 'not ready\n' : 'no signer\n')
       case '/metrics':
         void registry.metrics().then(
           (text) => answer(200, text),

@@ -80,18 +80,20 @@ export interface VaultOptions {
   readonly random: (length: number) => Uint8Array
 }
 
+/** As many as a member's configuration may name. */
+const MAX_NODES = 1024
 const RETRY_MS = 2_000
 const LIMIT_RETRY_MS = 30_000
 
 export function createVault(options: VaultOptions): Vault {
   const core = new KeystoreVault(options)
-  // One after another: the second question about a batch finds what was decided at the first.
+  // One after another: the second question about a batch finds what was decided at the first. Deposits bind to nothing else, and wait for Bitcoin.
   const signing = inTurn()
   const making = inTurn()
   return {
     head: () => core.head(),
     follow: (announced) => signing(() => core.follow(announced)),
-    approve: (question) => signing(() => core.approve(question)),
+    approve: (question) => core.approve(question),
     offer: (question) => signing(() => core.offer(question)),
     parts: (question) => signing(() => core.parts(question)),
     keygen: (question) => making(() => core.keygen(question)),
@@ -157,6 +159,8 @@ class KeystoreVault {
     if (!equalBytes(request.genesisHash, genesis.hash) || batchId.length !== 32) {
       return refusal('WrongChain')
     }
+    // Each node has a place in a table.
+    if (node >= MAX_NODES) return refusal('NodeUnknown')
     if (policy.hold) return wait('PolicyHold', RETRY_MS)
     const nowMs = this.#options.nowMs()
     const passed = this.#offers.refusal(node, attemptName(genesis, request), nowMs)

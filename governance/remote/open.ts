@@ -4,14 +4,15 @@ import {
   openSignerClient,
   type SignerClientOptions,
 } from '../../node/adapters/governance-grpc/index.ts'
-import type { Clock, KernelPorts } from '../../supervisor/index.ts'
+import type { Clock, KernelPorts, TimerHandle } from '../../supervisor/index.ts'
 import type { Keystore } from '../keystore.ts'
 import { type ProgramFault, SOFTWARE } from '../run.ts'
-import { createRemoteVault } from './vault.ts'
+import { createRemoteVault, type RemoteVault } from './vault.ts'
 
 /** A signer that starts at the same time is there by then; a supervisor of processes tries again after that. */
 const FIND_MS = 30_000
 const RETRY_MS = 500
+const ASK_MS = 5_000
 
 export interface FoundSigner extends Keystore {
   readonly memberIndex: number
@@ -41,7 +42,12 @@ export async function openSigner(
     if (found.ok) {
       const { memberIndex } = found.value
       if (genesis.members[memberIndex] !== undefined) {
-        return { vault, memberIndex, close: async () => client.close() }
+        const stop = keepAsking(vault, clock)
+        const close = async () => {
+          stop()
+          client.close()
+        }
+        return { vault, memberIndex, isThere: () => vault.isThere(), close }
       }
     }
     const { code, detail } = found.ok
@@ -54,6 +60,24 @@ export async function openSigner(
       return { code, message, exitCode: isHopeless ? 3 : 5 }
     }
     await pause(clock, RETRY_MS)
+  }
+}
+
+/** A signer that is gone is told before something waits for it. */
+function keepAsking(vault: RemoteVault, clock: Clock): () => void {
+  let timer: TimerHandle
+  let isStopped = false
+  const next = () => {
+    timer = clock.setTimer(ASK_MS, () => {
+      void vault.welcome().then(() => {
+        if (!isStopped) next()
+      })
+    })
+  }
+  next()
+  return () => {
+    isStopped = true
+    timer.cancel()
   }
 }
 

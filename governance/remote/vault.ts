@@ -27,6 +27,8 @@ export interface SignerRefusal {
 type Asked<T> = { readonly ok: true; readonly value: T } | ({ readonly ok: false } & SignerRefusal)
 
 export interface RemoteVault extends Vault {
+  /** Whether it answered last time. */
+  isThere(): boolean
   /** Who the signer is; never rejects. */
   welcome(): Promise<Asked<wire.Welcome>>
 }
@@ -75,6 +77,7 @@ export function createRemoteVault(options: RemoteVaultOptions): RemoteVault {
   }
 
   return {
+    isThere: () => isThere,
     welcome,
     head: async () => {
       const given = await welcome()

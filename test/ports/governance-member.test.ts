@@ -15,6 +15,7 @@ import {
   toDisplayHash,
   toHex,
 } from '../../crypto/index.ts'
+import { examineMember } from '../../governance/doctor.ts'
 import {
   type MemberConfigFile,
   parseConfig,
@@ -306,6 +307,24 @@ describe('a member as a program', () => {
     const journal = statSync(join(directory, 'data', 'journal.jsonl'))
     expect(journal.mode & 0o077).toBe(0)
     chmodSync(join(directory, 'data'), 0o700)
+  })
+})
+
+describe('millrace doctor of a member whose secrets are with a signer', () => {
+  it('looks at what is here, and says where the rest is', async () => {
+    const { keyFile: _, passwordFile: __, ...rest } = file
+    const signer = { endpoint: '127.0.0.1:1', fingerprint: 'ab'.repeat(32), tls: file.tls }
+    const config = parseConfig({ ...rest, signer }, directory)
+    if ('code' in config) throw new Error(config.message)
+    const checks = await examineMember(config)
+    expect(checks.map(({ name }) => name)).toEqual([
+      'genesis',
+      'keys',
+      'secrets',
+      'data directory',
+      'bitcoin',
+    ])
+    expect(checks[1]?.detail).toContain('with the signer at 127.0.0.1:1')
   })
 })
 

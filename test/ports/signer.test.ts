@@ -203,15 +203,18 @@ describe('a member and its signer', () => {
     const found = await find(port)
     if (!('vault' in found)) throw new Error(found.message)
     await first.server.stop()
+    expect(found.isThere()).toBe(true)
     const gone = { kind: 'unknown', code: 'SignerUnreachable' }
     expect(await found.vault.keygen(keygenOf)).toMatchObject(gone)
     expect(await found.vault.follow([])).toBe(false)
     await expect(found.vault.head()).rejects.toThrow('SignerUnreachable')
+    expect(found.isThere()).toBe(false)
     await serve({}, port)
     const end = Date.now() + 15_000
     for (;;) {
       const { kind } = await found.vault.keygen(keygenOf)
       if (kind === 'refuse') break
+      expect(found.isThere()).toBe(false)
       expect(Date.now()).toBeLessThan(end)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }

@@ -203,6 +203,7 @@ export function vaultSuite(
       expect(await at(2)).toMatchObject({ kind: 'unknown', code: 'AttemptPassed' })
       expect(await at(4)).toMatchObject({ kind: 'unknown', code: 'AttemptTooSoon' })
       expect(await at(2, 1)).toMatchObject({ kind: 'sign' })
+      expect(await at(2, 1024)).toMatchObject({ kind: 'refuse', code: 'NodeUnknown' })
     })
 
     it('says one package for a session, whenever it is asked (QD-11)', async () => {

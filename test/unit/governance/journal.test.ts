@@ -5,6 +5,7 @@ import { genesisHeader } from '../../../core/block/index.ts'
 import { genesisLedger, ledgerRoot } from '../../../core/ledger/index.ts'
 import { toHex } from '../../../crypto/index.ts'
 import { readConfig } from '../../../governance/config.ts'
+import { AppendedLines } from '../../../governance/files.ts'
 import { fileHeadStore } from '../../../governance/head-store.ts'
 import { type Journal, openJournal } from '../../../governance/journal.ts'
 import { limitReached } from '../../../governance/policy.ts'
@@ -35,6 +36,26 @@ async function written(): Promise<void> {
 }
 
 describe('the journal of a member', () => {
+  it('writes nothing after a line that failed: it may be torn, and a start cuts it off', async () => {
+    const text: string[] = []
+    let room = 1
+    const file = new AppendedLines({
+      appendFile: async (line) => {
+        text.push(String(line).slice(0, room > 0 ? undefined : 3))
+        room -= 1
+        if (room < 0) throw new Error('no space left on the disk')
+      },
+      datasync: async () => {},
+      close: async () => {},
+    })
+    await file.append('first')
+    await expect(file.append('second')).rejects.toThrow('no space')
+    room = 9
+    await expect(file.append('third')).rejects.toThrow('no space')
+    await file.close()
+    expect(text.join('')).toBe('first\nsec')
+  })
+
   it('remembers after a restart what was signed', async () => {
     await written()
     const journal = await open()
