@@ -39,6 +39,27 @@ export type BitcoinUnavailable = Message<
   { readonly code: string; readonly reason: string }
 >
 
+/** A deposit that no block of Bitcoin holds. */
+export interface PendingDeposit {
+  /** `txid:vout`, txid in display form. */
+  readonly outpoint: string
+  readonly txid: string
+  readonly amountSat: bigint
+  readonly evmAddress: Uint8Array
+  /** It will be owed back instead of credited. */
+  readonly refundable: boolean
+  readonly seenAtMs: number
+}
+
+export interface MempoolSight {
+  /** Txids in display form whose transactions were read, of those that wait. */
+  readonly looked: ReadonlySet<string>
+  readonly deposits: readonly PendingDeposit[]
+}
+
+/** What waits in Bitcoin's mempool; without a sight nobody knows. From: Bridge's Bitcoin effect. To: Bridge. The latest one wins. */
+export type MempoolSeen = Message<'bridge.MempoolSeen', { readonly sight?: MempoolSight }>
+
 /** A transaction that pays the federation or spends from it. From: the Bitcoin scan. To: Bridge. */
 export type BitcoinTransactionDetected = Message<
   'bridge.BitcoinTransactionDetected',
@@ -242,6 +263,7 @@ export type BridgeInbox =
   | PollBitcoin
   | BitcoinScanned
   | BitcoinUnavailable
+  | MempoolSeen
   | BitcoinTransactionDetected
   | ValidatePegInTransaction
   | ClaimDeposits

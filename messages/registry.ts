@@ -105,6 +105,7 @@ export const MESSAGE_ROWS: readonly MessageRow[] = [
   row('bridge.PollBitcoin', 'timer', 'bridge', 'peg', 'dropNewest', LATEST),
   row('bridge.BitcoinScanned', 'bridge', 'bridge', 'peg', 'blockProducer', LATEST),
   row('bridge.BitcoinUnavailable', 'bridge', 'bridge', 'peg', 'dropOldest', LATEST),
+  row('bridge.MempoolSeen', 'bridge', 'bridge', 'peg', 'dropOldest', LATEST),
   row('bridge.BitcoinTransactionDetected', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.ValidatePegInTransaction', 'bridge', 'bridge', 'peg', 'blockProducer', KEEP),
   row('bridge.GovernanceApproval', 'stream', 'bridge', 'peg', 'blockProducer', KEEP),

@@ -1,10 +1,10 @@
 /** What the BridgeActor keeps in mind, and what it may ask of its effects. */
 import type { KeygenItem, MemberApproval, PegInClaim } from '../../core/block/index.ts'
-import type { Ledger } from '../../core/ledger/index.ts'
+import { type Ledger, outpointKey, rowOf } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import type { SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
-import { equalBytes } from '../../crypto/index.ts'
-import type { ClaimDeposits } from '../../messages/index.ts'
+import { equalBytes, fromDisplayHash } from '../../crypto/index.ts'
+import type { ClaimDeposits, MempoolSight } from '../../messages/index.ts'
 import type { Envelope, KernelEffect, Step } from '../../supervisor/index.ts'
 import {
   type DepositOperation,
@@ -13,6 +13,7 @@ import {
   type PayoutSession,
   type PegOperationView,
   payoutView,
+  pendingView,
 } from './operations.ts'
 
 export interface BitcoinBlockAt {
@@ -55,6 +56,10 @@ export interface BridgeContext {
   /** The flow of each burn that no batch holds yet, by request id. */
   readonly burns: ReadonlyMap<string, string>
   readonly scanning: boolean
+  /** Of Bitcoin's mempool; undefined while nobody knows. */
+  readonly mempool: MempoolSight | undefined
+  /** Before this no other look at the mempool begins. */
+  readonly mempoolDueMs: number
   /** When a block was last looked at because somebody claimed a deposit. */
   readonly claimedAtMs: number
   /** Parts in the making of a key that wait for a block. */
@@ -69,6 +74,7 @@ export type BridgeEffect =
       readonly ledger: Ledger
       readonly scanned: readonly ScannedBlock[]
     }
+  | { readonly kind: 'mempool'; readonly ledger: Ledger; readonly before: MempoolSight }
   | {
       readonly kind: 'claim'
       readonly ledger: Ledger
@@ -144,12 +150,23 @@ export function log(
 
 /** The step, and the operations after it for those who read past the mailbox. */
 export function published(step: BridgeStep): BridgeStep {
-  const { deposits, payouts } = step.context
+  const { deposits, ledger, mempool, payouts } = step.context
+  // What a block holds is followed by then, or has its row.
+  const pending = (mempool?.deposits ?? []).filter(
+    ({ outpoint }) => !deposits.has(outpoint) && !hasRow(ledger, outpoint),
+  )
   const operations: PegOperationView[] = [
+    ...pending.map(pendingView),
     ...[...deposits.values()].map(depositView),
     ...[...payouts.values()].map(payoutView),
   ]
   return { ...step, effects: [...(step.effects ?? []), { kind: 'publish', operations }] }
+}
+
+function hasRow(ledger: Ledger | undefined, outpoint: string): boolean {
+  const [txid = '', vout] = outpoint.split(':')
+  const key = outpointKey(fromDisplayHash(txid), Number(vout))
+  return ledger !== undefined && rowOf(ledger, 'outputs', key) !== undefined
 }
 
 export function withDeposit(context: BridgeContext, operation: DepositOperation): BridgeContext {

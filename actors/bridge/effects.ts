@@ -9,10 +9,11 @@ import type { ActorRun } from '../../supervisor/index.ts'
 import type { BridgeEffect } from './context.ts'
 import { outpointId } from './deposits.ts'
 import { MAX_QUESTIONS } from './limits.ts'
+import { lookAtMempool } from './mempool.ts'
 import { BRIDGE_METRICS } from './metrics.ts'
 import { NOT_IN_MEMPOOL } from './payouts.ts'
 import type { BitcoinPort, BridgePorts } from './port.ts'
-import { claimFromBlock, scanBitcoin } from './scan.ts'
+import { claimFromBlock, type FindAddress, scanBitcoin } from './scan.ts'
 
 export type BridgeRun = ActorRun<BridgeInbox, BridgePorts>
 type EffectOf<Kind extends BridgeEffect['kind']> = Extract<BridgeEffect, { kind: Kind }>
@@ -23,6 +24,8 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
   switch (effect.kind) {
     case 'scan':
       return scan(effect, run)
+    case 'mempool':
+      return mempool(effect, run)
     case 'claim':
       return claim(effect, run)
     case 'checkProposal':
@@ -83,6 +86,18 @@ async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
     await run.tell(run.self, message, { correlationId: run.ids.next() })
   }
   return [{ type: 'bridge.BitcoinScanned', payload: { ...scanned, feeRateSatPerKvb } }]
+}
+
+async function mempool(
+  { before, ledger }: EffectOf<'mempool'>,
+  { clock, ports }: BridgeRun,
+): Promise<Told> {
+  const { bitcoin, depositAddresses, genesis } = ports
+  if (bitcoin.mempool === undefined) return undefined
+  const find: FindAddress = (script) => depositAddresses?.find(script)
+  const nowMs = clock.nowMs()
+  const sight = await lookAtMempool(genesis, bitcoin.mempool, ledger, before, find, nowMs)
+  return { type: 'bridge.MempoolSeen', payload: sight === undefined ? {} : { sight } }
 }
 
 async function claim(effect: EffectOf<'claim'>, run: BridgeRun): Promise<BridgeInbox> {

@@ -30,7 +30,15 @@ import {
   withoutOrphans,
 } from './deposits.ts'
 import { keyCalled, keygenArrived, keygenFinalized } from './keygen.ts'
-import { AGE_ALARM_PERCENT, AGE_LOOK_BLOCKS, CLAIM_PAUSE_MS, SCAN_MEMORY_BLOCKS } from './limits.ts'
+import {
+  AGE_ALARM_PERCENT,
+  AGE_LOOK_BLOCKS,
+  CLAIM_PAUSE_MS,
+  MEMPOOL_LOOK_MS,
+  MEMPOOL_LOST_MS,
+  SCAN_MEMORY_BLOCKS,
+} from './limits.ts'
+import { NOTHING_SEEN } from './mempool.ts'
 import {
   batchesFinalized,
   broadcastAnswered,
@@ -67,6 +75,8 @@ export function handle(
     }
     case 'bridge.BitcoinScanned':
       return bitcoinScanned(context, message.payload, about)
+    case 'bridge.MempoolSeen':
+      return mempoolSeen(context, message.payload, nowMs)
     case 'bridge.BitcoinUnavailable':
       return bitcoinUnavailable(context, message.payload, about)
     case 'bridge.BitcoinTransactionDetected': {
@@ -203,6 +213,7 @@ function ageAlarm({ bitcoin, genesis, height, ledger }: BridgeContext): AnyEffec
 /** Looks at Bitcoin are one at a time; broadcasts keep their order. */
 export function lane(effect: BridgeEffect): string | undefined {
   if (effect.kind === 'scan' || effect.kind === 'claim') return 'scan'
+  if (effect.kind === 'mempool') return 'mempool'
   if (effect.kind === 'broadcast' || effect.kind === 'assemble') return 'broadcast'
   return undefined
 }
@@ -241,10 +252,26 @@ function bitcoinScanned(
     ...paid.effects,
     ...dueDeposits(paid.context, nowMs),
   ]
+  const { ledger, mempool, mempoolDueMs } = paid.context
+  const isAtTip = scanned.at(-1)?.height === tipHeight
+  const looks = isAtTip && ledger !== undefined && nowMs >= mempoolDueMs
+  if (looks) effects.push({ kind: 'mempool', ledger, before: mempool ?? NOTHING_SEEN })
+  const looking = looks ? { ...paid.context, mempoolDueMs: nowMs + MEMPOOL_LOST_MS } : paid.context
   if (!context.bitcoin.reachable) effects.push(log('info', 'Bitcoin answers', { tipHeight }))
-  const step = published({ context: paid.context, effects })
+  const step = published({ context: looking, effects })
   if (state === 'Initializing') return { ...step, event: 'CONNECTED' }
   return state === 'Failed' ? { ...step, event: 'RECOVERED' } : step
+}
+
+/** Who waits is told what is seen of it; what was replaced or forgotten by Bitcoin is gone from here too. */
+function mempoolSeen(
+  context: BridgeContext,
+  { sight }: PayloadOf<'bridge.MempoolSeen'>,
+  nowMs: number,
+): BridgeStep {
+  return published({
+    context: { ...context, mempool: sight, mempoolDueMs: nowMs + MEMPOOL_LOOK_MS },
+  })
 }
 
 /** Operations stay where they are: Bitcoin is looked for with every poll. */
@@ -256,11 +283,12 @@ function bitcoinUnavailable(
   const lost: BridgeContext = {
     ...context,
     scanning: false,
+    mempool: undefined,
     bitcoin: { ...context.bitcoin, reachable: false },
   }
   const effects: AnyEffect[] = [{ kind: 'publishBitcoin', status: { reachable: false, code } }]
   const isNews = context.bitcoin.reachable || state === 'Initializing'
   if (isNews) effects.push(log('warn', 'Bitcoin is lost', { code, reason }))
-  const step: BridgeStep = { context: lost, effects }
+  const step = published({ context: lost, effects })
   return state === 'Initializing' ? { ...step, event: 'CONNECTION_ERROR' } : step
 }

@@ -49,6 +49,8 @@ export const bridgeActor: BridgeActor = {
         payouts: new Map(),
         burns: new Map(),
         scanning: false,
+        mempool: undefined,
+        mempoolDueMs: Number.NEGATIVE_INFINITY,
         claimedAtMs: Number.NEGATIVE_INFINITY,
         keygen: new Map(),
         keygenRefused: new Map(),

@@ -4,6 +4,7 @@ import type { MemberApproval, PegInClaim, TransactionProof } from '../../core/bl
 import type { FederationKeys } from '../../core/peg/index.ts'
 import { type Coordinator, partsGiven } from '../../core/signing/index.ts'
 import { toDisplayHash } from '../../crypto/index.ts'
+import type { PendingDeposit } from '../../messages/index.ts'
 import { compileMachine, type Mode } from '../../supervisor/index.ts'
 import { pegInMachine, pegOutMachine } from './machine.ts'
 
@@ -13,10 +14,11 @@ export type PegOperationView =
       readonly direction: 'in'
       /** `txid:vout`, txid in display form. */
       readonly id: string
-      readonly step: DepositStep
+      readonly step: 'Detected' | DepositStep
       readonly mode: string
       readonly amountSat: bigint
-      readonly bitcoinHeight: number
+      /** Absent: no block holds it. */
+      readonly bitcoinHeight?: number
       readonly approvals: number
       readonly refundable: boolean
       readonly evmAddress: Uint8Array
@@ -166,6 +168,23 @@ export function depositView(operation: DepositOperation): PegOperationView {
     ...(reason !== undefined && { reason }),
     startedAtMs: operation.startedAtMs,
     updatedAtMs: operation.updatedAtMs,
+  }
+}
+
+/** It waits in Bitcoin's mempool: it may be replaced there, or go. */
+export function pendingView(deposit: PendingDeposit): PegOperationView {
+  const { amountSat, evmAddress, outpoint, refundable, seenAtMs } = deposit
+  return {
+    direction: 'in',
+    id: outpoint,
+    step: 'Detected',
+    mode: PEG_IN_START.name,
+    amountSat,
+    approvals: 0,
+    refundable,
+    evmAddress,
+    startedAtMs: seenAtMs,
+    updatedAtMs: seenAtMs,
   }
 }
 

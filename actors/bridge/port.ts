@@ -32,6 +32,13 @@ export interface BitcoinPort {
   ): Promise<BitcoinResult<{ readonly header: Uint8Array; readonly isBest: boolean } | undefined>>
   /** The raw block; undefined when the node does not have it. */
   block(hash: Uint8Array): Promise<BitcoinResult<Uint8Array | undefined>>
+  /** Absent: what no block holds yet is not looked at. */
+  readonly mempool?: {
+    /** Txids in display form, as Bitcoin lists them. */
+    txids(): Promise<BitcoinResult<readonly string[]>>
+    /** By its txid in display form; undefined when it waits no more. */
+    transaction(txid: string): Promise<BitcoinResult<Uint8Array | undefined>>
+  }
   inMempool(txid: Uint8Array): Promise<BitcoinResult<boolean>>
   /** Undefined: accepted, or known already (PO-14). Otherwise why not. */
   send(raw: Uint8Array): Promise<BitcoinResult<string | undefined>>

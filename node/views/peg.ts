@@ -66,11 +66,15 @@ const PEG_INS_PAUSED =
   'nothing is credited until a deposit that Bitcoin lost comes back or is booked as a loss'
 const PEG_OUTS_PAUSED =
   'nothing is paid until a spend of the reserve without a record is booked as a loss'
+/** Bitcoin's aim. */
+const BITCOIN_BLOCK_MINUTES = 10
+
 const NOT_LOADED: DepositRefusal = { code: 'NotReady', reason: 'the chain is not loaded yet' }
 
 /** Finished operations that are kept ready for the list. */
 const MAX_REMEMBERED = 10_000
 
+type DepositView = Extract<PegOperationView, { direction: 'in' }>
 type PayoutView = Extract<PegOperationView, { direction: 'out' }>
 
 export function createPegView(options: PegViewOptions): PegView {
@@ -232,8 +236,9 @@ function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
   const { pegInStops = 0, tipHeight: tip = 0 } = live.head?.head.ledger.state ?? {}
   return live.operations.flatMap((operation): PegInStatus[] => {
     if (operation.direction !== 'in' || operation.step === 'Included') return []
-    const confirmations = Math.max(0, tip - operation.bitcoinHeight + 1)
-    const waiting = operation.step === 'Confirming'
+    const { bitcoinHeight = tip + 1 } = operation
+    const confirmations = Math.max(0, tip - bitcoinHeight + 1)
+    const waiting = operation.step === 'Confirming' || operation.step === 'Detected'
     const need = waiting ? genesis.params.pegInConfirmations : genesis.memberThreshold
     const have = waiting ? Math.min(confirmations, need) : Math.min(operation.approvals, need)
     return [
@@ -246,20 +251,35 @@ function followedDeposits({ genesis, live }: PegViewOptions): PegInStatus[] {
         refundable: operation.refundable,
         evmAddress: toHex(operation.evmAddress),
         ...(operation.reason !== undefined && { reason: operation.reason }),
-        next: waiting
-          ? 'it is credited when Bitcoin has confirmed it'
-          : operation.step === 'Approved'
-            ? pegInStops > 0
-              ? PEG_INS_PAUSED
-              : 'it enters the next block that can carry it'
-            : operation.step === 'Denied'
-              ? 'the members of the federation denied it'
-              : 'the members of the federation check it',
+        ...(operation.step === 'Detected' && { reason: 'Unconfirmed' }),
+        next: nextOfDeposit(genesis, operation.step, pegInStops > 0),
         startedAtMs: operation.startedAtMs,
         updatedAtMs: operation.updatedAtMs,
       },
     ]
   })
+}
+
+function nextOfDeposit(genesis: Genesis, step: DepositView['step'], isPaused: boolean): string {
+  switch (step) {
+    case 'Detected':
+      return unconfirmedNext(genesis)
+    case 'Confirming':
+      return 'it is credited when Bitcoin has confirmed it'
+    case 'Approved':
+      return isPaused ? PEG_INS_PAUSED : 'it enters the next block that can carry it'
+    case 'Denied':
+      return 'the members of the federation denied it'
+    default:
+      return 'the members of the federation check it'
+  }
+}
+
+/** No block holds it: whoever sent it can still take it back, so nothing is promised but when it could be. */
+function unconfirmedNext({ params }: Genesis): string {
+  const blocks = params.pegInConfirmations + 1
+  const minutes = blocks * BITCOIN_BLOCK_MINUTES
+  return `it waits for a block of Bitcoin; ${blocks} blocks from now, in about ${minutes} minutes on the main network, it can be credited`
 }
 
 function depositStatus(

@@ -1,6 +1,7 @@
 /** What nodes and members need from Bitcoin, whoever answers: the bridge's view of it, and a member's own. */
 import type { BitcoinPort, BitcoinResult } from '../../actors/bridge/index.ts'
 import { headerHash, parseTransaction, txid } from '../../core/bitcoin/index.ts'
+import { toDisplayHash } from '../../crypto/index.ts'
 import type { OwnBitcoin } from '../../governance/port.ts'
 
 export interface BitcoinUnderTest {
@@ -91,6 +92,24 @@ export function bitcoinPortSuite(name: string, open: () => Promise<BitcoinUnderT
       expect(await value(bitcoin.inMempool(id))).toBe(false)
       expect(await value(bitcoin.send(raw))).toBeUndefined()
       expect(await value(bitcoin.send(Uint8Array.of(1, 2, 3)))).toMatch(/\w/)
+    })
+
+    it('PI-3: where a mempool is shown it holds what was sent, until a block does', async () => {
+      const { bitcoin } = under
+      const { mempool } = bitcoin
+      if (mempool === undefined) return
+      const raw = await under.payment()
+      const id = toDisplayHash(idOf(raw))
+      expect(await value(mempool.txids())).not.toContain(id)
+      expect(await value(mempool.transaction(id))).toBeUndefined()
+      await value(bitcoin.send(raw))
+      expect(await value(mempool.txids())).toContain(id)
+      expect(await value(mempool.transaction(id))).toEqual(raw)
+      await under.mine(1)
+      expect(await value(mempool.txids())).not.toContain(id)
+      await under.cut()
+      expect(await mempool.txids()).toMatchObject({ error: { code: 'BitcoinUnreachable' } })
+      expect(await mempool.transaction(id)).toMatchObject({ error: { code: 'BitcoinUnreachable' } })
     })
 
     it('a fee rate is a whole number of satoshi, or there is none', async () => {

@@ -105,6 +105,8 @@ export function createBitcoinRpc(options: TransportOptions) {
     /** A transaction of the mempool, or of the named block: without an index Bitcoin finds no other. */
     getRawTransaction: (txid: string, blockHash?: string) =>
       read(shape.transaction, 'getrawtransaction', [txid, true, ...present(blockHash)]),
+    /** The same as it is on the wire; of the mempool alone. */
+    getRawTransactionBytes: (txid: string) => read(shape.bytes, 'getrawtransaction', [txid, false]),
     /** An unspent output; null where there is none. With the mempool unless told otherwise. */
     getTxOut: (txid: string, vout: number, includeMempool = true) =>
       read(shape.txOut, 'gettxout', [txid, vout, includeMempool]),

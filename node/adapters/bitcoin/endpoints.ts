@@ -33,6 +33,11 @@ const REST_MS = 15_000
 /** Two chains that share none of so many blocks are not of one Bitcoin. */
 const MAX_FORK_BLOCKS = 144
 
+const MEMPOOL_UNKNOWN: BitcoinResult<never> = {
+  ok: false,
+  error: { code: 'MempoolUnknown', message: 'this endpoint shows no mempool' },
+}
+
 type Question<T> = (bitcoin: BitcoinPort) => Promise<BitcoinResult<T>>
 
 /** An endpoint with what is known of it. */
@@ -123,6 +128,21 @@ class Endpoints implements BitcoinPort {
       if (other.ok && other.value !== undefined) return other
     }
     return first
+  }
+
+  /** What waits at all of them that answer: of the rest it is not known. */
+  readonly mempool = {
+    txids: async (): Promise<BitcoinResult<readonly string[]>> => {
+      const { answered, faults } = await this.#askAll(
+        async ({ mempool }) => (await mempool?.txids()) ?? MEMPOOL_UNKNOWN,
+      )
+      const [first, ...others] = answered.map(({ value }) => value)
+      if (first === undefined) return { ok: false, error: faults[0] as BitcoinFault }
+      const sets = others.map((ids) => new Set(ids))
+      return { ok: true, value: first.filter((id) => sets.every((ids) => ids.has(id))) }
+    },
+    transaction: (txid: string): Promise<BitcoinResult<Uint8Array | undefined>> =>
+      this.#ask(async ({ mempool }) => (await mempool?.transaction(txid)) ?? MEMPOOL_UNKNOWN),
   }
 
   inMempool(txid: Uint8Array): Promise<BitcoinResult<boolean>> {

@@ -40,6 +40,13 @@ export function createBitcoinPort(rpc: BitcoinRpc): BitcoinPort {
       const raw = await rpc.getBlockRaw(toDisplayHash(hash))
       return raw.ok ? raw : absentIf(raw, BITCOIN_RPC_CODE.notFound)
     },
+    mempool: {
+      txids: () => rpc.getRawMempool(),
+      async transaction(txid) {
+        const raw = await rpc.getRawTransactionBytes(txid)
+        return raw.ok ? raw : absentIf(raw, BITCOIN_RPC_CODE.notFound)
+      },
+    },
     async inMempool(txid) {
       const entry = await rpc.getMempoolEntry(toDisplayHash(txid))
       if (entry.ok) return { ok: true, value: true }

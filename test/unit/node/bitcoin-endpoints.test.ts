@@ -15,6 +15,7 @@ class Endpoint {
   chain = branch(8)
   pruned = false
   rate: number | undefined
+  waiting: readonly string[] = []
   refusal: string | undefined
   readonly sent: Uint8Array[] = []
   readonly port: BitcoinPort = {
@@ -26,6 +27,10 @@ class Endpoint {
         return isBest ? { header: hash, isBest } : undefined
       }),
     block: (hash) => this.#answer(() => (this.pruned ? undefined : hash)),
+    mempool: {
+      txids: () => this.#answer(() => this.waiting),
+      transaction: () => this.#answer(() => undefined),
+    },
     inMempool: () => this.#answer(() => false),
     send: (raw) =>
       this.#answer(() => {
@@ -202,5 +207,18 @@ describe('PO-8, PO-14: what is sent goes to all endpoints, and all estimate', ()
     const { bitcoin, endpoints } = joined(3)
     for (const [at, endpoint] of endpoints.entries()) endpoint.rate = rates[at]
     expect(await bitcoin.feeRate()).toEqual({ ok: true, value: rate })
+  })
+})
+
+describe('PI-3: the mempool of two endpoints', () => {
+  it('is what both show; one that does not answer takes nothing away', async () => {
+    const { bitcoin, first, second } = joined()
+    first.waiting = ['a', 'b', 'c']
+    second.waiting = ['c', 'b', 'x']
+    expect(await bitcoin.mempool?.txids()).toEqual({ ok: true, value: ['b', 'c'] })
+    second.code = 'BitcoinTimeout'
+    expect(await bitcoin.mempool?.txids()).toEqual({ ok: true, value: ['a', 'b', 'c'] })
+    first.code = 'BitcoinTimeout'
+    expect(await bitcoin.mempool?.txids()).toMatchObject({ error: { code: 'BitcoinTimeout' } })
   })
 })

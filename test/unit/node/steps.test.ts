@@ -44,6 +44,29 @@ describe('the steps of an operation', () => {
     return seen
   }
 
+  it('PI-3: a payment that waits in Bitcoin is Detected, with reason and what comes next, and gone when it is replaced', async () => {
+    const made = depositOf(village.genesis, 'waiting', 100_000_000n, alice.address)
+    const id = `${toDisplayHash(txid(made))}:0`
+    village.mempool.set(toHex(txid(made)), made)
+    await village.soon(() => view().operation(id) !== undefined, 10_000)
+    expect(view().operation(id)).toMatchObject({
+      direction: 'in',
+      step: 'Detected',
+      amountSat: 100_000_000n,
+      progress: { have: 0, need: 3 },
+      reason: 'Unconfirmed',
+      next: expect.stringMatching(
+        /^it waits for a block of Bitcoin; 4 blocks from now, in about 40 minutes/,
+      ),
+    })
+    expect(view().operations(10)).toHaveLength(1)
+    const { creditedSat, mintedSat } = village.ledger.state
+    expect({ creditedSat, mintedSat }).toEqual({ creditedSat: 0n, mintedSat: 0n })
+    village.mempool.clear()
+    await village.soon(() => view().operation(id) === undefined, 10_000)
+    expect(view().operations(10)).toEqual([])
+  })
+
   it('PI-3: a deposit goes Confirming → AwaitingApproval → Approved → Included, and never back', async () => {
     const made = depositOf(village.genesis, 'first', 100_000_000n, alice.address)
     const id = `${toDisplayHash(txid(made))}:0`

@@ -26,6 +26,8 @@ import {
   blsSuite,
   concatBytes,
   equalBytes,
+  fromDisplayHash,
+  toDisplayHash,
   toHex,
 } from '../../../crypto/index.ts'
 import { createNodeTree, type NodePorts, type NodeTree } from '../../../node/tree.ts'
@@ -382,6 +384,15 @@ export class Village {
           const transactions = found.transactions.map((each) => serializeTransaction(each))
           return concatBytes(found.header, compactSize(transactions.length), ...transactions)
         }),
+      mempool: {
+        txids: () =>
+          answer(() => [...this.mempool.values()].map((each) => toDisplayHash(txid(each)))),
+        transaction: (id) =>
+          answer(() => {
+            const found = this.mempool.get(toHex(fromDisplayHash(id)))
+            return found && serializeTransaction(found)
+          }),
+      },
       inMempool: (id) => answer(() => this.mempool.has(toHex(id))),
       send: (raw) =>
         answer(() => {

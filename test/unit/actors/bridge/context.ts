@@ -19,6 +19,8 @@ export function bridgeContext(genesis: Genesis, known: Partial<BridgeContext>): 
     keygen: new Map(),
     keygenRefused: new Map(),
     scanning: false,
+    mempool: undefined,
+    mempoolDueMs: Number.NEGATIVE_INFINITY,
     claimedAtMs: Number.NEGATIVE_INFINITY,
     ...known,
   }
