@@ -227,6 +227,11 @@ function destination({ bitcoin }: Genesis, to = ''): Uint8Array {
   throw usage(`--to: neither an address of ${bitcoin.network} nor a script that can be paid`)
 }
 
+/** BIP322 may name the form before the base64: simple or full, which the bytes say themselves. */
+function withoutForm(signature: string): string {
+  return signature.replace(/^(?:smp|ful)/, '')
+}
+
 function readProof({ deposit, previous, signatures }: ProofFile): RefundProof {
   const raw = (name: string, text: unknown) => {
     const found = typeof text === 'string' ? fromHex(text) : undefined
@@ -242,7 +247,7 @@ function readProof({ deposit, previous, signatures }: ProofFile): RefundProof {
     signatures: new Map(
       Object.entries(signatures).map(([script, signature]) => [
         script.toLowerCase(),
-        new Uint8Array(Buffer.from(String(signature), 'base64')),
+        new Uint8Array(Buffer.from(withoutForm(String(signature)), 'base64')),
       ]),
     ),
   }
