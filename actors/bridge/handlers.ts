@@ -253,7 +253,8 @@ function bitcoinScanned(
     ...dueDeposits(paid.context, nowMs),
   ]
   const { ledger, mempool, mempoolDueMs } = paid.context
-  const isAtTip = scanned.at(-1)?.height === tipHeight
+  const lastHeight = scanned.at(-1)?.height ?? context.genesis.bitcoin.checkpoint.height
+  const isAtTip = lastHeight >= tipHeight
   const looks = isAtTip && ledger !== undefined && nowMs >= mempoolDueMs
   if (looks) effects.push({ kind: 'mempool', ledger, before: mempool ?? NOTHING_SEEN })
   const looking = looks ? { ...paid.context, mempoolDueMs: nowMs + MEMPOOL_LOST_MS } : paid.context
