@@ -215,11 +215,10 @@ function isByLeaf(toSign: ToSign, scriptPubKey: Uint8Array): boolean | undefined
   const items = toSign.witness.slice(0, -2)
   const [leaf, control] = toSign.witness.slice(-2) as [Uint8Array, Uint8Array]
   const path = control.subarray(CONTROL_BASE_BYTES)
-  const nodes = path.length / NODE_BYTES
   // Also where the last item is an annex.
   if (((control[0] ?? 0) & 0xfe) !== TAPSCRIPT_VERSION) return undefined
-  if (control.length < CONTROL_BASE_BYTES || !Number.isInteger(nodes)) return false
-  if (nodes > MAX_PATH_NODES) return false
+  if (control.length < CONTROL_BASE_BYTES || path.length % NODE_BYTES !== 0) return false
+  if (path.length > MAX_PATH_NODES * NODE_BYTES) return false
   const leafHash = tapLeafHash(leaf)
   let root = leafHash
   for (let at = 0; at < path.length; at += NODE_BYTES) {
