@@ -28,6 +28,10 @@ export interface BlockRow {
   readonly pegIns: number
   readonly records: number
   readonly bookings: number
+  /** Items of the making of a key. */
+  readonly keygen: number
+  readonly pegOrders: number
+  readonly validatorChanges: number
   readonly bitcoinHeaders: number
   /** Positions of the validators in the certificate that this node holds. */
   readonly voters: readonly number[]
@@ -140,6 +144,9 @@ export class StatusView {
       pegIns: body.pegIns.length,
       records: body.records.length,
       bookings: body.bookings.length,
+      keygen: body.keygen.length,
+      pegOrders: body.pegOrders.length,
+      validatorChanges: body.validatorChanges.length,
       bitcoinHeaders: body.bitcoinHeaders.length,
       voters: signersOf(committed.certificate),
     }

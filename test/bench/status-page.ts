@@ -112,6 +112,8 @@ function fillBusy(node: FakeNode): void {
         { kind: 0, batchId: SENDER, version: 0, feeRateSatPerKvb: 1_000, transaction: SENDER },
       ]
     }
+    if (at === 16) block.body.keygen = Array.from({ length: 4 }, () => ({}) as never)
+    if (at === 20) block.body.pegOrders = [{} as never]
     if (at === 23) block.body.bookings = [{ proofIndex: 0 }]
   }
   const slot = now + 1

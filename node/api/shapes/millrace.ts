@@ -6,7 +6,9 @@ import {
   encodeCertificate,
   encodeHeader,
   encodeValidators,
+  KEYGEN_KINDS,
   PEG_IN_KINDS,
+  PEG_ORDER_KINDS,
   type QuorumCertificate,
   RECORD_KINDS,
   REFUND_REASONS,
@@ -89,6 +91,13 @@ export function committedToJson(committed: CommittedBlock): Json {
       transaction: toHex(record.transaction),
     })),
     evidence: body.evidence.map(evidenceToJson),
+    validatorChanges: body.validatorChanges.length,
+    keygen: body.keygen.map(({ epoch, kind, signer }) => {
+      return { epoch, kind: KEYGEN_KINDS[kind], member: signer - 1 }
+    }),
+    pegOrders: body.pegOrders.map(({ fundSat, kind, subject }) => {
+      return { kind: PEG_ORDER_KINDS[kind], subject: toHex(subject), fundSat: fundSat.toString() }
+    }),
     evm: {
       number: body.payload.blockNumber,
       hash: toHex(body.payload.blockHash),

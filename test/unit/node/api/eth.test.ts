@@ -1,4 +1,5 @@
 import { AbiCoder, concat } from 'ethers'
+import type { CommittedBlock } from '../../../../core/block/index.ts'
 import { hexBytes, toHex } from '../../../../crypto/index.ts'
 import type { PoolStanding } from '../../../../node/api/index.ts'
 import type { CallRequest } from '../../../../vm/evm/index.ts'
@@ -8,6 +9,7 @@ import { CONTRACT, decoded, SENDER, signedTransaction, TOPIC } from './fake-node
 const hex = (bytes: Uint8Array) => `0x${toHex(bytes)}`
 const ME = hex(SENDER)
 const THERE = hex(CONTRACT)
+const NOTHING = new Uint8Array(0)
 
 describe('eth methods', () => {
   let api: UnderTest
@@ -345,6 +347,25 @@ describe("Alys's names and ours", () => {
       expect((await api.rpc('getblockbyhash', params)).result).toEqual(head)
     }
     expect((await api.rpc('getblockbyheight', 77)).error?.code).toBe(-32604)
+  })
+
+  it('a block tells what it has of a key and which orders', async () => {
+    const { body } = (api.node.chain.committed.at(-1) as CommittedBlock).block
+    const item = { epoch: 2, sessionId: NOTHING, kind: 4, signer: 1, content: NOTHING }
+    const order = {
+      kind: 2,
+      subject: Uint8Array.of(9),
+      scriptPubKey: NOTHING,
+      fundSat: 7n,
+      since: 3,
+    }
+    body.keygen = [{ ...item, signature: NOTHING }]
+    body.pegOrders = [{ ...order, approval: undefined as never }]
+    expect(await api.result('getheadblock')).toMatchObject({
+      keygen: [{ epoch: 2, kind: 'call', member: 0 }],
+      pegOrders: [{ kind: 'strayLoss', subject: '09', fundSat: '7' }],
+      validatorChanges: 0,
+    })
   })
 
   it('OP-1: getdepositaddress is text as in Alys, and all fields when it is asked for an address', async () => {

@@ -155,7 +155,7 @@ describe('HTTP', () => {
       health: { status: 'ready' },
       consensus: { height: 4, view: 0 },
       blocks: [
-        { height: 3, author: 3, voters: [0, 1, 2], transactions: 0 },
+        { height: 3, author: 3, voters: [0, 1, 2], transactions: 0, keygen: 0, pegOrders: 0 },
         { height: 2, transactions: 2 },
         { height: 1 },
       ],
