@@ -14,7 +14,7 @@ const ASK_MS = 5_000
 /** An operator looks whether a block has what it asked for, and asks another node. */
 const AGAIN_MS = 1_500
 /** Of all calls for a key so many are by fewer than t members: nothing comes of them. */
-const TOO_FEW = 0.2
+const TOO_FEW = 0.3
 
 export class KeyCalls {
   readonly #around: Surroundings
