@@ -451,7 +451,7 @@ export const PROFILES = {
       bitcoinBlockMs: 600,
     },
     params: { refundAfterBlocks: 5, maxPegInSat: 400_000_000 },
-    variants: [{}, { csvBlocks: 72 }, { reorgCapSat: 900_000_000 }],
+    variants: [{}, { csvBlocks: 96 }, { reorgCapSat: 900_000_000 }],
     keyMakingSeeds: 2,
     keyQuietMs: 10_000,
     reorgDepth: 10,
