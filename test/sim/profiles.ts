@@ -293,7 +293,7 @@ const BRIDGE_FAULTS = {
 
 const KEY_FAULTS = {
   crash: every(12_000),
-  memberCrash: every(5_000),
+  memberCrash: every(1_500),
   memberSlow: inWorlds(0.2),
   memberLies: inWorlds(0.9),
   memberDiskLost: every(60_000),
