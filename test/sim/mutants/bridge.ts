@@ -169,7 +169,7 @@ export const BRIDGE_MUTANTS: readonly Mutant[] = [
     says: 'Outputs are renewed when the recovery keys can spend them already.',
   },
   {
-    ...keys,
+    ...here,
     name: 'old-addresses-die',
     file: 'core/peg/scripts.ts',
     find: '  return next && next.row.bitcoinHeight + WATCH_BLOCKS\n',
@@ -257,15 +257,6 @@ export const BRIDGE_MUTANTS: readonly Mutant[] = [
     replace: '    await shares.forgetSessions(key.epoch + 1)\n',
     breaks: 'QD-11, protocol 5.1, 5.8',
     says: 'Who restarts while the next key is made has lost what it said for it.',
-  },
-  {
-    ...keys,
-    name: 'cancelled-key-confirmed',
-    file: 'core/keygen/state.ts',
-    find: '  if (sums.some(isInfinity)) return undefined\n',
-    replace: '  if (sums.every(isInfinity)) return undefined\n',
-    breaks: 'protocol 5.1',
-    says: 'Commitments that cancel each other are taken for a key.',
   },
   {
     ...here,
