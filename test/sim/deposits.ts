@@ -18,7 +18,7 @@ import {
   federationOutput,
   ZERO_ADDRESS,
 } from '../../core/peg/index.ts'
-import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
+import { concatBytes, equalBytes, hexBytes, toHex } from '../../crypto/index.ts'
 import { internalHash, type Tx } from '../../devnet/bitcoin/index.ts'
 import type { ClaimDeposits } from '../../messages/index.ts'
 import type { Coin } from '../unit/devnet/bitcoin/wallet.ts'
@@ -41,6 +41,8 @@ const TOO_MUCH = 0.15
 const UNTOLD = 0.25
 /** Blocks that a branch takes away for a deposit that was credited. */
 const MOST_TAKEN = 30
+/** And as many for one that comes back. */
+const MOST_RETURNED = 90
 /** Until a deposit that was lost is there again. */
 const BACK_MS = 10_000
 /** No deposit may name it. */
@@ -89,7 +91,7 @@ export class Deposits {
   readonly #keys: Key[] = []
   readonly #gifts: Uint8Array[] = []
   /** Credited deposits whose coin went elsewhere, by outpoint in hex. */
-  readonly #lost = new Set<string>()
+  readonly #lost = new Map<string, { readonly other: Tx; readonly tx: Tx }>()
   /** Deposits that name nobody, each with the script that their owner wants them back to. */
   readonly nameless: Nameless[] = []
   /** Where deposits that cannot be credited go back to. */
@@ -314,15 +316,31 @@ export class Deposits {
     const name = toHex(outpointKey(internalHash(tx.txid), vout))
     world.log(`a credited deposit is spent otherwise: ${tx.txid.slice(0, 16)}`)
     bitcoin.replace(tx, other)
-    this.#lost.add(name)
+    this.#lost.set(name, { other, tx })
     this.#sent.splice(this.#sent.indexOf(taken), 1)
-    if (!this.#chance.happens(0.5)) return true
-    world.at(this.#chance.between(500, BACK_MS), 'a lost deposit comes back', () => {
-      if (bitcoin.confirmations(other.txid) > MOST_TAKEN) return
-      bitcoin.replace(other, tx)
-      this.#lost.delete(name)
-    })
+    if (this.#chance.happens(0.5)) {
+      const delayMs = this.#chance.between(500, BACK_MS)
+      world.at(delayMs, 'a lost deposit comes back', () => this.#giveBack(name))
+    }
     return true
+  }
+
+  /** Unless it is buried too deep by now. */
+  #giveBack(name: string): void {
+    const { bitcoin } = this.#around
+    const lost = this.#lost.get(name)
+    if (lost === undefined || bitcoin.confirmations(lost.other.txid) > MOST_RETURNED) return
+    bitcoin.replace(lost.other, lost.tx)
+    this.#lost.delete(name)
+  }
+
+  /** A payout that has begun with a coin that is gone for good has no end: such a coin comes back. */
+  returnHeld(): void {
+    const ledger = pickShowing(this.#chance, this.#nodes)?.ledger
+    for (const name of [...this.#lost.keys()]) {
+      const row = ledger && rowOf(ledger, 'outputs', hexBytes(name))
+      if (row?.state === OUTPUT_STATE.absent && !isZero(row.batchId)) this.#giveBack(name)
+    }
   }
 
   /** Counts what is buried and waits, since the sum of the last credits is at its limit. */
