@@ -31,7 +31,7 @@ const OPEN_MS = 3_000
 /** Of those that would have come back so many are booked as losses all the same. */
 const TOO_EARLY = 0.15
 /** How often one of the members tries it alone. */
-const ALONE = 0.1
+const ALONE = 0.5
 const NOTHING = new Uint8Array(0)
 
 export class Orders {
@@ -67,12 +67,12 @@ export class Orders {
   }
 
   #decide(showing: Showing): void {
+    if (this.#chance.happens(ALONE)) this.#alone(showing)
     for (const order of [...this.#refunds(showing.ledger), ...this.#losses(showing.ledger)]) {
       if (orderFault(showing.ledger, order) !== undefined) continue
       this.#auditor.ordered(order)
       this.#submit(showing, this.#approved(order))
     }
-    if (this.#chance.happens(ALONE)) this.#alone(showing)
   }
 
   /** Each approves what the owner of the deposit's inputs has signed. */
@@ -115,12 +115,18 @@ export class Orders {
   /** A deposit is to go to somebody else, or a deficit to be forgotten: with fewer signatures than it takes. */
   #alone(showing: Showing): void {
     const { genesis, members } = this.#around.federation
-    const [deficit] = showing.ledger.open.deficits.values()
-    const [refundable] = showing.ledger.open.refundables.values()
-    const order =
-      deficit !== undefined && this.#chance.happens(0.5)
-        ? orderOf('reorgLoss', deficit.key.slice(1), { since: deficit.row.height })
-        : refundable && orderOf('refundTo', refundable.key, { scriptPubKey: payable('a thief') })
+    const { open } = showing.ledger
+    const scriptPubKey = payable('a thief')
+    const wanted = [
+      ...[...open.deficits.values()].map(({ key, row }) =>
+        orderOf('reorgLoss', key.slice(1), { since: row.height }),
+      ),
+      ...[...open.refundables.values()].map(({ key }) =>
+        orderOf('refundTo', key, { scriptPubKey }),
+      ),
+    ]
+    const due = wanted.filter((one) => orderFault(showing.ledger, one) === undefined)
+    const order = this.#chance.pick(due)
     if (order === undefined) return
     const { membersEpoch } = showing.ledger.state
     const { approver } = this.#chance.pick(members) as MemberKeys
