@@ -28,9 +28,11 @@ import {
 } from '../core/ledger/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import {
+  cancelApprovalFault,
   changeOutput,
   type FederationKeys,
   federationOutput,
+  isCancelVersion,
   isRateStep,
   isRefundable,
   isRenewable,
@@ -76,6 +78,7 @@ export type SignatureRefusal =
   | 'RefundNotOwed'
   | 'RefundNotApproved'
   | 'SweepNotDue'
+  | 'CancelNotApproved'
   | 'InputScriptWrong'
   | 'ChangeToOldKey'
   | 'ConflictInputMissing'
@@ -189,11 +192,12 @@ export function decideSignature(
 ): Verdict<ApprovedBatch> {
   if (!equalBytes(request.genesisHash, genesis.hash)) return refusal('WrongChain')
   const { batch, inputs, spend, state } = rows
+  const paysNobody = batch.kind === BATCH_KIND.sweep || isCancelVersion(batch, spend.version)
   // Where payouts wait for work, only an anchor over all burns of the batch lets them go (3.3, 4.5). Blocks carry none yet.
-  const isGated = genesis.params.anchorGate !== 'off' && batch.kind !== BATCH_KIND.sweep
+  const isGated = genesis.params.anchorGate !== 'off' && !paysNobody
   if (isGated) return wait('AnchorMissing', RETRY_MS)
   // A spend that no record explains stops all payouts until it is settled (4.5). What stays with the federation may move.
-  if (state.pegOutStops > 0 && batch.kind !== BATCH_KIND.sweep) {
+  if (state.pegOutStops > 0 && !paysNobody) {
     return wait('PegOutsPaused', RETRY_MS)
   }
   // Rows name keys, and validators write rows: what spends and what receives is a key that the members have confirmed, or nothing is signed.
@@ -230,11 +234,23 @@ function purposeFault(
   { batchId }: SignatureRequest,
   rows: BatchRows,
 ): SignatureRefusal | undefined {
-  const { batch, inputs, requests } = rows
+  const { batch, inputs, requests, spend } = rows
   if (batch.kind === BATCH_KIND.refund) return refundFault(genesis, requests, inputs)
   const fault =
     batch.kind === BATCH_KIND.sweep ? sweepFault(genesis, rows) : requestFault(batchId, requests)
-  return fault ?? owedFault(inputs)
+  return fault ?? owedFault(inputs) ?? cancelFault(genesis, batchId, batch, spend)
+}
+
+/** A version that pays nobody of a batch that has requests: t members wanted that. */
+function cancelFault(
+  genesis: Genesis,
+  batchId: Uint8Array,
+  batch: BatchRow,
+  { version }: SpendRow,
+): SignatureRefusal | undefined {
+  const isCancel = isCancelVersion(batch, version)
+  const isApproved = !isCancel || cancelApprovalFault(genesis, batchId, batch) === undefined
+  return isApproved ? undefined : 'CancelNotApproved'
 }
 
 /** 5.7, 5.8: nobody is paid, and what a member can see of the reason is so: age, key, number and rate. */
@@ -320,7 +336,9 @@ function decideTransaction(
   if (!parsed.ok) return refusal('TransactionMalformed', parsed.error.reason)
   const { outputs } = parsed.value
   const isRefund = batch.kind === BATCH_KIND.refund
-  const payments: readonly Payment[] = isRefund ? inputs.map(refundPayment) : requests
+  const isCancel = isCancelVersion(batch, spend.version)
+  const paid: readonly Payment[] = isCancel ? [] : requests
+  const payments = isRefund ? inputs.map(refundPayment) : paid
   for (const [index, { row }] of payments.entries()) {
     const output = outputs[index]
     const pays = output !== undefined && equalBytes(output.scriptPubKey, row.scriptPubKey)
@@ -348,7 +366,9 @@ function decideTransaction(
   if (feeSat < 0n || feeSat * 5n > outSat || !isRateBounded) {
     return refusal('FeeTooHigh', `${feeSat} sat at ${spend.feeRateSatPerKvb} sat/kvB`)
   }
-  const lastRate = previous?.feeRateSatPerKvb
+  // The first version that cancels may be much smaller than what it replaces, at a rate as much higher.
+  const isFirstCancel = isCancel && spend.version === batch.cancel[0]?.version
+  const lastRate = isFirstCancel ? undefined : previous?.feeRateSatPerKvb
   if (lastRate !== undefined && !isRateStep(params, lastRate, spend.feeRateSatPerKvb)) {
     return refusal('BumpRateWrong', `${spend.feeRateSatPerKvb} after ${lastRate} sat/kvB`)
   }

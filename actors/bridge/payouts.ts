@@ -78,6 +78,11 @@ export function batchesFinalized(
   for (const [id, { key, row }] of ledger.open.batches) {
     const current = currentVersion(row)
     const known = context.payouts.get(id)
+    if (isCancelBooked(ledger, row)) {
+      // It waits for its release; nothing of it is signed, sent or booked any more.
+      if (known !== undefined) payouts.set(id, { ...known, step: 'Booked' })
+      continue
+    }
     if (known && isCurrent(known, current.version) && isStillGood(context, known)) {
       const followed = known.step === 'Booked' ? ({ ...known, step: 'Confirmed' } as const) : known
       payouts.set(id, followed)
@@ -138,6 +143,12 @@ function firstAttempt(
 /** Whether it is about the batch's newest version, or another one is in a block: of all versions one confirms. */
 function isCurrent({ step, version }: PayoutOperation, newest: number): boolean {
   return version === newest || step === 'Confirmed' || step === 'Booked'
+}
+
+/** A cancelled batch stays open until its conflict input is buried deep. */
+function isCancelBooked(ledger: Ledger, row: BatchRow): boolean {
+  const last = row.versions.map((id) => rowOf(ledger, 'spends', id))
+  return row.cancel.length > 0 && last.some((spend) => spend?.state === SPEND_STATE.booked)
 }
 
 /** By whichever version; a spend without a record goes by its own txid. */

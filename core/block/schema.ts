@@ -204,13 +204,13 @@ export const ValidatorChangeItemType = new ContainerType({
 export type ValidatorChangeItem = ValueOf<typeof ValidatorChangeItemType>
 
 /** What t members decide about the peg's books. The index is the byte that is signed. */
-export const PEG_ORDER_KINDS = ['refundTo', 'reorgLoss', 'strayLoss'] as const
+export const PEG_ORDER_KINDS = ['refundTo', 'reorgLoss', 'strayLoss', 'cancel'] as const
 export type PegOrderKind = (typeof PEG_ORDER_KINDS)[number]
 
 const pegOrderFields = {
   /** Index into PEG_ORDER_KINDS. */
   kind: Uint8,
-  /** The outpoint of a deposit, 36 bytes; of a stray loss the txid of what spent the reserve. */
+  /** The outpoint of a deposit, 36 bytes; of a stray loss the txid of what spent the reserve; the batch that is cancelled. */
   subject: new ByteListType(36),
   /** Whom a deposit that named nobody is paid back to (5.9); empty for a loss. */
   scriptPubKey: Script,

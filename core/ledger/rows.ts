@@ -40,7 +40,8 @@ const Script = new ByteListType(128)
 /** Outputs, transactions and requests of one batch, and credits of one Bitcoin block, stay below these. */
 export const MAX_BATCH_REQUESTS = 100
 export const MAX_BATCH_INPUTS = 50
-export const MAX_BATCH_VERSIONS = 32
+/** 32 that pay, and four that cancel. */
+export const MAX_BATCH_VERSIONS = 36
 const MAX_BLOCK_EFFECTS = 65_536
 
 /** A header of the in-block chain, best or not; all are kept. Key: its hash. */
@@ -167,7 +168,12 @@ const BatchRowType = new ContainerType({
   requests: new ListCompositeType(Bytes32, MAX_BATCH_REQUESTS),
   /** Txids of its versions, oldest first. */
   versions: new ListCompositeType(Bytes32, MAX_BATCH_VERSIONS),
-  /** Zero until a version is booked. */
+  /** That t members cancelled it, with their order's approval: from this version on it pays nobody (4.5, 5.8). */
+  cancel: new ListCompositeType(
+    new ContainerType({ version: Uint32, approval: MemberApprovalType }),
+    1,
+  ),
+  /** Zero until a version that pays is booked. */
   bookedTxid: Bytes32,
 })
 export type BatchRow = ValueOf<typeof BatchRowType>

@@ -30,6 +30,7 @@ import { setDeficit, setFund } from './fund.ts'
 import { freeBatchInputs } from './holds.ts'
 import { isBuried, type ProvenTransaction } from './proofs.ts'
 import type { SpendTweak } from './scripts.ts'
+import { isCancelVersion } from './versions.ts'
 
 /** Books a proven transaction, or says why not and leaves the draft unchanged. */
 export function applyBooking(
@@ -81,8 +82,11 @@ function bookVersion(
   const isRefund = batch.kind === BATCH_KIND.refund
   spendInputs(draft, inputs, proven.txid, isRefund ? OUTPUT_STATE.refunded : OUTPUT_STATE.spent)
   freeBatchInputs(draft, spend.batchId, batch)
+  // A cancelled batch keeps its requests until no reorg can bring another version back (releases.ts).
+  const isCancel = isCancelVersion(batch, spend.version)
+  const paid = isCancel ? [] : batch.requests
   let requestedSat = 0n
-  for (const [index, id] of batch.requests.entries()) {
+  for (const [index, id] of paid.entries()) {
     const request = draft.get('requests', id) as RequestRow
     requestedSat += request.amountSat
     draft.put('requests', id, {
@@ -93,17 +97,16 @@ function bookVersion(
     })
   }
   // A refund has no change: its one output is the depositor's.
-  const change = isRefund ? [] : outputs.slice(batch.requests.length)
+  const change = isRefund ? [] : outputs.slice(paid.length)
   const entered = change.map((_, index) => {
-    const vout = batch.requests.length + index
+    const vout = paid.length + index
     enterChange(draft, context, proven, vout, { epoch: spend.epoch })
     return vout
   })
-  draft.put('batches', spend.batchId, {
-    ...batch,
-    state: BATCH_STATE.booked,
-    bookedTxid: proven.txid,
-  })
+  if (!isCancel) {
+    const booked = { state: BATCH_STATE.booked, bookedTxid: proven.txid }
+    draft.put('batches', spend.batchId, { ...batch, ...booked })
+  }
   putBooked(draft, proven, spend, inputs, entered)
   if (isRefund) return
   // Σ requests = Σ paid + miner fee + fund: what left the reserve is Σ paid + miner fee.

@@ -19,6 +19,7 @@ import {
   type RequestRow,
   rowOf,
   type SpendRow,
+  SWEEP_REASON,
 } from '../ledger/index.ts'
 import { err, ok, type Params, type Result } from '../params/index.ts'
 import type { PegContext } from './context.ts'
@@ -42,7 +43,7 @@ import {
 import { refundPayment } from './refunds.ts'
 import { currentOutput } from './scripts.ts'
 import { sweepRoomSat } from './sweeps.ts'
-import { versionFeeSat, versionInputs, versionTransaction } from './versions.ts'
+import { hasCancelVersion, versionFeeSat, versionInputs, versionTransaction } from './versions.ts'
 
 /** Bitcoin blocks between two versions of a batch (PO-15). */
 export const BUMP_BLOCKS = 3
@@ -50,6 +51,8 @@ export const BUMP_BLOCKS = 3
 const BUMP_STEP_SAT_PER_KVB = 1000
 /** And the least as a share of it: 32 versions at an eighth more each reach 38 times the first rate, so small steps use none up. */
 const BUMP_SHARE = 8
+/** The last versions of a batch are kept for a cancel: one that used all others up may need it. */
+const CANCEL_VERSIONS = 4
 /** Rates between the wanted one and the least that a proposer tries. */
 const RATE_STEPS = 8
 
@@ -92,6 +95,7 @@ export function buildBump(
   const found = openBatch(ledger, batchId)
   if (!found.ok) return found
   const { last, lastFeeSat, replacedFeeSat, row } = found.value
+  if (isCancelled(row)) return buildCancel(ledger, context, found.value, rate)
   if (
     !isRateStep(context.params, last.feeRateSatPerKvb, rate) ||
     rate > 4 * referenceRate(context.recentFeeRates)
@@ -115,6 +119,77 @@ export function buildBump(
   return ok(versionPlan(ledger, context, shape, fields))
 }
 
+function isCancelled({ cancel }: BatchRow): boolean {
+  return cancel.length > 0
+}
+
+/**
+ * The version that cancels (4.5, 5.8): the conflict input goes back to the federation, so no version that pays can confirm beside it, and
+ * deep enough it releases the batch. Its fee is the fund's. It replaces a transaction that may be many times as large,
+ * so the first one's rate may be as high as that takes.
+ */
+function buildCancel(
+  ledger: Ledger,
+  context: PegContext,
+  batch: OpenBatch,
+  rate: number,
+): Result<PayoutPlan, PegError> {
+  const { batchId, last, lastFeeSat, replacedFeeSat, row } = batch
+  const { params } = context
+  const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
+  const shape = cancelShape(context, batch, changeScript, rate)
+  const most = mostCancelRate(context, batch, changeScript)
+  if (rate < nextRate(last.feeRateSatPerKvb) || rate > most) {
+    return err(fault('BumpRateOutOfBounds', `${rate} after ${last.feeRateSatPerKvb}`))
+  }
+  if (shape.changeSat === 0n || !isFeeBounded(shape)) {
+    return err(fault('BumpEatsPayment', `${rate}`))
+  }
+  if (shape.minerFeeSat < replacedFeeSat + relaySat(shape)) {
+    return err(fault('BumpFeeTooLow', `${shape.minerFeeSat} sat after ${replacedFeeSat}`))
+  }
+  const counted = hasCancelVersion(row) ? lastFeeSat : 0n
+  if (shape.minerFeeSat - counted > sweepRoomSat(ledger, params, SWEEP_REASON.renewal)) {
+    return err(fault('SweepFundShort', `${shape.minerFeeSat} sat`))
+  }
+  const version = row.versions.length
+  const fields = { kind: 'bump', batchId, version, feeRateSatPerKvb: rate } as const
+  return ok(versionPlan(ledger, context, shape, fields))
+}
+
+/** The fewest inputs, the conflict input first, whose fee at this rate replaces the last version and is no more than a fifth of them. */
+function cancelShape(
+  context: PegContext,
+  { inputs, replacedFeeSat }: OpenBatch,
+  changeScript: Uint8Array,
+  rate: number,
+): Shape {
+  const shapes = inputs.map((_, index) =>
+    shapeOf(context, rate, changeScript, [], inputs.slice(0, index + 1)),
+  )
+  const found = shapes.find(
+    (shape) => isFeeBounded(shape) && shape.minerFeeSat >= replacedFeeSat + relaySat(shape),
+  )
+  return found ?? (shapes.at(-1) as Shape)
+}
+
+/** Twice the last rate, or what the conflict input alone has to pay to replace the last version, within the parameters. */
+function mostCancelRate(
+  context: PegContext,
+  { inputs, last, replacedFeeSat }: OpenBatch,
+  changeScript: Uint8Array,
+): number {
+  const alone = shapeOf(context, last.feeRateSatPerKvb, changeScript, [], inputs.slice(0, 1))
+  const most = Math.max(2 * last.feeRateSatPerKvb, replacingRate(alone, replacedFeeSat))
+  return Math.min(most, context.params.maxFeeRateSatPerKvb)
+}
+
+/** The least rate at which a transaction of this shape replaces one of that fee. */
+function replacingRate(shape: Shape, replacedFeeSat: bigint): number {
+  const weight = BigInt(shape.weight)
+  return Number(((replacedFeeSat + relaySat(shape)) * 4000n + weight - 1n) / weight)
+}
+
 function shapeAt(
   context: PegContext,
   { inputs, parts, requests }: OpenBatch,
@@ -134,18 +209,28 @@ function openBatch(ledger: Ledger, batchId: Uint8Array): Result<OpenBatch, PegEr
   const lastId = row?.versions.at(-1)
   const last = lastId && rowOf(ledger, 'spends', lastId)
   if (row?.state !== BATCH_STATE.open || last === undefined) return err(fault('BumpBatchClosed'))
-  if (row.versions.length >= MAX_BATCH_VERSIONS) return err(fault('BumpVersionsExhausted'))
+  const most = MAX_BATCH_VERSIONS - (isCancelled(row) ? 0 : CANCEL_VERSIONS)
+  if (row.versions.length >= most) return err(fault('BumpVersionsExhausted'))
   const passed = ledger.state.tipHeight - row.bitcoinHeight
   if (passed < BUMP_BLOCKS) return err(fault('BumpTooEarly', `${passed} of ${BUMP_BLOCKS} blocks`))
   const spent = versionInputs(ledger, last)
-  const requests =
-    row.kind === BATCH_KIND.refund ? spent.map(refundPayment) : requestsOf(ledger, row)
+  const requests = paymentsOf(ledger, row, spent)
   const inputs = standingInputs(ledger, batchId, row, spent, sumSat(requests))
   if (inputs === undefined) return err(fault('BumpInputGone'))
   const lastFeeSat = versionFeeSat(ledger, last)
   const replacedFeeSat = spent.every(({ row }) => stands(row, batchId)) ? lastFeeSat : 0n
   const parts = row.kind === BATCH_KIND.sweep ? versionTransaction(last).outputs.length : 1
   return ok({ batchId, row, last, lastFeeSat, replacedFeeSat, inputs, requests, parts })
+}
+
+/** What a further version pays. */
+function paymentsOf(
+  ledger: Ledger,
+  row: BatchRow,
+  spent: readonly Entry<OutputRow>[],
+): readonly Payment[] {
+  if (row.kind === BATCH_KIND.refund) return spent.map(refundPayment)
+  return isCancelled(row) ? [] : requestsOf(ledger, row)
 }
 
 function requestsOf(ledger: Ledger, { requests }: BatchRow): Entry<RequestRow>[] {
@@ -161,7 +246,7 @@ function stands(row: OutputRow | undefined, batchId: Uint8Array): boolean {
 
 /**
  * What the last version spends, as long as all of it is in the reserve. If one left, the conflict input and the largest of what
- * the batch holds or nobody does; of a sweep, what is left: nobody waits for the rest. Without the conflict input there is no
+ * the batch holds or nobody does; of a sweep or a cancel, what is left: nobody waits for the rest. Without the conflict input there is no
  * further version.
  */
 function standingInputs(
@@ -174,7 +259,8 @@ function standingInputs(
   const [conflict] = spent
   if (conflict === undefined || !stands(conflict.row, batchId)) return undefined
   const left = spent.filter(({ row }) => stands(row, batchId))
-  if (left.length === spent.length || batch.kind === BATCH_KIND.sweep) return left
+  const paysNobody = batch.kind === BATCH_KIND.sweep || isCancelled(batch)
+  if (left.length === spent.length || paysNobody) return left
   const held = batch.inputs.flatMap((key) => {
     const row = rowOf(ledger, 'outputs', key)
     const isOther = !equalBytes(key, conflict.key)
@@ -206,25 +292,42 @@ export function dueBump(
 ): PayoutPlan | undefined {
   const found = openBatch(ledger, batchId)
   if (!found.ok) return undefined
-  const { last, replacedFeeSat } = found.value
+  const rates = isCancelled(found.value.row) ? cancelRates : bumpRates
+  for (const rate of rates(ledger, context, found.value)) {
+    const plan = buildBump(ledger, context, batchId, rate)
+    if (plan.ok) return plan.value
+  }
+  return undefined
+}
+
+/** From the wanted rate down to the least. */
+function bumpRates(ledger: Ledger, context: PegContext, batch: OpenBatch): readonly number[] {
+  const { last, replacedFeeSat } = batch
   const { feeRateSatPerKvb, params, recentFeeRates } = context
   const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
-  const shape = shapeAt(context, found.value, changeScript, last.feeRateSatPerKvb)
-  const weight = BigInt(shape.weight)
-  const replacing = ((replacedFeeSat + relaySat(shape)) * 4000n + weight - 1n) / weight
-  const least = Math.max(nextRate(last.feeRateSatPerKvb), Number(replacing))
+  const shape = shapeAt(context, batch, changeScript, last.feeRateSatPerKvb)
+  const least = Math.max(nextRate(last.feeRateSatPerKvb), replacingRate(shape, replacedFeeSat))
   const most = Math.min(
     2 * last.feeRateSatPerKvb,
     4 * referenceRate(recentFeeRates),
     params.maxFeeRateSatPerKvb,
   )
-  const wanted = Math.max(least, Math.min(feeRateSatPerKvb, most))
-  for (let step = 0; step <= RATE_STEPS; step++) {
-    const rate = wanted - Math.ceil(((wanted - least) * step) / RATE_STEPS)
-    const plan = buildBump(ledger, context, batchId, rate)
-    if (plan.ok) return plan.value
-  }
-  return undefined
+  return stepsBetween(Math.max(least, Math.min(feeRateSatPerKvb, most)), least)
+}
+
+/** From the wanted rate up to the highest: the fund pays it. */
+function cancelRates(ledger: Ledger, context: PegContext, batch: OpenBatch): readonly number[] {
+  const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
+  const most = mostCancelRate(context, batch, changeScript)
+  const least = nextRate(batch.last.feeRateSatPerKvb)
+  return stepsBetween(Math.max(least, Math.min(context.feeRateSatPerKvb, most)), most)
+}
+
+function stepsBetween(first: number, last: number): readonly number[] {
+  return Array.from({ length: RATE_STEPS + 1 }, (_, step) => {
+    const part = Math.ceil((Math.abs(last - first) * step) / RATE_STEPS)
+    return last < first ? first - part : first + part
+  })
 }
 
 /** Checks a bump against what the parent's ledger gives, and adds the version to its batch. */

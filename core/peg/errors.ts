@@ -65,7 +65,7 @@ export const PEG_CODES = {
   BumpFeeTooLow: '4.5: what it replaces paid, and 1 sat for each of its vB (BIP125)',
   BumpEatsPayment: '4.5: each request still gets 80 % and 546 sat',
   BumpInputGone: '4.5: it keeps inputs[0], and the rest covers the requests',
-  BumpVersionsExhausted: '4.5: at most 32 versions of a batch',
+  BumpVersionsExhausted: '4.5: at most 32 versions of a batch, 36 of one that is cancelled',
   SweepNotDue: '4.5: a sweep is due by age, key or number, and the fund pays it',
   SweepFundShort: '4.7: the fund, or the advance, pays for the bump of a sweep',
   RefundNotOwed: '5.9: the deposit is owed back, is there, and named a script that can be paid',
@@ -75,6 +75,7 @@ export const PEG_CODES = {
   OrderScriptUnpayable: '5.9: whom it goes to can be paid',
   OrderOutdated:
     '4.9: the members decided about this loss, and not about one of the same subject before',
+  OrderBatchClosed: '4.5: only an open payout is cancelled, once',
   OrderNoLoss: '4.9: a loss that is open and that the members have not booked yet',
   OrderFundTooSmall: '4.9: the fund bears at most the loss, and at most what it has',
   PegOutsPaused: '4.5: no payout after a spend without a record',

@@ -6,6 +6,7 @@
 import { taggedHash, toHex, uint64be } from '../../crypto/index.ts'
 import { parsePayableScript } from '../bitcoin/index.ts'
 import {
+  type ApprovalFault,
   approvalFault,
   PEG_ORDER_KINDS,
   type PegOrder,
@@ -13,6 +14,9 @@ import {
   PegOrderType,
 } from '../block/index.ts'
 import {
+  BATCH_KIND,
+  BATCH_STATE,
+  type BatchRow,
   causeKey,
   DEFICIT_CAUSE,
   isZero,
@@ -66,7 +70,13 @@ export function orderFault(ledger: Ledger, order: PegOrder): PegError | undefine
       : undefined
   }
   const size = kind === 'reorgLoss' ? 36 : 32
+  if (kind === 'cancel' && (fundSat !== 0n || since !== 0)) return fault('OrderKindUnknown', kind)
   if (scriptPubKey.length > 0 || subject.length !== size) return fault('OrderKindUnknown', kind)
+  if (kind === 'cancel') {
+    const batch = rowOf(ledger, 'batches', subject)
+    const isPaying = batch?.state === BATCH_STATE.open && batch.kind === BATCH_KIND.payout
+    return isPaying && batch.cancel.length === 0 ? undefined : fault('OrderBatchClosed')
+  }
   const cause = DEFICIT_CAUSE[kind === 'reorgLoss' ? 'reorg' : 'stray']
   const lossSat = rowOf(ledger, 'deficits', causeKey(cause, subject))?.amountSat ?? 0n
   const openedAt = lossOpenedAt(ledger, kind, subject)
@@ -105,6 +115,24 @@ export function checkPegOrder(
   return orderFault(ledger, item) ?? approvalFault(genesis, membersEpoch, message, item.approval)
 }
 
+/** What is missing of the approval by which a batch is cancelled; undefined when t members approved it. */
+export function cancelApprovalFault(
+  genesis: Genesis,
+  batchId: Uint8Array,
+  { cancel: [cancel] }: Pick<BatchRow, 'cancel'>,
+): ApprovalFault | undefined {
+  if (cancel === undefined) return { code: 'ApprovalQuorumMissing', detail: 'no order' }
+  const { membersEpoch } = cancel.approval
+  const message = pegOrderMessage(genesis, membersEpoch, {
+    kind: PEG_ORDER_KINDS.indexOf('cancel'),
+    subject: batchId,
+    scriptPubKey: new Uint8Array(0),
+    fundSat: 0n,
+    since: 0,
+  })
+  return approvalFault(genesis, membersEpoch, message, cancel.approval)
+}
+
 /** The ledger with the order of a block of `height`, whose other effects up to the execution it has already. */
 export function applyPegOrder(
   genesis: Genesis,
@@ -130,6 +158,12 @@ export function applyPegOrder(
       const spend = draft.get('spends', subject) as SpendRow
       draft.put('spends', subject, { ...spend, accepted: true })
       bookLoss(draft, DEFICIT_CAUSE.stray, subject, fundSat, height)
+      break
+    }
+    case 'cancel': {
+      const batch = draft.get('batches', subject) as BatchRow
+      const cancel = [{ version: batch.versions.length, approval }]
+      draft.put('batches', subject, { ...batch, cancel })
     }
   }
   return ok(draft.finish())

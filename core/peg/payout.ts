@@ -506,6 +506,7 @@ function putBatch(
     inputs: inputs.map(({ key }) => key),
     requests: pays.map(({ key }) => key),
     versions: [id],
+    cancel: [],
     bookedTxid: new Uint8Array(32),
   })
   putVersion(draft, context, plan)

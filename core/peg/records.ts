@@ -7,6 +7,7 @@ import { fault, type PegError } from './errors.ts'
 import { allowedRate, applyPayout, buildPayout, isRateAllowed } from './payout.ts'
 import { applyRefund, dueRefunds } from './refunds.ts'
 import { applySweep, dueSweep } from './sweeps.ts'
+import { hasCancelVersion } from './versions.ts'
 
 type ApplyRecord = (
   draft: LedgerDraft,
@@ -45,11 +46,13 @@ export function applyRecords(
 
 /** A pause stops payments. It does not stop coins from being moved to a safer key: that may be the way out of it. */
 function paysNobody(parent: Ledger, { batchId, kind }: PegRecord): boolean {
-  return RECORD_KINDS[kind] === 'sweep' || isSweep(parent, batchId)
+  return RECORD_KINDS[kind] === 'sweep' || staysWithUs(parent, batchId)
 }
 
-function isSweep(ledger: Ledger, batchId: Uint8Array): boolean {
-  return rowOf(ledger, 'batches', batchId)?.kind === BATCH_KIND.sweep
+/** Whether the next version of a batch pays nobody: it is a sweep, or cancelled. */
+function staysWithUs(ledger: Ledger, batchId: Uint8Array): boolean {
+  const batch = rowOf(ledger, 'batches', batchId)
+  return batch !== undefined && (batch.kind === BATCH_KIND.sweep || batch.cancel.length > 0)
 }
 
 /**
@@ -62,8 +65,11 @@ export function* dueRecords(
   unconfirmed: readonly Uint8Array[],
 ): Generator<PegRecord> {
   const isPaused = ledger.state.pegOutStops > 0
-  for (const batchId of unconfirmed) {
-    if (isPaused && !isSweep(ledger, batchId)) continue
+  const cancelled = [...ledger.open.batches.values()].filter(
+    ({ row }) => row.cancel.length > 0 && !hasCancelVersion(row),
+  )
+  for (const batchId of [...cancelled.map(({ key }) => key), ...unconfirmed]) {
+    if (isPaused && !staysWithUs(ledger, batchId)) continue
     const bump = dueBump(ledger, context, batchId)
     if (bump !== undefined) yield bump.record
   }

@@ -34,7 +34,10 @@ export function applyReleases(draft: LedgerDraft, context: PegContext): void {
   for (const { key: batchId, row } of open) {
     const conflict = conflictOf(draft, context, row.inputs[0] as Uint8Array)
     const spend = conflict && draft.get('spends', conflict)
-    if (conflict === undefined || spend === undefined || paysAny(draft, spend, row)) continue
+    if (conflict === undefined || spend === undefined) continue
+    // Its own version that spent it and left it open is one that cancels.
+    const isCancel = equalBytes(spend.batchId, batchId)
+    if (!isCancel && paysAny(draft, spend, row)) continue
     release(draft, batchId, row)
     draft.put('spends', conflict, { ...spend, released: [...spend.released, batchId] })
   }

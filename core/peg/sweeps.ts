@@ -42,7 +42,7 @@ import {
   versionPlan,
 } from './payout.ts'
 import { currentOutput, inputWeight } from './scripts.ts'
-import { versionFeeSat } from './versions.ts'
+import { hasCancelVersion, versionFeeSat } from './versions.ts'
 
 export type SweepReason = Exclude<keyof typeof SWEEP_REASON, 'none'>
 
@@ -238,7 +238,9 @@ function isUrgent({ reason }: Pick<BatchRow, 'reason'>): boolean {
 /** What sweeps may still cost for this reason: the fund, less what open ones will take, and the advance where waiting is worse. */
 export function sweepRoomSat(ledger: Ledger, params: Params, reason: number): bigint {
   const advanceSat = isUrgent({ reason }) ? params.advanceCapSat : 0n
-  return openSweeps(ledger).reduce((rest, { versions }) => {
+  const open = [...ledger.open.batches.values()].map(({ row }) => row)
+  const paying = open.filter((row) => row.kind === BATCH_KIND.sweep || hasCancelVersion(row))
+  return paying.reduce((rest, { versions }) => {
     const last = versions.at(-1)
     const spend = last && rowOf(ledger, 'spends', last)
     return spend === undefined ? rest : rest - versionFeeSat(ledger, spend)

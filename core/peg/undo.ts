@@ -51,9 +51,13 @@ function undoBooking(draft: LedgerDraft, context: PegContext, txid: Uint8Array):
     const row = draft.get('outputs', key) as OutputRow
     draft.put('outputs', key, { ...row, state: OUTPUT_STATE.absent })
   }
+  // A cancel may have released its batch: then nobody holds its inputs, unless the batch opens again.
+  const isHolder =
+    spend.kind === SPEND_KIND.version &&
+    draft.get('batches', spend.batchId)?.state !== BATCH_STATE.released
   for (const key of spend.spent) {
     const row = draft.get('outputs', key) as OutputRow
-    const batchId = spend.kind === SPEND_KIND.version ? spend.batchId : holderOf(draft, key)
+    const batchId = isHolder ? spend.batchId : holderOf(draft, key)
     draft.put('outputs', key, { ...row, state: OUTPUT_STATE.live, spentBy: ZERO_HASH, batchId })
   }
   for (const batchId of spend.released) undoRelease(draft, batchId)
@@ -81,6 +85,7 @@ function undoBooking(draft: LedgerDraft, context: PegContext, txid: Uint8Array):
 
 function reopenBatch(draft: LedgerDraft, batchId: Uint8Array): void {
   const batch = draft.get('batches', batchId) as BatchRow
+  if (batch.state === BATCH_STATE.released) return
   for (const id of batch.requests) {
     const request = draft.get('requests', id) as RequestRow
     draft.put('requests', id, {

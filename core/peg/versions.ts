@@ -1,6 +1,7 @@
 /** What a recorded transaction of the reserve spends and pays, as its ledger has it. */
 import { type BitcoinTransaction, parseTransaction } from '../bitcoin/index.ts'
 import {
+  type BatchRow,
   type Entry,
   type Ledger,
   type OutputRow,
@@ -33,4 +34,14 @@ export function versionFeeSat(ledger: Ledger, spend: SpendRow): bigint {
   const spentSat = versionInputs(ledger, spend).reduce((sum, { row }) => sum + row.amountSat, 0n)
   const { outputs } = versionTransaction(spend)
   return outputs.reduce((rest, { amountSat }) => rest - amountSat, spentSat)
+}
+
+/** Whether this version of a batch spends its conflict input and pays nobody, because t members cancelled the batch. */
+export function isCancelVersion({ cancel: [cancel] }: Pick<BatchRow, 'cancel'>, version: number) {
+  return cancel !== undefined && version >= cancel.version
+}
+
+/** Whether the newest version does. */
+export function hasCancelVersion(batch: Pick<BatchRow, 'cancel' | 'versions'>): boolean {
+  return isCancelVersion(batch, batch.versions.length - 1)
 }

@@ -1,6 +1,6 @@
 /**
  * `millrace order`: what t members decide about the peg's books. Whom a deposit goes back to that named nobody (protocol §5.9): approving it
- * takes the proof by the owners of what it spent. And that a deficit is a loss (4.9). An order is written as a file, each member approves
+ * takes the proof by the owners of what it spent. That a deficit is a loss (4.9), and that a payout is given up (4.5). An order is written as a file, each member approves
  * it with its key file, offline, and anybody who has t approvals submits it to a node that makes blocks.
  */
 import { parseArgs } from 'node:util'
@@ -41,6 +41,7 @@ import {
 
 const USAGE = `usage: millrace order refund --deposit TXID:VOUT --to ADDRESS --genesis FILE
        millrace order loss (--deposit TXID:VOUT | --spend TXID) [--fund SAT] [--since HEIGHT | --url URL]
+       millrace order cancel --batch ID
        millrace order approve --order FILE [--proof FILE] --genesis FILE --keys FILE --password-file FILE
        millrace order submit --order FILE --genesis FILE --approval FILE... [--url URL]
 
@@ -48,6 +49,8 @@ const USAGE = `usage: millrace order refund --deposit TXID:VOUT --to ADDRESS --g
                           each script that the deposit spent signs (BIP322)
   loss                    writes an order that books a deficit as a loss, so that it stops nothing any more: of a deposit
                           that Bitcoin lost, or of a spend of the reserve that no record explains
+  cancel                  writes an order that gives a payout up which cannot be finished: its first coin goes back to the
+                          federation, and when that is buried deep its requests wait for another payout
   approve                 writes a member's approval of an order to the standard output; needs no node. Of a refund
                           it asks for the proof: {"deposit": HEX, "previous": [HEX...], "signatures": {SCRIPT: BASE64}}
   submit                  hands an order with the approvals of t members to a node and waits until a block has it
@@ -82,6 +85,7 @@ const FLAGS = {
   ...DECISION_FLAGS,
   deposit: { type: 'string' },
   spend: { type: 'string' },
+  batch: { type: 'string' },
   to: { type: 'string' },
   fund: { type: 'string' },
   since: { type: 'string' },
@@ -98,6 +102,7 @@ type Options = ReturnType<typeof parse>['values']
 const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> = {
   refund,
   loss,
+  cancel,
   approve,
   submit,
 }
@@ -126,6 +131,12 @@ async function loss({ deposit, fund = '0', since, spend, url }: Options): Promis
       : (['strayLoss', displayedTxid(spend)] as const)
   const height = since === undefined ? await openedAt(url, kind, subject) : integer('since', since)
   const order = { kind: kindOf(kind), subject, scriptPubKey, fundSat, since: height }
+  return JSON.stringify(toFile(order), undefined, 2)
+}
+
+async function cancel({ batch }: Options): Promise<string> {
+  const nothing = { scriptPubKey: new Uint8Array(0), fundSat: 0n, since: 0 }
+  const order = { kind: kindOf('cancel'), subject: bytes('batch', batch, 32), ...nothing }
   return JSON.stringify(toFile(order), undefined, 2)
 }
 
@@ -191,6 +202,8 @@ async function isDone(url: string | undefined, order: PegOrder): Promise<boolean
       return (
         (await rowAt(url, 'deficits', causeKey(DEFICIT_CAUSE.reorg, subject)))?.accepted === true
       )
+    case 'cancel':
+      return (await rowAt(url, 'batches', subject))?.cancel.length === 1
     default:
       return (await rowAt(url, 'spends', subject))?.accepted === true
   }

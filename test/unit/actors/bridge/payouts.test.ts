@@ -5,10 +5,11 @@ import { MAX_REMEMBERED_BURNS } from '../../../../actors/bridge/limits.ts'
 import { coordinatorOf } from '../../../../actors/bridge/operations.ts'
 import { SIGNATURE_ROUND_MS } from '../../../../bridge/index.ts'
 import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
-import { assemble, openBatches, requestId } from '../../../../core/peg/index.ts'
+import { applyPegOrder, assemble, openBatches, requestId } from '../../../../core/peg/index.ts'
 import { joinParts, type SigningList } from '../../../../core/signing/index.ts'
 import { toHex } from '../../../../crypto/index.ts'
 import type { BridgeInbox, PayoutsUnconfirmed } from '../../../../messages/index.ts'
+import { approvedOrder, orderOf } from '../../core/peg/orders.ts'
 import { PegWorld, seeded } from '../../core/peg/world.ts'
 import { TestSigner } from '../../core/signing/together.ts'
 import { envelopeOf } from '../fake-run.ts'
@@ -483,6 +484,37 @@ describe('bumps (PO-15)', () => {
     })
     desk.finalize()
     expect(desk.payout).toMatchObject({ version: 1, step: 'Batched' })
+  })
+})
+
+describe('a cancelled batch (PO-19)', () => {
+  it('is over for the bridge once its cancel is booked, though it stays open until that is deep', () => {
+    const desk = ready(0)
+    desk.context = { ...desk.context, bitcoin: { tipHeight: 10, reachable: true } }
+    desk.finalize()
+    const { world } = desk
+    const order = approvedOrder(world.genesis, orderOf('cancel', desk.batch.batchId))
+    const applied = applyPegOrder(world.genesis, world.ledger, world.height, order)
+    if (!applied.ok) throw new Error(applied.error.code)
+    world.ledger = applied.value
+    desk.bump()
+    desk.finalize()
+    const { id } = desk
+    const transaction = desk.transaction(1)
+    world.bitcoin.mine([transaction])
+    const proof = world.bitcoin.proofOf(transaction)
+    const bitcoinHeight = world.bitcoin.tip.height
+    const payload = { txid: txid(transaction), confirmations: 1, proof, bitcoinHeight }
+    desk.tell({ type: 'bridge.TransactionConfirmed', payload })
+    world.bitcoin.mine()
+    world.syncHeaders()
+    expect(told(desk.finalize()).map(({ type }) => type)).toContain('bridge.PegOutOperation')
+    world.block({ items: { proofs: [proof], bookings: [{ proofIndex: 0 }] } })
+    expect(told(desk.finalize())).toEqual([])
+    expect(desk.context.payouts.get(id)).toMatchObject({ step: 'Booked' })
+    desk.context = bridgeContext(world.genesis, { validatorKey: undefined, pollMs: 500 })
+    desk.finalize()
+    expect(desk.context.payouts.size).toBe(0)
   })
 })
 

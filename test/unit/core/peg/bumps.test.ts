@@ -8,6 +8,7 @@ import {
   SPEND_STATE,
 } from '../../../../core/ledger/index.ts'
 import {
+  applyPegOrder,
   assemble,
   buildBump,
   checkIdentity,
@@ -20,6 +21,7 @@ import {
   requestId,
 } from '../../../../core/peg/index.ts'
 import { toHex } from '../../../../crypto/index.ts'
+import { approvedOrder, orderOf } from './orders.ts'
 import { type BitcoinWorld, PegWorld, seeded } from './world.ts'
 
 const EMPTY_QUEUE = { headers: [], pegIns: [], bookings: [] }
@@ -240,6 +242,14 @@ describe('a bump (P 4.5; PO-15)', () => {
     world.pass(3)
     world.feeRates = [rate]
     expect(world.codeAt(next())).toBe('BumpVersionsExhausted')
+    // Four are left for its cancel.
+    const cancel = approvedOrder(world.genesis, orderOf('cancel', world.batchId))
+    const applied = applyPegOrder(world.genesis, world.ledger, world.height, cancel)
+    if (!applied.ok) throw new Error(applied.error.code)
+    world.ledger = applied.value
+    world.block({ funds: [{ logIndex: 0, amountWei: 1_000_000n * 10n ** 10n }] })
+    world.bump(next())
+    expect(world.batch.versions).toHaveLength(33)
     // Small steps do not use the versions up: the last is worth many times the first.
     expect(rate).toBeGreaterThan(38 * 2000)
   })

@@ -107,7 +107,7 @@ describe('whom a deposit goes back to that named nobody (5.9, PI-11)', () => {
       orderOf('refundTo', key.subarray(1), { scriptPubKey }),
       orderOf('reorgLoss', key, { scriptPubKey }),
       orderOf('strayLoss', key),
-      { ...orderOf('refundTo', key, { scriptPubKey }), kind: 3 },
+      { ...orderOf('refundTo', key, { scriptPubKey }), kind: 4 },
     ].map((order) => codeOf(world, order))
     expect(codes.slice(0, 2)).toEqual(['OrderScriptUnpayable', 'OrderScriptUnpayable'])
     expect(new Set(codes.slice(2))).toEqual(new Set(['OrderKindUnknown']))

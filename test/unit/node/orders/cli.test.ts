@@ -95,6 +95,22 @@ it('a refund is approved with the word of the owner, and with nothing less (5.9,
   expect(without.error).toContain('--proof is needed')
 })
 
+it('a cancel names the batch, and takes no proof (PO-19)', async () => {
+  const batch = 'cd'.repeat(32)
+  const { out } = await run('cancel', '--batch', batch)
+  const approved = await run(
+    'approve',
+    '--order',
+    write('cancel.json', out),
+    ...withGenesis,
+    ...withKeys,
+  )
+  const { signature } = JSON.parse(approved.out) as { signature: string }
+  const message = pegOrderMessage(genesis, 0, orderOf('cancel', fromHex(batch) as Uint8Array))
+  expect(blsVerify(member.publicKey, message, fromHex(signature) as Uint8Array)).toBe(true)
+  expect((await run('cancel', '--batch', 'cd')).code).toBe(2)
+})
+
 it('a loss is approved by whoever thinks so', async () => {
   const spend = 'ab'.repeat(31)
   const { out } = await run('loss', '--spend', `${spend}01`, '--fund', '7', '--since', '9')
