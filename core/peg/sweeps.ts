@@ -219,7 +219,8 @@ function evenParts(
 ): number {
   const evenSat = ledger.state.reserveSat / BigInt(LEAST_OUTPUTS)
   const leastSat = params.minPegOutSat * PART_PAYOUTS
-  const parts = Number(sumSat(inputs) / (evenSat > leastSat ? evenSat : leastSat))
+  const divisor = evenSat > leastSat ? evenSat : leastSat
+  const parts = Number(sumSat(inputs) / divisor)
   const missing = LEAST_OUTPUTS - ledger.open.reserve.size + inputs.length
   return Math.max(1, Math.min(parts, missing))
 }
