@@ -24,6 +24,8 @@ const LIES = [
 ] as const
 /** Of its other lies about parts so many are such that name it. */
 const SEALED = 0.4
+/** Of a false node's questions for parts so many are asked twice. */
+const REPEATED = 0.3
 /** Questions of a false node that it may repeat. */
 const MAX_SAID = 32
 const APPROVED = { decision: 'APPROVED', code: '', retryAfterMs: 0 } as const
@@ -165,6 +167,8 @@ export class FalseNode {
   /** In place of a message; about every second time the true one, as it is. */
   say(message: NodeMessage): readonly NodeMessage[] {
     const { body } = message
+    // Parts twice under one offer would give its nonces away.
+    if (body.kind === 'partsRequest' && this.#chance.happens(REPEATED)) return [message, message]
     const bent = this.#bend(body)
     if (bent === undefined || this.#chance.happens(0.5)) return [message]
     const old = this.#chance.pick(this.#said)
