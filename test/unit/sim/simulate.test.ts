@@ -70,6 +70,16 @@ describe('worlds', () => {
     WORLDS_MS,
   )
 
+  it.each(['bridge', 'keys'])(
+    'of the profile %s hold: nobody is named who does not lie, and all that was asked of the peg ends (5.1, 5.8)',
+    async (profile) => {
+      const { result } = await worlds('--seeds', '1..2', '--profile', profile, '--jobs', '2')
+      expect(result.violations).toEqual([])
+      expect(result.worlds).toBe(2)
+    },
+    WORLDS_MS,
+  )
+
   it(
     'are the same, to the byte of their logs, whatever ran before and in however many processes',
     async () => {
