@@ -16,7 +16,7 @@ import {
   txid,
 } from '../../../../core/bitcoin/index.ts'
 import { genesisLedger, type Ledger } from '../../../../core/ledger/index.ts'
-import { changeOutput, federationOutput, NO_KEYS } from '../../../../core/peg/index.ts'
+import { changeOutput, federationOutput, NO_KEYS, nameOf } from '../../../../core/peg/index.ts'
 import { toDisplayHash } from '../../../../crypto/index.ts'
 import type { BridgeInbox, MempoolSight } from '../../../../messages/index.ts'
 import {
@@ -189,6 +189,23 @@ describe('the bridge and what waits in the mempool (PI-3)', () => {
     expect(told(followed, await seen()).shown).toMatchObject([
       { id: `${idOf(alice)}:0`, step: 'Confirming' },
     ])
+  })
+
+  it('is told from its row once it has one, though a slow look still lists it', () => {
+    const world = new PegWorld()
+    const claim = world.pegIn('dave', 1_000_000n)
+    const deposit = {
+      outpoint: nameOf(claim),
+      txid: toDisplayHash(claim.txid),
+      amountSat: 1_000_000n,
+      evmAddress: addressOf('dave'),
+      refundable: false,
+      seenAtMs: 0,
+    }
+    const sight = { looked: new Set<string>(), deposits: [deposit] }
+    const listed: BridgeInbox = { type: 'bridge.MempoolSeen', payload: { sight } }
+    expect(told(start, listed).shown).toHaveLength(1)
+    expect(told({ ...start, ledger: world.ledger }, listed).shown).toEqual([])
   })
 
   it('looks at the tip only, one look at a time, and not more often than it may', async () => {
