@@ -127,6 +127,7 @@ function announce(headers: readonly FollowedHeader[]): KernelEffect[] {
   return [
     tell('signer', { type: 'signer.HeadersFollowed', payload: { headers } }),
     tell('keygen', { type: 'keygen.HeadersFollowed', payload: { headers } }),
+    tell('auditor', { type: 'auditor.HeadersFollowed', payload: { headers } }),
   ]
 }
 

@@ -15,6 +15,7 @@ import {
 } from '../supervisor/index.ts'
 import { memberMachine } from './machine.ts'
 import {
+  AUDIT_REQUEST,
   KEYGEN_REQUEST,
   type LinkReceived,
   type LinksInbox,
@@ -79,7 +80,7 @@ export const linksActor: ActorDefinition<LinksContext, LinksInbox, LinksEffect, 
 }
 
 /** Who takes what nodes send: while one of them has too much to do, nodes wait (SU-9). */
-const READERS = ['links', 'signer', 'follower', 'keygen']
+const READERS = ['links', 'signer', 'follower', 'keygen', 'auditor']
 
 function connect(node: NodeIndex): LinksInbox {
   return { type: 'links.Connect', payload: { node } }
@@ -200,8 +201,11 @@ function route({ node, requestId, body }: LinkReceived['payload']): LinksEffect 
   }
 }
 
-/** Keygen's questions bear its name. */
+/** Questions of keygen and of the auditor bear their names. */
 function proof(payload: ProofReceived['payload']): KernelEffect {
+  if (payload.requestId.startsWith(AUDIT_REQUEST)) {
+    return tell('auditor', { type: 'auditor.ProofReceived', payload })
+  }
   return payload.requestId.startsWith(KEYGEN_REQUEST)
     ? tell('keygen', { type: 'keygen.ProofReceived', payload })
     : tell('signer', { type: 'signer.ProofReceived', payload })

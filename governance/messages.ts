@@ -1,4 +1,5 @@
-/** The vocabulary of the member's tree: four actors, one registry row per type. */
+/** The vocabulary of the member's tree: five actors, one registry row per type. */
+import type { AuditVerdict } from '../bridge/index.ts'
 import type { CertifiedHeaderBytes, MemberBody, NodeBody, ProvenRowBytes } from '../proto/index.ts'
 import type { Message, MessageSpec } from '../supervisor/index.ts'
 import type { ConfirmedKey } from './evidence.ts'
@@ -135,6 +136,29 @@ export type PartReady = Message<
 /** Is there a newer block? From: timer. To: keygen. */
 export type CheckKeygen = Message<'keygen.CheckKeygen', Record<string, never>>
 
+// Auditor: the reserve against this member's own Bitcoin.
+
+/** How the ids of its questions begin. */
+export const AUDIT_REQUEST = 'audit-'
+
+/** New verified headers, oldest first. From: follower. To: auditor. */
+export type AuditHeaders = Message<
+  'auditor.HeadersFollowed',
+  { readonly headers: readonly FollowedHeader[] }
+>
+/** Begin an audit. From: timer. To: auditor. */
+export type AuditDue = Message<'auditor.AuditDue', Record<string, never>>
+/** Rows of the reserve. From: links. To: auditor. */
+export type AuditProof = Message<'auditor.ProofReceived', ProofReceived['payload']>
+/** From: auditor's effect. To: auditor. */
+export type AuditEnded = Message<'auditor.AuditEnded', { readonly verdict: AuditVerdict }>
+/** Coins that Bitcoin lacks, by two audits in a row; none: all is there again. From: auditor. To: signer. */
+export type ReserveAudited = Message<
+  'signer.ReserveAudited',
+  { readonly missing: readonly string[] }
+>
+
+export type AuditorInbox = AuditHeaders | AuditDue | AuditProof | AuditEnded | MemberStopping
 export type KeygenInbox = KeygenHeaders | KeygenProof | PartReady | CheckKeygen | MemberStopping
 export type LinksInbox =
   | Connect
@@ -149,6 +173,7 @@ export type SignerInbox =
   | HeadersFollowed
   | ChainContradicted
   | FederationFollowed
+  | ReserveAudited
   | ApprovalAsked
   | SignatureAsked
   | PartsAsked
@@ -177,10 +202,15 @@ export const MEMBER_ROWS: readonly MessageSpec[] = [
   { ...WAIT, type: 'signer.HeadersFollowed', priority: 'peg', neverDrop: true },
   { ...WAIT, type: 'signer.ChainContradicted', priority: 'control', neverDrop: true },
   { ...WAIT, type: 'signer.FederationFollowed', priority: 'control', coalesce: 'latest' },
+  { ...WAIT, type: 'signer.ReserveAudited', priority: 'control', coalesce: 'latest' },
   { ...WAIT, type: 'signer.ApprovalAsked', priority: 'peg' },
   { ...WAIT, type: 'signer.SignatureAsked', priority: 'peg' },
   { ...WAIT, type: 'signer.PartsAsked', priority: 'peg' },
   { ...WAIT, type: 'signer.ProofReceived', priority: 'peg' },
   { ...WAIT, type: 'signer.AnswerReady', priority: 'peg', neverDrop: true },
   { ...WAIT, type: 'signer.CheckPending', priority: 'peg', coalesce: 'latest' },
+  { ...WAIT, type: 'auditor.HeadersFollowed', priority: 'peg', neverDrop: true },
+  { ...WAIT, type: 'auditor.AuditDue', priority: 'peg', coalesce: 'latest' },
+  { ...WAIT, type: 'auditor.ProofReceived', priority: 'peg' },
+  { ...WAIT, type: 'auditor.AuditEnded', priority: 'peg', neverDrop: true },
 ]

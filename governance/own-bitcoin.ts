@@ -1,15 +1,18 @@
 /** What this member's own Bitcoin shows of a deposit; works on a pruned node without txindex. Never rejects. */
-import type { DepositSight } from '../bridge/index.ts'
+import type { CoinsSight, DepositSight, OwnCoin } from '../bridge/index.ts'
 import { fromDisplayHash, toDisplayHash } from '../crypto/index.ts'
 import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
-import type { OwnBitcoin } from './port.ts'
+import type { OutpointOf, OwnBitcoin } from './port.ts'
 
 const NOT_ON_BEST_CHAIN = 'BitcoinBlockNotOnBestChain'
 
-type Client = Pick<BitcoinRpc, 'getBlock' | 'getRawTransaction'>
+type Client = Pick<BitcoinRpc, 'getBlock' | 'getBlockHeader' | 'getRawTransaction' | 'getTxOut'>
 
 export function createOwnBitcoin(rpc: Client): OwnBitcoin {
-  return { sight: (blockHash, txid) => sight(rpc, blockHash, txid) }
+  return {
+    sight: (blockHash, txid) => sight(rpc, blockHash, txid),
+    coins: (tipHash, outpoints) => coins(rpc, tipHash, outpoints),
+  }
 }
 
 /**
@@ -30,16 +33,56 @@ export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
       }
       return first
     },
+    async coins(tipHash, outpoints) {
+      const sights = await Promise.all(endpoints.map((one) => one.coins(tipHash, outpoints)))
+      const seen = sights.filter((one) => one.kind === 'seen')
+      const [first, ...others] = seen
+      if (first === undefined) return sights[0] as CoinsSight
+      const differs = others.some((other) =>
+        other.coins.some((coin, at) => (coin === undefined) !== (first.coins[at] === undefined)),
+      )
+      return differs ? { kind: 'unknown', code: 'BitcoinDisagrees' } : first
+    },
   }
+}
+
+/** Questions to Bitcoin at a time. */
+const MAX_QUESTIONS = 8
+
+async function coins(
+  rpc: Client,
+  tipHash: Uint8Array,
+  outpoints: readonly OutpointOf[],
+): Promise<CoinsSight> {
+  const tip = await rpc.getBlockHeader(toDisplayHash(tipHash))
+  if (!tip.ok) return unknownBlock(tip.error)
+  if (tip.value.confirmations < 1) return { kind: 'unknown', code: NOT_ON_BEST_CHAIN }
+  const found: (OwnCoin | undefined)[] = []
+  for (let from = 0; from < outpoints.length; from += MAX_QUESTIONS) {
+    const some = outpoints.slice(from, from + MAX_QUESTIONS)
+    const answers = await Promise.all(
+      some.map(({ txid, vout }) => rpc.getTxOut(toDisplayHash(txid), vout, false)),
+    )
+    for (const answer of answers) {
+      if (!answer.ok) return { kind: 'unknown', code: answer.error.code }
+      const coin = answer.value
+      found.push(
+        coin === null ? undefined : { amountSat: coin.amountSat, scriptPubKey: coin.script },
+      )
+    }
+  }
+  return { kind: 'seen', coins: found }
+}
+
+function unknownBlock({ code, rpcCode }: { readonly code: string; readonly rpcCode?: number }) {
+  const isUnknown = rpcCode === BITCOIN_RPC_CODE.notFound
+  return { kind: 'unknown', code: isUnknown ? 'BitcoinBlockUnknown' : code } as const
 }
 
 async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight> {
   const hash = toDisplayHash(blockHash)
   const block = await rpc.getBlock(hash)
-  if (!block.ok) {
-    const isUnknown = block.error.rpcCode === BITCOIN_RPC_CODE.notFound
-    return { kind: 'unknown', code: isUnknown ? 'BitcoinBlockUnknown' : block.error.code }
-  }
+  if (!block.ok) return unknownBlock(block.error)
   const { confirmations, txids } = block.value
   if (confirmations < 1) return { kind: 'unknown', code: NOT_ON_BEST_CHAIN }
   const index = txids.indexOf(toDisplayHash(txid))

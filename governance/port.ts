@@ -1,6 +1,7 @@
 /** What the member's actors need from outside. The real ones are made in `run.ts`. */
 import type {
   ApprovalRequest,
+  CoinsSight,
   DepositSight,
   SignatureRequest,
   SignerVerdict,
@@ -9,6 +10,7 @@ import type { CertifiedHeader } from '../core/light/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import type { NonceOffer, SignedParts } from '../core/signing/index.ts'
 import type { MemberMessage, NodeMessage } from '../proto/index.ts'
+import type { MetricSink } from '../supervisor/index.ts'
 import type { ConfirmedKey, Evidence } from './evidence.ts'
 import type { StoredHead } from './light-client.ts'
 
@@ -52,6 +54,22 @@ export interface FollowerPorts {
 /** This member's own Bitcoin; never rejects. Hashes in internal byte order. */
 export interface OwnBitcoin {
   sight(blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight>
+  /** Of outpoints, while the named block is on its best chain. */
+  coins(tipHash: Uint8Array, outpoints: readonly OutpointOf[]): Promise<CoinsSight>
+}
+
+export interface OutpointOf {
+  readonly txid: Uint8Array
+  readonly vout: number
+}
+
+export interface AuditPorts {
+  readonly metrics: MetricSink
+  readonly genesis: Genesis
+  /** How many nodes the configuration names. */
+  readonly nodes: number
+  readonly bitcoin: Pick<OwnBitcoin, 'coins'>
+  readonly everyMs: number
 }
 
 /** Refused for good, or not known now; `code` is told to who asks. */

@@ -42,6 +42,8 @@ export interface RunningMember extends RunningProgram {
   readonly statusUrl?: string
 }
 
+/** Between two audits of the reserve. */
+const AUDIT_MS = 60_000
 const BITCOIN_TIMEOUT_MS = 10_000
 /** Every node brings the same certificates. */
 const REMEMBERED_SIGNATURES = 256
@@ -77,6 +79,7 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
     return { ok: false, fault: opened }
   }
   const { memberIndex, vault } = opened
+  const bitcoin = joinOwnBitcoins(rpcs.map(createOwnBitcoin))
   const head = fileHeadStore(join(config.dataDir, 'head.json'), genesis)
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
   const system = createMemberTree(
@@ -93,8 +96,15 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
         clock: kernel.clock,
       }),
       follower: { genesis, store: storeBehindVault(head, vault) },
-      signer: { genesis, bitcoin: joinOwnBitcoins(rpcs.map(createOwnBitcoin)), vault },
+      signer: { genesis, bitcoin, vault },
       keygen: { genesis, memberIndex, nodes: config.nodes.length, vault },
+      auditor: {
+        metrics: kernel.metrics,
+        genesis,
+        nodes: config.nodes.length,
+        bitcoin,
+        everyMs: AUDIT_MS,
+      },
     },
     (reason) => announceEnd(programEnd(reason)),
   )

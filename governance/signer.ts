@@ -54,6 +54,8 @@ export interface SignerContext {
   /** Verified headers, oldest first, the head last. */
   readonly headers: readonly FollowedHeader[]
   readonly contradicted: boolean
+  /** Coins of the reserve that its own Bitcoin lacks (4.8). */
+  readonly missing: readonly string[]
   /** Those that it knows to be the federation's (5.1). */
   readonly keys: readonly ConfirmedKey[]
   readonly jobs: ReadonlyMap<string, Job>
@@ -108,6 +110,7 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
       ports,
       headers: [],
       contradicted: false,
+      missing: [],
       keys: [],
       jobs: new Map(),
       served: new Offers(),
@@ -137,6 +140,8 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
         return dropOverdue(context, about.nowMs)
       case 'signer.ChainContradicted':
         return { context: { ...context, contradicted: true } }
+      case 'signer.ReserveAudited':
+        return { context: { ...context, missing: message.payload.missing } }
       case 'member.MemberStopping':
         return about.state === 'Stopping' ? { context } : { context, event: 'STOP' }
     }
@@ -147,8 +152,12 @@ export const signerActor: ActorDefinition<SignerContext, SignerInbox, SignerEffe
 }
 
 /** Why this member signs nothing at present, whatever is asked. */
-function standstill({ contradicted, jobs }: SignerContext, node: NodeIndex): string | undefined {
+function standstill(
+  { contradicted, jobs, missing }: SignerContext,
+  node: NodeIndex,
+): string | undefined {
   if (contradicted) return 'ChainContradicted'
+  if (missing.length > 0) return 'ReserveMissing'
   let open = 0
   for (const { askers } of jobs.values()) if (askers[0]?.node === node) open += 1
   return open >= MAX_JOBS_PER_NODE ? 'Busy' : undefined

@@ -1,4 +1,4 @@
-/** The member's supervision tree: four actors from ports alone. The program gives real ports, tests others. */
+/** The member's supervision tree: five actors from ports alone. The program gives real ports, tests others. */
 import {
   childSpec,
   createSystem,
@@ -6,11 +6,12 @@ import {
   type System,
   type TerminationReason,
 } from '../supervisor/index.ts'
+import { auditorActor } from './auditor.ts'
 import { followerActor } from './follower.ts'
 import { keygenActor } from './keygen.ts'
 import { linksActor } from './links.ts'
 import { MEMBER_ROWS } from './messages.ts'
-import type { FollowerPorts, KeygenPorts, LinksPorts, SignerPorts } from './port.ts'
+import type { AuditPorts, FollowerPorts, KeygenPorts, LinksPorts, SignerPorts } from './port.ts'
 import { signerActor } from './signer.ts'
 
 export { storeBehindVault } from './head-store.ts'
@@ -26,6 +27,7 @@ export interface MemberPorts {
   readonly follower: FollowerPorts
   readonly signer: SignerPorts
   readonly keygen: KeygenPorts
+  readonly auditor: AuditPorts
 }
 
 export function createMemberTree(
@@ -39,6 +41,8 @@ export function createMemberTree(
       childSpec(signerActor, ports.signer, { critical: true }),
       // Without it no key is made, but the member approves and signs.
       childSpec(keygenActor, ports.keygen),
+      // Without it the member signs as before, and its tree says that it is away.
+      childSpec(auditorActor, ports.auditor, { dependsOn: ['signer'] }),
       childSpec(followerActor, ports.follower, { critical: true, dependsOn: ['signer'] }),
       childSpec(linksActor, ports.links, {
         critical: true,

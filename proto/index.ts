@@ -134,6 +134,8 @@ export type MemberBody =
       /** Empty, or the batch whose rows are wanted. */
       readonly batchId: Uint8Array
       readonly version: number
+      /** Instead: every live output, as many as one answer may have. */
+      readonly reserve?: boolean
     }
   | { readonly kind: 'chainStatusRequest' }
   | ErrorBody

@@ -132,11 +132,20 @@ interface WantedRow {
   readonly key: Uint8Array
 }
 
-/** The rows that a query names, or those that a batch version refers to. */
+/** The rows that a query names, those that a batch version refers to, or those of the reserve. */
 function wantedRows(
   ledger: Ledger,
-  { rows, batchId, version }: Extract<StreamQuery, { readonly kind: 'ledgerProofRequest' }>,
+  {
+    batchId,
+    reserve,
+    rows,
+    version,
+  }: Extract<StreamQuery, { readonly kind: 'ledgerProofRequest' }>,
 ): readonly WantedRow[] | undefined {
+  if (reserve === true) {
+    const live = [...ledger.open.reserve.values()].slice(0, STREAM_LIMITS.maxProofRows)
+    return live.map(({ key }) => ({ set: 'outputs', key }))
+  }
   if (batchId.length === 0) {
     return rows.every(isLedgerRow) ? (rows as readonly WantedRow[]) : undefined
   }

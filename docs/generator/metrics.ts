@@ -44,7 +44,13 @@ const USE =
 
 /** What rooms count through the kernel's sink: the metric exists from its first use on. */
 function counted(): MetricRow[] {
-  const folders = ['actors', 'supervisor', 'node/adapters/checkpoints', 'node/adapters/telemetry']
+  const folders = [
+    'actors',
+    'governance',
+    'supervisor',
+    'node/adapters/checkpoints',
+    'node/adapters/telemetry',
+  ]
   const paths = folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.includes('testing'))

@@ -130,6 +130,23 @@ export function bitcoinPortSuite(name: string, open: () => Promise<BitcoinUnderT
       expect(sight.txids).toEqual([idOf(sight.coinbase), idOf(raw)])
     })
 
+    it('P 4.8: a member sees the coins that are there, by blocks alone', async () => {
+      const { bitcoin, own } = under
+      const raw = await under.payment()
+      await value(bitcoin.send(raw))
+      const before = await value(bitcoin.tip())
+      const coin = { txid: idOf(raw), vout: 0 }
+      const none = { kind: 'seen', coins: [undefined] }
+      expect(await own.coins(before.hash, [coin])).toEqual(none)
+      await under.mine(1)
+      expect(await own.coins(before.hash, [coin, { ...coin, vout: 9 }])).toMatchObject({
+        kind: 'seen',
+        coins: [{ amountSat: expect.any(BigInt) }, undefined],
+      })
+      const unknown = { kind: 'unknown', code: 'BitcoinBlockUnknown' }
+      expect(await own.coins(UNKNOWN, [coin])).toEqual(unknown)
+    })
+
     it('PI-10: what a member cannot see has no proof', async () => {
       const { bitcoin, own } = under
       const { hash } = await value(bitcoin.tip())
@@ -156,6 +173,10 @@ export function bitcoinPortSuite(name: string, open: () => Promise<BitcoinUnderT
         expect(answer).toMatchObject({ ok: false, error: { code: 'BitcoinUnreachable' } })
       }
       expect(await own.sight(UNKNOWN, UNKNOWN)).toEqual({
+        kind: 'unknown',
+        code: 'BitcoinUnreachable',
+      })
+      expect(await own.coins(UNKNOWN, [])).toEqual({
         kind: 'unknown',
         code: 'BitcoinUnreachable',
       })

@@ -1,6 +1,6 @@
 /** The development regtest inside the world, as nodes and members see it: late, now and then unreachable, with reorgs. */
 import type { BitcoinPort, BitcoinResult } from '../../actors/bridge/index.ts'
-import type { DepositSight } from '../../bridge/index.ts'
+import type { CoinsSight, DepositSight } from '../../bridge/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import {
   blockOf,
@@ -265,7 +265,22 @@ export class SimulatedBitcoin {
     return {
       sight: (blockHash, txid) =>
         life.io(this.#chance.between(1, 40), 'own bitcoin', () => this.#sight(blockHash, txid)),
+      coins: (tipHash, outpoints) =>
+        life.io(this.#chance.between(1, 40), 'own coins', () => this.#coins(tipHash, outpoints)),
     }
+  }
+
+  #coins(tipHash: Uint8Array, outpoints: Parameters<OwnBitcoin['coins']>[1]): CoinsSight {
+    if (this.#outages > 0) return { kind: 'unknown', code: 'BitcoinUnreachable' }
+    const { chain } = this.regtest
+    const node = chain.node(displayHash(tipHash))
+    if (node === undefined) return { kind: 'unknown', code: 'BitcoinBlockUnknown' }
+    if (!chain.isActive(node)) return { kind: 'unknown', code: 'BitcoinBlockNotOnBestChain' }
+    const coins = outpoints.map(({ txid, vout }) => {
+      const coin = chain.coin(outpoint(displayHash(txid), vout))
+      return coin && { amountSat: coin.valueSat, scriptPubKey: coin.script }
+    })
+    return { kind: 'seen', coins }
   }
 
   #sight(blockHash: Uint8Array, txid: Uint8Array): DepositSight {

@@ -17,6 +17,9 @@ import { HeaderDisk, LineDisk } from './disk.ts'
 import { Life, type Skew } from './life.ts'
 import type { Surroundings } from './node.ts'
 
+/** Often enough that worlds of a minute have several. */
+const AUDIT_MS = 7_000
+
 export class SimulatedMember {
   readonly index: number
   readonly name: string
@@ -84,6 +87,7 @@ export class SimulatedMember {
       nowMs: () => kernel.clock.nowMs(),
       random: (length) => kernel.random.bytes(length),
     })
+    const own = bitcoin.own(life)
     const system = createMemberTree(
       {
         kernel,
@@ -97,8 +101,15 @@ export class SimulatedMember {
           },
         },
         follower: { genesis, store: storeBehindVault(this.#head.store(life), vault) },
-        signer: { genesis, bitcoin: bitcoin.own(life), vault },
+        signer: { genesis, bitcoin: own, vault },
         keygen: { genesis, memberIndex: this.index, nodes: genesis.validators.length, vault },
+        auditor: {
+          metrics: kernel.metrics,
+          genesis,
+          nodes: genesis.validators.length,
+          bitcoin: own,
+          everyMs: AUDIT_MS,
+        },
       },
       (reason) => {
         if (!life.alive) return

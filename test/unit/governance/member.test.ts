@@ -31,6 +31,9 @@ async function memberWith(nodes: number, over = bitcoin) {
   return { chain, member, nodes: all, node: all[0] as TestNode }
 }
 
+const gone = { kind: 'unknown', code: 'BitcoinUnreachable' } as const
+const awayBitcoin = { sight: async () => gone, coins: async () => gone }
+
 describe('a member that is asked about a deposit', () => {
   it('signs the approval message of the claim for every node that asks, once (PI-10)', async () => {
     const { member, nodes } = await memberWith(3)
@@ -67,7 +70,7 @@ describe('a member that is asked about a deposit', () => {
     const away = new MemberWorld({
       genesis,
       nodes: [node],
-      bitcoin: { sight: async () => ({ kind: 'unknown', code: 'BitcoinUnreachable' }) },
+      bitcoin: awayBitcoin,
     })
     away.lines.push(...member.lines)
     await away.start()

@@ -1,5 +1,5 @@
 /** OP-5, N13: a member with two Bitcoins of its own. */
-import type { DepositSight } from '../../../bridge/index.ts'
+import type { CoinsSight, DepositSight } from '../../../bridge/index.ts'
 import { joinOwnBitcoins } from '../../../governance/own-bitcoin.ts'
 
 const bytes = new Uint8Array(0)
@@ -7,8 +7,15 @@ const seen = (confirmations: number, index = 1): DepositSight => {
   return { kind: 'seen', confirmations, txids: [], index, transaction: bytes, coinbase: bytes }
 }
 const unknown = (code: string): DepositSight => ({ kind: 'unknown', code })
+const nothing: CoinsSight = { kind: 'unknown', code: 'BitcoinUnreachable' }
 const sightOf = (...sights: readonly DepositSight[]) =>
-  joinOwnBitcoins(sights.map((sight) => ({ sight: async () => sight }))).sight(bytes, bytes)
+  joinOwnBitcoins(
+    sights.map((sight) => ({ sight: async () => sight, coins: async () => nothing })),
+  ).sight(bytes, bytes)
+const coinsOf = (...sights: readonly CoinsSight[]) =>
+  joinOwnBitcoins(
+    sights.map((sight) => ({ sight: async () => unknown(''), coins: async () => sight })),
+  ).coins(bytes, [])
 
 describe('OP-5: what a member sees of a deposit by two endpoints', () => {
   it('is what the shorter chain has of confirmations', async () => {
@@ -36,5 +43,21 @@ describe('OP-5: what a member sees of a deposit by two endpoints', () => {
     const offChain = unknown('BitcoinBlockNotOnBestChain')
     expect(await sightOf(unknown('BitcoinTimeout'), offChain)).toEqual(offChain)
     expect(await sightOf(unknown('BitcoinTimeout'))).toEqual(unknown('BitcoinTimeout'))
+  })
+})
+
+describe('OP-5: what a member sees of the reserve by two endpoints', () => {
+  const coin = { amountSat: 5n, scriptPubKey: bytes }
+  const there: CoinsSight = { kind: 'seen', coins: [coin] }
+  const spent: CoinsSight = { kind: 'seen', coins: [undefined] }
+
+  it('is what the one shows that answers', async () => {
+    expect(await coinsOf(nothing, there)).toEqual(there)
+    expect(await coinsOf(spent, nothing)).toEqual(spent)
+    expect(await coinsOf(nothing, nothing)).toEqual(nothing)
+  })
+
+  it('is unknown, if a coin is there on one and not on the other', async () => {
+    expect(await coinsOf(there, spent)).toEqual({ kind: 'unknown', code: 'BitcoinDisagrees' })
   })
 })

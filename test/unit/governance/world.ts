@@ -220,8 +220,27 @@ export function bitcoinOf(bitcoin: BitcoinWorld): OwnBitcoin {
         coinbase: bytes(0),
       }
     },
+    coins: async (tipHash, outpoints) => {
+      const isThere = bitcoin.blocks.some(
+        ({ hash }) => toDisplayHash(hash) === toDisplayHash(tipHash),
+      )
+      if (!isThere) return { kind: 'unknown', code: 'BitcoinBlockUnknown' }
+      const all = bitcoin.blocks.flatMap(({ transactions }) => transactions)
+      const nameOf = (id: Uint8Array, vout: number) => `${toDisplayHash(id)}:${vout}`
+      const spent = new Set(
+        all.flatMap(({ inputs }) => inputs.map((input) => nameOf(input.txid, input.vout))),
+      )
+      const coins = outpoints.map(({ txid: id, vout }) => {
+        const found = all.find((one) => toDisplayHash(txid(one)) === toDisplayHash(id))
+        return spent.has(nameOf(id, vout)) ? undefined : found?.outputs[vout]
+      })
+      return { kind: 'seen', coins }
+    },
   }
 }
+
+/** Of the members of these tests. */
+export const AUDIT_MS = 60_000
 
 export interface MemberWorldOptions {
   readonly genesis: Genesis
@@ -306,6 +325,13 @@ export class MemberWorld {
       follower: { genesis, store: storeBehindVault(head, vault) },
       signer: { genesis, bitcoin, vault },
       keygen: { genesis, memberIndex: 0, nodes: nodes.length, vault },
+      auditor: {
+        metrics: this.ports.metrics,
+        genesis,
+        nodes: nodes.length,
+        bitcoin,
+        everyMs: AUDIT_MS,
+      },
     })
     const started = this.system.start()
     await this.settle()
