@@ -18,7 +18,9 @@ import { EXIT } from '../adapters/system/index.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:8545'
 const CALL_MS = 10_000
-export const POLL_MS = 500
+const POLL_MS = 500
+/** Looks between two submissions: ten seconds. */
+const REPEAT_POLLS = 20
 
 interface Fault {
   readonly code: string
@@ -135,11 +137,58 @@ export async function combinedApproval(
   throw new Refusal('ApprovalQuorumMissing', `approvals of ${have} members`, EXIT.data)
 }
 
+/**
+ * Hands something in at every node of `--url`, again each ten seconds, until `decided` gives what the command prints. Each includes it in a
+ * block of its own, and one that restarted has forgotten what waited there. One that takes it is enough.
+ */
+export async function submitUntil(
+  options: { readonly url?: string | undefined; readonly wait?: string | undefined },
+  method: string,
+  raw: string,
+  decided: (isSubmitted: boolean) => Promise<string | undefined>,
+): Promise<string> {
+  const waitMs = 1_000 * integer('wait', options.wait ?? '60')
+  for (let poll = 0; ; poll++) {
+    const answer = await decided(poll > 0)
+    if (answer !== undefined) return answer
+    if (poll * POLL_MS >= waitMs) {
+      throw new Refusal('NotDecided', `no block has it after ${waitMs / 1_000} s`, EXIT.unreachable)
+    }
+    if (poll % REPEAT_POLLS === 0) await submitToAll(urlsOf(options.url), method, raw)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
+async function submitToAll(urls: readonly string[], method: string, raw: string): Promise<void> {
+  const answers = await Promise.allSettled(urls.map((url) => callOne(url, method, [raw])))
+  const [refused] = answers.filter((answer) => answer.status === 'rejected')
+  if (answers.some(({ status }) => status === 'fulfilled')) return
+  throw refused?.reason
+}
+
+/** Several, divided by commas. */
+function urlsOf(url = DEFAULT_URL): readonly string[] {
+  return url.split(',').map((each) => each.trim())
+}
+
+/** What the first node of `--url` says that answers. */
 export async function call<T>(
-  url = DEFAULT_URL,
+  url: string | undefined,
   method: string,
   params: readonly unknown[],
 ): Promise<T> {
+  const urls = urlsOf(url)
+  for (const each of urls.slice(0, -1)) {
+    try {
+      return await callOne<T>(each, method, params)
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.fault.code !== 'NodeUnreachable') throw error
+    }
+  }
+  return callOne<T>(urls.at(-1) as string, method, params)
+}
+
+async function callOne<T>(url: string, method: string, params: readonly unknown[]): Promise<T> {
   let answer: { readonly result?: unknown; readonly error?: { readonly message: string } }
   try {
     const response = await fetch(url, {

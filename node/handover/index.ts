@@ -20,13 +20,11 @@ import {
   DEFAULT_URL,
   integer,
   openSecret,
-  POLL_MS,
   Refusal,
   readGenesis,
   runCommand,
+  submitUntil,
 } from '../decisions/index.ts'
-
-const REPEAT_POLLS = 20
 
 const USAGE = `usage: millrace handover show [--url URL]
        millrace handover call --genesis FILE --keys FILE --password-file FILE [--url URL]
@@ -35,7 +33,7 @@ const USAGE = `usage: millrace handover show [--url URL]
   call                    says in a member's name that the next key is to be made, and waits until a block
                           has it; when t members have called, the key is made and the coins move to it
 
-  --url URL               JSON-RPC of any node [${DEFAULT_URL}]
+  --url URL,...           JSON-RPC of nodes that make blocks; a call goes to all of them [${DEFAULT_URL}]
   --blocks N              how long the call is good if no block takes it [1000]
   --wait SECONDS          how long to wait for a block [60]
   --help                  this text
@@ -78,7 +76,6 @@ async function callForKey(options: Options): Promise<string> {
     throw new Refusal('KeysOfNoMember', 'the key file is of no member', EXIT.configuration)
   }
   const blocks = integer('blocks', options.blocks ?? '1000')
-  const waitMs = 1_000 * integer('wait', options.wait ?? '60')
   const { height, making, next } = await statusOf(options.url)
   if (next === undefined) {
     const stage = making ? `the key of epoch ${making.epoch} is being made` : 'there is no key yet'
@@ -95,14 +92,10 @@ async function callForKey(options: Options): Promise<string> {
   }
   const item = signKeygenItem(genesis, statement, secret, createSystemRandom().bytes(32))
   const raw = toHex(encodeKeygenItem(item))
-  for (let poll = 0; poll * POLL_MS <= waitMs; poll++) {
-    const now = await statusOf(options.url)
-    if (isCalled(now, epoch, member)) return JSON.stringify({ epoch, attempt, member })
-    // Again as long as no block has it: a node that restarted has forgotten what waited there.
-    if (poll % REPEAT_POLLS === 0) await call(options.url, 'millrace_submitKeyCall', [raw])
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-  }
-  throw new Refusal('NotIncluded', `no block has it after ${waitMs / 1_000} s`, EXIT.unreachable)
+  return submitUntil(options, 'millrace_submitKeyCall', raw, async () => {
+    const isHeard = isCalled(await statusOf(options.url), epoch, member)
+    return isHeard ? JSON.stringify({ epoch, attempt, member }) : undefined
+  })
 }
 
 /** Whether the ledger has the member's call, or is past calls. */

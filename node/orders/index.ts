@@ -30,12 +30,12 @@ import {
   DECISION_FLAGS,
   DEFAULT_URL,
   integer,
-  POLL_MS,
   Refusal,
   readGenesis,
   readJson,
   runCommand,
   signedByMember,
+  submitUntil,
   usage,
 } from '../decisions/index.ts'
 
@@ -55,7 +55,7 @@ const USAGE = `usage: millrace order refund --deposit TXID:VOUT --to ADDRESS --g
                           it asks for the proof: {"deposit": HEX, "previous": [HEX...], "signatures": {SCRIPT: BASE64}}
   submit                  hands an order with the approvals of t members to a node and waits until a block has it
 
-  --url URL               JSON-RPC of a node that makes blocks [${DEFAULT_URL}]
+  --url URL,...           JSON-RPC of nodes that make blocks; an order goes to all of them [${DEFAULT_URL}]
   --to ADDRESS            a Bitcoin address of the network, or a script in hex
   --fund SAT              how much of the loss the operating fund bears [0]
   --since HEIGHT          of the block that opened it: another loss of the same coin is not booked by this order [asked of the node]
@@ -178,16 +178,10 @@ async function submit(options: Options): Promise<string> {
     pegOrderMessage(genesis, membersEpoch, order),
   )
   const raw = toHex(encodePegOrder({ ...order, approval }))
-  const waitMs = 1_000 * integer('wait', options.wait ?? '60')
-  for (let waitedMs = 0; ; waitedMs += POLL_MS) {
-    if (await isDone(options.url, order)) return JSON.stringify({ id: pegOrderId(order) })
-    if (waitedMs >= waitMs) {
-      throw new Refusal('NotDecided', `no block has it after ${waitMs / 1_000} s`, EXIT.unreachable)
-    }
-    // Again as long as no block has it: a node that restarted has forgotten what waited there.
-    if (waitedMs % 10_000 === 0) await call(options.url, 'millrace_submitPegOrder', [raw])
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-  }
+  const answer = JSON.stringify({ id: pegOrderId(order) })
+  return submitUntil(options, 'millrace_submitPegOrder', raw, async () =>
+    (await isDone(options.url, order)) ? answer : undefined,
+  )
 }
 
 /** Whether the ledger has what the order says. */

@@ -15,12 +15,12 @@ import {
   DEFAULT_URL,
   integer,
   openSigner,
-  POLL_MS,
   Refusal,
   readGenesis,
   readJson,
   runCommand,
   signedByMember,
+  submitUntil,
   usage,
 } from '../decisions/index.ts'
 
@@ -36,7 +36,7 @@ const USAGE = `usage: millrace validators show [--height N] [--url URL]
   approve                 writes a member's approval of a change to the standard output; needs no node
   submit                  hands a change with the approvals of t members to a node and waits until it is decided
 
-  --url URL               JSON-RPC of any node [${DEFAULT_URL}]
+  --url URL,...           JSON-RPC of any node, or of several [${DEFAULT_URL}]
   --sequence N            number of the change; without it propose asks the node
   --address HEX           EVM address for the tips of its blocks; needed unless --power is 0
   --members-epoch N       epoch of the members [0]
@@ -138,23 +138,15 @@ async function submit(options: Options): Promise<string> {
     validatorChangeMessage(genesis, membersEpoch, change),
   )
   const raw = toHex(encodeValidatorChange({ ...change, approval }))
-  const waitMs = 1_000 * integer('wait', options.wait ?? '60')
-  for (let waitedMs = 0; ; waitedMs += POLL_MS) {
+  return submitUntil(options, 'millrace_submitValidatorChange', raw, async (isSubmitted) => {
     const { sequence, since, validators } = await latestSet(options.url)
-    if (waitedMs > 0 && sequence === change.sequence) {
-      const present = validators.find(({ key }) => key === toHex(change.blsKey))
-      if ((present?.power ?? 0) === change.power) {
-        return JSON.stringify({ sequence, actsFromHeight: since })
-      }
-      throw new Refusal('AnotherChangeDecided', `change ${sequence} is another one`, EXIT.error)
+    if (!isSubmitted || sequence !== change.sequence) return undefined
+    const present = validators.find(({ key }) => key === toHex(change.blsKey))
+    if ((present?.power ?? 0) === change.power) {
+      return JSON.stringify({ sequence, actsFromHeight: since })
     }
-    if (waitedMs >= waitMs) {
-      throw new Refusal('NotDecided', `no block has it after ${waitMs / 1_000} s`, EXIT.unreachable)
-    }
-    // Again as long as it is not decided: a node that restarted has forgotten what waited there.
-    if (waitedMs % 10_000 === 0) await call(options.url, 'millrace_submitValidatorChange', [raw])
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-  }
+    throw new Refusal('AnotherChangeDecided', `change ${sequence} is another one`, EXIT.error)
+  })
 }
 
 /** The set that acts last of those that are decided. */
