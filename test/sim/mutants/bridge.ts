@@ -269,15 +269,6 @@ export const BRIDGE_MUTANTS: readonly Mutant[] = [
   },
   {
     ...here,
-    name: 'nonces-stay',
-    file: 'governance/offers.ts',
-    find: '    this.#served.get(node)?.set(toHex(batchId), rest)\n',
-    replace: '    void rest\n',
-    breaks: 'protocol 5.4',
-    says: 'An offer serves whoever asks under it again.',
-  },
-  {
-    ...here,
     name: 'intent-after-offer',
     file: 'governance/vault.ts',
     find: '    if (begun === undefined) await journal.noteIntent(',
