@@ -11,7 +11,7 @@ import { developmentKey } from '../../devnet/wallet.ts'
 import { ownerOf, ownerWith } from '../unit/bridge/owners.ts'
 import { PATIENCE_MS, TestFederation } from './federation.ts'
 import { guideCommands, notFollowed } from './guide.ts'
-import { keyMade, type ReserveRow, reserveRows } from './keys.ts'
+import { keyMade } from './keys.ts'
 import { type Program, runProgram } from './program.ts'
 import { mineOnly, tipHeight } from './regtest.ts'
 import {
@@ -212,8 +212,10 @@ it(
   'what members spent by hand stops payouts until it is booked as a loss, a part of which the fund bears',
   async () => {
     const user = Account.random(262_144)
-    await minted(federation.rpc, await payDeposit(federation, user.address, AMOUNT_SAT))
-    const txid = await spendByHand()
+    // No sweep wants this one: it is under the newest key and no larger than others.
+    const own = await payDeposit(federation, user.address, AMOUNT_SAT)
+    await minted(federation.rpc, own)
+    const txid = await spendByHand(own)
     await federation.mine(BURIED_BLOCKS)
     await deficit((sat) => sat > 0n)
     const burned = await include(
@@ -237,7 +239,7 @@ it('that is every command of the guide', () => {
 })
 
 /** Three members spend an output of the reserve by leaf A, by the commands of the other guide; its txid. */
-async function spendByHand(): Promise<string> {
+async function spendByHand(outpoint: string): Promise<string> {
   const at = (name: string) => join(federation.directory, name)
   const recover = async (words: string, ...args: string[]) => {
     const run = await runProgram(
@@ -247,10 +249,9 @@ async function spendByHand(): Promise<string> {
       ...args,
       '--json',
     )
-    expect([run.code, run.stderr]).toEqual([0, expect.any(String)])
+    expect([run.code, run.code === 0 ? '' : run.stderr]).toEqual([0, ''])
     return run.json()
   }
-  const [{ outpoint }] = (await reserveRows(federation)) as readonly [ReserveRow]
   const bitcoin = ['--bitcoin', federation.bitcoinUrl]
   await recover('rows', '--url', federation.urls[0] as string, '--out', at('rows.json'))
   const what = ['--rows', at('rows.json'), '--output', outpoint, '--leaf', 'members']
