@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { createServer, type PeerCertificate, type Server, type TLSSocket } from 'node:tls'
 import * as grpc from '@grpc/grpc-js'
 import { fingerprintOf, type TlsIdentity } from './schema.ts'
@@ -5,10 +6,13 @@ import { fingerprintOf, type TlsIdentity } from './schema.ts'
 /** Why somebody does not get through the door. */
 export type DoorRefusal = 'TooManyConnections' | 'HandshakeFailed' | 'ForeignCertificate'
 
+/** Sockets of strangers at a time. */
+const MAX_HANDSHAKES = 64
+
 export interface DoorOptions {
   readonly tls: TlsIdentity
   readonly handshakeMs: number
-  /** Sockets at a time, those still in their handshake included. */
+  /** Of those that were let in, at a time. */
   readonly maxConnections: number
   /** SHA-256 of the only certificate that is let in, where it is pinned. */
   readonly fingerprint?: string
@@ -17,10 +21,16 @@ export interface DoorOptions {
   closed?(peer: string): void
 }
 
-/** Mutual TLS (1.3) before a gRPC server: sockets are handed over once it is known whose they are, and whoever is refused is named. */
+/**
+ * Mutual TLS (1.3) before a gRPC server: sockets are handed over once it is known whose they are, and whoever is refused is named. Strangers
+ * take no place from those who were let in: of too many handshakes the oldest of the busiest address gives way to the new one.
+ */
 export class TlsDoor {
   readonly #server: Server
+  /** Those that were let in. */
   readonly #sockets = new Set<TLSSocket>()
+  /** Those that have not shown a certificate, by peer, oldest first. */
+  readonly #handshakes = new Map<string, Socket>()
 
   constructor(server: grpc.Server, options: DoorOptions) {
     const { closed, fingerprint, handshakeMs, maxConnections, refused, tls } = options
@@ -36,9 +46,14 @@ export class TlsDoor {
       ALPNProtocols: ['h2'],
       handshakeTimeout: handshakeMs,
     })
-    secure.maxConnections = maxConnections
-    secure.on('drop', (drop) => {
-      refused(peerName(drop), 'TooManyConnections', `limit ${maxConnections}`)
+    secure.on('connection', (socket: Socket) => {
+      const peer = peerName(socket)
+      this.#handshakes.set(peer, socket)
+      socket.once('close', () => this.#handshakes.delete(peer))
+      if (this.#handshakes.size <= MAX_HANDSHAKES) return
+      const crowding = this.#mostCrowding()
+      refused(peerName(crowding), 'TooManyConnections', `limit ${MAX_HANDSHAKES} handshakes`)
+      crowding.destroy()
     })
     secure.on('tlsClientError', (error: Error & { code?: string }, socket) => {
       refused(peerName(socket), 'HandshakeFailed', error.code ?? error.message)
@@ -46,12 +61,18 @@ export class TlsDoor {
     secure.on('secureConnection', (socket) => {
       socket.on('error', () => socket.destroy())
       const peer = peerName(socket)
+      this.#handshakes.delete(peer)
+      const refuse = (code: DoorRefusal, detail: string) => {
+        refused(peer, code, detail)
+        socket.destroy()
+      }
       const isPinned =
         fingerprint === undefined || fingerprintOf(socket.getPeerCertificate()) === fingerprint
       if (!socket.authorized || !isPinned) {
-        refused(peer, 'ForeignCertificate', certificateFault(socket))
-        socket.destroy()
-        return
+        return refuse('ForeignCertificate', certificateFault(socket))
+      }
+      if (this.#sockets.size >= maxConnections) {
+        return refuse('TooManyConnections', `limit ${maxConnections}`)
       }
       this.#sockets.add(socket)
       socket.once('close', () => {
@@ -76,9 +97,16 @@ export class TlsDoor {
   }
 
   async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of [...this.#sockets, ...this.#handshakes.values()]) socket.destroy()
     const server = this.#server
     if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()))
+  }
+
+  #mostCrowding(): Socket {
+    const sockets = [...this.#handshakes.values()]
+    const byAddress = Map.groupBy(sockets, ({ remoteAddress }) => remoteAddress)
+    const [busiest] = [...byAddress.values()].sort((left, right) => right.length - left.length)
+    return (busiest as Socket[])[0] as Socket
   }
 }
 

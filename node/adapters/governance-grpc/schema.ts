@@ -106,9 +106,9 @@ export interface TlsIdentity {
   readonly privateKeyPem: string
 }
 
-/** SHA-256 of a certificate, as configurations pin it. */
-export function fingerprintOf({ fingerprint256 }: Pick<PeerCertificate, 'fingerprint256'>): string {
-  return fingerprint256.replaceAll(':', '').toLowerCase()
+/** SHA-256 of a certificate, as configurations pin it; undefined of a peer that showed none, which TLS gives as an empty object. */
+export function fingerprintOf({ fingerprint256 }: Partial<PeerCertificate>): string | undefined {
+  return fingerprint256?.replaceAll(':', '').toLowerCase()
 }
 
 /** Bounds that both ends set on their channel (GV-12). */

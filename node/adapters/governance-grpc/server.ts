@@ -44,7 +44,7 @@ export interface GovernanceServerOptions {
   readonly genesisHash: Uint8Array
   readonly members: readonly MemberIdentity[]
   readonly clock: Clock
-  /** Sockets at a time, those still in their handshake included. */
+  /** Of those with a certificate of the authority, at a time. */
   readonly maxConnections?: number
   /** Tests shorten them. */
   readonly registrationMs?: number

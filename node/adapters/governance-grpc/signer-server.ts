@@ -35,7 +35,7 @@ export interface SignerServer {
 
 type Call = grpc.ServerUnaryCall<unknown, unknown>
 
-/** The connections that may be open beside the one that is served, those in their handshake included. */
+/** The member's connections that may be open beside the one that is served. */
 const SPARE_CONNECTIONS = 8
 
 /**
