@@ -57,8 +57,11 @@ export interface MempoolSight {
   readonly deposits: readonly PendingDeposit[]
 }
 
-/** What waits in Bitcoin's mempool; without a sight nobody knows. From: Bridge's Bitcoin effect. To: Bridge. The latest one wins. */
-export type MempoolSeen = Message<'bridge.MempoolSeen', { readonly sight?: MempoolSight }>
+/** What waits in Bitcoin's mempool; without a sight nobody knows, `code` says why. From: Bridge's Bitcoin effect. To: Bridge. The latest one wins. */
+export type MempoolSeen = Message<
+  'bridge.MempoolSeen',
+  { readonly sight?: MempoolSight; readonly code?: string }
+>
 
 /** A transaction that pays the federation or spends from it. From: the Bitcoin scan. To: Bridge. */
 export type BitcoinTransactionDetected = Message<

@@ -58,6 +58,8 @@ export interface BridgeContext {
   readonly scanning: boolean
   /** Of Bitcoin's mempool; undefined while nobody knows. */
   readonly mempool: MempoolSight | undefined
+  /** Why nobody knows, as it was told last. */
+  readonly mempoolFault: string | undefined
   /** Before this no other look at the mempool begins. */
   readonly mempoolDueMs: number
   /** When a block was last looked at because somebody claimed a deposit. */

@@ -96,8 +96,9 @@ async function mempool(
   if (bitcoin.mempool === undefined) return undefined
   const find: FindAddress = (script) => depositAddresses?.find(script)
   const nowMs = clock.nowMs()
-  const sight = await lookAtMempool(genesis, bitcoin.mempool, ledger, before, find, nowMs)
-  return { type: 'bridge.MempoolSeen', payload: sight === undefined ? {} : { sight } }
+  const look = await lookAtMempool(genesis, bitcoin.mempool, ledger, before, find, nowMs)
+  const payload = look.ok ? { sight: look.value } : { code: look.error.code }
+  return { type: 'bridge.MempoolSeen', payload }
 }
 
 async function claim(effect: EffectOf<'claim'>, run: BridgeRun): Promise<BridgeInbox> {

@@ -267,12 +267,22 @@ function bitcoinScanned(
 /** Who waits is told what is seen of it; what was replaced or forgotten by Bitcoin is gone from here too. */
 function mempoolSeen(
   context: BridgeContext,
-  { sight }: PayloadOf<'bridge.MempoolSeen'>,
+  { code, sight }: PayloadOf<'bridge.MempoolSeen'>,
   nowMs: number,
 ): BridgeStep {
+  const isNews = code !== context.mempoolFault
+  const effects = isNews ? [mempoolNews(code)] : []
+  const mempoolDueMs = nowMs + MEMPOOL_LOOK_MS
   return published({
-    context: { ...context, mempool: sight, mempoolDueMs: nowMs + MEMPOOL_LOOK_MS },
+    context: { ...context, mempool: sight, mempoolFault: code, mempoolDueMs },
+    effects,
   })
+}
+
+function mempoolNews(code: string | undefined): AnyEffect {
+  return code === undefined
+    ? log('info', 'Bitcoin mempool is known', {})
+    : log('warn', 'Bitcoin mempool is not known', { code })
 }
 
 /** Operations stay where they are: Bitcoin is looked for with every poll. */

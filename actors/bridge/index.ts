@@ -50,6 +50,7 @@ export const bridgeActor: BridgeActor = {
         burns: new Map(),
         scanning: false,
         mempool: undefined,
+        mempoolFault: undefined,
         mempoolDueMs: Number.NEGATIVE_INFINITY,
         claimedAtMs: Number.NEGATIVE_INFINITY,
         keygen: new Map(),

@@ -13,14 +13,14 @@ export const MAX_BLOCKS_PER_SCAN = 100
 export const BLOCKS_AHEAD = 2
 
 /** The mempool is looked at this often, at most; a look that nothing came of is given up after the longer time. */
-export const MEMPOOL_LOOK_MS = 3_000
+export const MEMPOOL_LOOK_MS = 30_000
 export const MEMPOOL_LOST_MS = 60_000
 
 /** Transactions of the mempool that one look reads, each a question. */
 export const MAX_MEMPOOL_READS = 64
 
-/** Transactions of the mempool that are known to have been read, so that none is read twice; of more the rest is not looked at. */
-export const MAX_MEMPOOL_LOOKED = 100_000
+/** Where more wait the mempool is not known: its list would keep the whole node waiting while it is read. */
+export const MAX_MEMPOOL_TRANSACTIONS = 5_000
 
 /** Deposits that are shown while no block holds them. */
 export const MAX_PENDING_DEPOSITS = 256

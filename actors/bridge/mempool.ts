@@ -8,15 +8,15 @@ import type { Genesis } from '../../core/params/index.ts'
 import { federationScripts, nameOf, parseDeposits, parseOwnDeposits } from '../../core/peg/index.ts'
 import { toDisplayHash } from '../../crypto/index.ts'
 import type { MempoolSight, PendingDeposit } from '../../messages/index.ts'
-import { MAX_MEMPOOL_LOOKED, MAX_MEMPOOL_READS, MAX_PENDING_DEPOSITS } from './limits.ts'
-import type { BitcoinPort } from './port.ts'
+import { MAX_MEMPOOL_READS, MAX_MEMPOOL_TRANSACTIONS, MAX_PENDING_DEPOSITS } from './limits.ts'
+import type { BitcoinPort, BitcoinResult } from './port.ts'
 import type { FindAddress } from './scan.ts'
 
 export const NOTHING_SEEN: MempoolSight = { looked: new Set(), deposits: [] }
 
 /**
  * Goes on from what was seen before: what left the mempool is forgotten, and of what is new a bounded part is read, the rest with the
- * next looks. Undefined: Bitcoin does not say what waits.
+ * next looks. A fault: Bitcoin does not say what waits, or it is too much.
  */
 export async function lookAtMempool(
   genesis: Genesis,
@@ -25,16 +25,22 @@ export async function lookAtMempool(
   before: MempoolSight,
   find: FindAddress,
   nowMs: number,
-): Promise<MempoolSight | undefined> {
-  const listed = await mempool.txids()
-  if (!listed.ok) return undefined
+): Promise<BitcoinResult<MempoolSight>> {
+  const listed = await mempool.txids(MAX_MEMPOOL_TRANSACTIONS)
+  if (!listed.ok) return listed
+  if (listed.value.length > MAX_MEMPOOL_TRANSACTIONS) {
+    return {
+      ok: false,
+      error: { code: 'MempoolTooLarge', message: `${listed.value.length} wait` },
+    }
+  }
   const there = new Set(listed.value)
   const looked = new Set([...before.looked].filter((id) => there.has(id)))
   const deposits = before.deposits.filter(({ txid: id }) => there.has(id))
   let reads = 0
   for (const id of there) {
     if (looked.has(id)) continue
-    if (reads === MAX_MEMPOOL_READS || looked.size === MAX_MEMPOOL_LOOKED) break
+    if (reads === MAX_MEMPOOL_READS) break
     reads += 1
     const raw = await mempool.transaction(id)
     if (!raw.ok) break
@@ -44,7 +50,7 @@ export async function lookAtMempool(
     }
   }
   // Who fills the list hides what comes later until a block holds it, and pays Bitcoin's fees for each.
-  return { looked, deposits: deposits.slice(0, MAX_PENDING_DEPOSITS) }
+  return { ok: true, value: { looked, deposits: deposits.slice(0, MAX_PENDING_DEPOSITS) } }
 }
 
 function pendingDeposits(

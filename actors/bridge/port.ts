@@ -34,8 +34,8 @@ export interface BitcoinPort {
   block(hash: Uint8Array): Promise<BitcoinResult<Uint8Array | undefined>>
   /** Absent: what no block holds yet is not looked at. */
   readonly mempool?: {
-    /** Txids in display form, as Bitcoin lists them. */
-    txids(): Promise<BitcoinResult<readonly string[]>>
+    /** Txids in display form, as Bitcoin lists them; `MempoolTooLarge`, and never read, where more than `most` wait. */
+    txids(most: number): Promise<BitcoinResult<readonly string[]>>
     /** By its txid in display form; undefined when it waits no more. */
     transaction(txid: string): Promise<BitcoinResult<Uint8Array | undefined>>
   }

@@ -255,9 +255,9 @@ export const acceptance = z
 export type MempoolAcceptance = z.output<typeof acceptance>[number]
 
 export const mempoolInfo = z
-  .object({ mempoolminfee: amountSat })
-  .transform((info) => ({ minFeeSatPerKvb: info.mempoolminfee }))
-/** `minFeeSatPerKvb`: what pays less is not taken; it rises while the mempool is full. */
+  .object({ size: count, mempoolminfee: amountSat })
+  .transform(({ size, mempoolminfee }) => ({ size, minFeeSatPerKvb: mempoolminfee }))
+/** `size`: transactions that wait. `minFeeSatPerKvb`: what pays less is not taken; it rises while the mempool is full. */
 export type MempoolInfo = z.output<typeof mempoolInfo>
 
 export const mempoolEntry = z

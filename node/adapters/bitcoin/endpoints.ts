@@ -38,6 +38,7 @@ const MEMPOOL_UNKNOWN: BitcoinResult<never> = {
   error: { code: 'MempoolUnknown', message: 'this endpoint shows no mempool' },
 }
 
+type Mempool = NonNullable<BitcoinPort['mempool']>
 type Question<T> = (bitcoin: BitcoinPort) => Promise<BitcoinResult<T>>
 
 /** An endpoint with what is known of it. */
@@ -132,17 +133,18 @@ class Endpoints implements BitcoinPort {
 
   /** What waits at all of them that answer: of the rest it is not known. */
   readonly mempool = {
-    txids: async (): Promise<BitcoinResult<readonly string[]>> => {
-      const { answered, faults } = await this.#askAll(
-        async ({ mempool }) => (await mempool?.txids()) ?? MEMPOOL_UNKNOWN,
-      )
-      const [first, ...others] = answered.map(({ value }) => value)
-      if (first === undefined) return { ok: false, error: faults[0] as BitcoinFault }
+    txids: async (most: number): Promise<BitcoinResult<readonly string[]>> => {
+      const answers = await this.#askMempools((mempool) => mempool.txids(most))
+      const [first, ...others] = answers.flatMap((answer) => (answer.ok ? [answer.value] : []))
+      if (first === undefined) return answers[0] as BitcoinResult<never>
       const sets = others.map((ids) => new Set(ids))
       return { ok: true, value: first.filter((id) => sets.every((ids) => ids.has(id))) }
     },
-    transaction: (txid: string): Promise<BitcoinResult<Uint8Array | undefined>> =>
-      this.#ask(async ({ mempool }) => (await mempool?.transaction(txid)) ?? MEMPOOL_UNKNOWN),
+    transaction: async (txid: string): Promise<BitcoinResult<Uint8Array | undefined>> => {
+      const answers = await this.#askMempools((mempool) => mempool.transaction(txid))
+      const found = answers.find((answer) => answer.ok && answer.value !== undefined)
+      return found ?? answers.find(({ ok }) => ok) ?? (answers[0] as BitcoinResult<never>)
+    },
   }
 
   inMempool(txid: Uint8Array): Promise<BitcoinResult<boolean>> {
@@ -181,13 +183,27 @@ class Endpoints implements BitcoinPort {
     }
   }
 
+  /** Who shows no mempool, or too slowly, is not silent for that: what blocks hold may come from it as before. */
+  #askMempools<T>(question: (mempool: Mempool) => Promise<BitcoinResult<T>>) {
+    return Promise.all(
+      this.#awake().map(async ({ bitcoin: { mempool } }) =>
+        mempool === undefined ? MEMPOOL_UNKNOWN : question(mempool),
+      ),
+    )
+  }
+
   /** All that did not fall silent just now; all, if there is no other. */
-  async #askAll<T>(question: Question<T>) {
+  #awake(): readonly Endpoint[] {
     const nowMs = this.#options.nowMs()
     const awake = this.#all.filter(
       ({ silentSinceMs, state }) => state !== 'silent' || nowMs - silentSinceMs >= REST_MS,
     )
-    const asked = awake.length === 0 ? this.#all : awake
+    return awake.length === 0 ? this.#all : awake
+  }
+
+  /** Of those that are awake; of all, if none of them answers. */
+  async #askAll<T>(question: Question<T>) {
+    const asked = this.#awake()
     const first = await this.#answers(asked, question)
     if (first.answered.length > 0 || asked.length === this.#all.length) return first
     return this.#answers(this.#all, question)

@@ -41,7 +41,13 @@ export function createBitcoinPort(rpc: BitcoinRpc): BitcoinPort {
       return raw.ok ? raw : absentIf(raw, BITCOIN_RPC_CODE.notFound)
     },
     mempool: {
-      txids: () => rpc.getRawMempool(),
+      async txids(most) {
+        const info = await rpc.getMempoolInfo()
+        if (!info.ok) return info
+        const { size } = info.value
+        if (size <= most) return rpc.getRawMempool()
+        return { ok: false, error: { code: 'MempoolTooLarge', message: `${size} wait` } }
+      },
       async transaction(txid) {
         const raw = await rpc.getRawTransactionBytes(txid)
         return raw.ok ? raw : absentIf(raw, BITCOIN_RPC_CODE.notFound)

@@ -215,10 +215,23 @@ describe('PI-3: the mempool of two endpoints', () => {
     const { bitcoin, first, second } = joined()
     first.waiting = ['a', 'b', 'c']
     second.waiting = ['c', 'b', 'x']
-    expect(await bitcoin.mempool?.txids()).toEqual({ ok: true, value: ['b', 'c'] })
+    expect(await bitcoin.mempool?.txids(9)).toEqual({ ok: true, value: ['b', 'c'] })
     second.code = 'BitcoinTimeout'
-    expect(await bitcoin.mempool?.txids()).toEqual({ ok: true, value: ['a', 'b', 'c'] })
+    expect(await bitcoin.mempool?.txids(9)).toEqual({ ok: true, value: ['a', 'b', 'c'] })
     first.code = 'BitcoinTimeout'
-    expect(await bitcoin.mempool?.txids()).toMatchObject({ error: { code: 'BitcoinTimeout' } })
+    expect(await bitcoin.mempool?.txids(9)).toMatchObject({ error: { code: 'BitcoinTimeout' } })
+  })
+
+  it('OP-5: an endpoint whose mempool cannot be had is not silent', async () => {
+    const { bitcoin, changes, first, second } = joined()
+    first.waiting = ['a']
+    first.code = 'BitcoinBadAnswer'
+    second.code = 'BitcoinTimeout'
+    expect(await bitcoin.mempool?.txids(9)).toMatchObject({ error: { code: 'BitcoinBadAnswer' } })
+    expect(await bitcoin.mempool?.transaction('a')).toMatchObject({ ok: false })
+    expect(changes).toEqual([])
+    first.code = undefined
+    expect(await bitcoin.mempool?.transaction('a')).toEqual({ ok: true, value: undefined })
+    expect(changes).toEqual([])
   })
 })

@@ -48,7 +48,7 @@ describe('the steps of an operation', () => {
     const made = depositOf(village.genesis, 'waiting', 100_000_000n, alice.address)
     const id = `${toDisplayHash(txid(made))}:0`
     village.mempool.set(toHex(txid(made)), made)
-    await village.soon(() => view().operation(id) !== undefined, 10_000)
+    await village.soon(() => view().operation(id) !== undefined, 40_000)
     expect(view().operation(id)).toMatchObject({
       direction: 'in',
       step: 'Detected',
@@ -63,7 +63,7 @@ describe('the steps of an operation', () => {
     const { creditedSat, mintedSat } = village.ledger.state
     expect({ creditedSat, mintedSat }).toEqual({ creditedSat: 0n, mintedSat: 0n })
     village.mempool.clear()
-    await village.soon(() => view().operation(id) === undefined, 10_000)
+    await village.soon(() => view().operation(id) === undefined, 40_000)
     expect(view().operations(10)).toEqual([])
   })
 

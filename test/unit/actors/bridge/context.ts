@@ -20,6 +20,7 @@ export function bridgeContext(genesis: Genesis, known: Partial<BridgeContext>): 
     keygenRefused: new Map(),
     scanning: false,
     mempool: undefined,
+    mempoolFault: undefined,
     mempoolDueMs: Number.NEGATIVE_INFINITY,
     claimedAtMs: Number.NEGATIVE_INFINITY,
     ...known,

@@ -4,6 +4,7 @@ import { depositsDetected } from '../../../../actors/bridge/deposits.ts'
 import { handle, lane } from '../../../../actors/bridge/handlers.ts'
 import {
   MAX_MEMPOOL_READS,
+  MAX_MEMPOOL_TRANSACTIONS,
   MAX_PENDING_DEPOSITS,
   MEMPOOL_LOOK_MS,
 } from '../../../../actors/bridge/limits.ts'
@@ -54,6 +55,9 @@ function mempoolOf(transactions: readonly BitcoinTransaction[], listed = transac
   return port
 }
 
+const namesOf = (count: number) =>
+  Array.from({ length: count }, (_, at) => at.toString(16).padStart(64, '0'))
+
 async function look(
   mempool: ReturnType<typeof mempoolOf>,
   before: MempoolSight = NOTHING_SEEN,
@@ -61,8 +65,8 @@ async function look(
   of: Ledger = ledger,
 ): Promise<MempoolSight> {
   const sight = await lookAtMempool(genesis, mempool, of, before, find, 7)
-  if (sight === undefined) throw new Error('nobody knows')
-  return sight
+  if (!sight.ok) throw new Error(sight.error.message)
+  return sight.value
 }
 
 describe('a look at the mempool (PI-3)', () => {
@@ -104,11 +108,11 @@ describe('a look at the mempool (PI-3)', () => {
     expect(await look(mempoolOf([]), second)).toEqual(NOTHING_SEEN)
   })
 
-  it('100,000 payments cost a bounded number of questions and of rows', async () => {
+  it('as many payments as are looked at cost a bounded number of questions and of rows', async () => {
     const many = Array.from({ length: MAX_PENDING_DEPOSITS + 50 }, (_, at) =>
       depositOf(genesis, `flood ${at}`, 10_000n, addressOf('flood')),
     )
-    const names = Array.from({ length: 100_000 }, (_, at) => at.toString(16).padStart(64, '0'))
+    const names = namesOf(MAX_MEMPOOL_TRANSACTIONS - many.length)
     const mempool = mempoolOf(many, [...many.map(idOf), ...names])
     let sight = NOTHING_SEEN
     for (let round = 1; round <= 6; round++) {
@@ -123,9 +127,17 @@ describe('a look at the mempool (PI-3)', () => {
   it('what nobody answers is not known', async () => {
     const mempool = mempoolOf([alice])
     mempool.silent = true
-    expect(await lookAtMempool(genesis, mempool, ledger, NOTHING_SEEN, () => undefined, 0)).toBe(
-      undefined,
-    )
+    const unseen = await lookAtMempool(genesis, mempool, ledger, NOTHING_SEEN, () => undefined, 0)
+    expect(unseen).toMatchObject({ ok: false, error: { code: 'BitcoinTimeout' } })
+  })
+
+  it('300,000 payments are not known, whoever lists them, and keep nobody waiting', async () => {
+    const mempool = mempoolOf([], namesOf(300_000))
+    const begun = performance.now()
+    const unseen = await lookAtMempool(genesis, mempool, ledger, NOTHING_SEEN, () => undefined, 0)
+    expect(performance.now() - begun).toBeLessThan(50)
+    expect(unseen).toMatchObject({ ok: false, error: { code: 'MempoolTooLarge' } })
+    expect(mempool.reads).toBe(0)
   })
 })
 
@@ -174,6 +186,20 @@ describe('the bridge and what waits in the mempool (PI-3)', () => {
     const away = told(context, { type: 'bridge.BitcoinUnavailable', payload: lost })
     expect(away.shown).toEqual([])
     expect(away.context.mempool).toBeUndefined()
+  })
+
+  it('that it is not known is told once, with the reason, and that it is known again', async () => {
+    const events = ({ effects }: ReturnType<typeof told>) =>
+      (effects as BridgeEffect[]).flatMap((effect) =>
+        effect.kind === 'log' ? { event: effect.event, fields: effect.fields } : [],
+      )
+    const large: BridgeInbox = { type: 'bridge.MempoolSeen', payload: { code: 'MempoolTooLarge' } }
+    const first = told(start, large)
+    const lost = { event: 'Bitcoin mempool is not known', fields: { code: 'MempoolTooLarge' } }
+    expect(events(first)).toEqual([lost])
+    expect(events(told(first.context, large))).toEqual([])
+    const again = events(told(first.context, await seen()))
+    expect(again).toMatchObject([{ event: 'Bitcoin mempool is known' }])
   })
 
   it('is the deposit of its block once that is scanned, not a second one', async () => {

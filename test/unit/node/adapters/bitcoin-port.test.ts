@@ -123,6 +123,24 @@ describe('the Bitcoin port', () => {
     expect(await half.feeRate()).toMatchObject({ ok: false })
   })
 
+  it('PI-3: the list of the mempool is asked for only while few enough wait', async () => {
+    let lists = 0
+    const waiting = (size: number) =>
+      portOf({
+        getMempoolInfo: ok({ size }),
+        getRawMempool: (() => {
+          lists += 1
+          return ok([DISPLAY])()
+        }) as never,
+      }).mempool?.txids(5)
+    expect(await waiting(5)).toEqual({ ok: true, value: [DISPLAY] })
+    expect(await waiting(6)).toMatchObject({ ok: false, error: { code: 'MempoolTooLarge' } })
+    expect(lists).toBe(1)
+    expect(await portOf({ getMempoolInfo: unreachable }).mempool?.txids(5)).toMatchObject({
+      error: { code: 'BitcoinUnreachable' },
+    })
+  })
+
   it('an unreachable Bitcoin is a fault by name in every call', async () => {
     const port = portOf({
       getBlockchainInfo: unreachable,
