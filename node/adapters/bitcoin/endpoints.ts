@@ -32,6 +32,12 @@ const UNANSWERED: ReadonlySet<string> = new Set([
 const REST_MS = 15_000
 /** Two chains that share none of so many blocks are not of one Bitcoin. */
 const MAX_FORK_BLOCKS = 144
+/** An endpoint whose hashes take longer than this in one look has not told them; each question ends by its own deadline. */
+const MAX_COMPARE_MS = 10_000
+const UNCOMPARED: BitcoinFault = {
+  code: 'BitcoinBadAnswer',
+  message: 'it told a tip, and not the blocks below it',
+}
 
 const MEMPOOL_UNKNOWN: BitcoinResult<never> = {
   ok: false,
@@ -51,6 +57,12 @@ interface Endpoint {
 
 interface Branch extends BitcoinTip {
   readonly endpoint: Endpoint
+  spentMs: number
+}
+
+/** Who did not let its tip be compared. */
+interface Mute {
+  readonly mute: readonly Branch[]
 }
 
 /** With one endpoint it is that endpoint. */
@@ -75,44 +87,37 @@ class Endpoints implements BitcoinPort {
     this.#first = this.#all[0] as Endpoint
   }
 
+  /** Who told a tip and does not let it be compared has told none: the rest is compared without it. */
   async tip(): Promise<BitcoinResult<BitcoinTip>> {
     const { answered, faults } = await this.#askAll((bitcoin) => bitcoin.tip())
-    const branches = answered
-      .map(({ endpoint, value }): Branch => ({ ...value, endpoint }))
+    let branches = answered
+      .map(({ endpoint, value }): Branch => ({ ...value, endpoint, spentMs: 0 }))
       .sort((left, right) => right.height - left.height)
-    const [longest, ...others] = branches
-    if (longest === undefined) return { ok: false, error: faults[0] as BitcoinFault }
-    this.#first = longest.endpoint
-    const forks = new Map<string, BitcoinTip>()
-    let shared: BitcoinTip = longest
-    for (const other of others) {
-      const names = `${toHex(longest.hash)} ${toHex(other.hash)}`
-      const fork = this.#forks.get(names) ?? (await this.#lastShared(longest, other))
-      if (fork === 'unanswered') continue
-      if (fork === undefined) return this.#strangers(longest, other)
-      forks.set(names, fork)
-      const isBehind = equalBytes(fork.hash, other.hash)
-      this.#see(other.endpoint, isBehind ? 'agrees' : 'differs', isBehind ? '' : parted(fork))
-      if (!isBehind && fork.height < shared.height)
-        shared = { height: fork.height, hash: fork.hash }
+    for (;;) {
+      const [longest, ...others] = branches
+      if (longest === undefined) return { ok: false, error: faults[0] ?? UNCOMPARED }
+      const compared = await this.#compare(longest, others)
+      if (!('mute' in compared)) return compared
+      const { mute } = compared
+      for (const { endpoint } of mute) this.#silent(endpoint, UNCOMPARED)
+      branches = branches.filter((branch) => !mute.includes(branch))
     }
-    this.#forks = forks
-    this.#see(longest.endpoint, 'agrees', '')
-    return { ok: true, value: { height: shared.height, hash: shared.hash } }
   }
 
-  /** On the best chain is what all say that know it; all know it, unless one is only behind. */
+  /** On the best chain is what one calls so, if all others do or are only behind it. */
   async header(hash: Uint8Array): ReturnType<BitcoinPort['header']> {
     const { answered, faults } = await this.#askAll((bitcoin) => bitcoin.header(hash))
     const [fault] = faults
     if (answered.length === 0 && fault !== undefined) return { ok: false, error: fault }
-    const found = answered.flatMap(({ value }) => value ?? [])
-    const [known] = found
-    const isShared = found.length === answered.length || !this.#all.some(differs)
-    if (known === undefined || (isShared && found.every(({ isBest }) => isBest === known.isBest))) {
-      return { ok: true, value: known }
+    const best = answered.find(({ value }) => value?.isBest)
+    const known = best ?? answered.find(({ value }) => value !== undefined)
+    const doubters = best === undefined ? [] : answered.filter(({ value }) => !value?.isBest)
+    for (const { endpoint } of doubters) {
+      if (best !== undefined && !(await isBehind(endpoint, best.endpoint))) {
+        return disagreement(`block ${toDisplayHash(hash)} is on the best chain of some alone`)
+      }
     }
-    return disagreement(`block ${toDisplayHash(hash)} is on the best chain of some endpoints alone`)
+    return { ok: true, value: known?.value }
   }
 
   hashAt(height: number): ReturnType<BitcoinPort['hashAt']> {
@@ -226,21 +231,78 @@ class Endpoints implements BitcoinPort {
     return { answered, faults }
   }
 
-  /** Undefined: none of the last blocks. */
-  async #lastShared(
+  async #compare(
+    longest: Branch,
+    others: readonly Branch[],
+  ): Promise<BitcoinResult<BitcoinTip> | Mute> {
+    this.#first = longest.endpoint
+    const forks = new Map<string, BitcoinTip>()
+    const parts: { readonly other: Branch; readonly fork: BitcoinTip }[] = []
+    for (const other of others) {
+      const names = `${toHex(longest.hash)} ${toHex(other.hash)}`
+      const fork = this.#forks.get(names) ?? (await this.#lastShared(longest, other))
+      if (fork === undefined) return this.#strangers(longest, other)
+      if ('mute' in fork) return fork
+      forks.set(names, fork)
+      parts.push({ other, fork })
+    }
+    let { hash, height } = longest
+    for (const { fork, other } of parts) {
+      const isPart = equalBytes(fork.hash, other.hash)
+      this.#see(other.endpoint, isPart ? 'agrees' : 'differs', isPart ? '' : parted(fork))
+      if (!isPart && fork.height < height) ({ hash, height } = fork)
+    }
+    this.#forks = forks
+    this.#see(longest.endpoint, 'agrees', '')
+    return { ok: true, value: { height, hash } }
+  }
+
+  /** By steps that double, then by halves: 8 and 7 questions to each at most. Undefined: none of the last blocks. */
+  async #lastShared(longest: Branch, other: Branch): Promise<BitcoinTip | Mute | undefined> {
+    const last = Math.max(0, other.height - MAX_FORK_BLOCKS)
+    let shared: BitcoinTip | undefined
+    let above = other.height + 1
+    for (let step = 1; shared === undefined; step *= 2) {
+      const height = Math.max(last, above - step)
+      const there = await this.#sharedAt(longest, other, height)
+      if (there !== undefined && 'mute' in there) return there
+      if (there === undefined && height === last) return undefined
+      if (there === undefined) above = height
+      shared = there
+    }
+    while (above - shared.height > 1) {
+      const height = Math.floor((above + shared.height) / 2)
+      const there = await this.#sharedAt(longest, other, height)
+      if (there !== undefined && 'mute' in there) return there
+      if (there === undefined) above = height
+      else shared = there
+    }
+    return shared
+  }
+
+  /** The block that both have at a height; undefined where they have different ones. */
+  async #sharedAt(
     longest: Branch,
     other: Branch,
-  ): Promise<BitcoinTip | 'unanswered' | undefined> {
-    const last = Math.max(0, other.height - MAX_FORK_BLOCKS)
-    for (let height = other.height; height >= last; height--) {
-      const [ours, theirs] = await Promise.all([
-        hashOf(longest, height),
-        height === other.height ? other.hash : hashOf(other, height),
-      ])
-      if (ours === undefined || theirs === undefined) return 'unanswered'
-      if (equalBytes(ours, theirs)) return { height, hash: ours }
+    height: number,
+  ): Promise<BitcoinTip | Mute | undefined> {
+    const [ours, theirs] = await Promise.all([
+      this.#hashOf(longest, height),
+      height === other.height ? other.hash : this.#hashOf(other, height),
+    ])
+    if (ours !== undefined && theirs !== undefined) {
+      return equalBytes(ours, theirs) ? { height, hash: ours } : undefined
     }
-    return undefined
+    return { mute: [...(ours ? [] : [longest]), ...(theirs ? [] : [other])] }
+  }
+
+  /** Undefined: not told, or not in the time that it has for all such questions of a look. */
+  async #hashOf(branch: Branch, height: number): Promise<Uint8Array | undefined> {
+    if (branch.spentMs > MAX_COMPARE_MS) return undefined
+    const begunMs = this.#options.nowMs()
+    const answer = await branch.endpoint.bitcoin.hashAt(height)
+    branch.spentMs += this.#options.nowMs() - begunMs
+    return answer.ok ? answer.value : undefined
   }
 
   #strangers(longest: Branch, other: Branch): BitcoinResult<never> {
@@ -261,13 +323,12 @@ class Endpoints implements BitcoinPort {
   }
 }
 
-function differs({ state }: Endpoint): boolean {
-  return state === 'differs'
-}
-
-async function hashOf({ endpoint }: Branch, height: number): Promise<Uint8Array | undefined> {
-  const answer = await endpoint.bitcoin.hashAt(height)
-  return answer.ok ? answer.value : undefined
+/** Its tip is on the other's best chain: what it does not have there comes after its tip. */
+async function isBehind({ bitcoin }: Endpoint, other: Endpoint): Promise<boolean> {
+  const tip = await bitcoin.tip()
+  if (!tip.ok) return false
+  const there = await other.bitcoin.hashAt(tip.value.height)
+  return there.ok && there.value !== undefined && equalBytes(there.value, tip.value.hash)
 }
 
 function parted({ hash, height }: BitcoinTip): string {

@@ -177,6 +177,60 @@ describe('OP-5, N12, N13: two endpoints of Bitcoin that show different things', 
     expect(first.asked + second.asked - asked).toBe(2)
   })
 
+  it.each([1, 2, 3, 4, 5, 64, 100, 143, 144])(
+    'a fork of %i blocks is found with a bounded number of questions',
+    async (depth) => {
+      const { bitcoin, first, second } = joined()
+      first.chain = branch(300)
+      second.chain = branch(302, ' of a branch', 300 - depth)
+      expect(await bitcoin.tip()).toEqual(tip(299 - depth))
+      expect(first.asked).toBeLessThanOrEqual(1 + 16)
+      expect(second.asked).toBeLessThanOrEqual(1 + 16)
+    },
+  )
+
+  it.each([
+    ['falls silent', async () => ({ ok: false, error: { code: 'BitcoinTimeout', message: '' } })],
+    ['knows no such height', async () => ({ ok: true, value: undefined })],
+  ])('one that lies and %s when its tip is compared is not believed', async (_, hashAt) => {
+    const { bitcoin, changes, clock, first } = joined()
+    first.chain = branch(10, ' of a lie', 5)
+    Object.assign(first.port, { hashAt })
+    expect(await bitcoin.tip()).toEqual(tip(7))
+    expect(changes).toEqual(['0 silent'])
+    // What it alone calls the best chain is no verdict, neither while it rests nor when it is asked again.
+    expect(await bitcoin.header(hashOf('6 of a lie'))).toEqual({ ok: true, value: undefined })
+    clock.ms += 15_000
+    const disagrees = { ok: false, error: { code: 'BitcoinDisagrees' } }
+    expect(await bitcoin.header(hashOf('6 of a lie'))).toMatchObject(disagrees)
+  })
+
+  it('a tip that is left alone stands as that of one endpoint', async () => {
+    const { bitcoin, first, second } = joined()
+    second.chain = branch(10)
+    for (const { port } of [first, second]) {
+      Object.assign(port, { hashAt: async () => ({ ok: true, value: undefined }) })
+    }
+    first.chain = branch(8, ' of a branch', 5)
+    // That of the shorter is known without a question; the longer is left out.
+    expect(await bitcoin.tip()).toEqual(tip(7, '7 of a branch'))
+  })
+
+  it('one whose hashes come too slowly has told none', async () => {
+    const { bitcoin, changes, clock, first } = joined()
+    first.chain = branch(10, ' of a branch', 1)
+    const { hashAt } = first.port
+    Object.assign(first.port, {
+      hashAt: (height: number) => {
+        clock.ms += 5_001
+        return hashAt(height)
+      },
+    })
+    expect(await bitcoin.tip()).toEqual(tip(7))
+    expect(changes).toEqual(['0 silent'])
+    expect(first.asked).toBe(3)
+  })
+
   it('chains that share none of 144 blocks are a fault', async () => {
     const { bitcoin, first, second } = joined()
     first.chain = branch(300)
