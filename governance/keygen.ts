@@ -233,7 +233,7 @@ function judge(context: KeygenContext, proven: Proven, shown: Shown, nowMs: numb
   }
   const wanted = keygenRowsToSpeak(epoch, row)
   if (!proven.showsAll(wanted)) return ask(context, ports.nodes, wanted, nowMs)
-  // Of a head that was stored without its certificate nothing can be shown: the next one has it.
+  // Under a header whose certificate was not verified nothing can be shown: the next one has it.
   if (certified === undefined) return { context: seen }
   const question = { epoch, evidence: { header: certified, rows: shown.rows } }
   return {

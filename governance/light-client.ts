@@ -30,7 +30,7 @@ export interface FollowedHeader {
   readonly height: number
   readonly hash: Uint8Array
   readonly ledgerRoot: Uint8Array
-  /** As a node sent it; absent of a header that was stored without its certificate. */
+  /** With its certificate, where that was verified: one whose child fixes it was not looked at, and may be any node's word. */
   readonly certified?: CertifiedHeader
 }
 
@@ -120,7 +120,8 @@ export function followHeaders(
     const fault = linkFault(parent, parentHash, header)
     if (fault !== undefined) return err({ code: fault, height: header.height })
     const next = items[index + 1]?.header
-    if (next === undefined || !equalBytes(next.validatorsHash, header.validatorsHash)) {
+    const isLast = next === undefined || !equalBytes(next.validatorsHash, header.validatorsHash)
+    if (isLast) {
       const step = followHeader(genesis, trusted, item)
       if (!step.ok) return step
       if (step.value.nextValidators !== trusted.nextValidators) {
@@ -130,7 +131,7 @@ export function followHeaders(
     }
     parent = header
     parentHash = blockHash(header)
-    added.push(followed(header, parentHash, item))
+    added.push(followed(header, parentHash, isLast ? item : undefined))
   }
   const { hash, header, nextValidators } = trusted
   const recent = [...client.recent, ...added].slice(-RECENT_BLOCKS)

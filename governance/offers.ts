@@ -49,6 +49,9 @@ const MIN_ATTEMPT_MS = 5_000
 /** Beyond one for each session: a node, or its stream, that started anew asks again. */
 const SPARE_OFFERS = 8
 
+/** Of all nodes together: what is open has nonces for each input. */
+const MAX_OPEN = 512
+
 interface Served<Open> {
   readonly version: number
   readonly attempt: number
@@ -64,6 +67,8 @@ interface Served<Open> {
 export class Offers<Open = OpenOffer> {
   /** By node, then by batch; of each the latest comes last. */
   readonly #served = new Map<number, Map<string, Served<Open>>>()
+  /** What is open, the latest last. */
+  readonly #open = new Map<string, readonly [node: number, batchId: Uint8Array]>()
 
   /** Why a node gets no offer in an attempt; undefined when it does. */
   refusal(node: number, wanted: AttemptName, nowMs: number): AttemptRefusal | undefined {
@@ -88,7 +93,7 @@ export class Offers<Open = OpenOffer> {
     return Math.max((served?.serial ?? -1) + 1, Math.floor(nowMs / 1000))
   }
 
-  /** A node's oldest batches give way to too many. */
+  /** A node's oldest batches give way to too many, and so does what has been open longest. */
   put(node: number, task: AttemptName, serial: number, nowMs: number, open?: Open): void {
     const name = toHex(task.batchId)
     const batches = this.#served.get(node) ?? new Map<string, Served<Open>>()
@@ -106,10 +111,17 @@ export class Offers<Open = OpenOffer> {
     const [oldest] = batches.keys()
     if (batches.size > MAX_BATCHES_PER_NODE) batches.delete(oldest as string)
     this.#served.set(node, batches)
+    if (open === undefined) return
+    const place = `${node}:${name}`
+    this.#open.delete(place)
+    this.#open.set(place, [node, task.batchId])
+    const [longest] = this.#open.values()
+    if (this.#open.size > MAX_OPEN && longest !== undefined) this.take(...longest)
   }
 
   /** Takes an offer out: nobody gets it twice. */
   take(node: number, batchId: Uint8Array): Open | undefined {
+    this.#open.delete(`${node}:${toHex(batchId)}`)
     const served = this.#of(node, batchId)
     if (served === undefined) return undefined
     const { open, ...rest } = served

@@ -32,7 +32,7 @@ export class Trust {
   readonly #genesis: Genesis
   readonly #store: HeadStore
   #anchor: Trusted | undefined
-  /** Of the headers that were believed since the start. */
+  /** Of the headers believed since the start; in memory only: after a restart older proofs are taken, back to the last change of validators. */
   #highest = 0
 
   constructor(genesis: Genesis, store: HeadStore) {

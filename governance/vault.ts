@@ -16,7 +16,7 @@ import {
   wait,
 } from '../bridge/index.ts'
 import { encodeKeygenItem, type KeygenStatement, PegInClaimType } from '../core/block/index.ts'
-import { dkgSession, firstSession, signKeygenItem } from '../core/keygen/index.ts'
+import { dkgSession, firstSession, keygenEpoch, signKeygenItem } from '../core/keygen/index.ts'
 import { encodeRow, heightKey, type KeygenRow } from '../core/ledger/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { approvalMessage, type FederationKeys } from '../core/peg/index.ts'
@@ -63,7 +63,7 @@ import type {
   VaultVerdict,
 } from './port.ts'
 import type { ShareStore } from './shares.ts'
-import { Trust } from './trust.ts'
+import { Trust, type TrustFault } from './trust.ts'
 
 export interface VaultOptions {
   readonly genesis: Genesis
@@ -108,6 +108,17 @@ function inTurn(): <T>(act: () => Promise<T>) => Promise<T> {
     last = done.catch(() => {})
     return done
   }
+}
+
+/** Whether only what was shown is at fault: the header that announced a set is on its way, and another proof may hold. */
+function isOfCarrier(code: TrustFault): boolean {
+  const faults: readonly TrustFault[] = [
+    'ValidatorSetMismatch',
+    'ProofStale',
+    'CertificateInvalid',
+    'CertificateMismatch',
+  ]
+  return faults.includes(code)
 }
 
 class KeystoreVault {
@@ -221,7 +232,8 @@ class KeystoreVault {
     const root = await this.#rootOf(evidence)
     if (root.kind !== 'sign') return root
     const sight = this.#sightOf(epoch, root.value, evidence)
-    return sight === undefined ? refusal('RowUnproven') : sign(await this.#speak(sight))
+    if (sight.kind !== 'sign') return sight
+    return sign(await this.#speak(sight.value))
   }
 
   /** While the share of a key is not there, what it can be made from again stays. */
@@ -240,9 +252,7 @@ class KeystoreVault {
     const found = await this.#trust.rootOf(header)
     if (found.ok) return sign(found.ledgerRoot)
     const { code, detail } = found
-    // The header that announced the set is on its way, or is asked for when the member starts anew.
-    if (code === 'ValidatorSetMismatch' || code === 'ProofStale') return wait(code, RETRY_MS)
-    return refusal(code, detail)
+    return isOfCarrier(code) ? wait(code, RETRY_MS) : refusal(code, detail)
   }
 
   /** By the keys that are shown, those that their members confirmed. */
@@ -259,16 +269,17 @@ class KeystoreVault {
     return true
   }
 
-  #sightOf(epoch: number, root: Uint8Array, { rows }: Evidence): KeygenSight | undefined {
+  /** A session of any other epoch would only fill the disk with secrets of keys that are not made. */
+  #sightOf(epoch: number, root: Uint8Array, { rows }: Evidence): VaultVerdict<KeygenSight> {
     const { genesis } = this.#options
     const key = heightKey(epoch)
     const proven = new Proven(root, keygenRows(epoch), rows)
-    const isMade = proven.row('keys', key) !== undefined && (proven.state?.epoch ?? 0) >= epoch
-    if (!proven.shows('keygen', key) || !proven.shows('keys', key) || isMade) return undefined
+    if (!proven.shows('keygen', key) || proven.state === undefined) return refusal('RowUnproven')
+    if (epoch !== keygenEpoch(genesis, proven.state.epoch)) return refusal('KeygenNotOpen')
     const row: KeygenRow = proven.row('keygen', key) ?? firstSession(genesis, epoch)
     const wanted = keygenRowsToSpeak(epoch, row)
     const said = new Proven(root, wanted, rows).items(wanted.slice(2).map((one) => one.key))
-    return said && { epoch, row, items: said }
+    return said === undefined ? refusal('RowUnproven') : sign({ epoch, row, items: said })
   }
 
   /** Stores what has to be stored first; gives the signed item. */
