@@ -5,8 +5,12 @@ import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../node/adapters/bitcoin-rpc/
 import type { OutpointOf, OwnBitcoin } from './port.ts'
 
 const NOT_ON_BEST_CHAIN = 'BitcoinBlockNotOnBestChain'
+const BLOCK_UNKNOWN = 'BitcoinBlockUnknown'
 
-type Client = Pick<BitcoinRpc, 'getBlock' | 'getBlockHeader' | 'getRawTransaction' | 'getTxOut'>
+type Client = Pick<
+  BitcoinRpc,
+  'getBlock' | 'getBlockchainInfo' | 'getBlockHeader' | 'getRawTransaction' | 'getTxOut'
+>
 
 export function createOwnBitcoin(rpc: Client): OwnBitcoin {
   return {
@@ -17,7 +21,7 @@ export function createOwnBitcoin(rpc: Client): OwnBitcoin {
 
 /**
  * Several endpoints as one (OP-5): who does not answer, or is only behind, is left out; where one shows the block on the best chain and
- * another does not, nothing is known of it.
+ * another, whose chain is as high, does not, nothing is known of it.
  */
 export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
   return {
@@ -28,7 +32,10 @@ export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
       const offChain = unknown.find(({ code }) => code === NOT_ON_BEST_CHAIN)
       const [first, ...others] = seen.sort((one, other) => one.confirmations - other.confirmations)
       if (first === undefined) return offChain ?? (unknown[0] as DepositSight)
-      if (offChain !== undefined || others.some(({ index }) => index !== first.index)) {
+      const differs =
+        unknown.some((one) => seen.some(({ height }) => contradicts(one, height))) ||
+        others.some(({ index }) => index !== first.index)
+      if (offChain !== undefined || differs) {
         return { kind: 'unknown', code: 'BitcoinDisagrees' }
       }
       return first
@@ -44,6 +51,15 @@ export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
       return differs ? { kind: 'unknown', code: 'BitcoinDisagrees' } : first
     },
   }
+}
+
+/** It has no such block, though its chain may be as high as that. */
+function contradicts(
+  { code, tipHeight }: Extract<DepositSight, { readonly kind: 'unknown' }>,
+  height: number | undefined,
+): boolean {
+  const isBehind = tipHeight !== undefined && height !== undefined && tipHeight < height
+  return code === BLOCK_UNKNOWN && !isBehind
 }
 
 /** Questions to Bitcoin at a time. */
@@ -76,14 +92,21 @@ async function coins(
 
 function unknownBlock({ code, rpcCode }: { readonly code: string; readonly rpcCode?: number }) {
   const isUnknown = rpcCode === BITCOIN_RPC_CODE.notFound
-  return { kind: 'unknown', code: isUnknown ? 'BitcoinBlockUnknown' : code } as const
+  return { kind: 'unknown', code: isUnknown ? BLOCK_UNKNOWN : code } as const
 }
 
 async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight> {
   const hash = toDisplayHash(blockHash)
   const block = await rpc.getBlock(hash)
-  if (!block.ok) return unknownBlock(block.error)
-  const { confirmations, txids } = block.value
+  if (!block.ok) {
+    const unknown = unknownBlock(block.error)
+    if (unknown.code !== BLOCK_UNKNOWN) return unknown
+    const tip = await rpc.getBlockchainInfo()
+    return tip.ok
+      ? { ...unknown, tipHeight: tip.value.blocks }
+      : { kind: 'unknown', code: tip.error.code }
+  }
+  const { confirmations, height, txids } = block.value
   if (confirmations < 1) return { kind: 'unknown', code: NOT_ON_BEST_CHAIN }
   const index = txids.indexOf(toDisplayHash(txid))
   const first = txids[0]
@@ -96,6 +119,7 @@ async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Prom
       index: -1,
       transaction: empty,
       coinbase: empty,
+      height,
     }
   }
   const transaction = await rpc.getRawTransaction(toDisplayHash(txid), hash)
@@ -109,5 +133,6 @@ async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Prom
     index,
     transaction: transaction.value.raw,
     coinbase: coinbase.value.raw,
+    height,
   }
 }

@@ -289,7 +289,9 @@ export class SimulatedBitcoin {
     }
     const { chain } = this.regtest
     const node = chain.node(displayHash(blockHash))
-    if (node === undefined) return { kind: 'unknown', code: 'BitcoinBlockUnknown' }
+    if (node === undefined) {
+      return { kind: 'unknown', code: 'BitcoinBlockUnknown', tipHeight: chain.tip.height }
+    }
     if (!chain.isActive(node)) return { kind: 'unknown', code: 'BitcoinBlockNotOnBestChain' }
     const confirmations = chain.tip.height - node.height + 1
     const { txs } = blockOf(node)
@@ -304,6 +306,7 @@ export class SimulatedBitcoin {
       index,
       transaction: found?.raw ?? none,
       coinbase: found === undefined ? none : (coinbase?.raw ?? none),
+      height: node.height,
     }
   }
 }

@@ -3,8 +3,14 @@ import type { CoinsSight, DepositSight } from '../../../bridge/index.ts'
 import { joinOwnBitcoins } from '../../../governance/own-bitcoin.ts'
 
 const bytes = new Uint8Array(0)
+const HEIGHT = 100
 const seen = (confirmations: number, index = 1): DepositSight => {
-  return { kind: 'seen', confirmations, txids: [], index, transaction: bytes, coinbase: bytes }
+  const transactions = { transaction: bytes, coinbase: bytes }
+  return { kind: 'seen', confirmations, txids: [], index, ...transactions, height: HEIGHT }
+}
+const without = (tipHeight?: number): DepositSight => {
+  const code = 'BitcoinBlockUnknown'
+  return { kind: 'unknown', code, ...(tipHeight !== undefined && { tipHeight }) }
 }
 const unknown = (code: string): DepositSight => ({ kind: 'unknown', code })
 const nothing: CoinsSight = { kind: 'unknown', code: 'BitcoinUnreachable' }
@@ -22,11 +28,24 @@ describe('OP-5: what a member sees of a deposit by two endpoints', () => {
     expect(await sightOf(seen(7), seen(6))).toEqual(seen(6))
   })
 
-  it.each(['BitcoinUnreachable', 'BitcoinTimeout', 'BitcoinBlockUnknown'])(
+  it.each(['BitcoinUnreachable', 'BitcoinTimeout'])(
     'is what the other shows, where one says %s',
     async (code) => {
       expect(await sightOf(unknown(code), seen(6))).toEqual(seen(6))
       expect(await sightOf(seen(6), unknown(code))).toEqual(seen(6))
+    },
+  )
+
+  it('is what the other shows, where one is behind the block', async () => {
+    expect(await sightOf(without(HEIGHT - 1), seen(6))).toEqual(seen(6))
+  })
+
+  it.each([[HEIGHT], [HEIGHT + 6], [undefined]])(
+    'is unknown, if one at height %p answers that it has no such block',
+    async (tipHeight) => {
+      const disagrees = unknown('BitcoinDisagrees')
+      expect(await sightOf(seen(6), without(tipHeight))).toEqual(disagrees)
+      expect(await sightOf(without(tipHeight), seen(6), seen(7))).toEqual(disagrees)
     },
   )
 
