@@ -81,8 +81,12 @@ export const TransactionProofType = new ContainerType({
   /** Without witness. */
   transaction: StrippedTransaction,
   branch: MerkleBranch,
-  /** Without witness; its branch fixes the tree's depth. */
-  coinbase: StrippedTransaction,
+  /**
+   * The end of the SHA-256 of the coinbase without witness (`Sha256Tail`): its length shows that the first leaf is no inner node, so that
+   * the coinbase's branch fixes the tree's depth. Its bytes are not needed, of which a miner may make a megabyte.
+   */
+  coinbaseState: Bytes32,
+  coinbaseBlock: Bytes64,
   coinbaseBranch: MerkleBranch,
 })
 export type TransactionProof = ValueOf<typeof TransactionProofType>

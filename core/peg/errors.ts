@@ -21,7 +21,6 @@ export const PEG_CODES = {
   ProofBlockUnknown: '4.2: the block is on the best chain of the headers',
   ProofTransactionMalformed: '4.2: a stripped transaction and nothing after it',
   ProofTransaction64Bytes: '4.2: 64 bytes could be an inner node of the tree',
-  ProofCoinbaseMalformed: '4.2: the coinbase of the same block, stripped',
   ProofBranchLength: '4.2: both branches are equally long',
   ProofIndexTooLarge: '4.2: the index is below 2^length',
   ProofBranchWrong: '4.2: the branch leads to the Merkle root',

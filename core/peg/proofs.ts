@@ -1,7 +1,11 @@
 /** Inclusion of a transaction in the in-block header chain (protocol §4.2): checked by all, built by a proposer or member. */
 import {
   bitcoinMerkleBranch,
+  bitsOfTail,
   equalBytes,
+  sha256,
+  sha256OfTail,
+  sha256Tail,
   toDisplayHash,
   verifyBitcoinBranch,
 } from '../../crypto/index.ts'
@@ -66,14 +70,10 @@ export function checkProof(
   if (header === undefined) return err(fault('ProofBlockUnknown', toDisplayHash(blockHash)))
   const transaction = parseStripped(proof.transaction)
   if (transaction === undefined) return err(fault('ProofTransactionMalformed'))
-  const isKnown = before !== undefined && hasSameCoinbase(before, proof)
-  const coinbase = isKnown ? undefined : parseStripped(proof.coinbase)
-  if (!isKnown && (coinbase === undefined || !isCoinbase(coinbase))) {
-    return err(fault('ProofCoinbaseMalformed'))
-  }
+  const coinbase = { state: proof.coinbaseState, block: proof.coinbaseBlock }
   if (
     proof.transaction.length === MERKLE_NODE_BYTES ||
-    proof.coinbase.length === MERKLE_NODE_BYTES
+    bitsOfTail(coinbase) === 8n * BigInt(MERKLE_NODE_BYTES)
   ) {
     return err(fault('ProofTransaction64Bytes'))
   }
@@ -83,7 +83,8 @@ export function checkProof(
   const id = txid(transaction)
   if (!verifyBitcoinBranch(id, transactionIndex, branch, root))
     return err(fault('ProofBranchWrong'))
-  if (coinbase && !verifyBitcoinBranch(txid(coinbase), 0, coinbaseBranch, root)) {
+  const isKnown = before !== undefined && hasSameCoinbase(before, proof)
+  if (!isKnown && !verifyBitcoinBranch(sha256(sha256OfTail(coinbase)), 0, coinbaseBranch, root)) {
     return err(fault('ProofCoinbaseBranchWrong'))
   }
   return ok({
@@ -100,7 +101,8 @@ export function checkProof(
 function hasSameCoinbase(left: TransactionProof, right: TransactionProof): boolean {
   return (
     equalBytes(left.blockHash, right.blockHash) &&
-    equalBytes(left.coinbase, right.coinbase) &&
+    equalBytes(left.coinbaseState, right.coinbaseState) &&
+    equalBytes(left.coinbaseBlock, right.coinbaseBlock) &&
     left.coinbaseBranch.length === right.coinbaseBranch.length &&
     left.coinbaseBranch.every((node, at) =>
       equalBytes(node, right.coinbaseBranch[at] as Uint8Array),
@@ -145,16 +147,17 @@ export function buildProof(source: ProofSource): Result<TransactionProof, BuildP
     equalBytes(txid(coinbase.value), first)
   if (!isSame) return err({ code: 'ProofSourceMismatch' })
   const bytes = serializeTransaction(stripTransaction(transaction.value))
-  const coinbaseBytes = serializeTransaction(stripTransaction(coinbase.value))
-  if (Math.max(bytes.length, coinbaseBytes.length) > MAX_STRIPPED_TRANSACTION_BYTES) {
+  if (bytes.length > MAX_STRIPPED_TRANSACTION_BYTES) {
     return err({ code: 'ProofTransactionTooLarge' })
   }
+  const tail = sha256Tail(serializeTransaction(stripTransaction(coinbase.value)))
   return ok({
     blockHash,
     transactionIndex: index,
     transaction: bytes,
     branch: bitcoinMerkleBranch(txids, index),
-    coinbase: coinbaseBytes,
+    coinbaseState: tail.state,
+    coinbaseBlock: tail.block,
     coinbaseBranch: bitcoinMerkleBranch(txids, 0),
   })
 }

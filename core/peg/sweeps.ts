@@ -17,6 +17,7 @@ import {
   MAX_BATCH_INPUTS,
   OUTPUT_KIND,
   type OutputRow,
+  REQUEST_STATE,
   rowOf,
   SWEEP_REASON,
 } from '../ledger/index.ts'
@@ -183,6 +184,8 @@ const CANDIDATES: { readonly [R in SweepReason]: (sight: Sight) => readonly Entr
   split: (sight) => {
     const { context, ledger, settled } = sight
     if (ledger.open.reserve.size >= LEAST_OUTPUTS || !isQuiet(sight)) return []
+    // The largest is what the next payout needs: whoever burned before would wait until the parts are buried.
+    if (ledger.open.requests.values().some(({ row }) => row.state === REQUEST_STATE.open)) return []
     const [largest] = [...settled].sort(bySize)
     return largest !== undefined && evenParts(ledger, context, [largest]) > 1 ? [largest] : []
   },

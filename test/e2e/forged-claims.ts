@@ -126,7 +126,10 @@ export function forgedClaims(sources: ClaimSources): ForgedRequest[] {
     ],
     ['another branch', { ...good, proof: { ...proof, branch: proof.branch.map(flipped) } }],
     ['a longer branch', { ...good, proof: { ...proof, branch: [...proof.branch, good.txid] } }],
-    ['another coinbase', { ...good, proof: { ...proof, coinbase: strangers.transaction } }],
+    [
+      'another coinbase',
+      { ...good, proof: { ...proof, coinbaseState: flipped(proof.coinbaseState) } },
+    ],
     [
       'trailing bytes',
       { ...good, proof: { ...proof, transaction: Uint8Array.of(...proof.transaction, 0) } },
@@ -186,10 +189,18 @@ function blockOf({
   blockHash,
   transactionIndex,
   branch,
-  coinbase,
+  coinbaseState,
+  coinbaseBlock,
   coinbaseBranch,
 }: TransactionProof) {
-  return { blockHash, transactionIndex, branch, coinbase, coinbaseBranch }
+  return {
+    blockHash,
+    transactionIndex,
+    branch,
+    coinbaseState,
+    coinbaseBlock,
+    coinbaseBranch,
+  }
 }
 
 export function flipped(bytes: Uint8Array): Uint8Array {

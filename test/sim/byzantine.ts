@@ -429,7 +429,8 @@ class Traitor {
       transactionIndex: 1,
       transaction: chance.bytes(100),
       branch: [chance.bytes(32)],
-      coinbase: chance.bytes(100),
+      coinbaseState: chance.bytes(32),
+      coinbaseBlock: chance.bytes(64),
       coinbaseBranch: [chance.bytes(32)],
     }
     const item: PegInItem = {

@@ -126,7 +126,7 @@ describe('a member never approves', () => {
     ],
     [
       'a proof with another coinbase',
-      { ...honest, proof: { ...honest.proof, coinbase: honest.proof.transaction } },
+      { ...honest, proof: { ...honest.proof, coinbaseState: honest.proof.blockHash } },
       'ProofWrong',
     ],
   ] as [string, PegInClaim, string][])('%s', (_, claim, code) => {

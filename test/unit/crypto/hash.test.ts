@@ -1,4 +1,13 @@
-import { keccak256, sha256, sha256d, taggedHash, toHex } from '../../../crypto/index.ts'
+import {
+  bitsOfTail,
+  keccak256,
+  sha256,
+  sha256d,
+  sha256OfTail,
+  sha256Tail,
+  taggedHash,
+  toHex,
+} from '../../../crypto/index.ts'
 
 const text = (value: string) => new TextEncoder().encode(value)
 
@@ -42,5 +51,31 @@ describe('hashes by known answers', () => {
       toHex(taggedHash('TapLeaf', message)),
     )
     expect(toHex(taggedHash('TapBranch', message))).not.toBe(toHex(taggedHash('TapLeaf', message)))
+  })
+})
+
+describe('the end of a SHA-256 (FIPS 180-4)', () => {
+  it.each([0, 1, 54, 55, 56, 63, 64, 65, 119, 120, 128, 1_000, 100_001])(
+    'of %i bytes leads to the digest of all, and tells its length',
+    (length) => {
+      const message = Uint8Array.from({ length }, (_, at) => at * 7)
+      const tail = sha256Tail(message)
+      expect([tail.state.length, tail.block.length]).toEqual([32, 64])
+      expect(sha256OfTail(tail)).toEqual(sha256(message))
+      expect(bitsOfTail(tail)).toBe(8n * BigInt(length))
+    },
+  )
+
+  it('of another state or another block leads elsewhere', () => {
+    const { block, state } = sha256Tail(new Uint8Array(100))
+    const digest = sha256(new Uint8Array(100))
+    for (let at = 0; at < 32; at++) {
+      const other = state.map((byte, place) => (place === at ? byte ^ 1 : byte))
+      expect(sha256OfTail({ state: other, block })).not.toEqual(digest)
+    }
+    for (let at = 0; at < 64; at++) {
+      const other = block.map((byte, place) => (place === at ? byte ^ 1 : byte))
+      expect(sha256OfTail({ state, block: other })).not.toEqual(digest)
+    }
   })
 })

@@ -25,7 +25,7 @@ describe('golden encodings', () => {
     world.bitcoin.mine([transaction])
     const claim = claimOf(world.bitcoin, transaction)
     expect(toHex(approvalMessage(genesis, 'pegIn', 0, claim))).toMatchInlineSnapshot(
-      `"336f164a826674f0eff36a3762c3d7f270e99322611b8d5b878cb0367826c574"`,
+      `"b830186a1c52a0a5e60bb9da0b5873c5d18464fd420ac9740288ee588895d431"`,
     )
   })
 

@@ -14,6 +14,7 @@ import {
   type PegCode,
   verifyProof,
 } from '../../../../core/peg/index.ts'
+import { bitsOfTail, concatBytes, sha256Tail } from '../../../../crypto/index.ts'
 import { addressOf, approve, claimOf, depositOf, PegWorld, p2wpkh, payment } from './world.ts'
 
 /** A world whose ledger sees a deposit of `amountSat` at `confirmations`. */
@@ -323,6 +324,10 @@ describe('approvals (P 4.2)', () => {
 })
 
 describe('proofs (P 4.2, PI-5)', () => {
+  const tailOf = (message: Uint8Array) => {
+    const { block, state } = sha256Tail(message)
+    return { coinbaseState: state, coinbaseBlock: block }
+  }
   const flip = (bytes: Uint8Array) =>
     Uint8Array.from(bytes, (byte, at) => (at === 5 ? byte ^ 1 : byte))
   const flipLast = (branch: readonly Uint8Array[]) =>
@@ -335,8 +340,9 @@ describe('proofs (P 4.2, PI-5)', () => {
       'ProofTransactionMalformed',
       ({ transaction }) => ({ transaction: Uint8Array.of(...transaction, 0) }),
     ],
-    ['ProofCoinbaseMalformed', ({ coinbase }) => ({ coinbase: coinbase.subarray(1) })],
-    ['ProofCoinbaseMalformed', ({ transaction }) => ({ coinbase: transaction })],
+    ['ProofCoinbaseBranchWrong', (proof) => ({ coinbaseState: flip(proof.coinbaseState) })],
+    ['ProofCoinbaseBranchWrong', (proof) => ({ coinbaseBlock: flip(proof.coinbaseBlock) })],
+    ['ProofCoinbaseBranchWrong', ({ transaction }) => tailOf(transaction)],
     ['ProofBranchLength', ({ branch }) => ({ branch: [...branch, new Uint8Array(32)] })],
     ['ProofIndexTooLarge', ({ branch }) => ({ transactionIndex: 2 ** branch.length })],
     ['ProofBranchWrong', () => ({ transactionIndex: 3 })],
@@ -350,11 +356,8 @@ describe('proofs (P 4.2, PI-5)', () => {
   })
 
   it.each<[PegCode, (proof: TransactionProof) => Partial<TransactionProof>]>([
-    ['ProofCoinbaseMalformed', ({ coinbase }) => ({ coinbase: coinbase.subarray(1) })],
-    [
-      'ProofCoinbaseBranchWrong',
-      ({ coinbase }) => ({ coinbase: flip(coinbase.toReversed()).toReversed() }),
-    ],
+    ['ProofCoinbaseBranchWrong', (proof) => ({ coinbaseState: flip(proof.coinbaseState) })],
+    ['ProofCoinbaseBranchWrong', (proof) => ({ coinbaseBlock: flip(proof.coinbaseBlock) })],
     ['ProofCoinbaseBranchWrong', (proof) => ({ coinbaseBranch: flipLast(proof.coinbaseBranch) })],
     ['ProofBranchLength', (proof) => ({ coinbaseBranch: proof.coinbaseBranch.slice(1) })],
   ])('%s: in the second proof of a Bitcoin block as in the first', (code, change) => {
@@ -403,10 +406,48 @@ describe('proofs (P 4.2, PI-5)', () => {
     world.bitcoin.mine([base], 1, coinbase)
     world.syncHeaders()
     const proof = world.bitcoin.proofOf(base)
-    expect(proof.coinbase).toHaveLength(64)
+    expect(bitsOfTail({ block: proof.coinbaseBlock })).toBe(512n)
     expect(verifyProof(world.ledger, proof, 1)).toMatchObject({
       error: { code: 'ProofTransaction64Bytes' },
     })
+  })
+
+  it('no inner node passes for the first leaf of a tree that is less deep', () => {
+    const world = new PegWorld()
+    const payments = ['x', 'y', 'z'].map((name) =>
+      payment(name, [{ amountSat: 1n, scriptPubKey: p2wpkh(name) }]),
+    )
+    world.bitcoin.mine(payments)
+    world.syncHeaders()
+    const [, second] = payments as [BitcoinTransaction, BitcoinTransaction]
+    const proof = world.bitcoin.proofOf(second)
+    const [left, above] = proof.coinbaseBranch as [Uint8Array, Uint8Array]
+    const first = world.bitcoin.tip.transactions[0] as BitcoinTransaction
+    const inner = tailOf(concatBytes(txid(first), left))
+    const posed = { ...proof, ...inner, coinbaseBranch: [above], branch: [left] }
+    expect(verifyProof(world.ledger, posed, 1)).toMatchObject({
+      error: { code: 'ProofTransaction64Bytes' },
+    })
+    const longer = Uint8Array.from(inner.coinbaseBlock)
+    longer[62] = 4
+    const lied = { ...proof, ...inner, coinbaseBlock: longer }
+    const short = { ...lied, coinbaseBranch: [above], branch: [above], transactionIndex: 0 }
+    for (const one of [lied, short]) expect(verifyProof(world.ledger, one, 1).ok).toBe(false)
+  })
+
+  it('a deposit can be proven however large the coinbase of its block is', () => {
+    const world = new PegWorld()
+    const deposit = depositOf(world.genesis, 'alice', 1_000_000n)
+    world.bitcoin.mine()
+    const [small] = world.bitcoin.tip.transactions as [BitcoinTransaction]
+    const outputs = Array.from({ length: 3_300 }, () => ({
+      amountSat: 0n,
+      scriptPubKey: p2wpkh('miner'),
+    }))
+    world.bitcoin.mine([deposit], 1, { ...small, outputs })
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    expect(codeOf(world, claimOf(world.bitcoin, deposit))).toBeUndefined()
   })
 
   it('ProofTransactionMalformed: one transaction has one form in a block, the one without witness', () => {

@@ -781,6 +781,17 @@ describe('the number of outputs (PO-17, PO-21)', () => {
     expect(few.record().transaction.outputs).toHaveLength(6)
   })
 
+  it('no split takes the coin that a burn waits for (PO-17)', () => {
+    const world = new Moving()
+    world.give('whale', 65_000_003n)
+    world.donate(100_000n)
+    expect(world.due().records).toHaveLength(1)
+    world.block({ burns: [world.burn('bob', 1_000_000n)] })
+    expect(world.due().records).toEqual([])
+    world.timestamp += 10
+    expect(world.record().row.kind).toBe(BATCH_KIND.payout)
+  })
+
   it('after the split a payout holds one of the parts, and the next one finds others', () => {
     const world = new Moving()
     world.give('whale', 65_000_000n)
