@@ -321,7 +321,8 @@ function planOf(
   const [first] = inputs
   if (first === undefined || (name === 'consolidation' && inputs.length < 2)) return undefined
   const reason = SWEEP_REASON[name]
-  const roomSat = sweepRoomSat(ledger, context.params, reason)
+  // A split is for comfort: it leaves the fund half of what it has, for its own bumps and for what must not wait.
+  const roomSat = sweepRoomSat(ledger, context.params, reason) / (name === 'split' ? 2n : 1n)
   const changeScript = currentOutput(context.genesis, ledger).scriptPubKey
   for (const parts of partsOf(ledger, context, name, inputs)) {
     const shape = shapeOf(context, feeRateSatPerKvb, changeScript, [], inputs, parts)
