@@ -4,7 +4,6 @@ import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import type { KeystoreFiles } from './keystore.ts'
-import { DEFAULT_DAILY_SWEEP_FEE_SAT } from './policy.ts'
 import type { TlsFiles } from './run.ts'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
@@ -32,12 +31,7 @@ const policySchema = z.strictObject({
   /** Most that batches begun within 24 h may pay. */
   dailyLimitSat: z.number().int().min(1).optional(),
   /** Most that the fees of sweeps may take within 24 h. */
-  dailySweepFeeSat: z
-    .number()
-    .int()
-    .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
-    .default(DEFAULT_DAILY_SWEEP_FEE_SAT),
+  dailySweepFeeSat: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   /** Sign nothing. */
   hold: z.boolean().default(false),
 })

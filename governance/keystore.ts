@@ -81,7 +81,7 @@ function memberPolicy(settings: PolicySettings): MemberPolicy {
   return {
     confirmations,
     hold,
-    dailySweepFeeSat: BigInt(dailySweepFeeSat),
+    ...(dailySweepFeeSat !== undefined && { dailySweepFeeSat: BigInt(dailySweepFeeSat) }),
     ...(dailyLimitSat !== undefined && { dailyLimitSat: BigInt(dailyLimitSat) }),
   }
 }

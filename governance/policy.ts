@@ -6,14 +6,14 @@ export interface MemberPolicy {
   readonly confirmations: number
   /** Most that batches begun within 24 hours may take out of the reserve, fees and all; undefined: no bound of this member's own. */
   readonly dailyLimitSat?: bigint
-  /** Most that those of them may take which pay nobody: the fees of sweeps. There always is one. */
-  readonly dailySweepFeeSat: bigint
+  /** Most that those of them may take which pay nobody: the fees of sweeps; undefined: the default, which never stops the first of a day. */
+  readonly dailySweepFeeSat?: bigint
   /** Sign nothing until the operator takes it away. */
   readonly hold: boolean
 }
 
-/** 0.01 BTC: a handover of 200 coins at 50 sat/vB costs about half of it. */
-export const DEFAULT_DAILY_SWEEP_FEE_SAT = 1_000_000
+/** 0.01 BTC: a handover of 200 coins at 50 sat/vB costs about half of it. At higher fees one sweep a day goes on, within the rules of the chain. */
+const DEFAULT_DAILY_SWEEP_FEE_SAT = 1_000_000n
 
 const DAY_MS = 86_400_000
 
@@ -27,7 +27,11 @@ export function limitReached(
   if (!hasRoom(policy.dailyLimitSat, marks, wanted, nowMs)) return 'DailyLimit'
   if (!wanted.paysNobody) return undefined
   const sweeps = marks.filter(({ paysNobody }) => paysNobody)
-  return hasRoom(policy.dailySweepFeeSat, sweeps, wanted, nowMs) ? undefined : 'SweepFeeLimit'
+  const { dailySweepFeeSat } = policy
+  const isFirst = recentSat(sweeps, wanted.batchId, nowMs) === 0n
+  if (dailySweepFeeSat === undefined && isFirst) return undefined
+  const limitSat = dailySweepFeeSat ?? DEFAULT_DAILY_SWEEP_FEE_SAT
+  return hasRoom(limitSat, sweeps, wanted, nowMs) ? undefined : 'SweepFeeLimit'
 }
 
 /** A further version has what was agreed to before, and needs room for what it takes beyond. */
@@ -40,8 +44,12 @@ function hasRoom(
   if (limitSat === undefined) return true
   const own = marks.find((mark) => mark.batchId === batchId)
   if (own !== undefined && leavingSat <= own.leavingSat) return true
-  const recentSat = marks
+  return recentSat(marks, batchId, nowMs) + leavingSat <= limitSat
+}
+
+/** What other batches that were begun within 24 hours take. */
+function recentSat(marks: readonly LeavingMark[], batchId: string, nowMs: number): bigint {
+  return marks
     .filter((mark) => mark.batchId !== batchId && mark.atMs > nowMs - DAY_MS)
     .reduce((sum, mark) => sum + mark.leavingSat, 0n)
-  return recentSat + leavingSat <= limitSat
 }

@@ -1,6 +1,5 @@
 /** A member of the world: the real tree on simulated ports, over a journal and a header file that outlive its incarnations. */
 import { toHex } from '../../crypto/index.ts'
-import { DEFAULT_DAILY_SWEEP_FEE_SAT } from '../../governance/policy.ts'
 import {
   createJournal,
   createMemberTree,
@@ -75,7 +74,6 @@ export class SimulatedMember {
       keys: federation.members[this.index] as MemberKeys,
       policy: {
         confirmations: genesis.params.pegInConfirmations,
-        dailySweepFeeSat: BigInt(DEFAULT_DAILY_SWEEP_FEE_SAT),
         hold: this.policy.hold,
         ...(this.policy.dailyLimitSat !== undefined && {
           dailyLimitSat: BigInt(this.policy.dailyLimitSat),

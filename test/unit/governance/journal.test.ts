@@ -7,7 +7,7 @@ import { toHex } from '../../../crypto/index.ts'
 import { readConfig } from '../../../governance/config.ts'
 import { AppendedLines } from '../../../governance/files.ts'
 import { fileHeadStore } from '../../../governance/head-store.ts'
-import { type Journal, openJournal } from '../../../governance/journal.ts'
+import { type Journal, type LeavingMark, openJournal } from '../../../governance/journal.ts'
 import { limitReached } from '../../../governance/policy.ts'
 import { seeded, testGenesis } from '../core/peg/world.ts'
 
@@ -185,7 +185,7 @@ describe('the limit of what sweeps may take in fees (PO-21)', () => {
     expect(limitReached(policy, marks, paying, day + 1)).toBeUndefined()
   })
 
-  it('stands without the operator: 1,000,000 sat', () => {
+  it('stands without the operator: 1,000,000 sat, and never stops the first sweep of a day (PO-22)', () => {
     const file = {
       genesisFile: 'genesis.json',
       dataDir: 'data',
@@ -197,7 +197,23 @@ describe('the limit of what sweeps may take in fees (PO-21)', () => {
     }
     writeFileSync(join(directory, 'member.json'), JSON.stringify(file))
     const read = readConfig(['--config', join(directory, 'member.json')])
-    expect(read).toMatchObject({ policy: { dailySweepFeeSat: 1_000_000 } })
+    expect(read).toMatchObject({ policy: { hold: false } })
+    expect(read).not.toHaveProperty('policy.dailySweepFeeSat')
+    // 10,000 vB, the most that a batch has, at 150 sat/vB, and its bump.
+    const first = { batchId: 'first', atMs: day, leavingSat: 1_500_000n, paysNobody: true }
+    const without = (
+      known: readonly LeavingMark[],
+      batchId: string,
+      leavingSat: bigint,
+      nowMs = day,
+    ) => limitReached({}, known, { batchId, leavingSat, paysNobody: true }, nowMs)
+    expect(without([], 'first', 1_500_000n)).toBeUndefined()
+    expect(without([first], 'first', 3_000_000n)).toBeUndefined()
+    expect(without([first], 'second', 1n)).toBe('SweepFeeLimit')
+    expect(without([first], 'second', 1_500_000n, 2 * day)).toBeUndefined()
+    const small = { ...first, leavingSat: 400_000n }
+    expect(without([small], 'second', 600_000n)).toBeUndefined()
+    expect(without([small], 'second', 600_001n)).toBe('SweepFeeLimit')
   })
 })
 
