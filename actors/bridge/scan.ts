@@ -9,7 +9,8 @@ import {
   parseHeader,
   parsePayableScript,
   parseTransaction,
-  readBlock,
+  readBlockOf,
+  type WholeBlock,
 } from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
 import {
@@ -30,7 +31,7 @@ import {
   parseDeposits,
   parseOwnDeposits,
 } from '../../core/peg/index.ts'
-import { equalBytes, sha256d } from '../../crypto/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import type { BitcoinBlockAt, ScannedBlock } from './context.ts'
 import {
   BLOCKS_AHEAD,
@@ -203,29 +204,25 @@ class Scan {
 
   /** Throws `Unanswered` on what is not the block. */
   block(raw: Uint8Array, hash: Uint8Array, height: number): void {
-    if (!equalBytes(headerHash(raw.subarray(0, HEADER_BYTES)), hash)) {
-      throw new Unanswered({ code: 'BitcoinBadAnswer', message: 'a block under another hash' })
-    }
-    const read = readBlock(raw)
-    // Bitcoin is not trusted to send what it should: malformed bytes end the look, not the actor.
+    const read = readBlockOf(hash, raw)
+    // Bitcoin is not trusted to send what it should: such bytes end the look, not the actor.
     if (!read.ok) throw new Unanswered({ code: 'BitcoinBadAnswer', message: read.error.reason })
-    const transactions = read.value
-    for (const [index, transaction] of transactions.entries()) {
+    const block = read.value
+    for (const [index, transaction] of block.transactions.entries()) {
+      const txid = block.txids[index] as Uint8Array
       const spendsUs =
         transaction.outpoints.some((outpoint) => this.#rowAt(outpoint) !== undefined) &&
-        !this.#isBooked(txidOf(transaction), hash)
-      if (spendsUs || this.#isPaidBy(transaction)) {
-        this.#transaction(transactions, index, hash, height, spendsUs)
+        !this.#isBooked(txid, hash)
+      if (spendsUs || this.#isPaidBy(transaction, txid)) {
+        this.#transaction(block, index, hash, height, spendsUs)
       }
     }
   }
 
-  #isPaidBy(transaction: BlockTransaction): boolean {
-    let txid: Uint8Array | undefined
+  #isPaidBy(transaction: BlockTransaction, txid: Uint8Array): boolean {
     return transaction.scripts.some((script, vout) => {
       if (parsePayableScript(script) !== 'p2tr') return false
       if (this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script))) return true
-      txid ??= txidOf(transaction)
       return this.#ownAddress(script, txid, vout) !== undefined
     })
   }
@@ -259,13 +256,12 @@ class Scan {
   }
 
   #transaction(
-    transactions: readonly BlockTransaction[],
+    { transactions, txids }: WholeBlock,
     index: number,
     blockHash: Uint8Array,
     bitcoinHeight: number,
     spendsUs: boolean,
   ): void {
-    const txids = transactions.map(txidOf)
     const [txid, bytes] = [txids[index], transactions[index]?.bytes]
     const coinbase = transactions[0]?.bytes
     if (txid === undefined || bytes === undefined || coinbase === undefined) return
@@ -357,8 +353,4 @@ export async function claimFromBlock(
 function timeMsOf(raw: Uint8Array): number {
   const header = parseHeader(raw.subarray(0, HEADER_BYTES))
   return header.ok ? 1_000 * header.value.time : 0
-}
-
-function txidOf({ stripped }: BlockTransaction): Uint8Array {
-  return sha256d(...stripped)
 }

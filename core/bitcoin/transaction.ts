@@ -1,7 +1,14 @@
 /** Bitcoin transactions, both serialisations (BIP144), by a strict decoder: what it accepts encodes to the same bytes. */
-import { concatBytes, joinBytes, sha256d } from '../../crypto/index.ts'
+import {
+  bitcoinMerkleRoot,
+  concatBytes,
+  equalBytes,
+  joinBytes,
+  sha256d,
+  toHex,
+} from '../../crypto/index.ts'
 import { err, ok, type Result } from '../params/index.ts'
-import { HEADER_BYTES } from './header.ts'
+import { HEADER_BYTES, headerHash } from './header.ts'
 
 export interface BitcoinInput {
   /** Internal byte order. */
@@ -209,6 +216,36 @@ export function readBlock(
     if (error instanceof Malformed) return refused(error.message)
     throw error
   }
+}
+
+export interface WholeBlock {
+  readonly transactions: readonly BlockTransaction[]
+  /** Of each, in internal byte order. */
+  readonly txids: readonly Uint8Array[]
+}
+
+/** The block of this hash: nothing is left out, added or moved. Total. */
+export function readBlockOf(
+  hash: Uint8Array,
+  raw: Uint8Array,
+): Result<WholeBlock, { code: 'BlockMalformed'; reason: string }> {
+  const refused = (reason: string) => err({ code: 'BlockMalformed', reason } as const)
+  const read = readBlock(raw)
+  if (!read.ok) return read
+  if (!equalBytes(headerHash(raw.subarray(0, HEADER_BYTES)), hash)) {
+    return refused('a block under another hash')
+  }
+  const txids = read.value.map(({ stripped }) => sha256d(...stripped))
+  // The last ones written twice give the same root (CVE-2012-2459).
+  const isOnce = new Set(txids.map(toHex)).size === txids.length
+  if (!isOnce || txids.length === 0 || !equalBytes(bitcoinMerkleRoot(txids), merkleRootOf(raw))) {
+    return refused('not the transactions of its header')
+  }
+  return ok({ transactions: read.value, txids })
+}
+
+function merkleRootOf(raw: Uint8Array): Uint8Array {
+  return raw.subarray(36, 68)
 }
 
 function readInPlace(reader: Reader, raw: Uint8Array): BlockTransaction {

@@ -215,3 +215,24 @@ describe('a look at Bitcoin', () => {
     expect(after.detected).toHaveLength(1)
   })
 })
+
+describe('PI-12: a block whose transactions are not those of its header', () => {
+  const world = new BitcoinWorld()
+  world.mine([payment('somebody', []), deposit])
+  type Transactions = BitcoinWorld['blocks'][number]['transactions']
+  const told = (change: (transactions: Transactions) => Transactions) =>
+    ({
+      tip: world.tip,
+      blocks: world.blocks.map((block) => ({ ...block, transactions: change(block.transactions) })),
+    }) as BitcoinWorld
+
+  it.each<[string, (transactions: Transactions) => Transactions]>([
+    ['without the deposit', (all) => all.slice(0, -1)],
+    ['in another order', (all) => [...all.slice(0, 1), ...all.slice(1).reverse()]],
+    ['with the last one twice, which has the same root', (all) => [...all, ...all.slice(-1)]],
+    ['without any', () => []],
+  ])('%s is no answer, and nothing is passed over', async (_, change) => {
+    await expect(look(told(change))).rejects.toThrow('not the transactions of its header')
+    expect((await look(told((all) => all))).detected).toHaveLength(1)
+  })
+})
