@@ -28,6 +28,7 @@ import {
   nextGasLimit,
   ok,
   type Result,
+  type Validator,
   type Verdict,
 } from '../params/index.ts'
 import { authorOfSlot, verifyCertificate } from '../pbft/index.ts'
@@ -343,10 +344,30 @@ export function commitVerdict(
   parent: ChainHead,
   committed: CommittedBlock,
 ): Verdict {
-  const { block, certificate } = committed
+  return certificateVerdict(genesis, validatorsAfter(parent), committed)
+}
+
+/** What is wrong with a stored ledger as the one after a committed block: its root, or that the validators whom it names did not sign the block. */
+export function storedLedgerFault(
+  genesis: Genesis,
+  ledger: Ledger,
+  committed: CommittedBlock,
+): string | undefined {
+  const { height, ledgerRoot: root } = committed.block.header
+  if (!equalBytes(ledgerRoot(ledger), root)) {
+    return `the rows do not have the root of block ${height}`
+  }
+  const verdict = certificateVerdict(genesis, validatorsAt(ledger, height), committed)
+  return verdict.kind === 'valid' ? undefined : `the certificate of block ${height} is not valid`
+}
+
+function certificateVerdict(
+  genesis: Genesis,
+  validators: readonly Validator[],
+  { block, certificate }: CommittedBlock,
+): Verdict {
   if (certificate.height !== block.header.height) return invalid('WrongCertificateHeight')
   if (!equalBytes(certificate.blockHash, blockHash(block.header)))
     return invalid('WrongCertificateHash')
-  const validators = validatorsAfter(parent)
   return verifyCertificate(genesis.signatures, genesis.hash, 'commit', validators, certificate)
 }

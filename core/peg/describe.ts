@@ -75,7 +75,6 @@ function inFlightRows({ open, state }: Ledger): InFlight[] {
   return rows
 }
 
-/** `txid:vout` in display form. */
 /** The deposit or the transaction that a deficit is of, as `millrace order loss` takes it. */
 function lossName(key: Uint8Array): string {
   const reference = key.subarray(1)
@@ -89,6 +88,7 @@ function lossName(key: Uint8Array): string {
   }
 }
 
+/** `txid:vout` in display form. */
 export function outpointName(key: Uint8Array): string {
   const { txid, vout } = splitOutpoint(key)
   return `${toDisplayHash(txid)}:${vout}`

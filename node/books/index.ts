@@ -4,11 +4,12 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeCommittedBlock } from '../../core/block/index.ts'
-import { type Ledger, ledgerFromRows, ledgerRoot, TOTALS } from '../../core/ledger/index.ts'
+import { type CommittedBlock, decodeCommittedBlock } from '../../core/block/index.ts'
+import { storedLedgerFault } from '../../core/chain/index.ts'
+import { type Ledger, ledgerFromRows, TOTALS } from '../../core/ledger/index.ts'
 import { type Genesis, parseGenesis } from '../../core/params/index.ts'
 import { bookRows, bookTotals, checkIdentity } from '../../core/peg/index.ts'
-import { blsSuite, equalBytes } from '../../crypto/index.ts'
+import { blsSuite } from '../../crypto/index.ts'
 import { type ChainStoreReader, readChainStore } from '../adapters/chain-store/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
 import { readNodeOptions } from '../config/index.ts'
@@ -85,7 +86,11 @@ async function readBooks(
   try {
     for (let tries = 1; ; tries++) {
       const found = readLedger(chain.store, genesis)
-      if (found.height === chain.store.headHeight()) return checkedBooks(found)
+      if (found.height === chain.store.headHeight()) {
+        const fault = booksFault(genesis, found.ledger, found.head)
+        if (fault !== undefined) throw new Unreadable(fault)
+        return found
+      }
       if (tries === READS) throw new Unreadable('the node commits faster than its ledger is read')
     }
   } finally {
@@ -93,22 +98,19 @@ async function readBooks(
   }
 }
 
-function checkedBooks(found: {
-  readonly height: number
-  readonly ledger: Ledger
-  root: Uint8Array
-}) {
-  const { height, ledger, root } = found
-  if (!equalBytes(ledgerRoot(ledger), root)) {
-    throw new Unreadable(`the ledger's rows do not have the root of block ${height}`)
-  }
+/** Why nothing is written of a ledger: it is not the one that the head's validators signed, or its sums are not those of its rows. */
+export function booksFault(
+  genesis: Genesis,
+  ledger: Ledger,
+  head: CommittedBlock,
+): string | undefined {
+  const fault = storedLedgerFault(genesis, ledger, head)
+  if (fault !== undefined) return fault
   const totals = bookTotals(bookRows(ledger))
   const wrong = TOTALS.filter((name) => totals[name] !== ledger.state[name])
   const broken = checkIdentity(ledger)
-  if (wrong.length > 0 || broken !== undefined) {
-    throw new Unreadable(`the books do not balance: ${[...wrong, broken?.detail ?? ''].join(' ')}`)
-  }
-  return found
+  if (wrong.length === 0 && broken === undefined) return undefined
+  return `the books do not balance: ${[...wrong, broken?.detail ?? ''].join(' ')}`
 }
 
 function readLedger(store: ChainStoreReader, genesis: Genesis) {
@@ -119,5 +121,5 @@ function readLedger(store: ChainStoreReader, genesis: Genesis) {
   if (!head.ok) throw new Unreadable(`block ${height}: ${head.error.reason}`)
   const ledger = ledgerFromRows(genesis, store.readLedgerRows())
   if (!ledger.ok) throw new Unreadable(`${ledger.error.code}: ${ledger.error.detail}`)
-  return { height, ledger: ledger.value, root: head.value.block.header.ledgerRoot }
+  return { height, ledger: ledger.value, head: head.value }
 }

@@ -5,10 +5,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { blockHash, type CommittedBlock, decodeCommittedBlock } from '../../core/block/index.ts'
-import { ledgerFromRows, ledgerRoot } from '../../core/ledger/index.ts'
+import { storedLedgerFault } from '../../core/chain/index.ts'
+import { ledgerFromRows } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
-import { verifyCertificate } from '../../core/pbft/index.ts'
-import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import { damageOfBlock, verifyState } from '../../vm/evm/index.ts'
 import { type ChainStoreReader, readChainStore } from '../adapters/chain-store/index.ts'
@@ -90,21 +89,10 @@ function verifyLedger(store: ChainStoreReader, genesis: Genesis, top: CommittedB
   const rows = [...store.readLedgerRows()]
   const ledger = ledgerFromRows(genesis, rows)
   if (!ledger.ok) throw new Damage(`${ledger.error.code}: ${ledger.error.detail}`)
-  const { header } = top.block
-  if (!equalBytes(ledgerRoot(ledger.value), header.ledgerRoot)) {
-    throw new Damage(`the rows do not have the root of block ${header.height}`)
-  }
-  const set = validatorsAt(ledger.value, header.height)
-  const verdict = verifyCertificate(
-    genesis.signatures,
-    genesis.hash,
-    'commit',
-    set,
-    top.certificate,
-  )
-  if (verdict.kind !== 'valid')
-    throw new Damage(`the certificate of block ${header.height} is not valid`)
-  return `${rows.length} rows have the root of block ${header.height}, which its validators signed`
+  const fault = storedLedgerFault(genesis, ledger.value, top)
+  if (fault !== undefined) throw new Damage(fault)
+  const { height } = top.block.header
+  return `${rows.length} rows have the root of block ${height}, which its validators signed`
 }
 
 /** The blocks beside an execution client of another make, whose state is its own to verify. */

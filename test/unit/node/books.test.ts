@@ -1,6 +1,9 @@
 /** PO-18: the ledger as CSV. */
+import type { CommittedBlock } from '../../../core/block/index.ts'
 import { type BookRow, bookRows, bookTotals } from '../../../core/peg/index.ts'
-import { csvLines } from '../../../node/books/index.ts'
+import { booksFault, csvLines } from '../../../node/books/index.ts'
+import { travel } from '../core/chain/journey.ts'
+import { certify } from '../core/chain/town.ts'
 import { addressOf, PegWorld } from '../core/peg/world.ts'
 
 const HEAD =
@@ -70,5 +73,30 @@ describe('the books as CSV', () => {
     if (row === undefined) throw new Error('no row')
     const [, line] = linesOf([{ ...row, cause: 'a, "b"' }])
     expect(line).toContain(',"a, ""b""",')
+  })
+})
+
+describe('what the books are of (PO-18)', () => {
+  it('is the ledger that the validators of the head signed, and no other', async () => {
+    const { town } = await travel()
+    const { genesis, head } = town
+    const { height } = head.header
+    const [before, top] = town.chain.slice(-2) as [CommittedBlock, CommittedBlock]
+    const faultOf = (committed: CommittedBlock) => booksFault(genesis, head.ledger, committed)
+    expect(faultOf(top)).toBeUndefined()
+    const forged: readonly CommittedBlock['certificate'][] = [
+      certify(genesis, height, head.hash, [0, 1]),
+      { ...top.certificate, signature: before.certificate.signature },
+      // Good ones, of other blocks.
+      before.certificate,
+      certify(genesis, height, before.certificate.blockHash),
+      certify(genesis, height + 1, head.hash),
+    ]
+    for (const certificate of forged) {
+      expect(faultOf({ ...top, certificate })).toBe(
+        `the certificate of block ${height} is not valid`,
+      )
+    }
+    expect(faultOf(before)).toBe(`the rows do not have the root of block ${height - 1}`)
   })
 })
