@@ -23,6 +23,8 @@ export interface ShareStore {
   session(sessionId: Uint8Array): Promise<SessionSecret | undefined>
   /** Resolves when it is on disk. */
   saveSession(session: SessionSecret): Promise<void>
+  /** How many are kept. */
+  sessionCount(): Promise<number>
   /** Of the key that this session made: `KeyRow.sessionId`. */
   share(sessionId: Uint8Array): Promise<HeldShare | undefined>
   /** The same, read anew: what this process remembers may be gone from the disk. */
@@ -74,6 +76,7 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
       })
       sessions.set(toHex(sessionId), session)
     },
+    sessionCount: async () => (await sessionFiles(directory)).length,
     share: async (sessionId) => {
       const name = toHex(sessionId)
       const known = shares.get(name) ?? (await readShareFile(sharePath(sessionId), password))
@@ -97,7 +100,7 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
     },
     forgetSessions: async (epoch) => {
       for (const [name, session] of sessions) if (session.epoch <= epoch) sessions.delete(name)
-      const names = (await readdir(directory)).filter((name) => SESSION.test(name))
+      const names = await sessionFiles(directory)
       let isChanged = false
       for (const name of names) {
         const path = join(directory, name)
@@ -113,6 +116,10 @@ export async function fileShareStore(options: ShareStoreOptions): Promise<ShareS
 /** A session makes one key at most, and an epoch may take several sessions: none overwrites the share of another. */
 export function shareFileName(sessionId: Uint8Array): string {
   return `share-${toHex(sessionId)}.json`
+}
+
+async function sessionFiles(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory)).filter((name) => SESSION.test(name))
 }
 
 /** The names of a directory's share files. */

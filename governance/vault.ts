@@ -82,6 +82,8 @@ export interface VaultOptions {
 
 /** As many as a member's configuration may name. */
 const MAX_NODES = 1024
+/** Of one key: each has a file. Those of a key go when it is made. */
+const MAX_SESSIONS = 256
 const RETRY_MS = 2_000
 const LIMIT_RETRY_MS = 30_000
 
@@ -233,7 +235,7 @@ class KeystoreVault {
     if (root.kind !== 'sign') return root
     const sight = this.#sightOf(epoch, root.value, evidence)
     if (sight.kind !== 'sign') return sight
-    return sign(await this.#speak(sight.value))
+    return this.#speak(sight.value)
   }
 
   /** While the share of a key is not there, what it can be made from again stays. */
@@ -283,7 +285,7 @@ class KeystoreVault {
   }
 
   /** Stores what has to be stored first; gives the signed item. */
-  async #speak(sight: KeygenSight): Promise<KeygenSaid> {
+  async #speak(sight: KeygenSight): Promise<VaultVerdict<KeygenSaid>> {
     const { genesis, memberIndex, random, shares } = this.#options
     const { epoch, row } = sight
     const { sessionId } = row
@@ -294,6 +296,8 @@ class KeystoreVault {
     let task = await decide()
     const isFirst = task.kind === 'begin'
     if (isFirst) {
+      if ((await shares.sessionCount()) >= MAX_SESSIONS)
+        return wait('TooManySessions', LIMIT_RETRY_MS)
       const begun = beginDkg(dkgSession(genesis, row), signer, random)
       await shares.saveSession({ epoch, sessionId, ...begun })
       task = await decide()
@@ -302,20 +306,20 @@ class KeystoreVault {
       case 'say': {
         const { accused, statement } = task
         const item = this.#signed(statement)
-        if (accused === undefined) return { word: 'said', item, isFirst }
-        return { word: 'complained', item, isFirst, accused }
+        if (accused === undefined) return sign({ word: 'said', item, isFirst })
+        return sign({ word: 'complained', item, isFirst, accused })
       }
       case 'confirm': {
         if ((await shares.share(sessionId)) === undefined) await shares.saveShare(task.held)
         const item = this.#signed(confirmation(genesis, sight, task.held, random(32)))
-        return { word: 'confirmed', item, isFirst }
+        return sign({ word: 'confirmed', item, isFirst })
       }
       case 'doubt':
-        return { word: 'doubted', isFirst }
+        return sign({ word: 'doubted', isFirst })
       case 'lost':
-        return { word: 'lost', isFirst }
+        return sign({ word: 'lost', isFirst })
       default:
-        return { word: 'silent', isFirst }
+        return sign({ word: 'silent', isFirst })
     }
   }
 

@@ -22,6 +22,7 @@ import {
   toHex,
   verifyingShareAt,
 } from '../../../crypto/index.ts'
+import type { SessionSecret } from '../../../governance/keygen-part.ts'
 import { AUXILIARY, Ceremony, EPOCH, randomOf } from '../core/keygen/ceremony.ts'
 import { BitcoinWorld, seeded, testGenesis } from '../core/peg/world.ts'
 import { bitcoinOf, HeaderChain, MemberWorld, TestNode } from './world.ts'
@@ -92,6 +93,22 @@ describe('a member takes its part in the making of the key (5.1)', () => {
     await making.confirmations()
     expect(making.ceremony.ledger.state.epoch).toBe(EPOCH)
     expect(making.member.shares.sessions.size).toBe(1)
+  })
+
+  it('begins no session while its disk has as many as it keeps (5.1)', async () => {
+    const making = new Making()
+    const kept = making.member.shares.sessions
+    for (let count = 0; count < 256; count++) {
+      const sessionId = seeded(`session ${count}`)
+      kept.set(toHex(sessionId), { epoch: EPOCH, sessionId } as SessionSecret)
+    }
+    await making.start()
+    expect([making.said(), kept.size]).toEqual([[], 256])
+    kept.delete(toHex(seeded('session 0')))
+    await making.member.advance(30_000)
+    await making.block([])
+    expect(making.said().map((item) => keygenKind(item))).toContain('package')
+    await making.member.stop()
   })
 
   it('package, shares, confirmation: the key is made and the share is kept', async () => {

@@ -12,6 +12,7 @@ export class MemoryShares {
       session: (id) => io('read session', () => this.sessions.get(toHex(id))),
       saveSession: (session) =>
         io('save session', () => void this.sessions.set(toHex(session.sessionId), session)),
+      sessionCount: () => io('count sessions', () => this.sessions.size),
       share: (id) => io('read share', () => this.shares.get(toHex(id))),
       shareOnDisk: (id) => io('read share', () => this.shares.get(toHex(id))),
       saveShare: (held) =>

@@ -37,6 +37,7 @@ describe('what a member keeps of the federation’s keys', () => {
     const again = await open()
     expect(await again.session(session.sessionId)).toEqual(session)
     expect(await again.share(held.sessionId)).toEqual(held)
+    expect(await again.sessionCount()).toBe(1)
     expect(await again.share(seeded('other'))).toBeUndefined()
     expect(await again.session(seeded('other'))).toBeUndefined()
   })
