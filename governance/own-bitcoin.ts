@@ -45,9 +45,14 @@ export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
       const seen = sights.filter((one) => one.kind === 'seen')
       const [first, ...others] = seen
       if (first === undefined) return sights[0] as CoinsSight
-      const differs = others.some((other) =>
-        other.coins.some((coin, at) => (coin === undefined) !== (first.coins[at] === undefined)),
-      )
+      // Of one that is behind nothing is known yet, and an audit has time.
+      const differs =
+        sights.some(
+          (one) => one.kind === 'unknown' && [BLOCK_UNKNOWN, NOT_ON_BEST_CHAIN].includes(one.code),
+        ) ||
+        others.some((other) =>
+          other.coins.some((coin, at) => (coin === undefined) !== (first.coins[at] === undefined)),
+        )
       return differs ? { kind: 'unknown', code: 'BitcoinDisagrees' } : first
     },
   }

@@ -76,6 +76,15 @@ describe('OP-5: what a member sees of the reserve by two endpoints', () => {
     expect(await coinsOf(nothing, nothing)).toEqual(nothing)
   })
 
+  it.each(['BitcoinBlockUnknown', 'BitcoinBlockNotOnBestChain'])(
+    'is unknown, if one says %s of the tip',
+    async (code) => {
+      const disagrees = { kind: 'unknown', code: 'BitcoinDisagrees' }
+      expect(await coinsOf(there, { kind: 'unknown', code })).toEqual(disagrees)
+      expect(await coinsOf({ kind: 'unknown', code }, spent)).toEqual(disagrees)
+    },
+  )
+
   it('is unknown, if a coin is there on one and not on the other', async () => {
     expect(await coinsOf(there, spent)).toEqual({ kind: 'unknown', code: 'BitcoinDisagrees' })
   })
