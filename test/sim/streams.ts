@@ -240,13 +240,15 @@ export class Streams {
   }
 
   #deliver(connection: Connection, lane: Lane, message: () => Promise<void>): void {
+    const { node, member } = connection
+    const isSlow = this.#conduct.get(member) === 'memberSlow'
+    if (isSlow) this.#world.fault('memberSlowed')
+    // Slow is who is far away: what was sent one after the other travels side by side, and keeps its order.
+    const dueMs = this.#world.nowMs + this.#chance.between(1, isSlow ? SLOW_MS : 40)
     lane.push(
       () =>
         new Promise((taken) => {
-          const { node, member } = connection
-          const isSlow = this.#conduct.get(member) === 'memberSlow'
-          if (isSlow) this.#world.fault('memberSlowed')
-          const delayMs = this.#chance.between(1, isSlow ? SLOW_MS : 40)
+          const delayMs = Math.max(0, dueMs - this.#world.nowMs)
           this.#world.at(delayMs, `stream ${node}:${member}`, () => {
             const { open, nodeLife, memberLife } = connection
             if (!open || !nodeLife.alive || !memberLife.alive) return taken()
