@@ -189,6 +189,11 @@ class Drill {
 
     terminal.heading('The federation is gone; its coins are not')
     await this.#recover('rows', { url: rpcUrl, out: 'before.json' })
+    // What a sweep has spent and no block has booked would be in the rows and not on Bitcoin.
+    await until('all sweeps booked', KEY_MS, async () => {
+      const { openSweeps } = await rpc.call<{ readonly openSweeps: number }>('millrace_reserves')
+      return openSweeps === 0 ? true : undefined
+    })
     await this.#miner.stop()
     for (const name of [...this.#running.keys()]) if (name !== 'bitcoin') await this.#end(name)
     const rows = { 'data-dir': 'node-0/data', out: 'rows.json' }

@@ -20,7 +20,9 @@ it(
     const result = ran.json() as Record<string, string> & { readonly commands: readonly string[] }
     expect(result).toMatchObject({ paidWithout: [0] })
     const sat = (name: string) => BigInt(result[name] as string)
-    expect(sat('reserveSat')).toBe(125_000_000n)
+    // Sweeps are paid by the fund, which has the fees of three deposits.
+    expect(sat('reserveSat')).toBeGreaterThanOrEqual(125_000_000n - 3_000n)
+    expect(sat('reserveSat')).toBeLessThanOrEqual(125_000_000n)
     expect(sat('byMembersSat') + sat('byRecoverySat') + sat('feesSat')).toBe(sat('reserveSat'))
     // The share is there again, the lost member is not.
     expect(existsSync(join(keep, result['shareRepaired'] as string))).toBe(true)
