@@ -103,6 +103,11 @@ const deficit = (isWanted: (sat: bigint) => boolean) =>
     return isWanted(BigInt(deficitSat)) ? deficitSat : undefined
   })
 
+type Batched = PegStatus & {
+  readonly batchId?: string
+  readonly versions?: readonly { readonly txid: string }[]
+}
+
 const included = ({ step }: PegStatus) => step === 'Included'
 
 it(
@@ -227,6 +232,37 @@ it(
     expect([step, next]).toEqual(['Committed', expect.stringMatching(/^nothing is paid until/)])
     await bookLoss('--spend', txid, '--fund', String(FUND_SAT))
     await booked(federation.rpc, burned)
+    expect((await federation.reserves()).balanced).toBe(true)
+  },
+  PATIENCE,
+)
+
+it(
+  'a payout that the members cancel pays nobody; its burn waits again, and another payout pays it once',
+  async () => {
+    const { rpc } = federation
+    const user = Account.random(262_144)
+    await minted(rpc, await payDeposit(federation, user.address, AMOUNT_SAT))
+    await federation.stopMining()
+    const burned = await include(rpc, await user.burn(federation.wallet.address, AMOUNT_SAT / 4n))
+    const { batchId = '' } = (await reached(rpc, burned, 'a batch', (status) => {
+      return (status as Batched).batchId !== undefined
+    })) as Batched
+    const proposed = await command('cancel', '--batch', batchId)
+    expect(proposed.stderr).toBe('')
+    const order = ['--order', place('cancel.json', proposed.stdout), ...genesisFlags()]
+    expect((await settle(order)).stderr).toBe('')
+    // It takes the payout's place in the mempool, three blocks after it; until then the payout could be mined, which would pay.
+    for (let blocks = 0; blocks < 5; blocks++) await mineOnly(federation, [])
+    await until('the version that cancels', PATIENCE_MS, async () => {
+      const pool = await federation.bitcoin.getRawMempool()
+      const { versions = [] } = (await pegStatus(rpc, burned)) as Batched
+      const last = versions.at(-1)?.txid ?? ''
+      return versions.length > 1 && pool.ok && pool.value.includes(last) ? last : undefined
+    })
+    federation.startMining()
+    const paid = (await booked(rpc, burned)) as Batched
+    expect(paid.batchId).not.toBe(batchId)
     expect((await federation.reserves()).balanced).toBe(true)
   },
   PATIENCE,
