@@ -21,7 +21,7 @@ import {
 } from '../supervisor/index.ts'
 import type { FollowedHeader } from './light-client.ts'
 import { memberMachine } from './machine.ts'
-import { AUDIT_REQUEST, type AuditorInbox, type ProofReceived } from './messages.ts'
+import { AUDIT_REQUEST, type AuditorInbox, type LogEffect, type ProofReceived } from './messages.ts'
 import type { AuditPorts } from './port.ts'
 
 export interface AuditorContext {
@@ -38,14 +38,7 @@ export interface AuditorContext {
   readonly missing: readonly string[]
 }
 
-export type AuditorEffect =
-  | { readonly kind: 'look'; readonly reserve: ShownReserve }
-  | {
-      readonly kind: 'log'
-      readonly level: 'info' | 'warn' | 'error'
-      readonly event: string
-      readonly fields: Readonly<Record<string, unknown>>
-    }
+export type AuditorEffect = { readonly kind: 'look'; readonly reserve: ShownReserve } | LogEffect
 
 type AuditorStep = Step<AuditorContext, AuditorEffect>
 

@@ -24,7 +24,7 @@ import {
   storedHead,
 } from './light-client.ts'
 import { memberMachine } from './machine.ts'
-import type { FollowerInbox, NodeIndex } from './messages.ts'
+import type { FollowerInbox, LogEffect, NodeIndex } from './messages.ts'
 import type { FollowerPorts } from './port.ts'
 
 /** Headers asked for at a time. */
@@ -64,12 +64,7 @@ export type FollowerEffect =
       /** Of the headers since the last save those that announced other validators. */
       readonly announced: readonly CertifiedHeader[]
     }
-  | {
-      readonly kind: 'log'
-      readonly level: 'info' | 'warn' | 'error'
-      readonly event: string
-      readonly fields: Readonly<Record<string, unknown>>
-    }
+  | LogEffect
 
 type FollowerStep = Step<FollowerContext, FollowerEffect>
 

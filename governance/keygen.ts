@@ -26,7 +26,13 @@ import {
 import { confirmationRows, isConfirmed, isWanted } from './keygen-part.ts'
 import type { FollowedHeader } from './light-client.ts'
 import { memberMachine } from './machine.ts'
-import { KEYGEN_REQUEST, type KeygenInbox, type NodeIndex, type ProofReceived } from './messages.ts'
+import {
+  KEYGEN_REQUEST,
+  type KeygenInbox,
+  type LogEffect,
+  type NodeIndex,
+  type ProofReceived,
+} from './messages.ts'
 import type { KeygenPorts, KeygenQuestion, KeygenSaid } from './port.ts'
 
 /** A question to one node; the next one goes to another. */
@@ -73,12 +79,7 @@ export type KeygenEffect =
     }
   /** A key is made: what was only needed to make it goes, if this member's share is there. */
   | { readonly kind: 'settle'; readonly made: ConfirmedKey }
-  | {
-      readonly kind: 'log'
-      readonly level: 'info' | 'warn' | 'error'
-      readonly event: string
-      readonly fields: Readonly<Record<string, unknown>>
-    }
+  | LogEffect
 
 type KeygenStep = Step<KeygenContext, KeygenEffect>
 

@@ -5,6 +5,14 @@ import type { Message, MessageSpec } from '../supervisor/index.ts'
 import type { ConfirmedKey } from './evidence.ts'
 import type { FollowedHeader } from './light-client.ts'
 
+/** A line of the log, as an effect of any of the actors. */
+export interface LogEffect {
+  readonly kind: 'log'
+  readonly level: 'info' | 'warn' | 'error'
+  readonly event: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
 /** Position of a federation node in the configuration. */
 export type NodeIndex = number
 

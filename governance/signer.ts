@@ -21,6 +21,7 @@ import type { FollowedHeader } from './light-client.ts'
 import { memberMachine } from './machine.ts'
 import type {
   ApprovalAsked,
+  LogEffect,
   NodeIndex,
   PartsAsked,
   SignatureAsked,
@@ -83,12 +84,7 @@ export type SignerEffect =
       readonly request: PartsAsked['payload']['request']
       readonly served: Offers<never>
     }
-  | {
-      readonly kind: 'log'
-      readonly level: 'info' | 'warn' | 'error'
-      readonly event: string
-      readonly fields: Readonly<Record<string, unknown>>
-    }
+  | LogEffect
 
 type SignerStep = Step<SignerContext, SignerEffect>
 

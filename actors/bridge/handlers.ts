@@ -253,7 +253,7 @@ function bitcoinScanned(
     ...dueDeposits(paid.context, nowMs),
   ]
   const { ledger, mempool, mempoolDueMs } = paid.context
-  const lastHeight = scanned.at(-1)?.height ?? context.genesis.bitcoin.checkpoint.height
+  const lastHeight = last?.height ?? context.genesis.bitcoin.checkpoint.height
   const isAtTip = lastHeight >= tipHeight
   const looks = isAtTip && ledger !== undefined && nowMs >= mempoolDueMs
   if (looks) effects.push({ kind: 'mempool', ledger, before: mempool ?? NOTHING_SEEN })

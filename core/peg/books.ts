@@ -10,6 +10,7 @@ import {
   causeReference,
   DEFICIT_CAUSE,
   FUND_CAUSE,
+  isZero,
   type Ledger,
   OUTPUT_KIND,
   OUTPUT_STATE,
@@ -29,7 +30,7 @@ import {
   TOTALS,
   type TotalName,
 } from '../ledger/index.ts'
-import { outpointName } from './describe.ts'
+import { lossName, outpointName } from './describe.ts'
 
 /** Amounts are in satoshi; hashes in display form, keys and scripts in hex. */
 export interface BookRow {
@@ -64,7 +65,7 @@ export function* bookRows(ledger: Ledger): Iterable<BookRow> {
     const { cause, incomeSat, spentSat } = row
     yield {
       set: 'fund',
-      id: referenceName(key),
+      id: fundName(key, cause),
       cause: nameOf(FUND_CAUSE, cause),
       state: incomeSat === spentSat ? 'closed' : incomeSat > spentSat ? 'income' : 'expense',
       amountSat: incomeSat - spentSat,
@@ -76,7 +77,7 @@ export function* bookRows(ledger: Ledger): Iterable<BookRow> {
     const { accepted, amountSat, cause, height } = row
     yield {
       set: 'deficits',
-      id: referenceName(key),
+      id: lossName(key),
       cause: nameOf(DEFICIT_CAUSE, cause),
       state: accepted ? 'accepted' : amountSat === 0n ? 'closed' : 'open',
       height,
@@ -166,12 +167,13 @@ function spendCause(ledger: Ledger, { batchId, kind }: SpendRow): string {
 }
 
 function settledBy(txid: Uint8Array): { readonly settledBy?: string } {
-  return txid.every((byte) => byte === 0) ? {} : { settledBy: toDisplayHash(txid) }
+  return isZero(txid) ? {} : { settledBy: toDisplayHash(txid) }
 }
 
-/** What a fund or deficit row is about: an outpoint, or the hex of an id; of the advance nothing. */
-function referenceName(key: Uint8Array): string {
+/** What a fund row is about: a loss, an outpoint, or the hex of an id; of the advance nothing. */
+function fundName(key: Uint8Array, cause: number): string {
   const reference = causeReference(key)
+  if (cause === FUND_CAUSE.loss) return lossName(reference)
   return reference.length === outpointKey(new Uint8Array(32), 0).length
     ? outpointName(reference)
     : toHex(reference)

@@ -2,6 +2,7 @@
 import { toDisplayHash, toHex } from '../../crypto/index.ts'
 import {
   type BatchRow,
+  causeReference,
   DEFICIT_CAUSE,
   type Entry,
   type Ledger,
@@ -76,8 +77,8 @@ function inFlightRows({ open, state }: Ledger): InFlight[] {
 }
 
 /** The deposit or the transaction that a deficit is of, as `millrace order loss` takes it. */
-function lossName(key: Uint8Array): string {
-  const reference = key.subarray(1)
+export function lossName(key: Uint8Array): string {
+  const reference = causeReference(key)
   switch (key[0]) {
     case DEFICIT_CAUSE.reorg:
       return outpointName(reference)
