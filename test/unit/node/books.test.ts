@@ -1,10 +1,14 @@
 /** PO-18: the ledger as CSV. */
+
+import { txid } from '../../../core/bitcoin/index.ts'
 import type { CommittedBlock } from '../../../core/block/index.ts'
+import { splitOutpoint } from '../../../core/ledger/index.ts'
 import { type BookRow, bookRows, bookTotals } from '../../../core/peg/index.ts'
+import { toDisplayHash } from '../../../crypto/index.ts'
 import { booksFault, csvLines } from '../../../node/books/index.ts'
 import { travel } from '../core/chain/journey.ts'
 import { certify } from '../core/chain/town.ts'
-import { addressOf, PegWorld } from '../core/peg/world.ts'
+import { addressOf, PegWorld, p2wpkh, payment } from '../core/peg/world.ts'
 
 const HEAD =
   'set,id,cause,state,height,time,bitcoin_height,settled_by,evm_address,bitcoin_address,amount_sat,fee_sat,' +
@@ -66,6 +70,23 @@ describe('the books as CSV', () => {
       const totals = bookTotals(rows.filter((row) => row !== left))
       expect(totals).not.toEqual(bookTotals(rows))
     }
+  })
+
+  it('names a deficit as the command takes it that books its loss', () => {
+    const world = bookkeeping()
+    const [coin] = [...world.ledger.open.reserve.values()]
+    if (coin === undefined) throw new Error('no coin')
+    const outputs = [{ amountSat: 1n, scriptPubKey: p2wpkh('thief') }]
+    const theft = payment(splitOutpoint(coin.key), outputs)
+    world.bitcoin.mine([theft])
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    const proofs = [world.bitcoin.proofOf(theft)]
+    world.block({ items: { proofs, bookings: [{ proofIndex: 0 }] } })
+    const rows = [...bookRows(world.ledger)]
+    const name = toDisplayHash(txid(theft))
+    expect(rows.find(({ set }) => set === 'deficits')?.id).toBe(name)
+    expect(rows.find(({ set }) => set === 'spends')?.id).toBe(name)
   })
 
   it('quotes what would be more than one cell', () => {
