@@ -347,20 +347,6 @@ export function commitVerdict(
   return certificateVerdict(genesis, validatorsAfter(parent), committed)
 }
 
-/** What is wrong with a stored ledger as the one after a committed block: its root, or that the validators whom it names did not sign the block. */
-export function storedLedgerFault(
-  genesis: Genesis,
-  ledger: Ledger,
-  committed: CommittedBlock,
-): string | undefined {
-  const { height, ledgerRoot: root } = committed.block.header
-  if (!equalBytes(ledgerRoot(ledger), root)) {
-    return `the rows do not have the root of block ${height}`
-  }
-  const verdict = certificateVerdict(genesis, validatorsAt(ledger, height), committed)
-  return verdict.kind === 'valid' ? undefined : `the certificate of block ${height} is not valid`
-}
-
 function certificateVerdict(
   genesis: Genesis,
   validators: readonly Validator[],

@@ -5,3 +5,4 @@
  */
 export * from './field.ts'
 export * from './follow.ts'
+export * from './stored.ts'

@@ -1,16 +1,20 @@
 /**
  * `millrace books`: the ledger as CSV, every satoshi with its cause. It reads a node's data directory, beside the running node or
- * without it, and writes nothing before the rows have the root that the head's validators signed and their sums are the ledger's.
+ * without it, and writes nothing before the rows have the root that the chain's validators signed, whom it follows from the genesis file,
+ * and their sums are the ledger's.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CommittedBlock, decodeCommittedBlock } from '../../core/block/index.ts'
-import { storedLedgerFault } from '../../core/chain/index.ts'
 import { type Ledger, ledgerFromRows, TOTALS } from '../../core/ledger/index.ts'
+import { type KnownBlock, type StoredChain, storedLedgerFault } from '../../core/light/index.ts'
 import { type Genesis, parseGenesis } from '../../core/params/index.ts'
 import { bookRows, bookTotals, checkIdentity } from '../../core/peg/index.ts'
 import { blsSuite } from '../../crypto/index.ts'
-import { type ChainStoreReader, readChainStore } from '../adapters/chain-store/index.ts'
+import {
+  type ChainStoreReader,
+  certifiedAt,
+  readChainStore,
+} from '../adapters/chain-store/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
 import { readNodeOptions } from '../config/index.ts'
 import { csvLines } from './csv.ts'
@@ -22,11 +26,18 @@ const USAGE = `usage: millrace books [settings of the node] > books.csv
   Writes the ledger as CSV (RFC 4180): every deposit, burn, transaction of the reserve, row of the operating
   fund and deficit, with what it adds to which sum of the books. The columns adds_… add up to those sums, and
   reserve = minted - burned + credited + unpaid + refunds + fund - deficit, in satoshi.
-  It reads the data directory, beside the running node or without it. Settings are those of millrace
-  node: --config FILE, or --data-dir and --genesis-file.
+  It reads the data directory, beside the running node or without it, and believes of it only what the
+  validators signed, whom it follows from the genesis file, or from --trusted-block HEIGHT:HASH. Settings
+  are those of millrace node: --config FILE, or --data-dir and --genesis-file.
 
   Exit codes: 0 the books balance, 2 wrong use, 3 configuration, 4 no data, or damaged data
 `
+
+/** What may help, by the code of what is wrong with the chain. */
+const HINTS: Readonly<Record<string, string>> = {
+  HeaderMissing: '; name a later block that you know, by --trusted-block HEIGHT:HASH',
+  NotDecided: '; take the data of another node, or a backup',
+}
 
 /** A running node may commit a block between two reads. */
 const READS = 5
@@ -43,7 +54,7 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${options.text.replaceAll('millrace node', 'millrace books')}\n`)
     return options.exitCode
   }
-  const { dataDir, genesisFile } = options.program
+  const { dataDir, genesisFile, trustedBlock } = options.program
   let genesis: Genesis
   try {
     const parsed = parseGenesis(JSON.parse(readFileSync(genesisFile, 'utf8')), blsSuite)
@@ -53,7 +64,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return refuse(`${genesisFile}: ${(error as Error).message}`, EXIT.configuration)
   }
   try {
-    const { height, ledger } = await readBooks(join(dataDir, 'chain'), genesis)
+    const { height, ledger } = await readBooks(join(dataDir, 'chain'), genesis, trustedBlock)
     for (const text of csvLines(bookRows(ledger), genesis.bitcoin.network)) {
       if (!process.stdout.write(text))
         await new Promise((done) => process.stdout.once('drain', done))
@@ -61,7 +72,9 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${summary(height, ledger)}\n`)
     return EXIT.ok
   } catch (error) {
-    if (error instanceof Unreadable) return refuse(error.message, EXIT.data)
+    const isDamage =
+      error instanceof Unreadable || (error as { code?: string }).code === 'StoreDamaged'
+    if (isDamage) return refuse((error as Error).message, EXIT.data)
     throw error
   }
 }
@@ -80,32 +93,36 @@ function summary(height: number, { state }: Ledger): string {
 async function readBooks(
   directory: string,
   genesis: Genesis,
+  known: KnownBlock | undefined,
 ): Promise<{ readonly height: number; readonly ledger: Ledger }> {
-  const chain = await readChainStore(directory)
-  if (!chain.ok) throw new Unreadable(`${directory}: ${chain.reason}`)
+  const opened = await readChainStore(directory)
+  if (!opened.ok) throw new Unreadable(`${directory}: ${opened.reason}`)
+  const { store } = opened
   try {
     for (let tries = 1; ; tries++) {
-      const found = readLedger(chain.store, genesis)
-      if (found.height === chain.store.headHeight()) {
-        const fault = booksFault(genesis, found.ledger, found.head)
+      const height = store.headHeight()
+      const chain = readChain(store, height, genesis)
+      if (height === store.headHeight()) {
+        const fault = booksFault(genesis, chain, known)
         if (fault !== undefined) throw new Unreadable(fault)
-        return found
+        return { height, ledger: chain.ledger }
       }
       if (tries === READS) throw new Unreadable('the node commits faster than its ledger is read')
     }
   } finally {
-    await chain.store.close()
+    await store.close()
   }
 }
 
-/** Why nothing is written of a ledger: it is not the one that the head's validators signed, or its sums are not those of its rows. */
+/** Why nothing is written of a ledger: it is not the one that the chain's validators signed, or its sums are not those of its rows. */
 export function booksFault(
   genesis: Genesis,
-  ledger: Ledger,
-  head: CommittedBlock,
+  chain: StoredChain,
+  known?: KnownBlock,
 ): string | undefined {
-  const fault = storedLedgerFault(genesis, ledger, head)
-  if (fault !== undefined) return fault
+  const fault = storedLedgerFault(genesis, chain, known)
+  if (fault !== undefined) return fault.detail + (HINTS[fault.code] ?? '')
+  const { ledger } = chain
   const totals = bookTotals(bookRows(ledger))
   const wrong = TOTALS.filter((name) => totals[name] !== ledger.state[name])
   const broken = checkIdentity(ledger)
@@ -113,13 +130,11 @@ export function booksFault(
   return `the books do not balance: ${[...wrong, broken?.detail ?? ''].join(' ')}`
 }
 
-function readLedger(store: ChainStoreReader, genesis: Genesis) {
-  const height = store.headHeight()
-  const stored = height > 0 ? store.readBlock(height) : undefined
-  if (stored === undefined) throw new Unreadable('there is no block yet')
-  const head = decodeCommittedBlock(stored.bytes)
-  if (!head.ok) throw new Unreadable(`block ${height}: ${head.error.reason}`)
+function readChain(store: ChainStoreReader, height: number, genesis: Genesis): StoredChain {
+  const headerAt = (at: number) => certifiedAt(store, at)
+  const head = headerAt(height)
+  if (head === undefined) throw new Unreadable('there is no block yet')
   const ledger = ledgerFromRows(genesis, store.readLedgerRows())
   if (!ledger.ok) throw new Unreadable(`${ledger.error.code}: ${ledger.error.detail}`)
-  return { height, ledger: ledger.value, head: head.value }
+  return { ledger: ledger.value, head, certifiedAt: headerAt }
 }

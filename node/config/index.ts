@@ -5,6 +5,7 @@
  * a port that somebody named may not.
  */
 import { readFileSync } from 'node:fs'
+import { hexBytes } from '../../crypto/index.ts'
 import { describeFault, explain, usage } from './describe.ts'
 import { type Config, type ConfigInputs, type ConfigResult, resolveConfig } from './resolve.ts'
 import type { Key, ValueOf } from './settings.ts'
@@ -66,6 +67,8 @@ export interface NodeConfig {
   readonly checkpoints: { readonly every: number; readonly keep: number }
   readonly index: { readonly addresses: boolean }
   readonly resumeHalt?: string
+  /** What books and doctor believe without the genesis file. */
+  readonly trustedBlock?: { readonly height: number; readonly hash: Uint8Array }
   readonly engine: EngineConfig
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
@@ -148,6 +151,12 @@ function engineConfig(config: Config): EngineConfig {
   return { mode: 'engine-api', url, jwtSecretFile, ...(readUrl !== undefined && { readUrl }) }
 }
 
+/** HEIGHT:HASH, checked by the setting. */
+function knownBlock(text: string): { readonly height: number; readonly hash: Uint8Array } {
+  const [height = '', hash = ''] = text.split(':')
+  return { height: Number(height), hash: hexBytes(hash.replace(/^0x/, '')) }
+}
+
 function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig {
   /** For settings that are required or have a default. */
   const need = <K extends Key>(key: K): ValueOf<K> => {
@@ -159,6 +168,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
   const validatorPasswordFile = config.get('validatorPasswordFile')
   const otlpEndpoint = config.get('telemetry.otlpEndpoint')
   const resumeHalt = config.get('resumeHalt')
+  const trustedBlock = config.get('trustedBlock')
   const bitcoinFallbackUrl = config.get('bitcoinFallbackUrl')
   return {
     name: need('name'),
@@ -192,6 +202,7 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     index: { addresses: config.get('index.addresses') ?? false },
     checkpoints: { every: need('checkpoints.every'), keep: need('checkpoints.keep') },
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
+    ...(trustedBlock === undefined ? {} : { trustedBlock: knownBlock(trustedBlock) }),
     engine: engineConfig(config),
     log: { level: need('log.level'), format: need('log.format') },
     telemetry: {

@@ -118,6 +118,12 @@ function flag(about: string): Setting<boolean> {
   return { about, value: 'true|false', schema, isSwitch: true }
 }
 
+function block(about: string): Setting<string> {
+  const expected = 'expected a height and the hash of its block in hex, HEIGHT:HASH'
+  const schema = z.string(expected).regex(/^\d{1,15}:(?:0x)?[\da-f]{64}$/i, expected)
+  return { about, value: 'HEIGHT:HASH', schema }
+}
+
 function url(
   about: string,
   extra: Extra<string> = {},
@@ -182,6 +188,9 @@ export const SETTINGS = {
     'whether the history of addresses is kept, for millrace_addressHistory [false]',
   ),
   resumeHalt: text('id of the halt whose evidence was looked at: the node goes on after it', 'ID'),
+  trustedBlock: block(
+    'a block that the operator knows to be of this chain: books and doctor follow the validators from there on, not from the genesis file',
+  ),
   'engine.mode': choice(
     'what executes the EVM: this process, or a client of another make by the Engine API',
     ['embedded', 'engine-api'],

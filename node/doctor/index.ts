@@ -27,7 +27,8 @@ const USAGE = `usage: millrace doctor [options] [settings of the node]
   wrong. Without --repair and --compact it only reads. Settings are those of millrace node: --config FILE, or --data-dir, ...
 
   --verify-state    read the data of a stopped node as a whole: checksums, hashes, receipts, and
-                    whether ledger and EVM state have the roots that the head commits to
+                    whether ledger and EVM state have the roots that the head commits to, and the head
+                    certificates of validators that follow from the genesis file, or --trusted-block
   --repair          do that, and make again from the checkpoints what is damaged
   --compact         give the room back that pruning left in the files of a stopped node; it takes as
                     much free room as they will have
@@ -97,8 +98,8 @@ export async function examine(config: NodeConfig, depth: Depth): Promise<readonl
   if (depth === 'compact') return [...checks, ...(await compactData(config.dataDir))]
   const verified =
     depth === 'repair'
-      ? await repairData(config.dataDir, genesis.value)
-      : await verifyData(config.dataDir, genesis.value)
+      ? await repairData(config.dataDir, genesis.value, config.trustedBlock)
+      : await verifyData(config.dataDir, genesis.value, config.trustedBlock)
   return [...checks, ...verified]
 }
 

@@ -1,5 +1,6 @@
 /** `doctor --repair`: what is damaged in the data of a stopped node is made again from its checkpoints (SY-9), and looked at again. */
 import { join } from 'node:path'
+import type { KnownBlock } from '../../core/light/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { repairLedger, restoreState } from '../adapters/checkpoints/index.ts'
 import { lockDirectory } from '../adapters/data-directory/index.ts'
@@ -22,7 +23,11 @@ const REPAIRS: Readonly<Record<string, (places: Places, genesis: Genesis) => Pro
 }
 
 /** What was done, and all checks after it. */
-export async function repairData(dataDir: string, genesis: Genesis): Promise<readonly Check[]> {
+export async function repairData(
+  dataDir: string,
+  genesis: Genesis,
+  known?: KnownBlock,
+): Promise<readonly Check[]> {
   const lock = lockDirectory(dataDir)
   if (!lock.ok) {
     return [bad('data', `in use by process ${lock.pid}`, 'stop the node first')]
@@ -36,7 +41,7 @@ export async function repairData(dataDir: string, genesis: Genesis): Promise<rea
   const tried = new Set<unknown>()
   try {
     for (;;) {
-      const checks = await verifyData(dataDir, genesis)
+      const checks = await verifyData(dataDir, genesis, known)
       const repair = REPAIRS[checks.find(({ ok }) => !ok)?.name ?? '']
       if (repair === undefined || tried.has(repair)) return [...done, ...checks]
       tried.add(repair)

@@ -4,13 +4,22 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { blockHash, type CommittedBlock, decodeCommittedBlock } from '../../core/block/index.ts'
-import { storedLedgerFault } from '../../core/chain/index.ts'
+import {
+  blockHash,
+  bodyRoot,
+  type CommittedBlock,
+  decodeCommittedBlock,
+} from '../../core/block/index.ts'
 import { ledgerFromRows } from '../../core/ledger/index.ts'
+import { type KnownBlock, storedLedgerFault } from '../../core/light/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import { damageOfBlock, verifyState } from '../../vm/evm/index.ts'
-import { type ChainStoreReader, readChainStore } from '../adapters/chain-store/index.ts'
+import {
+  type ChainStoreReader,
+  certifiedAt,
+  readChainStore,
+} from '../adapters/chain-store/index.ts'
 import { inspectCheckpoints } from '../adapters/checkpoints/index.ts'
 import { readEngineState } from '../adapters/engine/index.ts'
 import { bad, type Check, good } from './check.ts'
@@ -25,12 +34,24 @@ const FILL_AGAIN =
 const EXECUTE_AGAIN =
   'millrace doctor --repair empties it: the next start executes the blocks again, from block 1 on; of a pruned node those above the newest good checkpoint'
 
+/** By the code of what is wrong with who signed the head. */
+const VALIDATOR_ADVICE = {
+  HeaderMissing:
+    'name a later block that you know to be of this chain: --trusted-block HEIGHT:HASH',
+  NotDecided: RESTORE,
+  NotNamed: `compare with another operator which block that is; if this disk is wrong, ${RESTORE}`,
+} as const
+
 /** Every check that could be made, in order. */
-export async function verifyData(dataDir: string, genesis: Genesis): Promise<readonly Check[]> {
+export async function verifyData(
+  dataDir: string,
+  genesis: Genesis,
+  known?: KnownBlock,
+): Promise<readonly Check[]> {
   const chain = await readChainStore(join(dataDir, 'chain'))
   if (!chain.ok) return [bad('chain store', chain.reason, RESTORE)]
   try {
-    const checks = [...chainChecks(chain.store, genesis)]
+    const checks = [...chainChecks(chain.store, genesis, known)]
     if (checks.some(({ ok }) => !ok)) return checks
     const mirror = join(dataDir, 'evm-mirror')
     const engine = existsSync(join(mirror, 'data.mdb'))
@@ -42,7 +63,11 @@ export async function verifyData(dataDir: string, genesis: Genesis): Promise<rea
   }
 }
 
-function* chainChecks(store: ChainStoreReader, genesis: Genesis): Iterable<Check> {
+function* chainChecks(
+  store: ChainStoreReader,
+  genesis: Genesis,
+  known: KnownBlock | undefined,
+): Iterable<Check> {
   const head = attempt(() => committedAt(store, store.headHeight()))
   if ('damage' in head) {
     yield bad('blocks', head.damage, RESTORE)
@@ -59,7 +84,9 @@ function* chainChecks(store: ChainStoreReader, genesis: Genesis): Iterable<Check
     return
   }
   yield checked('blocks', RESTORE, () => verifyChain(store, top.block.header.height))
-  yield checked('ledger', REPAIR, () => verifyLedger(store, genesis, top))
+  const ledger = attempt(() => verifyLedger(store, genesis, top, known))
+  if ('damage' in ledger) yield bad('ledger', ledger.damage, REPAIR)
+  else yield* ledger.value
 }
 
 /** From block to block: hash, parent, index. */
@@ -75,6 +102,9 @@ function verifyChain(store: ChainStoreReader, headHeight: number): string {
     if (header.height !== height || !equalBytes(hash, stored.hash)) {
       throw new Damage(`block ${height} does not have its hash`)
     }
+    if (!equalBytes(bodyRoot(committed.block.body), header.bodyRoot)) {
+      throw new Damage(`block ${height} has another body than its header names`)
+    }
     if (below !== undefined && !equalBytes(header.parentHash, below)) {
       throw new Damage(`block ${height} does not follow block ${height - 1}`)
     }
@@ -85,14 +115,26 @@ function verifyChain(store: ChainStoreReader, headHeight: number): string {
   return `${store.lowestBlock()} to ${headHeight}: checksums, hashes and parents are right`
 }
 
-function verifyLedger(store: ChainStoreReader, genesis: Genesis, top: CommittedBlock): string {
+/** Whether the rows are the head's, and whether the head is of the chain that the genesis file begins. */
+function verifyLedger(
+  store: ChainStoreReader,
+  genesis: Genesis,
+  { block: { header }, certificate }: CommittedBlock,
+  known: KnownBlock | undefined,
+): readonly Check[] {
   const rows = [...store.readLedgerRows()]
   const ledger = ledgerFromRows(genesis, rows)
   if (!ledger.ok) throw new Damage(`${ledger.error.code}: ${ledger.error.detail}`)
-  const fault = storedLedgerFault(genesis, ledger.value, top)
-  if (fault !== undefined) throw new Damage(fault)
-  const { height } = top.block.header
-  return `${rows.length} rows have the root of block ${height}, which its validators signed`
+  const head = { header, certificate }
+  const chain = { ledger: ledger.value, head, certifiedAt: (at: number) => certifiedAt(store, at) }
+  const fault = storedLedgerFault(genesis, chain, known)
+  if (fault?.code === 'RowsWrong') throw new Damage(fault.detail)
+  const whole = good('ledger', `${rows.length} rows have the root of block ${header.height}`)
+  if (fault !== undefined) {
+    return [whole, bad('validators', fault.detail, VALIDATOR_ADVICE[fault.code])]
+  }
+  const from = known === undefined ? 'the genesis file' : `block ${known.height}`
+  return [whole, good('validators', `followed from ${from}, they signed block ${header.height}`)]
 }
 
 /** The blocks beside an execution client of another make, whose state is its own to verify. */

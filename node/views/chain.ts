@@ -5,7 +5,6 @@ import type { ChainStore } from '../../actors/storage/index.ts'
 import type { CertifiedBlock, ChainReader } from '../../actors/stream/index.ts'
 import {
   type CommittedBlock,
-  decodeCertified,
   decodeCommittedBlock,
   emptyCertificate,
 } from '../../core/block/index.ts'
@@ -22,6 +21,7 @@ import {
 } from '../../core/validators/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import type { Clock } from '../../supervisor/index.ts'
+import { certifiedAt } from '../adapters/chain-store/index.ts'
 import type { ChainView, ConsensusSnapshot, ValidatorRow } from '../api/index.ts'
 import { createEvidenceView } from './evidence.ts'
 import type { LiveViews } from './live.ts'
@@ -175,9 +175,8 @@ function createHeaderReader(
     if (committed !== undefined) {
       return { header: committed.block.header, certificate: committed.certificate }
     }
-    const left = height > 0 ? store()?.readHeader(height) : undefined
-    const decoded = left && decodeCertified(left.bytes)
-    return decoded?.ok ? decoded.value : undefined
+    const open = store()
+    return height > 0 && open !== undefined ? certifiedAt(open, height) : undefined
   }
 }
 

@@ -17,6 +17,7 @@ import { decodeWrite, encodeWrite, type LedgerWrite } from './changes.ts'
 import { claimLayout, layoutFault, openTables, type Tables } from './layout.ts'
 import { heightBytes, openRecord, sealRecord } from './records.ts'
 
+export { certifiedAt } from './certified.ts'
 export type { LedgerWrite } from './changes.ts'
 
 const HASH_BYTES = 32
@@ -48,7 +49,10 @@ async function openForWriting(path: string, keepChanges: number): Promise<LmdbCh
 }
 
 export interface ChainStoreReader
-  extends Pick<ChainStore, 'readBlock' | 'heightOf' | 'lowestBlock' | 'readLedgerRows' | 'close'> {
+  extends Pick<
+    ChainStore,
+    'readBlock' | 'readHeader' | 'heightOf' | 'lowestBlock' | 'readLedgerRows' | 'close'
+  > {
   /** 0: it holds no block. */
   headHeight(): number
   /** Writes to the ledger above a height, without a gap from there on; throws at one that is damaged. */
