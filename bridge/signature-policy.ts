@@ -39,6 +39,7 @@ import {
   isWhole,
   LEAST_OUTPUTS,
   LOW_RATE_SAT_PER_KVB,
+  MAX_PAYOUT_VBYTES,
   outputAge,
   type Payment,
   payoutFromRows,
@@ -88,6 +89,7 @@ export type SignatureRefusal =
   | 'PaysTooLittle'
   | 'FeeTooHigh'
   | 'BumpRateWrong'
+  | 'TransactionTooLarge'
   | 'TransactionMismatch'
 
 type Verdict<T> = SignerVerdict<T, SignatureRefusal>
@@ -380,6 +382,7 @@ function decideTransaction(
     inputs,
     Math.max(change.length, 1),
   )
+  if (ours.vbytes > MAX_PAYOUT_VBYTES) return refusal('TransactionTooLarge', `${ours.vbytes} vB`)
   if (!equalBytes(serializeTransaction(ours.transaction), spend.transaction)) {
     return refusal('TransactionMismatch')
   }

@@ -21,7 +21,7 @@ import {
   type SpendRow,
   SWEEP_REASON,
 } from '../ledger/index.ts'
-import { err, ok, type Params, type Result } from '../params/index.ts'
+import { err, type Genesis, ok, type Params, type Result } from '../params/index.ts'
 import type { PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
 import {
@@ -29,6 +29,7 @@ import {
   coverInputs,
   freeInputs,
   isFeeBounded,
+  isRelayed,
   isSameRecord,
   isWorthPaying,
   type Payment,
@@ -92,7 +93,7 @@ export function buildBump(
   batchId: Uint8Array,
   rate: number,
 ): Result<PayoutPlan, PegError> {
-  const found = openBatch(ledger, batchId)
+  const found = openBatch(ledger, context, batchId)
   if (!found.ok) return found
   const { last, lastFeeSat, replacedFeeSat, row } = found.value
   if (isCancelled(row)) return buildCancel(ledger, context, found.value, rate)
@@ -204,7 +205,11 @@ function relaySat({ weight }: Shape): bigint {
   return (BigInt(weight) + 3n) / 4n
 }
 
-function openBatch(ledger: Ledger, batchId: Uint8Array): Result<OpenBatch, PegError> {
+function openBatch(
+  ledger: Ledger,
+  { genesis }: PegContext,
+  batchId: Uint8Array,
+): Result<OpenBatch, PegError> {
   const row = rowOf(ledger, 'batches', batchId)
   const lastId = row?.versions.at(-1)
   const last = lastId && rowOf(ledger, 'spends', lastId)
@@ -215,7 +220,7 @@ function openBatch(ledger: Ledger, batchId: Uint8Array): Result<OpenBatch, PegEr
   if (passed < BUMP_BLOCKS) return err(fault('BumpTooEarly', `${passed} of ${BUMP_BLOCKS} blocks`))
   const spent = versionInputs(ledger, last)
   const requests = paymentsOf(ledger, row, spent)
-  const inputs = standingInputs(ledger, batchId, row, spent, sumSat(requests))
+  const inputs = standingInputs(genesis, ledger, batchId, row, spent, requests)
   if (inputs === undefined) return err(fault('BumpInputGone'))
   const lastFeeSat = versionFeeSat(ledger, last)
   const replacedFeeSat = spent.every(({ row }) => stands(row, batchId)) ? lastFeeSat : 0n
@@ -246,15 +251,16 @@ function stands(row: OutputRow | undefined, batchId: Uint8Array): boolean {
 
 /**
  * What the last version spends, as long as all of it is in the reserve. If one left, the conflict input and the largest of what
- * the batch holds or nobody does; of a sweep or a cancel, what is left: nobody waits for the rest. Without the conflict input there is no
- * further version.
+ * the batch holds or nobody does; of a sweep or a cancel, what is left: nobody waits for the rest. Without the conflict input, or where one
+ * transaction cannot hold as many as that takes, there is no further version.
  */
 function standingInputs(
+  genesis: Genesis,
   ledger: Ledger,
   batchId: Uint8Array,
   batch: BatchRow,
   spent: readonly Entry<OutputRow>[],
-  amountSat: bigint,
+  requests: readonly Payment[],
 ): readonly Entry<OutputRow>[] | undefined {
   const [conflict] = spent
   if (conflict === undefined || !stands(conflict.row, batchId)) return undefined
@@ -267,9 +273,12 @@ function standingInputs(
     return row !== undefined && isOther && stands(row, batchId) ? [{ key, row }] : []
   })
   const rest = [...held, ...freeInputs(ledger)].sort(bySize)
-  const inputs = coverInputs([conflict, ...rest], amountSat)
-  const joined = inputs && joinedInputs(batch, inputs)
-  return joined !== undefined && joined.length <= MAX_BATCH_INPUTS ? inputs : undefined
+  const inputs = coverInputs([conflict, ...rest], sumSat(requests))
+  if (inputs === undefined || joinedInputs(batch, inputs).length > MAX_BATCH_INPUTS) {
+    return undefined
+  }
+  const changeScript = currentOutput(genesis, ledger).scriptPubKey
+  return isRelayed(genesis, changeScript, requests, inputs) ? inputs : undefined
 }
 
 /** All that any version of the batch spends, the conflict input first. */
@@ -290,7 +299,7 @@ export function dueBump(
   context: PegContext,
   batchId: Uint8Array,
 ): PayoutPlan | undefined {
-  const found = openBatch(ledger, batchId)
+  const found = openBatch(ledger, context, batchId)
   if (!found.ok) return undefined
   const rates = isCancelled(found.value.row) ? cancelRates : bumpRates
   for (const rate of rates(ledger, context, found.value)) {

@@ -63,7 +63,7 @@ export const PEG_CODES = {
   BumpRateOutOfBounds: '4.5: at least 1 sat/vB and an eighth more, at most twice it and 4·ref',
   BumpFeeTooLow: '4.5: what it replaces paid, and 1 sat for each of its vB (BIP125)',
   BumpEatsPayment: '4.5: each request still gets 80 % and 546 sat',
-  BumpInputGone: '4.5: it keeps inputs[0], and the rest covers the requests',
+  BumpInputGone: '4.5: it keeps inputs[0], and the rest covers the requests in one transaction',
   BumpVersionsExhausted: '4.5: at most 32 versions of a batch, 36 of one that is cancelled',
   SweepNotDue: '4.5: a sweep is due by age, key or number, and the fund pays it',
   SweepFundShort: '4.7: the fund, or the advance, pays for the bump of a sweep',

@@ -42,7 +42,7 @@ const SEQUENCE = 0xffff_fffd
 const TRUC_VERSION = 3
 const REGTEST_VERSION = 2
 /** Version, lock time, two counts below 253, and the witness marker and flag. */
-export const OVERHEAD_WEIGHT = 4 * 10 + 2
+const OVERHEAD_WEIGHT = 4 * 10 + 2
 
 /**
  * A request enters a batch only where it would still be worth its payment at so many times the rate: what a batch pays in part it
@@ -247,8 +247,8 @@ function fitShape(
 }
 
 /**
- * The longest beginning of the list that fits one transaction with change, also by leaf A, which is how a batch is signed where the key has
- * no t shares left; but for one request that alone takes more coins than that. Requests are paid oldest first.
+ * The longest beginning of the list that one transaction with change can pay. Requests are paid oldest first. What is true of a list is true of
+ * each beginning of it, so the end is found by halving.
  */
 function longestShape(
   context: PegContext,
@@ -257,30 +257,38 @@ function longestShape(
   free: readonly Entry<OutputRow>[],
   candidates: readonly Entry<RequestRow>[],
 ): Shape<Entry<RequestRow>> | undefined {
-  let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(changeScript)
-  let byLeaf = weight
-  let neededSat = 0n
-  let inputs = 0
-  let coveredSat = 0n
-  let count = 0
-  for (const { row } of candidates.slice(0, MAX_BATCH_REQUESTS)) {
-    neededSat += row.amountSat
-    weight += 4 * outputSizeBytes(row.scriptPubKey)
-    byLeaf += 4 * outputSizeBytes(row.scriptPubKey)
-    for (; coveredSat < neededSat; inputs++) {
-      const input = inputs < MAX_BATCH_INPUTS ? free[inputs] : undefined
-      if (input === undefined) break
-      coveredSat += input.row.amountSat
-      weight += inputWeight(context.genesis, input.row.epoch)
-      byLeaf += inputWeight(context.genesis, 0)
-    }
-    const most = count === 0 ? weight : byLeaf
-    if (coveredSat < neededSat || Math.ceil(most / 4) > MAX_PAYOUT_VBYTES) break
-    count += 1
+  let longest: Shape<Entry<RequestRow>> | undefined
+  let tooMany = Math.min(candidates.length, MAX_BATCH_REQUESTS) + 1
+  for (;;) {
+    const paid = longest?.requests.length ?? 0
+    if (tooMany - paid === 1) return longest
+    const middle = (paid + tooMany) >> 1
+    const requests = candidates.slice(0, middle)
+    const inputs = coverInputs(free, sumSat(requests))
+    if (inputs !== undefined && isRelayed(context.genesis, changeScript, requests, inputs)) {
+      longest = shapeOf(context, rate, changeScript, requests, inputs)
+    } else tooMany = middle
   }
-  const requests = candidates.slice(0, count)
-  const covering = count === 0 ? undefined : coverInputs(free, sumSat(requests))
-  return covering && shapeOf(context, rate, changeScript, requests, covering)
+}
+
+/**
+ * Whether Bitcoin's nodes relay a transaction that pays these from those inputs (BIP431): also by leaf A, which is how a batch is signed
+ * where the key has no t shares left; but for one request alone, which may take more coins than that.
+ */
+export function isRelayed(
+  genesis: Genesis,
+  changeScript: Uint8Array,
+  requests: readonly Payment[],
+  inputs: readonly Entry<OutputRow>[],
+  parts = 1,
+): boolean {
+  const byLeaf = inputWeight(genesis, 0)
+  const weightOf = ({ row }: Entry<OutputRow>) =>
+    requests.length === 1 ? inputWeight(genesis, row.epoch) : byLeaf
+  const spent = inputs.reduce((sum, input) => sum + weightOf(input), 0)
+  const paid = requests.reduce((sum, { row }) => sum + outputSizeBytes(row.scriptPubKey), 0)
+  const weight = OVERHEAD_WEIGHT + 4 * (paid + parts * outputSizeBytes(changeScript)) + spent
+  return Math.ceil(weight / 4) <= MAX_PAYOUT_VBYTES
 }
 
 /** Whether the fee stays within a fifth of all outputs (PO-8). */
@@ -381,10 +389,14 @@ export function payoutFromRows(
   requests: readonly Payment[],
   inputs: readonly Entry<OutputRow>[],
   parts = 1,
-): { readonly transaction: BitcoinTransaction; readonly minerFeeSat: bigint } {
+): {
+  readonly transaction: BitcoinTransaction
+  readonly minerFeeSat: bigint
+  readonly vbytes: number
+} {
   const shape = shapeOf({ genesis }, feeRateSatPerKvb, changeScript, requests, inputs, parts)
   const transaction = payoutTransaction({ genesis }, shape, changeScript)
-  return { transaction, minerFeeSat: shape.minerFeeSat }
+  return { transaction, minerFeeSat: shape.minerFeeSat, vbytes: Math.ceil(shape.weight / 4) }
 }
 
 /** tagged(genesis ‖ height ‖ inputs[0] ‖ request ids): the name of a batch, whatever version of it confirms. */

@@ -4,7 +4,6 @@
  * invalid. The fee is the operating fund's. Sweeps hold at most half of the reserve at a time, so peg-outs go on beside them, and those
  * that could wait leave room for those that cannot.
  */
-import { outputSizeBytes } from '../bitcoin/index.ts'
 import type { PegRecord } from '../block/index.ts'
 import {
   BATCH_KIND,
@@ -33,8 +32,7 @@ import {
   bySize,
   freeInputs,
   isFeeBounded,
-  MAX_PAYOUT_VBYTES,
-  OVERHEAD_WEIGHT,
+  isRelayed,
   type PayoutPlan,
   recordBatch,
   referenceRate,
@@ -43,7 +41,7 @@ import {
   versionPlan,
 } from './payout.ts'
 import { currentOutput, inputWeight } from './scripts.ts'
-import { hasCancelVersion, versionFeeSat } from './versions.ts'
+import { hasBookedVersion, hasCancelVersion, versionFeeSat } from './versions.ts'
 
 export type SweepReason = Exclude<keyof typeof SWEEP_REASON, 'none'>
 
@@ -239,11 +237,16 @@ function isUrgent({ reason }: Pick<BatchRow, 'reason'>): boolean {
   return REASONS.some((name) => SWEEP_REASON[name] === reason && IS_URGENT[name])
 }
 
-/** What sweeps may still cost for this reason: the fund, less what open ones will take, and the advance where waiting is worse. */
+/**
+ * What sweeps may still cost for this reason: the fund, less what open ones and cancels will take, and the advance where waiting is worse. A
+ * cancel that is booked was paid for, though its batch is open until it is released.
+ */
 export function sweepRoomSat(ledger: Ledger, params: Params, reason: number): bigint {
   const advanceSat = isUrgent({ reason }) ? params.advanceCapSat : 0n
   const open = [...ledger.open.batches.values()].map(({ row }) => row)
-  const paying = open.filter((row) => row.kind === BATCH_KIND.sweep || hasCancelVersion(row))
+  const paying = open
+    .filter((row) => row.kind === BATCH_KIND.sweep || hasCancelVersion(row))
+    .filter((row) => !hasBookedVersion(ledger, row))
   return paying.reduce((rest, { versions }) => {
     const last = versions.at(-1)
     const spend = last && rowOf(ledger, 'spends', last)
@@ -297,15 +300,14 @@ function chunkOf(
   )
   let takenSat = held.reduce((sum, amountSat) => sum + amountSat, 0n)
   const { scriptPubKey } = currentOutput(genesis, ledger)
-  let weight = OVERHEAD_WEIGHT + 4 * outputSizeBytes(scriptPubKey) * LEAST_OUTPUTS
   const share = IS_URGENT[name] ? 2n : 4n
   const isAlone = IS_URGENT[name] ? !sweeping.some(isUrgent) : sweeping.length === 0
   let count = 0
   for (const { row } of candidates.slice(0, MAX_BATCH_INPUTS)) {
-    weight += inputWeight(genesis, 0)
     takenSat += row.amountSat
     const isTooMuch = takenSat * share > ledger.state.reserveSat && !(isAlone && count === 0)
-    if (isTooMuch || Math.ceil(weight / 4) > MAX_PAYOUT_VBYTES) break
+    const inputs = candidates.slice(0, count + 1)
+    if (isTooMuch || !isRelayed(genesis, scriptPubKey, [], inputs, LEAST_OUTPUTS)) break
     count += 1
   }
   return candidates.slice(0, count).sort(byDepth)

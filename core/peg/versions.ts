@@ -7,6 +7,7 @@ import {
   type OutputRow,
   outpointKey,
   rowOf,
+  SPEND_STATE,
   type SpendRow,
 } from '../ledger/index.ts'
 
@@ -44,4 +45,9 @@ export function isCancelVersion({ cancel: [cancel] }: Pick<BatchRow, 'cancel'>, 
 /** Whether the newest version does. */
 export function hasCancelVersion(batch: Pick<BatchRow, 'cancel' | 'versions'>): boolean {
   return isCancelVersion(batch, batch.versions.length - 1)
+}
+
+/** Whether Bitcoin has one of its versions; of an open batch it is one that cancels. */
+export function hasBookedVersion(ledger: Ledger, { versions }: Pick<BatchRow, 'versions'>) {
+  return versions.some((id) => rowOf(ledger, 'spends', id)?.state === SPEND_STATE.booked)
 }

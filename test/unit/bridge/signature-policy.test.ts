@@ -12,7 +12,7 @@ import {
   type RequestRow,
   type SpendRow,
 } from '../../../core/ledger/index.ts'
-import { changeOutput, findBatch } from '../../../core/peg/index.ts'
+import { changeOutput, findBatch, inputWeight, payoutFromRows } from '../../../core/peg/index.ts'
 import { equalBytes } from '../../../crypto/index.ts'
 import { PegWorld, p2wpkh, seeded } from '../core/peg/world.ts'
 import { bumped, provenRows, refundIn, worldWithBatch } from './world.ts'
@@ -159,6 +159,31 @@ describe('a member never signs', () => {
       if (last !== undefined) last.scriptPubKey = p2wpkh('stranger')
     })
     expect(decide(rows)).toMatchObject({ kind: 'refuse', code: 'ChangeScriptWrong' })
+  })
+
+  it('more than Bitcoin’s nodes relay (4.5)', async () => {
+    const rows = await honestRows()
+    const [first] = rows.inputs
+    if (first === undefined) throw new Error('no input')
+    const withInputs = (count: number): BatchRows => {
+      const others = Array.from({ length: count - 1 }, (_, index) => {
+        return { key: Uint8Array.of(...seeded(`coin ${index}`), 0, 0, 0, 0), row: first.row }
+      })
+      const inputs = [first, ...others]
+      const script = changeOutput(genesis, 0).scriptPubKey
+      const { transaction } = payoutFromRows(genesis, script, 2000, rows.requests, inputs)
+      return {
+        ...rows,
+        inputs,
+        spend: { ...rows.spend, transaction: serializeTransaction(transaction) },
+      }
+    }
+    const most = Math.floor((4 * (10_000 - 31 * 2 - 43) - 42) / inputWeight(genesis, 0))
+    expect(decide(withInputs(most))).toMatchObject({ kind: 'sign' })
+    expect(decide(withInputs(most + 1))).toMatchObject({
+      kind: 'refuse',
+      code: 'TransactionTooLarge',
+    })
   })
 
   it('an excessive fee', async () => {

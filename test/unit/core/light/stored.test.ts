@@ -123,6 +123,11 @@ describe('from a block that the operator knows', () => {
     }
   })
 
+  it('what is above it is followed all the same', () => {
+    const foreign = forged(town.head.ledger, strangers())
+    for (const height of [1, 4, HEAD - 1]) expect(codeOf(foreign, known(height))).toBe('NotDecided')
+  })
+
   it('another one at its height, one above the head, and one that is gone are refused', () => {
     expect(codeOf({}, { ...known(4), height: 5 })).toBe('NotNamed')
     expect(codeOf({}, { ...known(HEAD), height: HEAD + 1 })).toBe('NotNamed')

@@ -507,6 +507,38 @@ describe('inputs of a bump', () => {
     expect(plan?.minerFeeSat).toBeLessThan(feeSat)
   })
 
+  it.each([
+    ['none where that is more than Bitcoin relays by leaf A', 34, 'BumpInputGone'],
+    ['one where it is not', 22, undefined],
+  ])('BumpInputGone: of the coins that are left there is %s (P 4.5)', (_, scriptBytes, code) => {
+    const world = new PegWorld()
+    world.pegIn('deep', 50_000n)
+    for (let index = 0; index < 45; index++) world.pegIn(`small ${index}`, 90_000n)
+    const fork = world.bitcoin.tip.height
+    world.pegIn('lost', 9_000_000n)
+    const script = (name: string) =>
+      Uint8Array.of(...(scriptBytes === 34 ? [0, 32] : [0, 20]), ...seeded(name)).subarray(
+        0,
+        scriptBytes,
+      )
+    const burns = Array.from({ length: 100 }, (_, index) =>
+      world.burn('many', 40_000n, script(`to ${index}`), index),
+    )
+    world.block({ burns })
+    world.timestamp += 10
+    world.block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
+    const [batch] = openBatches(world.ledger)
+    if (batch?.inputs.length !== 2) throw new Error('not two inputs')
+    const branch = world.bitcoin.fork(fork, 'without')
+    branch.mine([], 12)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(fork) } })
+    const plan = buildBump(world.ledger, world.context(), batch.batchId, 3000)
+    expect(plan.ok ? undefined : plan.error.code).toBe(code)
+    // 4,000,000 sat are the first and 44 of 90,000.
+    const byLeaf = 45 * inputWeight(world.genesis, 0) + 4 * (9 + scriptBytes) * 100 + 42 + 4 * 43
+    expect(Math.ceil(byLeaf / 4) > 10_000).toBe(code !== undefined)
+  })
+
   it('BumpInputGone: without the conflict input there is no further version', () => {
     const world = new Stuck()
     const key = world.batch.row.inputs[0] as Uint8Array

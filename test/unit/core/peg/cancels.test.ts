@@ -7,6 +7,7 @@ import {
   ledgerRoot,
   REQUEST_STATE,
   rowOf,
+  SWEEP_REASON,
 } from '../../../../core/ledger/index.ts'
 import {
   applyPegOrder,
@@ -16,6 +17,7 @@ import {
   currentOutput,
   describeReserve,
   openBatches,
+  sweepRoomSat,
 } from '../../../../core/peg/index.ts'
 import { provenRows } from '../../bridge/world.ts'
 import { approvedOrder, orderOf } from './orders.ts'
@@ -109,6 +111,25 @@ describe('a cancelled payout (PO-19)', () => {
     expect(again?.requests.map(({ key }) => key)).toEqual(requests)
     expect(again?.batchId).not.toEqual(batchId)
     expect(checkIdentity(world.ledger)).toBeUndefined()
+  })
+
+  it('has its fee counted once in what sweeps may cost: as it waits, booked, and released (4.7)', () => {
+    const { world } = paying()
+    const { params } = world.genesis
+    const room = () => sweepRoomSat(world.ledger, params, SWEEP_REASON.renewal)
+    const before = room()
+    cancel(world, openBatches(world.ledger)[0]?.batchId ?? seeded('none'))
+    deepen(world, 3)
+    world.block({ items: due(world) })
+    const [paid] = transactionAt(world, 1).outputs
+    const feeSat = 3_000_000n - (paid?.amountSat ?? 0n)
+    expect(room()).toBe(before - feeSat)
+    book(world, transactionAt(world, 1))
+    expect(openBatches(world.ledger)).toHaveLength(1)
+    expect(room()).toBe(before - feeSat)
+    deepen(world, 1)
+    expect(openBatches(world.ledger)).toHaveLength(0)
+    expect(room()).toBe(before - feeSat)
   })
 
   it('pays once where an older version confirms after all, and never after its cancel did', () => {
