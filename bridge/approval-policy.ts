@@ -24,7 +24,7 @@ import {
   parseDeposits,
   recoveryLeaf,
 } from '../core/peg/index.ts'
-import { equalBytes, toDisplayHash } from '../crypto/index.ts'
+import { bitcoinMerkleTree, equalBytes, toDisplayHash } from '../crypto/index.ts'
 import { refusal, type SignerVerdict, sign, wait } from './verdict.ts'
 
 export interface ApprovalRequest {
@@ -144,7 +144,8 @@ function claimFault(
   sight: Extract<DepositSight, { readonly kind: 'seen' }>,
   keys: FederationKeys,
 ): ApprovalRefusal | undefined {
-  const proof = buildProof({ ...sight, blockHash: claim.proof.blockHash })
+  const { blockHash } = claim.proof
+  const proof = buildProof({ ...sight, blockHash, tree: bitcoinMerkleTree(sight.txids) })
   if (!proof.ok) return 'TransactionUnusable'
   if (spendsReserve(genesis, sight.transaction)) return 'SpendsReserve'
   const deposit = ownDeposit(genesis, claim, proof.value.transaction, keys)

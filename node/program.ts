@@ -15,6 +15,7 @@ import { type Clock, faultError, type System } from '../supervisor/index.ts'
 import { evmGenesisOf, nextBaseFee } from '../vm/evm/index.ts'
 import { type AddressIndex, createAddressIndex } from './adapters/address-index/index.ts'
 import {
+  BlockReader,
   createBitcoinPort,
   type EndpointState,
   joinBitcoinEndpoints,
@@ -103,7 +104,9 @@ export async function startNode(
   }
   const rpcs = [options.bitcoinUrl, options.bitcoinFallbackUrl ?? []]
     .flat()
-    .map((url) => createBitcoinRpc({ url, timeoutMs: 10_000 }))
+    .map((url) => ({ url, timeoutMs: 10_000 }))
+    .map((at) => ({ at, rpc: createBitcoinRpc(at) }))
+  const blocks = new BlockReader()
   const bitcoinEndpoints = rpcs.map((): EndpointState => 'agrees')
   const network = createLibp2pNetwork({ keySeed: files.networkKey })
   const joiner = new SignatureJoiner()
@@ -196,7 +199,9 @@ export async function startNode(
         )
       },
       bitcoin: joinBitcoinEndpoints({
-        endpoints: rpcs.map(createBitcoinPort),
+        endpoints: rpcs.map(({ at, rpc }) =>
+          createBitcoinPort(rpc, (hash) => blocks.read(at, hash)),
+        ),
         nowMs: () => clock.nowMs(),
         changed: (endpoint, state, reason) => {
           const level = state === 'agrees' ? 'info' : 'warn'
@@ -285,7 +290,8 @@ export async function startNode(
     await api.close()
     await tree.system.stop()
     await telemetry?.close()
-    for (const rpc of rpcs) rpc.close()
+    for (const { rpc } of rpcs) rpc.close()
+    await blocks.close()
     await joiner.close()
     await depositAddresses.close()
     await poolJournal.close()

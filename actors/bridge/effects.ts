@@ -62,9 +62,10 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
 async function scan(effect: EffectOf<'scan'>, run: BridgeRun): Promise<Told> {
   const { bitcoin, genesis, metrics } = run.ports
   const { depositAddresses } = run.ports
-  const outcome = await scanBitcoin(genesis, bitcoin, effect.ledger, effect.scanned, (script) =>
-    depositAddresses?.find(script),
-  )
+  const outcome = await scanBitcoin(genesis, bitcoin, effect.ledger, effect.scanned, {
+    find: (script) => depositAddresses?.find(script),
+    rest: () => rest(run),
+  })
   if (!outcome.ok) {
     const { code, message } = outcome.error
     return { type: 'bridge.BitcoinUnavailable', payload: { code, reason: message } }
@@ -104,9 +105,10 @@ async function mempool(
 async function claim(effect: EffectOf<'claim'>, run: BridgeRun): Promise<BridgeInbox> {
   const { addresses, block, ledger, replyTo } = effect
   const { bitcoin, genesis } = run.ports
-  const outcome = await claimFromBlock(genesis, bitcoin, ledger, block, (script) =>
-    addresses.find(({ scriptPubKey }) => equalBytes(scriptPubKey, script)),
-  )
+  const outcome = await claimFromBlock(genesis, bitcoin, ledger, block, {
+    find: (script) => addresses.find(({ scriptPubKey }) => equalBytes(scriptPubKey, script)),
+    rest: () => rest(run),
+  })
   if (!outcome.ok) {
     const { code } = outcome.error
     return deferredReply(replyTo, { type: 'bridge.ClaimRefused', payload: { code } })
@@ -117,6 +119,10 @@ async function claim(effect: EffectOf<'claim'>, run: BridgeRun): Promise<BridgeI
   }
   const outpoints = outcome.value.flatMap(({ deposits }) => deposits.map(outpointId))
   return deferredReply(replyTo, { type: 'bridge.DepositsClaimed', payload: { outpoints } })
+}
+
+function rest({ clock }: BridgeRun): Promise<void> {
+  return new Promise((resolve) => clock.yieldToLoop(resolve))
 }
 
 /** 4.6: every named block must be on our own Bitcoin's best chain; what is not known here counts as an objection. */

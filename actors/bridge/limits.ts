@@ -12,6 +12,10 @@ export const MAX_BLOCKS_PER_SCAN = 100
 /** Blocks that are asked for while another is read: of four megabytes each, and as much again in hex. */
 export const BLOCKS_AHEAD = 2
 
+/** A scan lets others have their turn after so many questions to the ledger: some two milliseconds. A proof costs as much as this many. */
+export const STEPS_PER_TURN = 1_000
+export const STEPS_PER_PROOF = 50
+
 /** The mempool is looked at this often, at most; a look that nothing came of is given up after the longer time. */
 export const MEMPOOL_LOOK_MS = 30_000
 export const MEMPOOL_LOST_MS = 60_000

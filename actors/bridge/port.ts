@@ -1,4 +1,5 @@
 /** What the BridgeActor needs from outside: a view of Bitcoin, and a place to show its operations. */
+import type { WholeBlock } from '../../core/bitcoin/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import type { OwnAddress } from '../../core/peg/index.ts'
 import type { Joined, SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
@@ -6,7 +7,7 @@ import type { MetricSink } from '../../supervisor/index.ts'
 import type { PegOperationView } from './operations.ts'
 
 export interface BitcoinFault {
-  /** `BitcoinUnreachable`, `BitcoinTimeout`, `BitcoinRpcError`, `BitcoinBadAnswer`. */
+  /** `BitcoinUnreachable`, `BitcoinTimeout`, `BitcoinRpcError`, `BitcoinBadAnswer`; `BlockReaderFailed`: of us, not of Bitcoin. */
   readonly code: string
   readonly message: string
 }
@@ -30,8 +31,10 @@ export interface BitcoinPort {
   header(
     hash: Uint8Array,
   ): Promise<BitcoinResult<{ readonly header: Uint8Array; readonly isBest: boolean } | undefined>>
-  /** The raw block; undefined when the node does not have it. */
-  block(hash: Uint8Array): Promise<BitcoinResult<Uint8Array | undefined>>
+  /**
+   * The block, checked: all transactions of its header and no others, or `BitcoinBadAnswer`. Undefined when the node does not have it.
+   */
+  block(hash: Uint8Array): Promise<BitcoinResult<WholeBlock | undefined>>
   /** Absent: what no block holds yet is not looked at. */
   readonly mempool?: {
     /** Txids in display form, as Bitcoin lists them; `MempoolTooLarge`, and never read, where more than `most` wait. */

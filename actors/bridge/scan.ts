@@ -3,13 +3,14 @@
  * the last look ended, steps back over a reorg, and reads through Core's RPC alone: pruned, without txindex.
  */
 import {
-  type BlockTransaction,
   HEADER_BYTES,
   headerHash,
+  outpointsOf,
   parseHeader,
   parsePayableScript,
   parseTransaction,
-  readBlockOf,
+  taprootsOf,
+  transactionOf,
   type WholeBlock,
 } from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
@@ -31,18 +32,26 @@ import {
   parseDeposits,
   parseOwnDeposits,
 } from '../../core/peg/index.ts'
-import { equalBytes } from '../../crypto/index.ts'
+import { bitcoinMerkleLeaf, equalBytes } from '../../crypto/index.ts'
 import type { BitcoinBlockAt, ScannedBlock } from './context.ts'
 import {
   BLOCKS_AHEAD,
   MAX_BLOCKS_PER_SCAN,
   MAX_HEADERS_PER_BLOCK,
   SCAN_MEMORY_BLOCKS,
+  STEPS_PER_PROOF,
+  STEPS_PER_TURN,
 } from './limits.ts'
 import type { BitcoinFault, BitcoinPort, BitcoinResult, BitcoinTip } from './port.ts'
 
 /** Whose deposits an output's script takes. */
 export type FindAddress = (scriptPubKey: Uint8Array) => OwnAddress | undefined
+
+export interface ScanOptions {
+  readonly find?: FindAddress
+  /** Resolves after others had their turn: a full block takes longer than the node's loop may stand still. */
+  readonly rest?: () => Promise<void>
+}
 
 export interface DetectedTransaction {
   readonly txid: Uint8Array
@@ -74,13 +83,13 @@ export async function scanBitcoin(
   bitcoin: BitcoinPort,
   ledger: Ledger,
   before: readonly ScannedBlock[],
-  find: FindAddress = () => undefined,
+  options: ScanOptions = {},
 ): Promise<BitcoinResult<ScanOutcome>> {
   try {
     const tip = answered(await bitcoin.tip())
     const hashes = new BestChain(bitcoin, tip, before)
     const headers = await newHeaders(bitcoin, hashes, ledger, tip.height)
-    const scan = new Scan(genesis, ledger, find)
+    const scan = new Scan(genesis, ledger, options)
     const scanned = await scan.run(bitcoin, hashes, before, tip.height)
     return {
       ok: true,
@@ -162,13 +171,14 @@ class Scan {
   readonly detected: DetectedTransaction[] = []
   readonly #genesis: Genesis
   readonly #ledger: Ledger
-  readonly #find: FindAddress
+  readonly #options: ScanOptions
   readonly #scripts: ReturnType<typeof federationScripts>
+  #steps = 0
 
-  constructor(genesis: Genesis, ledger: Ledger, find: FindAddress) {
+  constructor(genesis: Genesis, ledger: Ledger, options: ScanOptions) {
     this.#genesis = genesis
     this.#ledger = ledger
-    this.#find = find
+    this.#options = options
     this.#scripts = federationScripts(genesis, ledger.state.epoch, ledger.open.keys)
   }
 
@@ -187,44 +197,52 @@ class Scan {
     }
     const start = (scanned.at(-1)?.height ?? this.#genesis.bitcoin.checkpoint.height) + 1
     const end = Math.min(tipHeight, start + MAX_BLOCKS_PER_SCAN - 1)
-    for await (const { hash, height, raw } of blocksAhead(bitcoin, hashes, start, end)) {
+    for await (const { hash, height, block } of blocksAhead(bitcoin, hashes, start, end)) {
       // Pruned or gone in a reorg, or of another branch than the block before: the next look begins here.
-      if (!hash || !raw || !this.#follows(raw, scanned.at(-1))) break
-      this.block(raw, hash, height)
-      scanned.push({ height, hash, timeMs: timeMsOf(raw) })
+      if (!hash || !block || !this.#follows(block, scanned.at(-1))) break
+      await this.block(block, hash, height)
+      scanned.push({ height, hash, timeMs: timeMsOf(block) })
     }
     return scanned.slice(-SCAN_MEMORY_BLOCKS)
   }
 
   /** A reorg while we look must not leave out a block (incident 41). */
-  #follows(raw: Uint8Array, before: ScannedBlock | undefined): boolean {
+  #follows({ raw }: WholeBlock, before: ScannedBlock | undefined): boolean {
     const parent = before?.hash ?? headerHash(this.#genesis.bitcoin.checkpoint.header)
     return equalBytes(raw.subarray(4, 36), parent)
   }
 
-  /** Throws `Unanswered` on what is not the block. */
-  block(raw: Uint8Array, hash: Uint8Array, height: number): void {
-    const read = readBlockOf(hash, raw)
-    // Bitcoin is not trusted to send what it should: such bytes end the look, not the actor.
-    if (!read.ok) throw new Unanswered({ code: 'BitcoinBadAnswer', message: read.error.reason })
-    const block = read.value
-    for (const [index, transaction] of block.transactions.entries()) {
-      const txid = block.txids[index] as Uint8Array
-      const spendsUs =
-        transaction.outpoints.some((outpoint) => this.#rowAt(outpoint) !== undefined) &&
-        !this.#isBooked(txid, hash)
-      if (spendsUs || this.#isPaidBy(transaction, txid)) {
-        this.#transaction(block, index, hash, height, spendsUs)
-      }
+  async block(block: WholeBlock, hash: Uint8Array, height: number): Promise<void> {
+    const spending = new Set<number>()
+    for (const { index, outpoint } of outpointsOf(block)) {
+      if (this.#isTurnOver(1)) await this.#options.rest?.()
+      if (this.#rowAt(outpoint) === undefined) continue
+      if (!this.#isBooked(txidOf(block, index), hash)) spending.add(index)
+    }
+    const touched = new Set(spending)
+    for (const { index, script, vout } of taprootsOf(block)) {
+      if (this.#isTurnOver(1)) await this.#options.rest?.()
+      if (this.#isOurs(script, txidOf(block, index), vout)) touched.add(index)
+    }
+    for (const index of [...touched].sort((one, other) => one - other)) {
+      if (this.#isTurnOver(STEPS_PER_PROOF)) await this.#options.rest?.()
+      this.#transaction(block, index, hash, height, spending.has(index))
     }
   }
 
-  #isPaidBy(transaction: BlockTransaction, txid: Uint8Array): boolean {
-    return transaction.scripts.some((script, vout) => {
-      if (parsePayableScript(script) !== 'p2tr') return false
-      if (this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script))) return true
-      return this.#ownAddress(script, txid, vout) !== undefined
-    })
+  /** Whether it did, with these steps, as much as may be done at once. */
+  #isTurnOver(steps: number): boolean {
+    this.#steps += steps
+    if (this.#steps < STEPS_PER_TURN) return false
+    this.#steps = 0
+    return true
+  }
+
+  #isOurs(script: Uint8Array, txid: Uint8Array, vout: number): boolean {
+    return (
+      this.#scripts.some(({ scriptPubKey }) => equalBytes(scriptPubKey, script)) ||
+      this.#ownAddress(script, txid, vout) !== undefined
+    )
   }
 
   /**
@@ -233,7 +251,7 @@ class Scan {
    */
   #ownAddress(script: Uint8Array, txid: Uint8Array, vout: number): OwnAddress | undefined {
     if (parsePayableScript(script) !== 'p2tr') return undefined
-    const given = this.#find(script)
+    const given = this.#options.find?.(script)
     if (given !== undefined) return given
     const row = this.#outputRow(txid, vout)
     return row?.tweaked === true && row.kind !== OUTPUT_KIND.change ? row : undefined
@@ -256,17 +274,17 @@ class Scan {
   }
 
   #transaction(
-    { transactions, txids }: WholeBlock,
+    block: WholeBlock,
     index: number,
     blockHash: Uint8Array,
     bitcoinHeight: number,
     spendsUs: boolean,
   ): void {
-    const [txid, bytes] = [txids[index], transactions[index]?.bytes]
-    const coinbase = transactions[0]?.bytes
-    if (txid === undefined || bytes === undefined || coinbase === undefined) return
-    const proof = buildProof({ blockHash, txids, index, transaction: bytes, coinbase })
-    const parsed = parseTransaction(bytes)
+    const [transaction, coinbase] = [transactionOf(block, index), transactionOf(block, 0)]
+    if (transaction === undefined || coinbase === undefined) return
+    const txid = txidOf(block, index)
+    const proof = buildProof({ blockHash, tree: block.tree, index, transaction, coinbase })
+    const parsed = parseTransaction(transaction)
     if (!proof.ok || !parsed.ok) return
     const deposits = spendsUs
       ? []
@@ -293,7 +311,7 @@ class Scan {
 interface FetchedBlock {
   readonly height: number
   readonly hash: Uint8Array | undefined
-  readonly raw: Uint8Array | undefined
+  readonly block: WholeBlock | undefined
 }
 
 /** Blocks in their order, of which the next few are asked for while one is read. */
@@ -321,10 +339,10 @@ async function fetchBlock(
 ): Promise<BitcoinResult<FetchedBlock>> {
   const hash = await hashes.ask(height)
   if (!hash.ok || hash.value === undefined) {
-    return hash.ok ? { ok: true, value: { height, hash: undefined, raw: undefined } } : hash
+    return hash.ok ? { ok: true, value: { height, hash: undefined, block: undefined } } : hash
   }
-  const raw = await bitcoin.block(hash.value)
-  return raw.ok ? { ok: true, value: { height, hash: hash.value, raw: raw.value } } : raw
+  const block = await bitcoin.block(hash.value)
+  return block.ok ? { ok: true, value: { height, hash: hash.value, block: block.value } } : block
 }
 
 /** What one block of the in-block chain holds for the federation, whenever it was scanned. */
@@ -333,15 +351,15 @@ export async function claimFromBlock(
   bitcoin: BitcoinPort,
   ledger: Ledger,
   { hash, height }: BitcoinBlockAt,
-  find: FindAddress,
+  options: ScanOptions,
 ): Promise<BitcoinResult<readonly DetectedTransaction[]>> {
   try {
-    const raw = answered(await bitcoin.block(hash))
-    if (raw === undefined) {
+    const block = answered(await bitcoin.block(hash))
+    if (block === undefined) {
       throw new Unanswered({ code: 'BlockUnavailable', message: 'our Bitcoin has no such block' })
     }
-    const scan = new Scan(genesis, ledger, find)
-    scan.block(raw, hash, height)
+    const scan = new Scan(genesis, ledger, options)
+    await scan.block(block, hash, height)
     return { ok: true, value: scan.detected }
   } catch (error) {
     if (error instanceof Unanswered) return { ok: false, error: error.fault }
@@ -349,8 +367,11 @@ export async function claimFromBlock(
   }
 }
 
-/** Of a block whose header was checked against its hash. */
-function timeMsOf(raw: Uint8Array): number {
+function txidOf({ tree }: WholeBlock, index: number): Uint8Array {
+  return bitcoinMerkleLeaf(tree, index) as Uint8Array
+}
+
+function timeMsOf({ raw }: WholeBlock): number {
   const header = parseHeader(raw.subarray(0, HEADER_BYTES))
   return header.ok ? 1_000 * header.value.time : 0
 }

@@ -4,6 +4,7 @@
  * Follows BIP13, 141, 144, 173, 350 and Core's pow.cpp; protocol §4.1, §4.4, §7.
  */
 export * from './address.ts'
+export * from './block.ts'
 export * from './difficulty.ts'
 export * from './header.ts'
 export * from './script.ts'

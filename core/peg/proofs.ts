@@ -1,6 +1,8 @@
 /** Inclusion of a transaction in the in-block header chain (protocol §4.2): checked by all, built by a proposer or member. */
 import {
+  type BitcoinMerkleTree,
   bitcoinMerkleBranch,
+  bitcoinMerkleLeaf,
   bitsOfTail,
   equalBytes,
   sha256,
@@ -120,8 +122,8 @@ function parseStripped(bytes: Uint8Array): BitcoinTransaction | undefined {
 export interface ProofSource {
   /** Internal byte order, as all hashes here. */
   readonly blockHash: Uint8Array
-  /** Of all transactions of the block, in its order. */
-  readonly txids: readonly Uint8Array[]
+  /** Over the txids of the block. */
+  readonly tree: BitcoinMerkleTree
   readonly index: number
   /** Both with or without witness. */
   readonly transaction: Uint8Array
@@ -134,12 +136,12 @@ export type BuildProofError = {
 
 /** The proof of transaction `index` of a block. */
 export function buildProof(source: ProofSource): Result<TransactionProof, BuildProofError> {
-  const { blockHash, index, txids } = source
+  const { blockHash, index, tree } = source
   const transaction = parseTransaction(source.transaction)
   const coinbase = parseTransaction(source.coinbase)
   if (!transaction.ok || !coinbase.ok) return err({ code: 'ProofSourceMalformed' })
-  const id = txids[index]
-  const first = txids[0]
+  const id = bitcoinMerkleLeaf(tree, index)
+  const first = bitcoinMerkleLeaf(tree, 0)
   const isSame =
     id !== undefined &&
     first !== undefined &&
@@ -155,9 +157,9 @@ export function buildProof(source: ProofSource): Result<TransactionProof, BuildP
     blockHash,
     transactionIndex: index,
     transaction: bytes,
-    branch: bitcoinMerkleBranch(txids, index),
+    branch: bitcoinMerkleBranch(tree, index),
     coinbaseState: tail.state,
     coinbaseBlock: tail.block,
-    coinbaseBranch: bitcoinMerkleBranch(txids, 0),
+    coinbaseBranch: bitcoinMerkleBranch(tree, 0),
   })
 }

@@ -1,19 +1,26 @@
-/** How fast the bridge scans Bitcoin's blocks, beside the transfer of the same blocks by the same RPC and nothing else. */
+/**
+ * How fast the bridge scans Bitcoin's blocks, beside the transfer of the same blocks by the same RPC and nothing else; and for how long a
+ * block of four megabytes keeps the node's loop from anything else.
+ */
 import { createServer } from 'node:http'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { Worker, workerData } from 'node:worker_threads'
 import { Block as BitcoinBlock, Transaction } from 'bitcoinjs-lib'
+import type { BitcoinPort } from '../../actors/bridge/index.ts'
 import { scanBitcoin } from '../../actors/bridge/scan.ts'
-import { headerHash, serializeHeader, uint32le } from '../../core/bitcoin/index.ts'
+import { compactSize, headerHash, serializeHeader, uint32le } from '../../core/bitcoin/index.ts'
 import { genesisLedger } from '../../core/ledger/index.ts'
 import { sha256, toDisplayHash, toHex } from '../../crypto/index.ts'
-import { createBitcoinPort } from '../../node/adapters/bitcoin/index.ts'
-import { createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
+import { BlockReader, createBitcoinPort } from '../../node/adapters/bitcoin/index.ts'
+import { type BitcoinRpc, createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
 import { testGenesis } from '../unit/core/peg/world.ts'
 import { type Figure, median, medianRatio } from './figures.ts'
 
-const BLOCKS = 24
-const TRANSACTIONS = 3_000
+/** Of a usual size, for the speed; as large as they may be, for the stall. */
+const USUAL = { blocks: 24, transactions: 3_000 }
+const FULL = { blocks: 3, transactions: 10_000 }
+type Chain = typeof USUAL
 const MIB = 1024 * 1024
 const TIME = 1_700_000_000
 
@@ -24,20 +31,20 @@ interface Served {
 }
 
 /** Blocks as Bitcoin's are: two inputs and outputs a transaction, signatures in the witness. */
-function blocks(parent: Uint8Array): readonly Served[] {
+function chainOf({ blocks, transactions }: Chain, parent: Uint8Array): readonly Served[] {
   const served: Served[] = []
   let previousHash = parent
-  for (let height = 1; height <= BLOCKS; height++) {
+  for (let height = 1; height <= blocks; height++) {
     const block = new BitcoinBlock()
-    block.transactions = Array.from({ length: TRANSACTIONS }, (_, at) => transaction(height, at))
+    block.transactions = Array.from({ length: transactions }, (_, at) => transaction(height, at))
     const fields = {
       version: 4,
-      merkleRoot: sha256(uint32le(height)),
+      merkleRoot: Uint8Array.from(BitcoinBlock.calculateMerkleRoot(block.transactions)),
       time: TIME + height,
     }
     const header = serializeHeader({ ...fields, previousHash, bits: 0x207fffff, nonce: 0 })
     const body = block.transactions.map((one) => toHex(Uint8Array.from(one.toBuffer()))).join('')
-    const count = toHex(Uint8Array.of(0xfd, TRANSACTIONS & 0xff, TRANSACTIONS >> 8))
+    const count = toHex(compactSize(transactions))
     previousHash = headerHash(header)
     const raw = `${toHex(header)}${count}${body}`
     served.push({ hash: toDisplayHash(previousHash), header: toHex(header), raw })
@@ -100,7 +107,7 @@ function serve(
     nonce: 0,
     bits: '207fffff',
     chainwork: '02',
-    nTx: TRANSACTIONS,
+    nTx: 1,
   })
   const server = createServer((request, response) => {
     const parts: Buffer[] = []
@@ -114,54 +121,115 @@ function serve(
   server.listen(0, '127.0.0.1', () => told((server.address() as { port: number }).port))
 }
 
-export async function scanSpeed(rounds: number): Promise<readonly Figure[]> {
+/** `chain` behind a server in a thread of its own; the port reads blocks in a thread as the node does, `inThread` in this one. */
+async function serving<T>(
+  chain: Chain,
+  work: (world: {
+    readonly all: readonly Served[]
+    readonly sizeMib: number
+    readonly rpc: BitcoinRpc
+    readonly port: BitcoinPort
+    readonly inThread: BitcoinPort
+    scan(bitcoin: BitcoinPort): Promise<void>
+  }) => Promise<T>,
+): Promise<T> {
   const genesis = testGenesis()
   const parent = headerHash(genesis.bitcoin.checkpoint.header)
-  const all = blocks(parent)
-  const bytes = all.reduce((sum, { raw }) => sum + raw.length / 2, 0)
+  const all = chainOf(chain, parent)
   const worker = new Worker(fileURLToPath(import.meta.url), {
     workerData: { parent: toDisplayHash(parent), served: all },
   })
   const port = await new Promise<number>((resolve) => worker.once('message', resolve))
-  const rpc = createBitcoinRpc({ url: `http://user:password@127.0.0.1:${port}`, timeoutMs: 30_000 })
-  const bitcoin = createBitcoinPort(rpc)
+  const at = { url: `http://user:password@127.0.0.1:${port}`, timeoutMs: 30_000 }
+  const rpc = createBitcoinRpc(at)
+  const reader = new BlockReader()
   const ledger = genesisLedger(genesis)
-  const speeds = { ours: [] as number[], transfer: [] as number[] }
-  const timed = async (work: () => Promise<void>) => {
-    const startedMs = performance.now()
-    await work()
-    return bytes / MIB / ((performance.now() - startedMs) / 1_000)
-  }
-  for (let round = 0; round < rounds; round++) {
-    speeds.ours.push(
-      await timed(async () => {
-        const outcome = await scanBitcoin(genesis, bitcoin, ledger, [])
+  const rest = () => new Promise<void>((resolve) => setImmediate(resolve))
+  try {
+    return await work({
+      all,
+      sizeMib: all.reduce((sum, { raw }) => sum + raw.length / 2, 0) / MIB,
+      rpc,
+      port: createBitcoinPort(rpc, (hash) => reader.read(at, hash)),
+      inThread: createBitcoinPort(rpc),
+      async scan(bitcoin) {
+        const outcome = await scanBitcoin(genesis, bitcoin, ledger, [], { rest })
         if (!outcome.ok) throw new Error(`${outcome.error.code}: ${outcome.error.message}`)
-        if (outcome.value.scanned.length !== BLOCKS) throw new Error('not all is scanned')
-      }),
-    )
-    speeds.transfer.push(
-      await timed(async () => {
+        if (outcome.value.scanned.length !== all.length) throw new Error('not all is scanned')
+      },
+    })
+  } finally {
+    rpc.close()
+    await reader.close()
+    await worker.terminate()
+  }
+}
+
+export async function scanSpeed(rounds: number): Promise<readonly Figure[]> {
+  return [await speed(rounds), await stall(rounds)]
+}
+
+function speed(rounds: number): Promise<Figure> {
+  return serving(USUAL, async ({ all, inThread, port, rpc, scan, sizeMib }) => {
+    const speeds = { ours: [] as number[], inThread: [] as number[], rawRpc: [] as number[] }
+    const timed = async (into: number[], work: () => Promise<void>) => {
+      const startedMs = performance.now()
+      await work()
+      into.push(sizeMib / ((performance.now() - startedMs) / 1_000))
+    }
+    // Its thread is there while blocks come often.
+    await scan(port)
+    for (let round = 0; round < rounds; round++) {
+      await timed(speeds.ours, () => scan(port))
+      await timed(speeds.inThread, () => scan(inThread))
+      await timed(speeds.rawRpc, async () => {
         for (const { hash } of all) {
           const raw = await rpc.getBlockRaw(hash)
           if (!raw.ok) throw new Error(raw.error.message)
         }
-      }),
-    )
-  }
-  await worker.terminate()
-  const ours = median(speeds.ours)
-  return [
-    {
+      })
+    }
+    const { blocks, transactions } = USUAL
+    return {
       metric: 'scan',
       unit: 'MiB/s',
       better: 'higher',
-      ours,
-      peers: { rawRpc: median(speeds.transfer) },
-      ratio: { rawRpc: medianRatio(speeds.ours, speeds.transfer) },
-      note: `${BLOCKS} blocks of ${TRANSACTIONS} transactions, ${(bytes / BLOCKS / MIB).toFixed(2)} MiB each; the server is a thread of its own`,
-    },
-  ]
+      ours: median(speeds.ours),
+      peers: { inThread: median(speeds.inThread), rawRpc: median(speeds.rawRpc) },
+      ratio: {
+        inThread: medianRatio(speeds.ours, speeds.inThread),
+        rawRpc: medianRatio(speeds.ours, speeds.rawRpc),
+      },
+      note: `${blocks} blocks of ${transactions} transactions, ${(sizeMib / blocks).toFixed(2)} MiB each; the server is a thread of its own`,
+    }
+  })
+}
+
+function stall(rounds: number): Promise<Figure> {
+  return serving(FULL, async ({ inThread, port, scan, sizeMib }) => {
+    const longestMs = async (bitcoin: BitcoinPort) => {
+      const delay = monitorEventLoopDelay({ resolution: 1 })
+      delay.enable()
+      await scan(bitcoin)
+      delay.disable()
+      return delay.max / 1e6
+    }
+    await scan(port)
+    const stalls = { ours: [] as number[], inThread: [] as number[] }
+    for (let round = 0; round < rounds; round++) {
+      stalls.ours.push(await longestMs(port))
+      stalls.inThread.push(await longestMs(inThread))
+    }
+    const { blocks, transactions } = FULL
+    return {
+      metric: 'scan_stall',
+      unit: 'ms',
+      better: 'lower',
+      ours: median(stalls.ours),
+      peers: { inThread: median(stalls.inThread) },
+      note: `longest while ${blocks} blocks of ${transactions} transactions are scanned, ${(sizeMib / blocks).toFixed(2)} MiB each`,
+    }
+  })
 }
 
 if (workerData?.served !== undefined) {

@@ -10,7 +10,13 @@ import {
   NO_KEYS,
   parseDeposits,
 } from '../../core/peg/index.ts'
-import { fromDisplayHash, hexBytes, sha256d, toDisplayHash } from '../../crypto/index.ts'
+import {
+  bitcoinMerkleTree,
+  fromDisplayHash,
+  hexBytes,
+  sha256d,
+  toDisplayHash,
+} from '../../crypto/index.ts'
 import type { BitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
 import type { NodeBody } from '../../proto/index.ts'
 
@@ -47,7 +53,7 @@ export async function proofOf(bitcoin: BitcoinRpc, txid: string): Promise<Transa
       const coinbase = must(await bitcoin.getRawTransaction(block.txids[0] as string, hash)).raw
       const proof = buildProof({
         blockHash: fromDisplayHash(hash),
-        txids: block.txids.map(fromDisplayHash),
+        tree: bitcoinMerkleTree(block.txids.map(fromDisplayHash)),
         index,
         transaction,
         coinbase,

@@ -51,9 +51,9 @@ export function bitcoinPortSuite(name: string, open: () => Promise<BitcoinUnderT
       expect(found?.header).toHaveLength(80)
       expect(headerHash(found?.header ?? UNKNOWN)).toEqual(tip.hash)
       const block = await value(bitcoin.block(tip.hash))
-      expect(block?.slice(0, 80)).toEqual(found?.header)
+      expect(block?.raw.slice(0, 80)).toEqual(found?.header)
       const parent = await value(bitcoin.hashAt(tip.height - 1))
-      expect(block?.slice(4, 36)).toEqual(parent)
+      expect(block?.raw.slice(4, 36)).toEqual(parent)
     })
 
     it('what is not there is undefined, not an error', async () => {

@@ -1,6 +1,6 @@
 import { startBitcoinRegtest } from '../../devnet/bitcoin/index.ts'
 import { createOwnBitcoin } from '../../governance/own-bitcoin.ts'
-import { createBitcoinPort } from '../../node/adapters/bitcoin/index.ts'
+import { BlockReader, createBitcoinPort } from '../../node/adapters/bitcoin/index.ts'
 import { type BitcoinResult, createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
 import { SimulatedBitcoin } from '../sim/bitcoin.ts'
 import { createFederation, spend, USER_SCRIPT } from '../sim/federation.ts'
@@ -30,7 +30,9 @@ async function overRpc(): Promise<BitcoinUnderTest> {
   })
   if (!started.ok) throw new Error(started.error.code)
   const { url, stop } = started.value
-  const rpc = createBitcoinRpc({ url, timeoutMs: 20_000 })
+  const at = { url, timeoutMs: 20_000 }
+  const rpc = createBitcoinRpc(at)
+  const blocks = new BlockReader()
   const mine = (blocks: number) => done(rpc.generateToAddress(blocks, addressOf(script)))
   const [first = ''] = await mine(1)
   await mine(MATURITY)
@@ -42,7 +44,7 @@ async function overRpc(): Promise<BitcoinUnderTest> {
     isUp = false
   }
   return {
-    bitcoin: createBitcoinPort(rpc),
+    bitcoin: createBitcoinPort(rpc, (hash) => blocks.read(at, hash)),
     own: createOwnBitcoin(rpc),
     mine: async (blocks) => void (await mine(blocks)),
     reorg: async (depth) => {
@@ -60,6 +62,7 @@ async function overRpc(): Promise<BitcoinUnderTest> {
     cut,
     close: async () => {
       rpc.close()
+      await blocks.close()
       await cut()
     },
   }

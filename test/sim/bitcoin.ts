@@ -1,6 +1,7 @@
 /** The development regtest inside the world, as nodes and members see it: late, now and then unreachable, with reorgs. */
 import type { BitcoinPort, BitcoinResult } from '../../actors/bridge/index.ts'
 import type { CoinsSight, DepositSight } from '../../bridge/index.ts'
+import { readBlock, type WholeBlock } from '../../core/bitcoin/index.ts'
 import { toHex } from '../../crypto/index.ts'
 import {
   blockOf,
@@ -235,7 +236,7 @@ export class SimulatedBitcoin {
           const found = node(hash)
           return found && { header: found.raw.slice(0, 80), isBest: chain.isActive(found) }
         }),
-      block: (hash) => ask('block', () => node(hash)?.raw.slice()),
+      block: (hash) => ask('block', () => wholeBlock(hash, node(hash)?.raw)),
       inMempool: (txid) => ask('inMempool', () => mempool.get(displayHash(txid)) !== undefined),
       send: (raw) => ask('send', () => this.#broadcast(raw)),
       feeRate: () => ask('feeRate', () => this.#feeRates.at(-1) ?? CALM_SAT_PER_KVB),
@@ -309,4 +310,10 @@ export class SimulatedBitcoin {
       height: node.height,
     }
   }
+}
+
+function wholeBlock(hash: Uint8Array, raw: Uint8Array | undefined): WholeBlock | undefined {
+  const read = raw && readBlock(hash, raw.slice())
+  if (read?.ok === false) throw new Error(read.error.reason)
+  return read?.value
 }

@@ -8,7 +8,6 @@ import type {
   BitcoinResult,
   BitcoinTip,
 } from '../../../actors/bridge/index.ts'
-import { readBlockOf } from '../../../core/bitcoin/index.ts'
 import { equalBytes, toDisplayHash, toHex } from '../../../crypto/index.ts'
 import { medianRate } from './median.ts'
 
@@ -127,11 +126,11 @@ class Endpoints implements BitcoinPort {
 
   /** One of them may have pruned it, or tells other transactions than those of its header. */
   async block(hash: Uint8Array): ReturnType<BitcoinPort['block']> {
-    const first = await this.#ask((bitcoin) => wholeBlock(bitcoin, hash))
+    const first = await this.#ask((bitcoin) => bitcoin.block(hash))
     if (first.ok && first.value !== undefined) return first
     for (const { bitcoin, state } of this.#all) {
       if (bitcoin === this.#first.bitcoin || state === 'silent') continue
-      const other = await wholeBlock(bitcoin, hash)
+      const other = await bitcoin.block(hash)
       if (other.ok && other.value !== undefined) return other
     }
     return first
@@ -322,17 +321,6 @@ class Endpoints implements BitcoinPort {
     endpoint.state = state
     this.#options.changed(endpoint.index, state, reason)
   }
-}
-
-async function wholeBlock(
-  bitcoin: BitcoinPort,
-  hash: Uint8Array,
-): ReturnType<BitcoinPort['block']> {
-  const raw = await bitcoin.block(hash)
-  if (!raw.ok || raw.value === undefined) return raw
-  const read = readBlockOf(hash, raw.value)
-  if (read.ok) return raw
-  return { ok: false, error: { code: 'BitcoinBadAnswer', message: read.error.reason } }
 }
 
 /** Its tip is on the other's best chain: what it does not have there comes after its tip. */

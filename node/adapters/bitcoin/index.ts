@@ -2,17 +2,20 @@
  * The bridge's view of Bitcoin over Bitcoin Core's JSON-RPC: pruned, without txindex, without a wallet (design §7). Hashes are in
  * internal byte order on this side and in display form on the wire.
  */
-import type { BitcoinPort, BitcoinResult } from '../../../actors/bridge/index.ts'
+import type { BitcoinPort } from '../../../actors/bridge/index.ts'
 import { fromDisplayHash, toDisplayHash } from '../../../crypto/index.ts'
 import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../bitcoin-rpc/index.ts'
 import { medianRate } from './median.ts'
+import { absentIf, readBlockBy } from './read.ts'
 
 export { type EndpointState, type EndpointsOptions, joinBitcoinEndpoints } from './endpoints.ts'
+export { BlockReader } from './reader.ts'
 
 /** Blocks within which a payout should confirm, for the estimate. */
 const FEE_TARGET_BLOCKS = 6
 
-export function createBitcoinPort(rpc: BitcoinRpc): BitcoinPort {
+/** `block`: reads in another thread; absent: in this one. */
+export function createBitcoinPort(rpc: BitcoinRpc, block?: BitcoinPort['block']): BitcoinPort {
   return {
     async tip() {
       const info = await rpc.getBlockchainInfo()
@@ -36,10 +39,7 @@ export function createBitcoinPort(rpc: BitcoinRpc): BitcoinPort {
       // Core gives −1 confirmations to a block that is not on the best chain.
       return { ok: true, value: { header: raw.value, isBest: verbose.value.confirmations > 0 } }
     },
-    async block(hash) {
-      const raw = await rpc.getBlockRaw(toDisplayHash(hash))
-      return raw.ok ? raw : absentIf(raw, BITCOIN_RPC_CODE.notFound)
-    },
+    block: block ?? ((hash) => readBlockBy(rpc, hash)),
     mempool: {
       async txids(most) {
         const info = await rpc.getMempoolInfo()
@@ -82,13 +82,4 @@ export function createBitcoinPort(rpc: BitcoinRpc): BitcoinPort {
       return { ok: true, value: Math.max(estimate, Number(mempool.value.minFeeSatPerKvb)) }
     },
   }
-}
-
-type Failed = Extract<BitcoinResult<never>, { ok: false }> & {
-  readonly error: { readonly rpcCode?: number | undefined }
-}
-
-/** The one RPC error that means "there is none" becomes that; every other stays an error. */
-function absentIf<T>(failed: Failed, rpcCode: number): BitcoinResult<T | undefined> {
-  return failed.error.rpcCode === rpcCode ? { ok: true, value: undefined } : failed
 }

@@ -11,7 +11,6 @@ import type { StreamListener, StreamPort } from '../../../actors/stream/index.ts
 import { batchToSign, signingTask } from '../../../bridge/index.ts'
 import {
   type BitcoinTransaction,
-  compactSize,
   parseTransaction,
   serializeTransaction,
   txid,
@@ -24,7 +23,6 @@ import {
   blsKeyPair,
   blsSign,
   blsSuite,
-  concatBytes,
   equalBytes,
   fromDisplayHash,
   toDisplayHash,
@@ -49,7 +47,7 @@ import {
 } from '../../../vm/evm/index.ts'
 import { MemoryDisk, openMemoryChainStore } from '../../ports/memory-chain-store.ts'
 import { townGenesis, validatorKeys } from '../core/chain/town.ts'
-import { BitcoinWorld, type MinedBlock, seeded } from '../core/peg/world.ts'
+import { BitcoinWorld, type MinedBlock, seeded, wholeBlock } from '../core/peg/world.ts'
 import { TestSigner } from '../core/signing/together.ts'
 import { MemoryStore } from '../vm/evm/memory-store.ts'
 
@@ -380,9 +378,7 @@ export class Village {
       block: (hash) =>
         answer(() => {
           const found = this.#known.get(toHex(hash))
-          if (found === undefined) return undefined
-          const transactions = found.transactions.map((each) => serializeTransaction(each))
-          return concatBytes(found.header, compactSize(transactions.length), ...transactions)
+          return found && wholeBlock(found)
         }),
       mempool: {
         txids: () =>

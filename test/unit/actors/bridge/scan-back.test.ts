@@ -1,10 +1,16 @@
 import type { BitcoinPort } from '../../../../actors/bridge/index.ts'
 import { scanBitcoin } from '../../../../actors/bridge/scan.ts'
-import { serializeTransaction } from '../../../../core/bitcoin/index.ts'
 import { OUTPUT_STATE, outpointKey, rowOf } from '../../../../core/ledger/index.ts'
 import { federationOutput, NO_KEYS } from '../../../../core/peg/index.ts'
-import { concatBytes, toHex } from '../../../../crypto/index.ts'
-import { addressOf, type BitcoinWorld, claimOf, PegWorld, payment } from '../../core/peg/world.ts'
+import { toHex } from '../../../../crypto/index.ts'
+import {
+  addressOf,
+  type BitcoinWorld,
+  claimOf,
+  PegWorld,
+  payment,
+  wholeBlock,
+} from '../../core/peg/world.ts'
 
 function portOf(world: BitcoinWorld): BitcoinPort {
   const answer = async <T>(value: T) => ({ ok: true, value }) as const
@@ -17,9 +23,8 @@ function portOf(world: BitcoinWorld): BitcoinPort {
       return answer(found && { header: found.header, isBest: true })
     },
     block(hash) {
-      const { header, transactions = [] } = find(hash) ?? {}
-      const bodies = transactions.map((each) => serializeTransaction(each))
-      return answer(header && concatBytes(header, Uint8Array.of(bodies.length), ...bodies))
+      const found = find(hash)
+      return answer(found && wholeBlock(found))
     },
     inMempool: () => answer(false),
     send: () => answer(undefined),

@@ -3,12 +3,15 @@
 import {
   type BitcoinOutput,
   type BitcoinTransaction,
+  compactSize,
   headerHash,
   meetsProofOfWork,
+  readBlock,
   serializeHeader,
   serializeTransaction,
   txid,
   uint32le,
+  type WholeBlock,
 } from '../../../../core/bitcoin/index.ts'
 import {
   type MemberApproval,
@@ -43,6 +46,7 @@ import {
 } from '../../../../core/peg/index.ts'
 import {
   bitcoinMerkleRoot,
+  bitcoinMerkleTree,
   blsKeyPair,
   blsSign,
   blsSigner,
@@ -199,7 +203,7 @@ export class BitcoinWorld {
       const all = [own, ...(index === 0 ? transactions : [])]
       const header = mine(
         this.tip.hash,
-        bitcoinMerkleRoot(all.map((transaction) => txid(transaction))),
+        bitcoinMerkleRoot(bitcoinMerkleTree(all.map((transaction) => txid(transaction)))),
         START_TIME + height,
       )
       this.blocks.push({ hash: headerHash(header), header, height, transactions: all })
@@ -223,7 +227,7 @@ export class BitcoinWorld {
       if (index < 0) continue
       const proof = buildProof({
         blockHash: block.hash,
-        txids,
+        tree: bitcoinMerkleTree(txids),
         index,
         transaction: serializeTransaction(transaction),
         coinbase: serializeTransaction(block.transactions[0] as BitcoinTransaction),
@@ -233,6 +237,18 @@ export class BitcoinWorld {
     }
     throw new Error(`not mined: ${id}`)
   }
+}
+
+/** A block as Bitcoin sends it. */
+export function rawBlock({ header, transactions }: MinedBlock): Uint8Array {
+  const bodies = transactions.map((each) => serializeTransaction(each))
+  return concatBytes(header, compactSize(bodies.length), ...bodies)
+}
+
+export function wholeBlock(block: MinedBlock): WholeBlock {
+  const read = readBlock(block.hash, rawBlock(block))
+  if (!read.ok) throw new Error(read.error.reason)
+  return read.value
 }
 
 function coinbaseOf(height: number, salt: string): BitcoinTransaction {

@@ -1,9 +1,13 @@
 /** The bridge's view of Bitcoin over a client that answers by hand: byte orders, absences, and what counts as sent. */
+import { toDisplayHash } from '../../../../crypto/index.ts'
 import { createBitcoinPort } from '../../../../node/adapters/bitcoin/index.ts'
 import type { BitcoinRpc } from '../../../../node/adapters/bitcoin-rpc/index.ts'
+import { BitcoinWorld, rawBlock, wholeBlock } from '../../core/peg/world.ts'
 
 const DISPLAY = `${'00'.repeat(31)}ab`
 const INTERNAL = Uint8Array.from({ length: 32 }, (_, at) => (at === 0 ? 0xab : 0))
+
+const MINED = new BitcoinWorld().mine([])
 
 const ok = (value: unknown) => async () => ({ ok: true, value }) as never
 const refused =
@@ -24,7 +28,7 @@ describe('the Bitcoin port', () => {
       getBlockHash: ok(DISPLAY),
       getBlockRaw: (async (hash: string) => {
         asked.push(hash)
-        return { ok: true, value: Uint8Array.of(1) }
+        return { ok: true, value: rawBlock(MINED) }
       }) as never,
       getMempoolEntry: (async (hash: string) => {
         asked.push(hash)
@@ -33,9 +37,20 @@ describe('the Bitcoin port', () => {
     })
     expect(await port.tip()).toEqual({ ok: true, value: { height: 7, hash: INTERNAL } })
     expect(await port.hashAt(7)).toEqual({ ok: true, value: INTERNAL })
-    expect(await port.block(INTERNAL)).toEqual({ ok: true, value: Uint8Array.of(1) })
+    expect(await port.block(MINED.hash)).toEqual({ ok: true, value: wholeBlock(MINED) })
     expect(await port.inMempool(INTERNAL)).toEqual({ ok: true, value: true })
-    expect(asked).toEqual([DISPLAY, DISPLAY])
+    expect(asked).toEqual([toDisplayHash(MINED.hash), DISPLAY])
+  })
+
+  it('PI-12: a block without its transactions, or another one, is a bad answer', async () => {
+    const raw = rawBlock(MINED)
+    for (const told of [raw.slice(0, 81).fill(0, 80), raw.slice(0, -1), raw.fill(9, 4, 5)]) {
+      const port = portOf({ getBlockRaw: ok(told) })
+      expect(await port.block(MINED.hash)).toMatchObject({
+        ok: false,
+        error: { code: 'BitcoinBadAnswer' },
+      })
+    }
   })
 
   it('"there is none" is an answer, and only the code that says so', async () => {
