@@ -26,8 +26,8 @@ export interface ReserveOutput {
   readonly deposit?: DepositTweak
   /** Where Bitcoin has it, if that is known. */
   readonly bitcoinHeight?: number
-  /** An open batch of the ledger spends it. */
-  readonly isBatched: boolean
+  /** The open batch that holds it: a transaction of the federation that spends it may be signed already. */
+  readonly batchId?: Uint8Array
 }
 
 /** A key as the ledger has it, with its epoch. */
@@ -89,7 +89,7 @@ const outputSchema = z
       epoch,
       ...(deposit && { deposit }),
       ...(bitcoinHeight !== undefined && { bitcoinHeight }),
-      isBatched: batchId !== undefined,
+      ...(batchId && { batchId }),
     }
   })
 

@@ -27,7 +27,7 @@ const USAGE = `usage: millrace recover key      --label NAME --password-file FIL
 
   key         a new cold key: its public part goes into the genesis file of a new chain
   rows        the outputs of the reserve and the members' keys, from any node or from a node's data
-  plan        a PSBT that spends all rows, or those named by --output; nothing is signed
+  plan        a PSBT that spends all rows that no open batch holds, or those named by --output; nothing is signed
   show        what a PSBT spends and pays, and who has signed
   sign        adds one holder's signature; asks before it does, unless --yes
   combine     one PSBT of several signed copies
@@ -41,6 +41,7 @@ const USAGE = `usage: millrace recover key      --label NAME --password-file FIL
   share take  the member, stopped, from parts and sums: its share, checked against the key
 
   --output TXID:VOUT    spend this row (may be given again)
+  --held                what an open batch holds, too: a payout that is signed already may spend it first
   --row JSON            a row that no ledger has: {"outpoint","amountSat","epoch","evmAddress","refundScript"}
   --pay ADDRESS=SAT     pay this first (may be given again); --to gets the rest
   --epoch N             of that key's share [the last key's]

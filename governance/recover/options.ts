@@ -6,6 +6,7 @@ const FLAGS = {
   rows: { type: 'string' },
   row: { type: 'string', multiple: true },
   output: { type: 'string', multiple: true },
+  held: { type: 'boolean' },
   part: { type: 'string' },
   leaf: { type: 'string' },
   to: { type: 'string' },

@@ -58,6 +58,8 @@ export interface Said {
 }
 
 const BITCOIN_MS = 30_000
+/** Of outputs that are left out, where none is left. */
+const SHOWN_REASONS = 12
 const LEAST_PASSWORD = 12
 
 /** A new cold key for the genesis file. */
@@ -112,8 +114,12 @@ export async function plan(options: RecoverOptions): Promise<Said> {
   const path = wanted('out', options.out)
   const leaf = leafOf(options)
   const reserve = await reserveWanted(genesis, options)
-  const chosen = chosenOutputs(reserve, options)
+  const chosen = freeOutputs(chosenOutputs(reserve, options), options)
   const present = await presentOutputs(genesis, leaf, reserve, chosen, options)
+  if (present.outputs.length === 0) {
+    const why = present.notes.slice(0, SHOWN_REASONS).map((note) => `\n  ${note}`)
+    throw new Refusal('NothingToSpend', `${FAULTS.NothingToSpend}${why.join('')}`, EXIT.data)
+  }
   const most = mostInputs(genesis, leaf)
   const parts = Math.max(1, Math.ceil(present.outputs.length / most))
   const part = whole('part', options.part ?? '1')
@@ -194,22 +200,47 @@ interface Present {
   readonly notes: readonly string[]
 }
 
+/**
+ * Without what open batches hold: a payout that is signed may confirm after the plan was made, so that whoever pays its requests from what was
+ * recovered pays them twice. With --held that too, each named.
+ */
+function freeOutputs(
+  chosen: readonly ReserveOutput[],
+  { held: isHeldWanted = false, output: names }: RecoverOptions,
+): Present {
+  const held = chosen.filter(({ batchId }) => batchId !== undefined)
+  const texts = held.map(
+    (output) => `${nameOf(output)} (${output.amountSat} sat): ${holderOf(output)}`,
+  )
+  if (isHeldWanted) {
+    const notes = texts.map((text) => `held, and taken: ${text}; do not pay its requests by hand`)
+    return { outputs: chosen, notes }
+  }
+  if (names !== undefined && held.length > 0) {
+    throw usage(`--output: ${texts[0]}; --held takes it all the same`)
+  }
+  const outputs = chosen.filter(({ batchId }) => batchId === undefined)
+  return { outputs, notes: texts.map((text) => `left out: ${text}; --held takes it`) }
+}
+
+function holderOf({ batchId = new Uint8Array(0) }: ReserveOutput): string {
+  return `batch ${toHex(batchId)} may spend it`
+}
+
 /** Of these outputs those that Bitcoin has unspent and, for leaf B, deep enough. Without --bitcoin all of them. */
 async function presentOutputs(
   genesis: Genesis,
   leaf: RecoveryLeaf,
   { keys }: ReserveFile,
-  chosen: readonly ReserveOutput[],
+  chosen: Present,
   options: RecoverOptions,
 ): Promise<Present> {
-  const held = chosen.filter(({ isBatched }) => isBatched).length
-  const notes =
-    held === 0 ? [] : [`${held} of the outputs are inputs of a payout that is under way`]
-  if (options.bitcoin === undefined) return { outputs: chosen, notes }
+  if (options.bitcoin === undefined) return chosen
+  const notes = [...chosen.notes]
   const rpc = openBitcoin(options.bitcoin)
   try {
     const outputs: ReserveOutput[] = []
-    for (const output of chosen) {
+    for (const output of chosen.outputs) {
       const why = await absence(rpc, genesis, leaf, keys, output)
       if (why === undefined) outputs.push(output)
       else notes.push(`left out: ${nameOf(output)} (${output.amountSat} sat): ${why}`)

@@ -35,6 +35,11 @@ async function startEmbedded(): Promise<Backend> {
   return started.value
 }
 
+interface Figures {
+  readonly inputs: readonly { readonly outpoint: string }[]
+  readonly notes: readonly string[]
+}
+
 interface Ran {
   readonly code: number
   readonly figures: Record<string, unknown>
@@ -187,6 +192,40 @@ function suite(name: string, start: () => Promise<Backend>): void {
       expect(done.code).toBe(0)
       await mine(1)
       expect(await vaultSat(done.figures['txid'])).toBeGreaterThan(4n * AMOUNT_SAT - 10_000n)
+    })
+
+    it('what an open batch holds is left out and named, and taken when somebody says so (PO-10)', async () => {
+      const { outputs: rows, ...file } = JSON.parse(readFileSync(at('rows-b.json'), 'utf8'))
+      const batchId = 'ab'.repeat(32)
+      const write = (name: string, held: number) => {
+        const some = rows.map((row: object, index: number) => {
+          return index < held ? { ...row, batchId } : row
+        })
+        writeFileSync(at(name), JSON.stringify({ ...file, outputs: some }))
+      }
+      write('rows-held.json', 1)
+      const name: string = rows[0].outpoint
+      const free = await plan('members', 'rows-held.json', 'free.psbt')
+      const { inputs, notes } = free.figures as unknown as Figures
+      expect(inputs.map(({ outpoint }) => outpoint)).toEqual(
+        rows.slice(1).map((row: { outpoint: string }) => row.outpoint),
+      )
+      expect(notes[0]).toBe(
+        `left out: ${name} (${AMOUNT_SAT} sat): batch ${batchId} may spend it; --held takes it`,
+      )
+      const all = await plan('members', 'rows-held.json', 'all.psbt', '--held')
+      expect((all.figures as unknown as Figures).inputs).toHaveLength(4)
+      expect((all.figures as unknown as Figures).notes[0]).toMatch(`held, and taken: ${name}`)
+      const named = await plan('members', 'rows-held.json', 'named.psbt', '--output', name)
+      expect(named).toMatchObject({ code: 2, figures: { error: { code: 'Usage' } } })
+      write('rows-all-held.json', 4)
+      const none = await plan('members', 'rows-all-held.json', 'none.psbt')
+      expect(none.figures).toMatchObject({
+        error: {
+          code: 'NothingToSpend',
+          message: expect.stringMatching(`${name}.*--held takes it`),
+        },
+      })
     })
 
     it('no file of one step holds a secret, and none is overwritten', async () => {

@@ -49,7 +49,6 @@ export const outputs: readonly ReserveOutput[] = [
   txid: seeded(`deposit ${index}`),
   vout: index,
   amountSat: 10_000_000n + BigInt(index),
-  isBatched: false,
 }))
 
 export function wishOf(changes: Partial<RecoveryWish> = {}): RecoveryWish {
