@@ -69,8 +69,14 @@ const paramsSchema = z.strictObject({
 /** The parameters of the chain, effective from genesis; sat amounts as bigint. */
 export type ParamsFile = z.infer<typeof paramsSchema>
 
+/**
+ * The rules by which every block of a chain is judged and the bytes of what it commits to, of its genesis file too: a program has those of
+ * one version, and refuses a chain that names another. It rises with each release that changes either; 1 are those of 0.1.0.
+ */
+export const PROTOCOL_VERSION = 1
+
 const genesisSchema = z.strictObject({
-  protocolVersion: z.literal(1),
+  protocolVersion: z.literal(PROTOCOL_VERSION),
   name: z.string().min(1).max(64),
   bitcoin: z.strictObject({
     network: z.enum(['main', 'test', 'signet', 'regtest']),
@@ -239,6 +245,8 @@ export function parseGenesis(
   value: unknown,
   signatures: SignatureSuite,
 ): Result<Genesis, GenesisError> {
+  const other = otherVersion(value)
+  if (other !== undefined) return refuse(other)
   const parsed = genesisSchema.safeParse(value)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
@@ -247,6 +255,13 @@ export function parseGenesis(
   const file = parsed.data
   const fault = firstFault(file, signatures)
   return fault === undefined ? ok(fromFile(file, signatures)) : refuse(fault)
+}
+
+/** Why a file of other rules is none of ours; looked at first, for all else in it may be of another form. */
+function otherVersion(value: unknown): string | undefined {
+  const version = z.looseObject({ protocolVersion: integer() }).safeParse(value).data
+  if (version === undefined || version.protocolVersion === PROTOCOL_VERSION) return undefined
+  return `protocolVersion: the chain has the rules of version ${version.protocolVersion}, this program has those of ${PROTOCOL_VERSION}: run the release that the chain was made with`
 }
 
 function refuse(reason: string): Result<never, GenesisError> {

@@ -1,6 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DEFAULT_GAS_LIMIT, type GenesisFile, type ParamsFile } from '../../core/params/index.ts'
+import {
+  DEFAULT_GAS_LIMIT,
+  type GenesisFile,
+  type ParamsFile,
+  PROTOCOL_VERSION,
+} from '../../core/params/index.ts'
 import {
   blsKeyPair,
   blsSigner,
@@ -249,7 +254,7 @@ function genesisFile(
     }),
   )
   return {
-    protocolVersion: 1,
+    protocolVersion: PROTOCOL_VERSION,
     name: 'millrace-dev',
     ...rest,
     execution: {

@@ -140,6 +140,7 @@ function numbered(values: Readonly<Record<string, number>>): string {
 
 /** Constants that validity depends on, as they are written; those of a `limits.ts` stand in limits.md. */
 const RULES: Readonly<Record<string, readonly string[]>> = {
+  'core/params/genesis.ts': ['PROTOCOL_VERSION'],
   'core/block/schema.ts': [
     'MAX_VALIDATORS',
     'MAX_MEMBERS',

@@ -1,6 +1,6 @@
 /** The keys and the genesis that all worlds share, over a regtest that was mined once. */
 
-import { type Genesis, parseGenesis } from '../../core/params/index.ts'
+import { type Genesis, PROTOCOL_VERSION, parseGenesis } from '../../core/params/index.ts'
 import {
   blsKeyPair,
   blsSigner,
@@ -150,7 +150,7 @@ export function createFederation(
   const { payload } = genesisBlock(evmGenesisOf({ slot, prevRandao, params: evm, execution }))
   const parsed = parseGenesis(
     {
-      protocolVersion: 1,
+      protocolVersion: PROTOCOL_VERSION,
       name: 'millrace-simulated',
       bitcoin: {
         network: 'regtest',

@@ -5,6 +5,7 @@ import {
   genesisHash,
   hashParams,
   memberThreshold,
+  PROTOCOL_VERSION,
   parseGenesis,
 } from '../../../../core/params/index.ts'
 import {
@@ -74,6 +75,21 @@ describe('the genesis file', () => {
     for (const value of [undefined, null, 0, 'text', [], {}, { ...good, extra: 1 }, Symbol('x')]) {
       const parsed = parseGenesis(value, blsSuite)
       expect(parsed).toMatchObject({ ok: false, error: { code: 'GenesisInvalid' } })
+    }
+  })
+
+  it('of other rules is refused by what it names, whatever else is in it (§7)', () => {
+    const refused = (value: unknown) => {
+      const parsed = parseGenesis(value, blsSuite)
+      return parsed.ok ? undefined : parsed.error.reason
+    }
+    for (const version of [0, 2, 1000]) {
+      const text = `the chain has the rules of version ${version}, this program has those of ${PROTOCOL_VERSION}: run the release`
+      expect(refused({ ...good, protocolVersion: version })).toContain(text)
+      expect(refused({ protocolVersion: version, newField: {} })).toContain(text)
+    }
+    for (const version of [undefined, '1', 1.5, -1, null]) {
+      expect(refused({ ...good, protocolVersion: version })).toMatch(/^protocolVersion: Invalid/)
     }
   })
 

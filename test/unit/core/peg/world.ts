@@ -27,7 +27,12 @@ import {
   type Ledger,
   LedgerDraft,
 } from '../../../../core/ledger/index.ts'
-import { type Genesis, type ParamsFile, parseGenesis } from '../../../../core/params/index.ts'
+import {
+  type Genesis,
+  type ParamsFile,
+  PROTOCOL_VERSION,
+  parseGenesis,
+} from '../../../../core/params/index.ts'
 import {
   approvalMessage,
   type BridgeBurn,
@@ -104,7 +109,7 @@ export function testGenesis(changes: Partial<ParamsFile> = {}): Genesis {
   }))
   const parsed = parseGenesis(
     {
-      protocolVersion: 1,
+      protocolVersion: PROTOCOL_VERSION,
       name: 'test',
       bitcoin: {
         network: 'regtest',
