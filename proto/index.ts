@@ -26,6 +26,8 @@ export const STREAM_LIMITS = {
   /** GV-12. */
   requestMs: 30_000,
   idleMs: 300_000,
+  /** Streams of one connection: a member needs one. */
+  maxStreams: 4,
   /** GV-11: messages that wait for a slow peer. */
   maxQueued: 1000,
   /** Headers in one answer. */

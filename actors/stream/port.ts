@@ -17,6 +17,9 @@ export type RefusalCode =
   | 'RegistrationMissing'
   /** The registration names another key or another chain than the certificate's member has. */
   | 'RegistrationMismatch'
+  /** Of those that have not shown a certificate yet. */
+  | 'TooManyHandshakes'
+  /** It was in, and gave way to a newer one of the same holder. */
   | 'TooManyConnections'
 
 export interface StreamListener {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -90,8 +91,34 @@ describe('N8, N14: a stranger at the signer’s door', () => {
       const answer = await hello()
       for (const socket of silent) socket.destroy()
       expect(answer).toBe('ok')
-      const crowded = refused.filter((code) => code === 'TooManyConnections')
+      const crowded = refused.filter((code) => code === 'TooManyHandshakes')
       expect(crowded.length > 0).toBe(count > 64)
     },
   )
+
+  it('who has the member’s certificate does not end the connection that is served, however often it dials', async () => {
+    const clock = { nowMs: () => Date.now() }
+    const endpoint = `127.0.0.1:${server.port}`
+    const client = openSignerClient({
+      endpoint,
+      tls: tlsOf('member'),
+      fingerprint: pair.signer,
+      clock,
+    })
+    const question = { genesisHash: new Uint8Array(32), software: 'x' }
+    expect(await client.ask('Hello', question, 4_000)).toMatchObject({ ok: true })
+    const { authorityPem: ca, certificatePem: cert, privateKeyPem: key } = tlsOf('member')
+    const sessions = []
+    for (let count = 0; count < 9; count++) {
+      const options = { ca, cert, key, checkServerIdentity: () => undefined }
+      const session = connectHttp2(`https://${endpoint}`, options).on('error', () => {})
+      await once(session, 'remoteSettings')
+      expect(session.remoteSettings.maxConcurrentStreams).toBe(256)
+      sessions.push(session)
+    }
+    expect(refused).toEqual(Array.from({ length: 6 }, () => 'TooManyConnections'))
+    expect(await client.ask('Hello', question, 4_000)).toMatchObject({ ok: true })
+    client.close()
+    for (const session of sessions) session.destroy()
+  })
 })

@@ -2,6 +2,8 @@
  * The governance stream over real sockets and certificates: who is let in, who is named when not, what survives (GV-1, GV-2,
  * GV-10…GV-12).
  */
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import * as grpc from '@grpc/grpc-js'
@@ -149,6 +151,23 @@ class MemberSide {
     await until(() => this.closedBecause !== undefined, 'the end')
     return this.closedBecause ?? ''
   }
+}
+
+/** A connection without any stream. */
+async function dial(port: number, { authorityPem, certificatePem, privateKeyPem }: TlsIdentity) {
+  const session = connectHttp2(`https://127.0.0.1:${port}`, {
+    ca: authorityPem,
+    cert: certificatePem,
+    key: privateKeyPem,
+    checkServerIdentity: () => undefined,
+  })
+  const dialled = { session, closed: false }
+  session.on('error', () => {})
+  session.on('close', () => {
+    dialled.closed = true
+  })
+  await once(session, 'remoteSettings')
+  return dialled
 }
 
 const query: MemberMessage = {
@@ -321,6 +340,44 @@ describe('the governance stream', () => {
     expect(node.events).toEqual(['registered 0', 'registered 0'])
     expect(second.link.send(query)).toBe('sent')
     await until(() => node.messages.length === 1, 'the message')
+    await node.server.stop()
+  })
+
+  it('GV-2, N14: of one member’s connections the newest four stay, and nobody else loses a place to them', async () => {
+    const node = await startServer()
+    const tls = await identity('member-0')
+    const other = new MemberSide(node.port, await identity('member-1'), {
+      registration: { genesisHash, memberKey: keyOf(1), software: 'test' },
+    })
+    await other.registered()
+    // As half-open ones, whose other end is gone: they say nothing, and their end is never heard of.
+    const dead: Awaited<ReturnType<typeof dial>>[] = []
+    for (let count = 0; count < 9; count++) dead.push(await dial(node.port, tls))
+    await until(() => dead.filter(({ closed }) => closed).length === 5, 'the oldest to give way')
+    expect(dead.map(({ closed }) => closed)).toEqual(dead.map((_, at) => at < 5))
+    expect(node.refusals).toEqual(
+      Array.from({ length: 5 }, () => ({
+        code: 'TooManyConnections',
+        detail: 'limit 4 of member 0',
+      })),
+    )
+    const member = await new MemberSide(node.port, tls).registered()
+    const strangers: typeof dead = []
+    const stranger = await identity('node-1')
+    for (let count = 0; count < 9; count++) strangers.push(await dial(node.port, stranger))
+    await until(() => node.refusals.length === 6 + 5, 'strangers to give way to each other')
+    expect(node.refusals.at(-1)?.detail).toBe('limit 4 of no member')
+    expect([member.closedBecause, other.closedBecause]).toEqual([undefined, undefined])
+    for (const { session } of [...dead, ...strangers]) session.destroy()
+    await node.server.stop()
+  })
+
+  it('GV-12: a connection has a bounded number of streams', async () => {
+    const node = await startServer()
+    const { session } = await dial(node.port, await identity('member-0'))
+    await until(() => session.remoteSettings?.maxConcurrentStreams !== undefined, 'settings')
+    await until(() => session.remoteSettings.maxConcurrentStreams === 4, 'the bound')
+    session.destroy()
     await node.server.stop()
   })
 

@@ -44,8 +44,6 @@ export interface GovernanceServerOptions {
   readonly genesisHash: Uint8Array
   readonly members: readonly MemberIdentity[]
   readonly clock: Clock
-  /** Of those with a certificate of the authority, at a time. */
-  readonly maxConnections?: number
   /** Tests shorten them. */
   readonly registrationMs?: number
   readonly heartbeatMs?: number
@@ -84,17 +82,18 @@ class GovernanceServer implements StreamPort {
     const server = new grpc.Server({
       ...CHANNEL_OPTIONS,
       'grpc.max_receive_message_length': STREAM_LIMITS.maxMemberMessageBytes,
+      'grpc.max_concurrent_streams': STREAM_LIMITS.maxStreams,
     })
     server.addService(loadGovernanceService(), {
       Connect: (call: Call) => {
         void this.serve(call, listener)
       },
     })
-    const { host, maxConnections, members, port, tls } = this.options
+    const { host, port, tls } = this.options
     this.door = new TlsDoor(server, {
       tls,
       handshakeMs: this.registrationMs,
-      maxConnections: maxConnections ?? 4 * members.length + 16,
+      holderOf: (certificate) => this.holderOf(certificate),
       refused: (peer, code, detail) => listener.refused(peer, code, detail),
     })
     this.grpc = server
@@ -196,6 +195,12 @@ class GovernanceServer implements StreamPort {
         ? certificate.subject.CN === `member-${member.index}`
         : member.fingerprint === fingerprint,
     )
+  }
+
+  /** Whose name no member has shares its places with all such, and is told why it is refused. */
+  private holderOf(certificate: PeerCertificate): string {
+    const member = this.memberOf(certificate)
+    return member === undefined ? 'no member' : `member ${member.index}`
   }
 
   /** A member has one stream: a new one ends the old one, which may hang half-open. */

@@ -7,7 +7,7 @@ import {
   signerFields,
 } from '../../../proto/index.ts'
 import { type DoorRefusal, TlsDoor } from './door.ts'
-import { CHANNEL_OPTIONS, loadSignerService, type TlsIdentity } from './schema.ts'
+import { CHANNEL_OPTIONS, fingerprintOf, loadSignerService, type TlsIdentity } from './schema.ts'
 
 export interface SignerServerOptions {
   readonly host: string
@@ -35,9 +35,6 @@ export interface SignerServer {
 
 type Call = grpc.ServerUnaryCall<unknown, unknown>
 
-/** The member's connections that may be open beside the one that is served. */
-const SPARE_CONNECTIONS = 8
-
 /**
  * Serves the questions of one member at a time: who asks first has the signer until its connection ends, and a second process with the same
  * certificate is told so. Rejects with the system's error where the port cannot be had.
@@ -52,6 +49,7 @@ export async function startSignerServer(
     ...CHANNEL_OPTIONS,
     'grpc.max_receive_message_length': SIGNER_LIMITS.maxQuestionBytes,
     'grpc.max_send_message_length': SIGNER_LIMITS.maxAnswerBytes,
+    'grpc.max_concurrent_streams': SIGNER_LIMITS.maxOpen,
     'grpc.keepalive_time_ms': SIGNER_LIMITS.keepaliveMs,
     'grpc.keepalive_timeout_ms': SIGNER_LIMITS.keepaliveAnswerMs,
   })
@@ -97,9 +95,10 @@ export async function startSignerServer(
   server.addService(loadSignerService(), Object.fromEntries(handlers))
   const door = new TlsDoor(server, {
     tls: options.tls,
-    fingerprint: options.fingerprint,
+    holderOf: (certificate) =>
+      fingerprintOf(certificate) === options.fingerprint ? 'the member' : undefined,
+    isKept: (peer) => peer === holder,
     handshakeMs: SIGNER_LIMITS.handshakeMs,
-    maxConnections: 1 + SPARE_CONNECTIONS,
     refused: (peer, code, detail) => listener.refused(peer, code, detail),
     closed: (peer) => {
       if (peer !== holder) return
