@@ -39,7 +39,7 @@ export const policy = policySchema.prefault({})
 export type PolicySettings = z.output<typeof policySchema>
 
 /** /live, /ready and /metrics; absent: none. */
-const status = z
+export const status = z
   .strictObject({
     host: z.string().default('127.0.0.1'),
     port: z.number().int().min(0).max(65_535),

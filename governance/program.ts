@@ -13,6 +13,7 @@ import {
   createSystemRandom,
   type ProgramEnd,
   programEnd,
+  registerActorMetrics,
 } from '../node/adapters/system/index.ts'
 import { openTelemetry } from '../node/adapters/telemetry/index.ts'
 import type { KernelPorts, System } from '../supervisor/index.ts'
@@ -123,7 +124,12 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
   let status: Awaited<ReturnType<typeof startStatusServer>> | undefined
   if (config.status !== undefined) {
     try {
-      status = await startStatusServer(config.status, system, registry, () => opened.isThere())
+      registerActorMetrics(registry, () => system.snapshot())
+      status = await startStatusServer(config.status, registry, () => {
+        if (!opened.isThere()) return 'no signer'
+        const isRunning = system.snapshot().every(({ state }) => state === 'Running')
+        return isRunning ? undefined : 'not ready'
+      })
     } catch (error) {
       await system.stop()
       await release()

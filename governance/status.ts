@@ -1,8 +1,7 @@
-/** /live, /ready and /metrics of a member, for probes on the same machine. */
+/** /live, /ready and /metrics of a member or a signer, for probes on the same machine. */
 import { createServer, type Server } from 'node:http'
 import type { Registry } from 'prom-client'
-import { bindServer, registerActorMetrics } from '../node/adapters/system/index.ts'
-import type { System } from '../supervisor/index.ts'
+import { bindServer } from '../node/adapters/system/index.ts'
 
 export interface StatusServer {
   readonly port: number
@@ -11,15 +10,12 @@ export interface StatusServer {
 
 const TEXT = 'text/plain; charset=utf-8'
 
+/** `hindrance`: why the process is not ready, in a few words; undefined: it is. */
 export async function startStatusServer(
   endpoint: { readonly host: string; readonly port: number },
-  system: System,
   registry: Registry,
-  /** Whether what holds the secrets can be asked. */
-  hasVault: () => boolean,
+  hindrance: () => string | undefined,
 ): Promise<StatusServer> {
-  const isReady = () => hasVault() && system.snapshot().every(({ state }) => state === 'Running')
-  registerActorMetrics(registry, () => system.snapshot())
   const server: Server = createServer((request, response) => {
     const answer = (status: number, body: string) => {
       const type = status === 200 && request.url === '/metrics' ? registry.contentType : TEXT
@@ -30,9 +26,7 @@ export async function startStatusServer(
       case '/live':
         return answer(200, 'live\n')
       case '/ready':
-        return isReady()
-          ? answer(200, 'ready\n')
-          : answer(503, hasVault() ? 'not ready\n' : 'no signer\n')
+        return answer(hindrance() === undefined ? 200 : 503, `${hindrance() ?? 'ready'}\n`)
       case '/metrics':
         void registry.metrics().then(
           (text) => answer(200, text),

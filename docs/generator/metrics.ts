@@ -110,7 +110,7 @@ export function metricsPage(): string {
   const bounds = DURATION_BOUNDS_MS.map((ms) => ms / 1_000).join(', ')
   return page(
     'Metrics',
-    `What \`/metrics\` tells, of every process: a federation node at \`rpc.port\`, a governance node at \`status.port\` when it is set, the
+    `What \`/metrics\` tells, of every process: a federation node at \`rpc.port\`, a governance node and a signer at \`status.port\` when it is set, the
 development Bitcoin at its own port, for this machine only. Names that begin with \`alys_\` mean what they mean in Alys. Gauges are read
 when they are scraped. Beside these there are prom-client's default metrics of each process, as \`millrace_process_…\` and
 \`millrace_nodejs_…\`. \`promtool check metrics\` accepts all of it.`,

@@ -9,6 +9,7 @@ import {
   fingerprint,
   logSchema,
   policy,
+  status,
   tlsAt,
   tlsSchema,
 } from '../config.ts'
@@ -35,6 +36,7 @@ const configSchema = z.strictObject({
     fingerprint,
   }),
   policy,
+  status,
   log: logSchema,
 })
 

@@ -7,6 +7,8 @@ import {
 } from '../../node/adapters/governance-grpc/index.ts'
 import {
   createLog,
+  createMetricSink,
+  createRegistry,
   createSystemClock,
   createSystemRandom,
   EXIT,
@@ -25,12 +27,15 @@ import {
   SOFTWARE,
   type Started,
 } from '../run.ts'
+import { startStatusServer } from '../status.ts'
 import type { SignerConfig } from './config.ts'
 import { createAnswers } from './serve.ts'
 
 export interface RunningSigner extends RunningProgram {
   readonly memberIndex: number
   readonly port: number
+  /** Set when the status server was asked for. */
+  readonly statusUrl?: string
 }
 
 const BITCOIN_TIMEOUT_MS = 10_000
@@ -43,6 +48,8 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
   const lock = holdDirectory(config.dataDir)
   if ('code' in lock) return { ok: false, fault: lock }
   const kernel = { clock: createSystemClock(), random: createSystemRandom() }
+  const registry = createRegistry()
+  const metrics = createMetricSink(registry)
   const sink = createLog({ ...config.log, node: config.name })
   const log = (level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>) =>
     sink.write({ level, atMs: kernel.clock.nowMs(), actor: 'signer', event, fields })
@@ -78,13 +85,23 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
     memberIndex,
     software: SOFTWARE,
     clock: kernel.clock,
+    metrics,
     log,
   })
   const listener: SignerListener = {
     asked: (method, fields) => answers.answer(method, fields),
-    connected: (peer) => log('info', 'the member is connected', { peer }),
-    disconnected: (peer) => log('warn', 'the member is gone', { peer }),
-    refused: (peer, code, detail) => log('warn', 'somebody was refused', { peer, code, detail }),
+    connected(peer) {
+      metrics.count('signer_members_connected', {}, 1)
+      log('info', 'the member is connected', { peer })
+    },
+    disconnected(peer) {
+      metrics.count('signer_members_connected', {}, -1)
+      log('warn', 'the member is gone', { peer })
+    },
+    refused(peer, code, detail) {
+      metrics.count('signer_refused_total', { code })
+      log('warn', 'somebody was refused', { peer, code, detail })
+    },
     failed: (method, error) => {
       // What was written before may be torn, and a start repairs that: nothing more is signed over it.
       const message = `${method}: ${(error as Error).message}`
@@ -106,14 +123,25 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
       ? notStarted('TrustDamaged', message, EXIT.data)
       : notStarted('PortInUse', `listen ${host}:${port}: ${code}`, EXIT.configuration)
   }
-  log('info', 'signing for a member', { member: memberIndex, host, port: server.port })
   let stopping: Promise<void> | undefined
+  let status: Awaited<ReturnType<typeof startStatusServer>> | undefined
+  try {
+    const hindrance = () => (stopping === undefined ? undefined : 'stopping')
+    status = config.status && (await startStatusServer(config.status, registry, hindrance))
+  } catch (error) {
+    await server.stop()
+    await release()
+    return notStarted('PortInUse', `status: ${(error as Error).message}`, EXIT.configuration)
+  }
+  metrics.count('signer_members_connected', {}, 0)
+  log('info', 'signing for a member', { member: memberIndex, host, port: server.port })
   let hurry: () => void = () => {}
   const stop = async () => {
     const hurried = new Promise<void>((resolve) => {
       hurry = resolve
     })
     await Promise.race([answers.finish(), hurried])
+    await status?.close()
     await server.stop()
     await release()
   }
@@ -122,6 +150,10 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
     program: {
       memberIndex,
       port: server.port,
+      ...(status !== undefined &&
+        config.status !== undefined && {
+          statusUrl: `http://${config.status.host}:${status.port}`,
+        }),
       terminated,
       stop() {
         if (stopping !== undefined) hurry()

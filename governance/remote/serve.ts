@@ -5,7 +5,7 @@
 import { wait } from '../../bridge/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { SignerFields, SignerMethod } from '../../proto/index.ts'
-import type { Clock, LogLevel } from '../../supervisor/index.ts'
+import type { Clock, LogLevel, MetricSink } from '../../supervisor/index.ts'
 import type { Vault, VaultVerdict } from '../port.ts'
 import * as wire from './wire.ts'
 
@@ -15,6 +15,7 @@ export interface ServeOptions {
   readonly memberIndex: number
   readonly software: string
   readonly clock: Clock
+  readonly metrics: Pick<MetricSink, 'count' | 'observe'>
   log(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void
 }
 
@@ -33,7 +34,7 @@ const STOPPING = wait('SignerStopping', 2_000)
 type Answerer = (fields: SignerFields) => Promise<SignerFields | undefined>
 
 export function createAnswers(options: ServeOptions): Answers {
-  const { clock, genesisHash, log, memberIndex, software, vault } = options
+  const { clock, genesisHash, log, memberIndex, metrics, software, vault } = options
   let isStopping = false
   let open = 0
   let offerOutUntilMs = 0
@@ -51,6 +52,7 @@ export function createAnswers(options: ServeOptions): Answers {
   function told<T>(what: string, fields: object, verdict: VaultVerdict<T>): VaultVerdict<T> {
     const isRefusal = verdict.kind === 'refuse'
     const code = verdict.kind === 'sign' ? '' : verdict.code
+    metrics.count('signer_verdicts_total', { question: what, verdict: verdict.kind, code })
     log(isRefusal ? 'warn' : 'info', `${what}: ${verdict.kind}`, {
       ...fields,
       ...(code && { code }),
@@ -100,10 +102,12 @@ export function createAnswers(options: ServeOptions): Answers {
   return {
     answer: async (method, fields) => {
       open += 1
+      const startedMs = clock.nowMs()
       try {
         return await answerers[method](fields)
       } finally {
         open -= 1
+        metrics.observe('signer_answer_seconds', { method }, (clock.nowMs() - startedMs) / 1_000)
         if (isStopping) done()
       }
     },

@@ -83,6 +83,7 @@ async function serve(changes: Partial<Vault> = {}, port = 0): Promise<Running> {
     memberIndex: 2,
     software: 'test',
     clock,
+    metrics: { count: () => {}, observe: () => {} },
     log: () => {},
   })
   const listener: SignerListener = {
@@ -265,6 +266,7 @@ describe('a signer that is told to stop', () => {
       memberIndex: 0,
       software: 'test',
       clock: ports.clock,
+      metrics: { count: () => {}, observe: () => {} },
       log: () => {},
     })
     const asked = { genesisHash: genesis.hash, batchId: seeded('batch'), version: 0, attempt: 0 }
