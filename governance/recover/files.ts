@@ -2,29 +2,16 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { type Genesis, parseGenesis } from '../../core/params/index.ts'
 import { blsSuite, openKeyFile } from '../../crypto/index.ts'
+import { Refusal, usage } from '../../node/adapters/command-line/index.ts'
 import { createSystemRandom, EXIT } from '../../node/adapters/system/index.ts'
+
+export { Refusal, usage } from '../../node/adapters/command-line/index.ts'
 
 const chance = createSystemRandom()
 
 /** Bytes that nobody can foresee. */
 export function random(length: number): Uint8Array {
   return chance.bytes(length)
-}
-
-/** What a command could not do, thrown to where the exit code is made. */
-export class Refusal extends Error {
-  readonly code: string
-  readonly exitCode: number
-
-  constructor(code: string, message: string, exitCode: number = EXIT.error) {
-    super(message)
-    this.code = code
-    this.exitCode = exitCode
-  }
-}
-
-export function usage(message: string): Refusal {
-  return new Refusal('Usage', message, EXIT.usage)
 }
 
 /** A flag that the command cannot do without. */

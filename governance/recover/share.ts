@@ -37,7 +37,7 @@ import {
 } from './files.ts'
 import type { RecoverOptions } from './options.ts'
 import { readReserve } from './reserve.ts'
-import { confirmed, type Said, whole } from './spend.ts'
+import { confirmed, type Told, whole } from './spend.ts'
 
 interface Opened {
   readonly genesis: Genesis
@@ -57,7 +57,7 @@ async function open(options: RecoverOptions): Promise<Opened> {
   return { genesis, member: { index: memberIndex, secretKey: keys.schnorrSecret }, password }
 }
 
-export async function ask(options: RecoverOptions): Promise<Said> {
+export async function ask(options: RecoverOptions): Promise<Told> {
   const { genesis, member } = await open(options)
   const { keys } = await readReserve(genesis, wanted('rows', options.rows))
   const last = Math.max(0, ...keys.map((one) => one.epoch))
@@ -79,7 +79,7 @@ function possibleHelpers({ signers }: EpochKey, lost: number): number[] {
   return signers.map((signer) => signer - 1).filter((member) => member !== lost)
 }
 
-export async function help(options: RecoverOptions): Promise<Said> {
+export async function help(options: RecoverOptions): Promise<Told> {
   const { genesis, member, password } = await open(options)
   const asked = await readAsk(genesis, options)
   const what = `member ${asked.lost} lost its share of the key of epoch ${asked.epoch} and asks for it\nhelpers: members ${asked.helpers.join(', ')}\nask that member by another way whether it did; whoever has its key file gets its share\n`
@@ -100,7 +100,7 @@ export async function help(options: RecoverOptions): Promise<Said> {
   }
 }
 
-export async function sum(options: RecoverOptions): Promise<Said> {
+export async function sum(options: RecoverOptions): Promise<Told> {
   const { genesis, member } = await open(options)
   const asked = await readAsk(genesis, options)
   const { parts } = await readGiven(options)
@@ -113,7 +113,7 @@ export async function sum(options: RecoverOptions): Promise<Said> {
   }
 }
 
-export async function take(options: RecoverOptions): Promise<Said> {
+export async function take(options: RecoverOptions): Promise<Told> {
   const { genesis, member, password } = await open(options)
   const asked = await readAsk(genesis, options)
   const { parts, sums } = await readGiven(options)

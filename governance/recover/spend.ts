@@ -35,6 +35,7 @@ import {
   toHex,
 } from '../../crypto/index.ts'
 import { type BitcoinRpc, createBitcoinRpc } from '../../node/adapters/bitcoin-rpc/index.ts'
+import type { Said } from '../../node/adapters/command-line/index.ts'
 import { EXIT } from '../../node/adapters/system/index.ts'
 import {
   Refusal,
@@ -51,11 +52,8 @@ import type { RecoverOptions } from './options.ts'
 import { checkedReserve, readReserve, reserveOfDirectory, reserveOfNode } from './reserve.ts'
 import { signerName, summaryOf, summaryText } from './text.ts'
 
-/** What a command says: lines for people, figures for --json. */
-export interface Said {
-  readonly text: string
-  readonly figures: object
-}
+/** Lines for people, figures for --json. */
+export type Told = Exclude<Said, string>
 
 const BITCOIN_MS = 30_000
 /** Of outputs that are left out, where none is left. */
@@ -63,7 +61,7 @@ const SHOWN_REASONS = 12
 const LEAST_PASSWORD = 12
 
 /** A new cold key for the genesis file. */
-export async function makeKey(options: RecoverOptions): Promise<Said> {
+export async function makeKey(options: RecoverOptions): Promise<Told> {
   const path = wanted('out', options.out)
   const label = options.label ?? 'recovery key'
   const password = await readPassword(options['password-file'])
@@ -88,7 +86,7 @@ export async function makeKey(options: RecoverOptions): Promise<Said> {
 }
 
 /** The rows of the reserve, into a file. */
-export async function exportRows(options: RecoverOptions): Promise<Said> {
+export async function exportRows(options: RecoverOptions): Promise<Told> {
   const genesis = await readGenesis(options.genesis)
   const path = wanted('out', options.out)
   const { url } = options
@@ -109,7 +107,7 @@ export async function exportRows(options: RecoverOptions): Promise<Said> {
   }
 }
 
-export async function plan(options: RecoverOptions): Promise<Said> {
+export async function plan(options: RecoverOptions): Promise<Told> {
   const genesis = await readGenesis(options.genesis)
   const path = wanted('out', options.out)
   const leaf = leafOf(options)
@@ -274,7 +272,7 @@ async function absence(
   return `${lackBlocks} more blocks until leaf B opens`
 }
 
-export async function show(options: RecoverOptions): Promise<Said> {
+export async function show(options: RecoverOptions): Promise<Told> {
   const genesis = await readGenesis(options.genesis)
   const [path, ...others] = options.psbt ?? []
   if (others.length > 0) throw usage('one --psbt at a time')
@@ -282,7 +280,7 @@ export async function show(options: RecoverOptions): Promise<Said> {
   return { text: summaryText(genesis, recovery), figures: summaryOf(genesis, recovery) }
 }
 
-export async function sign(options: RecoverOptions): Promise<Said> {
+export async function sign(options: RecoverOptions): Promise<Told> {
   const genesis = await readGenesis(options.genesis)
   const [path, ...others] = options.psbt ?? []
   if (others.length > 0) throw usage('one --psbt at a time')
@@ -321,7 +319,7 @@ export async function confirmed(
   }
 }
 
-export async function combine(options: RecoverOptions): Promise<Said> {
+export async function combine(options: RecoverOptions): Promise<Told> {
   const genesis = await readGenesis(options.genesis)
   const out = wanted('out', options.out)
   const recovery = await readCopies(genesis, options)
@@ -332,7 +330,7 @@ export async function combine(options: RecoverOptions): Promise<Said> {
   }
 }
 
-export async function finish(options: RecoverOptions): Promise<Said> {
+export async function finish(options: RecoverOptions): Promise<Told> {
   const genesis = await readGenesis(options.genesis)
   const recovery = await readCopies(genesis, options)
   const raw = must(finishRecovery(genesis, recovery))

@@ -1,10 +1,10 @@
 /** From what was said in five places to one value per setting, with where it came from. */
 import { dirname, isAbsolute, resolve } from 'node:path'
+import { nearest } from '../adapters/command-line/index.ts'
 import {
   flagOf,
   KEYS,
   type Key,
-  nearest,
   PRESETS,
   SETTINGS,
   type Setting,

@@ -14,7 +14,10 @@ import {
   type Signer,
   toHex,
 } from '../../crypto/index.ts'
+import { type Flags, Refusal, usage } from '../adapters/command-line/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
+
+export { Refusal, usage } from '../adapters/command-line/index.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:8545'
 const CALL_MS = 10_000
@@ -22,70 +25,26 @@ const POLL_MS = 500
 /** Looks between two submissions: ten seconds. */
 const REPEAT_POLLS = 20
 
-interface Fault {
-  readonly code: string
-  readonly message: string
-  readonly exitCode: number
-}
-
-/** What a command could not do, thrown to where the exit code is made. */
-export class Refusal extends Error {
-  readonly fault: Fault
-
-  constructor(code: string, message: string, exitCode: number) {
-    super(message)
-    this.fault = { code, message, exitCode }
-  }
-}
-
 /** Of every such command. */
 export const DECISION_FLAGS = {
-  url: { type: 'string' },
-  keys: { type: 'string' },
-  'password-file': { type: 'string' },
-  genesis: { type: 'string' },
-  approval: { type: 'string', multiple: true },
-  'members-epoch': { type: 'string' },
-  wait: { type: 'string' },
-  help: { type: 'boolean' },
-} as const
+  url: {
+    value: 'URL,...',
+    about: `JSON-RPC of a node, or of several: what is submitted goes to all of them, for each makes blocks of its own [${DEFAULT_URL}]`,
+  },
+  genesis: { value: 'FILE', about: 'the genesis file of the chain' },
+  keys: { value: 'FILE', about: 'key file of the member' },
+  'password-file': { value: 'FILE', about: 'its password' },
+  approval: { value: 'FILE', about: "a member's approval; as many as t members", isMany: true },
+  'members-epoch': { value: 'N', about: 'epoch of the members [0]' },
+  wait: { value: 'SECONDS', about: 'how long to wait for a block that has it [60]' },
+  help: { about: 'this text' },
+} as const satisfies Flags
 
 /** A member's approval, beside what it is of. */
 interface ApprovalFile {
   readonly membersEpoch: number
   readonly member: number
   readonly signature: string
-}
-
-/** Runs the one command that is named, prints what it gives, and says what it could not do. The exit code. */
-export async function runCommand<Options extends { readonly help?: boolean | undefined }>(
-  program: string,
-  usageText: string,
-  commands: Readonly<Record<string, (options: Options) => Promise<string>>>,
-  parse: () => { readonly positionals: readonly string[]; readonly values: Options },
-): Promise<number> {
-  try {
-    const { positionals, values } = parse()
-    if (values.help) {
-      process.stdout.write(usageText)
-      return EXIT.ok
-    }
-    const [name = ''] = positionals
-    const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-    if (command === undefined || positionals.length > 1) {
-      process.stderr.write(usageText)
-      return EXIT.usage
-    }
-    process.stdout.write(`${await command(values)}\n`)
-    return EXIT.ok
-  } catch (error) {
-    const { code, exitCode, message } =
-      error instanceof Refusal
-        ? error.fault
-        : { code: 'Usage', message: (error as Error).message, exitCode: EXIT.usage }
-    process.stderr.write(`millrace ${program}: ${code}: ${message}\n`)
-    return exitCode
-  }
 }
 
 interface KeyOptions {
@@ -120,7 +79,7 @@ export async function combinedApproval(
     const approval = await readJson<ApprovalFile>('approval', path)
     const member = genesis.members[approval.member]
     const signature = bytes(`signature of ${path}`, approval.signature, 96)
-    const signed = message(approval.membersEpoch)
+    const signed = message(integer(`membersEpoch of ${path}`, String(approval.membersEpoch)))
     if (member === undefined || !genesis.signatures.verify(member.blsKey, signed, signature)) {
       throw new Refusal(
         'ApprovalOfAnotherChange',
@@ -182,7 +141,7 @@ export async function call<T>(
     try {
       return await callOne<T>(each, method, params)
     } catch (error) {
-      if (!(error instanceof Refusal) || error.fault.code !== 'NodeUnreachable') throw error
+      if (!(error instanceof Refusal) || error.code !== 'NodeUnreachable') throw error
     }
   }
   return callOne<T>(urls.at(-1) as string, method, params)
@@ -240,11 +199,14 @@ export async function readGenesis({
 export async function readJson<T>(flag: string, path: string | undefined): Promise<T> {
   if (path === undefined) throw usage(`--${flag} is needed`)
   const text = await readText(path)
+  let value: unknown
   try {
-    return JSON.parse(text) as T
+    value = JSON.parse(text)
   } catch {
     throw new Refusal('FileMalformed', `${path} is not JSON`, EXIT.data)
   }
+  if (typeof value === 'object' && value !== null) return value as T
+  throw new Refusal('FileMalformed', `${path} holds no JSON object`, EXIT.data)
 }
 
 export async function readText(path: string): Promise<string> {
@@ -265,8 +227,4 @@ export function integer(name: string, text: string | undefined): number {
   const value = Number(text)
   if (text !== undefined && /^\d+$/.test(text) && Number.isSafeInteger(value)) return value
   throw usage(`${name}: expected a whole number`)
-}
-
-export function usage(message: string): Refusal {
-  return new Refusal('Usage', message, EXIT.usage)
 }

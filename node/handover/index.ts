@@ -2,7 +2,6 @@
  * `millrace handover`: another key for the federation (protocol §5.8). A member calls for it with its key file; when t members have, all of them
  * make the key, and the coins move to it (docs/guides/hand-over-the-key.md).
  */
-import { parseArgs } from 'node:util'
 import { encodeKeygenItem, KEYGEN_KINDS } from '../../core/block/index.ts'
 import {
   allSigners,
@@ -12,48 +11,56 @@ import {
   signKeygenItem,
 } from '../../core/keygen/index.ts'
 import { equalBytes, schnorrPublicKey, toHex } from '../../crypto/index.ts'
+import {
+  type Flags,
+  type OptionsOf,
+  type Program,
+  runCommand,
+} from '../adapters/command-line/index.ts'
 import { createSystemRandom, EXIT } from '../adapters/system/index.ts'
 import type { KeygenStatus } from '../api/index.ts'
 import {
   call,
   DECISION_FLAGS,
-  DEFAULT_URL,
   integer,
   openSecret,
   Refusal,
   readGenesis,
-  runCommand,
   submitUntil,
 } from '../decisions/index.ts'
 
-const USAGE = `usage: millrace handover show [--url URL]
-       millrace handover call --genesis FILE --keys FILE --password-file FILE [--url URL]
+const { genesis, keys, url, wait, help, 'password-file': passwordFile } = DECISION_FLAGS
+const FLAGS = {
+  url,
+  genesis,
+  keys,
+  'password-file': passwordFile,
+  blocks: { value: 'N', about: 'how long the call is good if no block takes it [1000]' },
+  wait,
+  help,
+} as const satisfies Flags
 
-  show                    the keys that the members made, and the making of the next one
-  call                    says in a member's name that the next key is to be made, and waits until a block
-                          has it; when t members have called, the key is made and the coins move to it
+type Options = OptionsOf<typeof FLAGS>
 
-  --url URL,...           JSON-RPC of nodes that make blocks; a call goes to all of them [${DEFAULT_URL}]
-  --blocks N              how long the call is good if no block takes it [1000]
-  --wait SECONDS          how long to wait for a block [60]
-  --help                  this text
-`
-
-const FLAGS = { ...DECISION_FLAGS, blocks: { type: 'string' } } as const
-
-function parse(args: readonly string[]) {
-  return parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: true })
+export const PROGRAM: Program<typeof FLAGS> = {
+  name: 'handover',
+  commands: {
+    show: {
+      form: '[--url URL]',
+      about: 'the keys that the members made, and the making of the next one',
+      run: show,
+    },
+    call: {
+      form: '--genesis FILE --keys FILE --password-file FILE [--blocks N] [--url URL,...] [--wait SECONDS]',
+      about:
+        "says in a member's name that the next key is to be made, and waits until a block has it; when t members have called, the key is made and the coins move to it",
+      run: callForKey,
+    },
+  },
+  flags: FLAGS,
 }
 
-type Options = ReturnType<typeof parse>['values']
-
-const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> = {
-  show,
-  call: callForKey,
-}
-
-export const main = (args: readonly string[]): Promise<number> =>
-  runCommand('handover', USAGE, COMMANDS, () => parse(args))
+export const main = (args: readonly string[]): Promise<number> => runCommand(PROGRAM, args)
 
 async function show({ url }: Options): Promise<string> {
   const { keys, making } = await statusOf(url)

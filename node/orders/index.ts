@@ -3,7 +3,6 @@
  * takes the proof by the owners of what it spent. That a deficit is a loss (4.9), and that a payout is given up (4.5). An order is written as a file, each member approves
  * it with its key file, offline, and anybody who has t approvals submits it to a node that makes blocks.
  */
-import { parseArgs } from 'node:util'
 import { type RefundProof, refundMessage, refundProofFault } from '../../bridge/index.ts'
 import { parsePayableScript, scriptFromAddress } from '../../core/bitcoin/index.ts'
 import {
@@ -22,47 +21,26 @@ import {
 import type { Genesis } from '../../core/params/index.ts'
 import { pegOrderId, pegOrderMessage } from '../../core/peg/index.ts'
 import { equalBytes, fromHex, toHex } from '../../crypto/index.ts'
+import {
+  type Flags,
+  type OptionsOf,
+  type Program,
+  runCommand,
+} from '../adapters/command-line/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
 import {
   bytes,
   call,
   combinedApproval,
   DECISION_FLAGS,
-  DEFAULT_URL,
   integer,
   Refusal,
   readGenesis,
   readJson,
-  runCommand,
   signedByMember,
   submitUntil,
   usage,
 } from '../decisions/index.ts'
-
-const USAGE = `usage: millrace order refund --deposit TXID:VOUT --to ADDRESS --genesis FILE
-       millrace order loss (--deposit TXID:VOUT | --spend TXID) [--fund SAT] [--since HEIGHT | --url URL]
-       millrace order cancel --batch ID
-       millrace order approve --order FILE [--proof FILE] --genesis FILE --keys FILE --password-file FILE
-       millrace order submit --order FILE --genesis FILE --approval FILE... [--url URL]
-
-  refund                  writes an order that pays a deposit back which named nobody, with the message that the owner of
-                          each script that the deposit spent signs (BIP322)
-  loss                    writes an order that books a deficit as a loss, so that it stops nothing any more: of a deposit
-                          that Bitcoin lost, or of a spend of the reserve that no record explains
-  cancel                  writes an order that gives a payout up which cannot be finished: its first coin goes back to the
-                          federation, and when that is buried deep its requests wait for another payout
-  approve                 writes a member's approval of an order to the standard output; needs no node. Of a refund
-                          it asks for the proof: {"deposit": HEX, "previous": [HEX...], "signatures": {SCRIPT: BASE64}}
-  submit                  hands an order with the approvals of t members to a node and waits until a block has it
-
-  --url URL,...           JSON-RPC of nodes that make blocks; an order goes to all of them [${DEFAULT_URL}]
-  --to ADDRESS            a Bitcoin address of the network, or a script in hex
-  --fund SAT              how much of the loss the operating fund bears [0]
-  --since HEIGHT          of the block that opened it: another loss of the same coin is not booked by this order [asked of the node]
-  --members-epoch N       epoch of the members [0]
-  --wait SECONDS          how long submit waits [60]
-  --help                  this text
-`
 
 /** What stands in an order's file; numbers that may be large are text. */
 interface OrderFile {
@@ -82,33 +60,64 @@ interface ProofFile {
 }
 
 const FLAGS = {
+  deposit: { value: 'TXID:VOUT', about: 'an output that pays the federation' },
+  spend: { value: 'TXID', about: 'a transaction that spends the reserve' },
+  batch: { value: 'ID', about: 'of the payout, as millrace_pegStatus names it' },
+  to: { value: 'ADDRESS', about: 'a Bitcoin address of the network, or a script in hex' },
+  fund: { value: 'SAT', about: 'how much of the loss the operating fund bears [0]' },
+  since: {
+    value: 'HEIGHT',
+    about:
+      'of the block that opened it: another loss of the same coin is not booked by this order [asked of the node]',
+  },
+  order: { value: 'FILE', about: 'what refund, loss or cancel wrote' },
+  proof: {
+    value: 'FILE',
+    about: '{"deposit": HEX, "previous": [HEX...], "signatures": {SCRIPT: BASE64}}',
+  },
   ...DECISION_FLAGS,
-  deposit: { type: 'string' },
-  spend: { type: 'string' },
-  batch: { type: 'string' },
-  to: { type: 'string' },
-  fund: { type: 'string' },
-  since: { type: 'string' },
-  order: { type: 'string' },
-  proof: { type: 'string' },
-} as const
+} as const satisfies Flags
 
-function parse(args: readonly string[]) {
-  return parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: true })
+type Options = OptionsOf<typeof FLAGS>
+
+export const PROGRAM: Program<typeof FLAGS> = {
+  name: 'order',
+  commands: {
+    refund: {
+      form: '--deposit TXID:VOUT --to ADDRESS --genesis FILE',
+      about:
+        'writes an order that pays a deposit back which named nobody, with the message that the owner of each script that the deposit spent signs (BIP322)',
+      run: refund,
+    },
+    loss: {
+      form: '(--deposit TXID:VOUT | --spend TXID) [--fund SAT] [--since HEIGHT | --url URL]',
+      about:
+        'writes an order that books a deficit as a loss, so that it stops nothing any more: of a deposit that Bitcoin lost, or of a spend of the reserve that no record explains',
+      run: loss,
+    },
+    cancel: {
+      form: '--batch ID',
+      about:
+        'writes an order that gives a payout up which cannot be finished: its first coin goes back to the federation, and when that is buried deep its requests wait for another payout',
+      run: cancel,
+    },
+    approve: {
+      form: '--order FILE [--proof FILE] --genesis FILE --keys FILE --password-file FILE [--members-epoch N]',
+      about:
+        "writes a member's approval of an order to the standard output; needs no node. Of a refund it asks for the proof",
+      run: approve,
+    },
+    submit: {
+      form: '--order FILE --genesis FILE --approval FILE... [--url URL,...] [--wait SECONDS]',
+      about:
+        'hands an order with the approvals of t members to a node and waits until a block has it',
+      run: submit,
+    },
+  },
+  flags: FLAGS,
 }
 
-type Options = ReturnType<typeof parse>['values']
-
-const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> = {
-  refund,
-  loss,
-  cancel,
-  approve,
-  submit,
-}
-
-export const main = (args: readonly string[]): Promise<number> =>
-  runCommand('order', USAGE, COMMANDS, () => parse(args))
+export const main = (args: readonly string[]): Promise<number> => runCommand(PROGRAM, args)
 
 async function refund(options: Options): Promise<string> {
   const genesis = await readGenesis(options)

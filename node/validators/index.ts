@@ -2,47 +2,30 @@
  * `millrace validators`: who decides blocks, and changes of that. A change is written as a file, each member approves it with its key
  * file, offline, and anybody who has t approvals submits it to any node (protocol §1.4, docs/guides/change-validators.md).
  */
-import { parseArgs } from 'node:util'
 import { encodeValidatorChange, type ValidatorChange } from '../../core/block/index.ts'
 import { validatorChangeMessage } from '../../core/validators/index.ts'
 import { provePossession, toHex } from '../../crypto/index.ts'
+import {
+  type Flags,
+  type OptionsOf,
+  type Program,
+  runCommand,
+} from '../adapters/command-line/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
 import {
   bytes,
   call,
   combinedApproval,
   DECISION_FLAGS,
-  DEFAULT_URL,
   integer,
   openSigner,
   Refusal,
   readGenesis,
   readJson,
-  runCommand,
   signedByMember,
   submitUntil,
   usage,
 } from '../decisions/index.ts'
-
-const USAGE = `usage: millrace validators show [--height N] [--url URL]
-       millrace validators propose (--keys FILE --password-file FILE | --key HEX) --power N [--address HEX]
-       millrace validators approve --change FILE --genesis FILE --keys FILE --password-file FILE
-       millrace validators submit --change FILE --genesis FILE --approval FILE... [--url URL]
-
-  show                    the validators that decide the next height, or height N
-  propose                 writes a change to the standard output: a key with another power or address, a new
-                          key (--keys: the key file of the new validator, which proves that it has the key),
-                          or none any more (--power 0)
-  approve                 writes a member's approval of a change to the standard output; needs no node
-  submit                  hands a change with the approvals of t members to a node and waits until it is decided
-
-  --url URL,...           JSON-RPC of any node, or of several [${DEFAULT_URL}]
-  --sequence N            number of the change; without it propose asks the node
-  --address HEX           EVM address for the tips of its blocks; needed unless --power is 0
-  --members-epoch N       epoch of the members [0]
-  --wait SECONDS          how long submit waits [60]
-  --help                  this text
-`
 
 interface ChangeFile {
   readonly sequence: number
@@ -66,30 +49,51 @@ interface SetAnswer {
 }
 
 const FLAGS = {
+  height: { value: 'N', about: 'of which height' },
+  key: { value: 'HEX', about: 'BLS key of a validator' },
+  power: { value: 'N', about: 'its voting power from now on' },
+  address: {
+    value: 'HEX',
+    about: 'EVM address for the tips of its blocks; needed unless --power is 0',
+  },
+  sequence: { value: 'N', about: 'number of the change; without it propose asks the node' },
+  change: { value: 'FILE', about: 'what propose wrote' },
   ...DECISION_FLAGS,
-  height: { type: 'string' },
-  key: { type: 'string' },
-  power: { type: 'string' },
-  address: { type: 'string' },
-  sequence: { type: 'string' },
-  change: { type: 'string' },
-} as const
+  keys: { value: 'FILE', about: 'key file of the member, or of the new validator' },
+} as const satisfies Flags
 
-function parse(args: readonly string[]) {
-  return parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: true })
+type Options = OptionsOf<typeof FLAGS>
+
+export const PROGRAM: Program<typeof FLAGS> = {
+  name: 'validators',
+  commands: {
+    show: {
+      form: '[--height N] [--url URL]',
+      about: 'the validators that decide the next height, or height N',
+      run: show,
+    },
+    propose: {
+      form: '(--keys FILE --password-file FILE | --key HEX) --power N [--address HEX] [--sequence N | --url URL]',
+      about:
+        'writes a change to the standard output: a key with another power or address, a new key (--keys: the key file of the new validator, which proves that it has the key), or none any more (--power 0)',
+      run: propose,
+    },
+    approve: {
+      form: '--change FILE --genesis FILE --keys FILE --password-file FILE [--members-epoch N]',
+      about: "writes a member's approval of a change to the standard output; needs no node",
+      run: approve,
+    },
+    submit: {
+      form: '--change FILE --genesis FILE --approval FILE... [--url URL,...] [--wait SECONDS]',
+      about:
+        'hands a change with the approvals of t members to a node and waits until it is decided',
+      run: submit,
+    },
+  },
+  flags: FLAGS,
 }
 
-type Options = ReturnType<typeof parse>['values']
-
-const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> = {
-  show,
-  propose,
-  approve,
-  submit,
-}
-
-export const main = (args: readonly string[]): Promise<number> =>
-  runCommand('validators', USAGE, COMMANDS, () => parse(args))
+export const main = (args: readonly string[]): Promise<number> => runCommand(PROGRAM, args)
 
 async function show({ height, url }: Options): Promise<string> {
   const set = await readSet(url, height === undefined ? undefined : integer('height', height))

@@ -78,6 +78,7 @@ const ADAPTER_LEVELS: Readonly<Record<string, number>> = {
   'json-post': 499,
   bitcoin: 501,
   checkpoints: 501,
+  'command-line': 501,
   'address-index': 501,
   'engine-api': 501,
 }

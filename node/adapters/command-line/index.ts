@@ -1,0 +1,15 @@
+/**
+ * Programs with several commands, each a table: what there is, which options each command takes and what they mean. Help, parsing and the
+ * errors follow from it. Kept invariant: a command gets no option that its line of the help does not name, and none twice that stands once.
+ */
+export { nearest } from './nearest.ts'
+export { Refusal, usage } from './refusal.ts'
+export {
+  type Command,
+  type Flags,
+  helpOf,
+  type OptionsOf,
+  type Program,
+  runCommand,
+  type Said,
+} from './table.ts'
