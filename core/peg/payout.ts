@@ -247,7 +247,7 @@ function fitShape(
 }
 
 /**
- * The longest beginning of the list that one transaction with change can pay. Requests are paid oldest first. What is true of a list is true of
+ * The longest beginning of the list that one transaction with change can pay. Requests are paid oldest first. What fits a list fits
  * each beginning of it, so the end is found by halving.
  */
 function longestShape(

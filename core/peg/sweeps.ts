@@ -58,29 +58,8 @@ const WORTH_FEES = 5n
 /** No part that a sweep makes is smaller than so many of the smallest payouts. */
 const PART_PAYOUTS = 100n
 
-/** How a reason's fee is paid: one that keeps coins safe may go into the advance, others wait for the fund (4.7). */
-const IS_URGENT: { readonly [R in SweepReason]: boolean } = {
-  renewal: true,
-  handover: true,
-  late: false,
-  consolidation: false,
-  split: false,
-}
-
-/** The most urgent first. */
-const REASONS = Object.keys(IS_URGENT) as readonly SweepReason[]
-
 /** Sweeps that wait for Bitcoin at a time. */
 export const MAX_OPEN_SWEEPS = 4
-
-/** How many may wait, the new one among them: the last places are for what is more urgent. */
-const PLACES: { readonly [R in SweepReason]: number } = {
-  renewal: MAX_OPEN_SWEEPS,
-  handover: MAX_OPEN_SWEEPS - 1,
-  late: 2,
-  consolidation: 2,
-  split: 2,
-}
 
 /** Blocks that an output is old, of the delay after which leaf B opens it (5.7): confirmed in the tip is one. */
 export function outputAge(tipHeight: number, row: Pick<OutputRow, 'bitcoinHeight'>): number {
@@ -158,35 +137,63 @@ interface Sight {
   readonly settled: readonly Entry<OutputRow>[]
 }
 
-/** What a reason spends, in the order in which chunks take it; nothing where it is not due. */
-const CANDIDATES: { readonly [R in SweepReason]: (sight: Sight) => readonly Entry<OutputRow>[] } = {
-  renewal: ({ context: { genesis }, free, ledger }) => {
-    const ageOf = ({ row }: Entry<OutputRow>) => outputAge(ledger.state.tipHeight, row)
-    const isDue = free.some((entry) => isRenewalDue(genesis, ageOf(entry)))
-    return isDue ? free.filter((entry) => isRenewable(genesis, ageOf(entry))) : []
-  },
-  handover: ({ ledger, settled }) => settled.filter(({ row }) => isLeftBehind(ledger, row)),
-  late: ({ ledger, settled }) => {
-    const { epoch, tipHeight } = ledger.state
-    const late = settled.filter(({ row }) => row.epoch < epoch && !isLeftBehind(ledger, row))
-    const isDue =
-      late.length >= LATE_GROUP || late.some(({ row }) => outputAge(tipHeight, row) > LATE_BLOCKS)
-    return isDue ? late : []
-  },
-  consolidation: (sight) => {
-    const { ledger, settled } = sight
-    if (ledger.open.reserve.size <= MOST_OUTPUTS || !isQuiet(sight)) return []
-    const small = [...settled].sort((left, right) => bySize(right, left))
-    return small.length < 2 ? [] : small
-  },
-  split: (sight) => {
-    const { context, ledger, settled } = sight
-    if (ledger.open.reserve.size >= LEAST_OUTPUTS || !isQuiet(sight)) return []
-    // The largest is what the next payout needs: whoever burned before would wait until the parts are buried.
-    if (ledger.open.requests.values().some(({ row }) => row.state === REQUEST_STATE.open)) return []
-    const [largest] = [...settled].sort(bySize)
-    return largest !== undefined && evenParts(ledger, context, [largest]) > 1 ? [largest] : []
-  },
+/** Why coins are swept. */
+interface Rule {
+  /** It keeps coins safe: its fee may go into the advance (4.7), it may bring sweeps to half of the reserve; others wait, and a quarter is the most. */
+  readonly isUrgent: boolean
+  /** How many sweeps may wait, the new one among them: the last places are for what is more urgent. */
+  readonly places: number
+  /** What it spends, in the order in which chunks take it; nothing where it is not due. */
+  readonly candidates: (sight: Sight) => readonly Entry<OutputRow>[]
+}
+
+/** The first that is due is the next sweep. */
+const RULES: { readonly [R in SweepReason]: Rule } = {
+  renewal: { isUrgent: true, places: MAX_OPEN_SWEEPS, candidates: renewable },
+  handover: { isUrgent: true, places: MAX_OPEN_SWEEPS - 1, candidates: leftBehind },
+  late: { isUrgent: false, places: 2, candidates: lateDeposits },
+  consolidation: { isUrgent: false, places: 2, candidates: smallest },
+  split: { isUrgent: false, places: 2, candidates: largest },
+}
+
+const REASONS = Object.keys(RULES) as readonly SweepReason[]
+
+/** All that gets old, once one of them is due. */
+function renewable({ context: { genesis }, free, ledger }: Sight): readonly Entry<OutputRow>[] {
+  const ageOf = ({ row }: Entry<OutputRow>) => outputAge(ledger.state.tipHeight, row)
+  const isDue = free.some((entry) => isRenewalDue(genesis, ageOf(entry)))
+  return isDue ? free.filter((entry) => isRenewable(genesis, ageOf(entry))) : []
+}
+
+function leftBehind({ ledger, settled }: Sight): readonly Entry<OutputRow>[] {
+  return settled.filter(({ row }) => isLeftBehind(ledger, row))
+}
+
+/** Deposits that came to an older key after the newest took over, when they are a group or one has waited. */
+function lateDeposits({ ledger, settled }: Sight): readonly Entry<OutputRow>[] {
+  const { epoch, tipHeight } = ledger.state
+  const late = settled.filter(({ row }) => row.epoch < epoch && !isLeftBehind(ledger, row))
+  const isDue =
+    late.length >= LATE_GROUP || late.some(({ row }) => outputAge(tipHeight, row) > LATE_BLOCKS)
+  return isDue ? late : []
+}
+
+/** Of too many outputs the smallest, which become one. */
+function smallest(sight: Sight): readonly Entry<OutputRow>[] {
+  const { ledger, settled } = sight
+  if (ledger.open.reserve.size <= MOST_OUTPUTS || !isQuiet(sight)) return []
+  const small = [...settled].sort((left, right) => bySize(right, left))
+  return small.length < 2 ? [] : small
+}
+
+/** Of too few outputs the largest, which becomes several. */
+function largest(sight: Sight): readonly Entry<OutputRow>[] {
+  const { context, ledger, settled } = sight
+  if (ledger.open.reserve.size >= LEAST_OUTPUTS || !isQuiet(sight)) return []
+  // It is what the next payout needs: whoever burned before would wait until the parts are buried.
+  if (ledger.open.requests.values().some(({ row }) => row.state === REQUEST_STATE.open)) return []
+  const [first] = [...settled].sort(bySize)
+  return first !== undefined && evenParts(ledger, context, [first]) > 1 ? [first] : []
 }
 
 /** Of an older key, and here when the newest took over or change since then: what a handover moves (5.8). */
@@ -233,16 +240,16 @@ function openSweeps(ledger: Ledger): BatchRow[] {
     .filter(({ kind }) => kind === BATCH_KIND.sweep)
 }
 
-function isUrgent({ reason }: Pick<BatchRow, 'reason'>): boolean {
-  return REASONS.some((name) => SWEEP_REASON[name] === reason && IS_URGENT[name])
+function isUrgentReason({ reason }: Pick<BatchRow, 'reason'>): boolean {
+  return REASONS.some((name) => SWEEP_REASON[name] === reason && RULES[name].isUrgent)
 }
 
 /**
- * What sweeps may still cost for this reason: the fund, less what open ones and cancels will take, and the advance where waiting is worse. A
- * cancel that is booked was paid for, though its batch is open until it is released.
+ * What sweeps may still cost for this reason: the fund, less what open ones and cancels will take, and the advance where waiting is
+ * worse. A cancel that is booked was paid for, though its batch is open until it is released.
  */
 export function sweepRoomSat(ledger: Ledger, params: Params, reason: number): bigint {
-  const advanceSat = isUrgent({ reason }) ? params.advanceCapSat : 0n
+  const advanceSat = isUrgentReason({ reason }) ? params.advanceCapSat : 0n
   const open = [...ledger.open.batches.values()].map(({ row }) => row)
   const paying = open
     .filter((row) => row.kind === BATCH_KIND.sweep || hasCancelVersion(row))
@@ -269,9 +276,10 @@ export function buildSweep(
   )
   const open = openSweeps(ledger)
   for (const reason of REASONS) {
-    if (open.length >= PLACES[reason]) continue
-    const candidates = CANDIDATES[reason]({ ledger, context, free, settled })
-    const inputs = chunkOf(ledger, context, reason, candidates)
+    const { candidates, isUrgent, places } = RULES[reason]
+    if (open.length >= places) continue
+    const due = candidates({ ledger, context, free, settled })
+    const inputs = chunkOf(ledger, context, isUrgent, due)
     if (inputs.length === 0) continue
     // Who waits for a payment goes before all but what must not wait.
     if (reason !== 'renewal' && buildPayout(ledger, context, feeRateSatPerKvb) !== undefined) {
@@ -284,14 +292,14 @@ export function buildSweep(
 }
 
 /**
- * The longest beginning that one transaction may spend, the deepest first, for it is the conflict input: within its inputs and the weight
- * that it has by leaf A, for a key that lost its shares cannot be left in another way, and so that sweeps hold no more than half of the reserve, and no more than a quarter where this one could wait. Where a single
- * output is more than that, this one alone, if no sweep is open that is as urgent.
+ * The longest beginning that one transaction may spend, the deepest first, for it is the conflict input. It is relayed by leaf A too,
+ * for a key that lost its shares cannot be left in another way. Sweeps hold no more than half of the reserve, a quarter of it where
+ * this one could wait; a single output that is more goes alone, if no sweep is open that is as urgent.
  */
 function chunkOf(
   ledger: Ledger,
   { genesis }: PegContext,
-  name: SweepReason,
+  isUrgent: boolean,
   candidates: readonly Entry<OutputRow>[],
 ): readonly Entry<OutputRow>[] {
   const sweeping = openSweeps(ledger)
@@ -300,8 +308,8 @@ function chunkOf(
   )
   let takenSat = held.reduce((sum, amountSat) => sum + amountSat, 0n)
   const { scriptPubKey } = currentOutput(genesis, ledger)
-  const share = IS_URGENT[name] ? 2n : 4n
-  const isAlone = IS_URGENT[name] ? !sweeping.some(isUrgent) : sweeping.length === 0
+  const share = isUrgent ? 2n : 4n
+  const isAlone = isUrgent ? !sweeping.some(isUrgentReason) : sweeping.length === 0
   let count = 0
   for (const { row } of candidates.slice(0, MAX_BATCH_INPUTS)) {
     takenSat += row.amountSat
