@@ -22,6 +22,9 @@ export const MAX_BITCOIN_HEADERS = 2016
 export const MAX_STRIPPED_TRANSACTION_BYTES = 100_000
 export const MAX_PEG_INS = 64
 export const MAX_PROOFS = 64
+export const MAX_CONFLICTS = 16
+/** As many as Bitcoin's nodes relay of transactions that none of their blocks holds. */
+export const MAX_ANCESTRY = 25
 export const MAX_RECORDS = 16
 export const MAX_EVIDENCE = 16
 export const MAX_VALIDATOR_CHANGES = 1
@@ -144,6 +147,16 @@ export const PegInItemType = new ContainerType({
   approval: MemberApprovalType,
 })
 export type PegInItem = ValueOf<typeof PegInItemType>
+
+/**
+ * That a deposit which a reorg took away can never come back (4.5): `proofs[proofIndex]` spends what the last transaction of `ancestry` would.
+ * The first one is the deposit's, each further one made what the one before it spends; all without witness.
+ */
+export const PegConflictType = new ContainerType({
+  proofIndex: Uint16,
+  ancestry: new ListCompositeType(StrippedTransaction, MAX_ANCESTRY),
+})
+export type PegConflict = ValueOf<typeof PegConflictType>
 
 export const RECORD_KINDS = ['payout', 'bump', 'refund', 'sweep'] as const
 export type RecordKind = (typeof RECORD_KINDS)[number]
@@ -325,6 +338,7 @@ export const BlockBodyType = new ContainerType({
   proofs: new ListCompositeType(TransactionProofType, MAX_PROOFS),
   /** Indexes into `proofs` of transactions that spend reserve and are booked by this block. */
   bookings: new ListCompositeType(new ContainerType({ proofIndex: Uint16 }), MAX_PROOFS),
+  conflicts: new ListCompositeType(PegConflictType, MAX_CONFLICTS),
   pegIns: new ListCompositeType(PegInItemType, MAX_PEG_INS),
   records: new ListCompositeType(RecordType, MAX_RECORDS),
   evidence: new ListCompositeType(EvidenceType, MAX_EVIDENCE),

@@ -24,6 +24,7 @@ import {
   beginBlock,
   checkPegOrder,
   emptyPegBody,
+  type PegBody,
   type PegQueue,
   type Refused,
 } from '../peg/index.ts'
@@ -41,10 +42,7 @@ import {
 import { dueEvidence } from './evidence.ts'
 import { type ChainHead, GENESIS_CERTIFICATE } from './head.ts'
 
-export type PegItems = Pick<
-  BlockBody,
-  'bitcoinHeaders' | 'proofs' | 'bookings' | 'pegIns' | 'records'
->
+export type PegItems = PegBody
 
 /** A block before its execution: what it will carry and what the engine is asked for. */
 export interface BlockPlan {

@@ -31,6 +31,7 @@ export const LedgerSummaryType = new ContainerType({
   keys: Bytes32,
   keygen: Bytes32,
   keygenItems: Bytes32,
+  conflicts: Bytes32,
 })
 export type LedgerSummary = ValueOf<typeof LedgerSummaryType>
 

@@ -216,10 +216,23 @@ export type SpendRow = ValueOf<typeof SpendRowType>
 const EffectsRowType = new ContainerType({
   outputs: new ListCompositeType(OutpointKey, MAX_BLOCK_EFFECTS),
   transactions: new ListCompositeType(Bytes32, MAX_BLOCK_EFFECTS),
+  /** Deposits that a transaction of the block keeps from coming back. */
+  conflicts: new ListCompositeType(OutpointKey, MAX_BLOCK_EFFECTS),
   /** Sum of the credits among the outputs. */
   creditedSat: Amount64,
 })
 export type EffectsRow = ValueOf<typeof EffectsRowType>
+
+/** That a deposit which a reorg took away can never come back (4.5). Key: outpointKey of the deposit. */
+const ConflictRowType = new ContainerType({
+  /** Of the transaction that spent otherwise what the deposit descends from, and its place; zero where a reorg took that away. */
+  txid: Bytes32,
+  bitcoinHash: Bytes32,
+  bitcoinHeight: Uint64,
+  /** Batches that it released. */
+  released: new ListCompositeType(Bytes32, MAX_BLOCK_EFFECTS),
+})
+export type ConflictRow = ValueOf<typeof ConflictRowType>
 
 export const FUND_CAUSE = {
   donation: 0,
@@ -394,6 +407,7 @@ export interface SetRows {
   readonly keys: KeyRow
   readonly keygen: KeygenRow
   readonly keygenItems: KeygenItemRow
+  readonly conflicts: ConflictRow
 }
 
 export type SetName = keyof SetRows
@@ -416,6 +430,7 @@ export const SET_NAMES = [
   'keys',
   'keygen',
   'keygenItems',
+  'conflicts',
 ] as const satisfies readonly SetName[]
 
 export const LEDGER_SETS = SET_NAMES.slice(1) as readonly LedgerSet[]
@@ -436,6 +451,7 @@ const ROW_TYPES = {
   keys: KeyRowType,
   keygen: KeygenRowType,
   keygenItems: KeygenItemRowType,
+  conflicts: ConflictRowType,
 }
 
 export function encodeRow<S extends SetName>(set: S, row: SetRows[S]): Uint8Array {

@@ -4,16 +4,19 @@
  */
 import { toHex } from '../../crypto/index.ts'
 import {
+  MAX_CONFLICTS,
   MAX_PEG_INS,
   MAX_PROOFS,
   type MemberApproval,
+  type PegConflict,
   type PegInClaim,
   type TransactionProof,
   TransactionProofType,
 } from '../block/index.ts'
 import { type Ledger, LedgerDraft } from '../ledger/index.ts'
-import { proofBytes } from './block.ts'
+import { proofBytes, sizeOfAncestry } from './block.ts'
 import { applyBooking } from './bookings.ts'
+import { applyConflict } from './conflicts.ts'
 import { emptyPegBody, type PegBody, type PegContext } from './context.ts'
 import { fault, isTransient, type PegCode, type PegError } from './errors.ts'
 import { applyHeaderPrefix } from './headers.ts'
@@ -29,6 +32,12 @@ export interface QueuedPegIn {
   readonly approval: MemberApproval
 }
 
+/** What shows that a deposit cannot come back. */
+export interface QueuedConflict {
+  readonly proof: TransactionProof
+  readonly ancestry: PegConflict['ancestry']
+}
+
 /** What waits for a block. */
 export interface PegQueue {
   /** The best headers known: an extension of the tip or a whole branch; leading ones that the ledger has are passed over. */
@@ -36,13 +45,14 @@ export interface PegQueue {
   readonly pegIns: readonly QueuedPegIn[]
   /** Of transactions that spend reserve. */
   readonly bookings: readonly TransactionProof[]
+  readonly conflicts?: readonly QueuedConflict[]
   /** Batches whose newest version our own Bitcoin has had for a while and has not mined. */
   readonly unconfirmed?: readonly Uint8Array[]
 }
 
 /** An entry that was not taken: by its place in the queue. `permanent`: it never will be. */
 export interface Refused {
-  readonly kind: 'header' | 'pegIn' | 'booking'
+  readonly kind: 'header' | 'pegIn' | 'booking' | 'conflict'
   readonly index: number
   readonly code: PegCode
   readonly detail?: string
@@ -81,6 +91,17 @@ export function assemble(ledger: Ledger, context: PegContext, queue: PegQueue): 
     })
     if (error !== undefined) refuse('booking', index, error)
   }
+  for (const [index, conflict] of (queue.conflicts ?? []).entries()) {
+    if (items.conflicts.length === MAX_CONFLICTS) break
+    const { ancestry, proof } = conflict
+    const apply = (proven: ProvenTransaction, proofIndex: number) => {
+      const faulty = applyConflict(draft, context, proven, ancestry)
+      if (faulty === undefined) items.conflicts.push({ proofIndex, ancestry })
+      return faulty
+    }
+    const error = proofs.use(draft, proof, apply, sizeOfAncestry(conflict))
+    if (error !== undefined) refuse('conflict', index, error)
+  }
   applyReleases(draft, context)
   const run = new PegInRun(draft, context)
   for (const { index, entry } of inDepositOrder(draft, queue.pegIns)) {
@@ -116,19 +137,19 @@ class ProofBasket {
     this.#proofs = proofs
   }
 
-  /** Applies an entry with its proof; the proof joins the block only if the entry does. */
+  /** Applies an entry with its proof; the proof, and what counts beside it, joins the block only if the entry does. */
   use(
     draft: LedgerDraft,
     proof: TransactionProof,
     apply: (proven: ProvenTransaction, proofIndex: number) => PegError | undefined,
+    besideBytes = 0,
   ): PegError | undefined {
     const name = toHex(TransactionProofType.hashTreeRoot(proof))
     const known = this.#known.get(name)
-    if (known !== undefined) return apply(known.proven, known.index)
-    const size = proofBytes([proof])
-    if (this.#proofs.length === MAX_PROOFS || this.#bytes + size > MAX_PROOF_BYTES) {
-      return fault('ProofsTooLarge')
-    }
+    const size = besideBytes + (known === undefined ? proofBytes([proof]) : 0)
+    if (this.#bytes + size > MAX_PROOF_BYTES) return fault('ProofsTooLarge')
+    if (known !== undefined) return this.#applied(apply(known.proven, known.index), size)
+    if (this.#proofs.length === MAX_PROOFS) return fault('ProofsTooLarge')
     const proven = checkProof(draft, proof, this.#proofs.at(-1))
     if (!proven.ok) return proven.error
     const index = this.#proofs.length
@@ -136,8 +157,12 @@ class ProofBasket {
     if (faulty !== undefined) return faulty
     this.#proofs.push(proof)
     this.#known.set(name, { index, proven: proven.value })
-    this.#bytes += size
-    return undefined
+    return this.#applied(undefined, size)
+  }
+
+  #applied(faulty: PegError | undefined, size: number): PegError | undefined {
+    if (faulty === undefined) this.#bytes += size
+    return faulty
   }
 }
 

@@ -1,9 +1,15 @@
 /** The peg's part of a block up to its execution, in the order of protocol §4.0. */
 import { equalBytes, putOffChecks, type SignatureSuite } from '../../crypto/index.ts'
-import { type TransactionProof, TransactionProofType, type Withdrawal } from '../block/index.ts'
+import {
+  type PegConflict,
+  type TransactionProof,
+  TransactionProofType,
+  type Withdrawal,
+} from '../block/index.ts'
 import { type Ledger, LedgerDraft } from '../ledger/index.ts'
 import { err, ok, type Result } from '../params/index.ts'
 import { applyBooking } from './bookings.ts'
+import { applyConflict } from './conflicts.ts'
 import type { PegBody, PegContext } from './context.ts'
 import { fault, type PegError } from './errors.ts'
 import { applyHeaders } from './headers.ts'
@@ -21,7 +27,7 @@ export interface BegunPeg {
 }
 
 /**
- * Headers, proofs with their bookings, releases, peg-ins one by one, records, withdrawals. The signatures under the peg-ins are checked
+ * Headers, proofs with their bookings and conflicts, releases, peg-ins one by one, records, withdrawals. The signatures under the peg-ins are checked
  * together; the verdict is that of checking each in its place.
  */
 export function beginBlock(
@@ -61,12 +67,17 @@ function applyBody(
   }
   const unconnected = applyHeaders(draft, context, body.bitcoinHeaders)
   if (unconnected !== undefined) return unconnected
-  const proven = checkProofs(draft, body.proofs)
+  const proven = checkProofs(draft, body)
   if (!proven.ok) return proven.error
   const unused = unusedProof(body)
   if (unused !== undefined) return unused
   for (const { proofIndex } of body.bookings) {
     const refused = applyBooking(draft, context, proven.value[proofIndex] as ProvenTransaction)
+    if (refused !== undefined) return refused
+  }
+  for (const { ancestry, proofIndex } of body.conflicts) {
+    const shown = proven.value[proofIndex] as ProvenTransaction
+    const refused = applyConflict(draft, context, shown, ancestry)
     if (refused !== undefined) return refused
   }
   applyReleases(draft, context)
@@ -80,15 +91,17 @@ function applyBody(
 }
 
 function carriesAnything(body: PegBody): boolean {
-  const { bitcoinHeaders, bookings, pegIns, proofs, records } = body
-  return [bitcoinHeaders, proofs, bookings, pegIns, records].some((list) => list.length > 0)
+  const { bitcoinHeaders, bookings, conflicts, pegIns, proofs, records } = body
+  const lists = [bitcoinHeaders, proofs, bookings, conflicts, pegIns, records]
+  return lists.some((list) => list.length > 0)
 }
 
 function checkProofs(
   draft: LedgerDraft,
-  proofs: readonly TransactionProof[],
+  { conflicts, proofs }: PegBody,
 ): Result<readonly ProvenTransaction[], PegError> {
-  if (proofBytes(proofs) > MAX_PROOF_BYTES) return err(fault('ProofsTooLarge'))
+  const ancestryBytes = conflicts.reduce((sum, conflict) => sum + sizeOfAncestry(conflict), 0)
+  if (proofBytes(proofs) + ancestryBytes > MAX_PROOF_BYTES) return err(fault('ProofsTooLarge'))
   const proven: ProvenTransaction[] = []
   for (const [at, proof] of proofs.entries()) {
     const checked = checkProof(draft, proof, proofs[at - 1])
@@ -108,9 +121,15 @@ export function proofBytes(proofs: readonly TransactionProof[]): number {
   return proofs.reduce((sum, proof) => sum + TransactionProofType.value_serializedSize(proof), 0)
 }
 
+/** Raw transactions count as proofs do. */
+export function sizeOfAncestry({ ancestry }: Pick<PegConflict, 'ancestry'>): number {
+  return ancestry.reduce((sum, { length }) => sum + length, 0)
+}
+
 /** Each index names a proof, and each proof is named. */
 function unusedProof(body: PegBody): PegError | undefined {
-  const named = new Set([...body.bookings, ...body.pegIns].map(({ proofIndex }) => proofIndex))
+  const items = [...body.bookings, ...body.conflicts, ...body.pegIns]
+  const named = new Set(items.map(({ proofIndex }) => proofIndex))
   for (const index of named) {
     if (index >= body.proofs.length) return fault('ProofIndexUnknown', `${index}`)
   }

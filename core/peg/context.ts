@@ -22,9 +22,9 @@ export interface PegContext {
 /** The part of a block's body that belongs to the peg. */
 export type PegBody = Pick<
   BlockBody,
-  'bitcoinHeaders' | 'proofs' | 'bookings' | 'pegIns' | 'records'
+  'bitcoinHeaders' | 'proofs' | 'bookings' | 'conflicts' | 'pegIns' | 'records'
 >
 
 export function emptyPegBody(): PegBody {
-  return { bitcoinHeaders: [], proofs: [], bookings: [], pegIns: [], records: [] }
+  return { bitcoinHeaders: [], proofs: [], bookings: [], conflicts: [], pegIns: [], records: [] }
 }

@@ -51,6 +51,12 @@ export const PEG_CODES = {
   BookingDuplicate: '4.5: a transaction is booked once',
   BookingTooYoung: '4.5: M confirmations in the header chain',
   BookingInputAbsent: '4.5: what it spends is in the reserve',
+  ConflictAncestryBroken:
+    '4.5: the first is a deposit, each further one made what the one before spends',
+  ConflictWithout: '4.5: the proven transaction spends what the last of the ancestry would spend',
+  ConflictTooYoung: '4.5: conflictDepth confirmations in the header chain',
+  ConflictUnrelated: '4.5: a deposit of the ancestry is gone by a reorg, and not yet known as lost',
+  ConflictUnbooked: '4.5: a conflict that spends what has a row is booked first',
   RecordKindUnknown: '4.5: a kind of the list',
   RecordExtra: '4.5: one record in a block',
   RecordRateOutOfBounds: '4.5: a rate in [ref/2, 2·ref] and within the parameters',
@@ -110,6 +116,9 @@ const TRANSIENT: ReadonlySet<PegCode> = new Set([
   'BookingUnrelated',
   'BookingTooYoung',
   'BookingInputAbsent',
+  'ConflictTooYoung',
+  'ConflictUnrelated',
+  'ConflictUnbooked',
   'ProofsTooLarge',
 ])
 

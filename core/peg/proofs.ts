@@ -113,7 +113,7 @@ function hasSameCoinbase(left: TransactionProof, right: TransactionProof): boole
 }
 
 /** A transaction without witness; undefined for anything else. */
-function parseStripped(bytes: Uint8Array): BitcoinTransaction | undefined {
+export function parseStripped(bytes: Uint8Array): BitcoinTransaction | undefined {
   const parsed = parseTransaction(bytes)
   if (!parsed.ok || parsed.value.inputs.some(({ witness }) => witness.length > 0)) return undefined
   return parsed.value

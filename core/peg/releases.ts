@@ -1,13 +1,17 @@
 /**
- * Releases (protocol §4.5): a batch ends unpaid when no version of it can ever confirm, because another booked transaction spent its
- * conflict input and is buried deep. Its requests wait for a new batch, which has another conflict input.
+ * Releases (protocol §4.5): a batch ends unpaid when no version of it can ever confirm, because a transaction that is buried deep spent
+ * its conflict input, or what that descends from. Its requests wait for a new batch, which has another conflict input.
  */
-import { compareBytes, equalBytes } from '../../crypto/index.ts'
+import { compareBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import { parseTransaction } from '../bitcoin/index.ts'
 import {
   BATCH_STATE,
   type BatchRow,
-  type LedgerDraft,
+  type ConflictRow,
+  type Entry,
+  isZero,
+  type Ledger,
+  LedgerDraft,
   OUTPUT_KIND,
   OUTPUT_STATE,
   type OutputRow,
@@ -19,63 +23,126 @@ import {
   splitOutpoint,
   ZERO_HASH,
 } from '../ledger/index.ts'
+import { isLost } from './conflicts.ts'
 import type { PegContext } from './context.ts'
 import { freeBatchInputs, holdAgain } from './holds.ts'
 
 /** How many transactions back a conflict is looked for. */
 const MAX_ANCESTORS = 32
 
-/** Releases what is dead. After a block's headers and bookings. */
+/** The row that keeps an outpoint from ever being spent by another transaction: a booked spend, or a conflict of a lost deposit. */
+type Obstacle =
+  | { readonly set: 'spends'; readonly key: Uint8Array; readonly row: SpendRow }
+  | { readonly set: 'conflicts'; readonly key: Uint8Array; readonly row: ConflictRow }
+
+/** Releases what is dead. After a block's headers, bookings and conflicts. */
 export function applyReleases(draft: LedgerDraft, context: PegContext): void {
   // In the order of their keys: that of a ledger's maps depends on how a node came to it, and what is released is listed.
   const open = [...draft.open('batches').values()].sort((left, right) =>
     compareBytes(left.key, right.key),
   )
   for (const { key: batchId, row } of open) {
-    const conflict = conflictOf(draft, context, row.inputs[0] as Uint8Array)
-    const spend = conflict && draft.get('spends', conflict)
-    if (conflict === undefined || spend === undefined) continue
-    // Its own version that spent it and left it open is one that cancels.
-    const isCancel = equalBytes(spend.batchId, batchId)
-    if (!isCancel && paysAny(draft, spend, row)) continue
+    const obstacle = obstacleOf(draft, context, row.inputs[0] as Uint8Array)
+    if (obstacle === undefined || mayPay(draft, obstacle, batchId, row)) continue
     release(draft, batchId, row)
-    draft.put('spends', conflict, { ...spend, released: [...spend.released, batchId] })
+    const released = [...obstacle.row.released, batchId]
+    if (obstacle.set === 'spends') draft.put('spends', obstacle.key, { ...obstacle.row, released })
+    else draft.put('conflicts', obstacle.key, { ...obstacle.row, released })
   }
 }
 
 /**
- * The booked transaction, conflictDepth deep, that keeps an outpoint from ever being spent by another: it spent it, or it spent what
- * the transaction that made the outpoint would spend.
+ * What keeps an outpoint from ever being spent by another transaction, conflictDepth deep: it was spent, or its deposit was lost, or the
+ * transaction that made it spends such an outpoint itself.
  */
-function conflictOf(
+function obstacleOf(
   draft: LedgerDraft,
   context: PegContext,
   outpoint: Uint8Array,
-  depth = 0,
-): Uint8Array | undefined {
-  const row = draft.get('outputs', outpoint)
-  if (row === undefined || depth > MAX_ANCESTORS) return undefined
-  if (row.state === OUTPUT_STATE.spent || row.state === OUTPUT_STATE.refunded) {
-    return isDeep(draft, context, row.spentBy) ? row.spentBy : undefined
-  }
-  // A deposit that a reorg took away may come back; change comes back with the transaction that made it, or never.
-  if (row.state !== OUTPUT_STATE.absent || row.kind !== OUTPUT_KIND.change) return undefined
-  const { txid } = splitOutpoint(outpoint)
-  const maker = draft.get('spends', txid)
-  const parsed = maker && parseTransaction(maker.transaction)
-  if (maker?.state !== SPEND_STATE.recorded || !parsed?.ok) return undefined
-  for (const input of parsed.value.inputs) {
-    const key = outpointKey(input.txid, input.vout)
-    const found = conflictOf(draft, context, key, depth + 1)
-    if (found !== undefined && !equalBytes(found, txid)) return found
+): Obstacle | undefined {
+  for (const { key, maker, row } of rootsOf(draft, outpoint)) {
+    if (row.state === OUTPUT_STATE.absent) {
+      const conflict = draft.get('conflicts', key)
+      const isShown = conflict !== undefined && !isZero(conflict.txid)
+      if (isShown && isDeep(draft, context, conflict))
+        return { set: 'conflicts', key, row: conflict }
+      continue
+    }
+    const spend = draft.get('spends', row.spentBy)
+    const isOther = maker === undefined || !equalBytes(row.spentBy, maker)
+    const isBooked = spend?.state === SPEND_STATE.booked
+    if (isOther && isBooked && isDeep(draft, context, spend)) {
+      return { set: 'spends', key: row.spentBy, row: spend }
+    }
   }
   return undefined
 }
 
-function isDeep(draft: LedgerDraft, { params }: PegContext, txid: Uint8Array): boolean {
-  const spend = draft.get('spends', txid)
+/** Deposits that a reorg took away and that open batches wait for, of which nobody has shown that they are lost. */
+export function missingDeposits(ledger: Ledger): readonly Entry<OutputRow>[] {
+  const draft = new LedgerDraft(ledger)
+  const found = new Map<string, Entry<OutputRow>>()
+  for (const { row } of ledger.open.batches.values()) {
+    for (const root of rootsOf(draft, row.inputs[0] as Uint8Array)) {
+      const isOpen = root.row.state === OUTPUT_STATE.absent && !isLost(draft, root.key)
+      if (isOpen) found.set(toHex(root.key), { key: root.key, row: root.row })
+    }
+  }
+  return [...found.values()]
+}
+
+interface Root extends Entry<OutputRow> {
+  /** The transaction that would spend it, on the way to the outpoint that was asked for. */
+  readonly maker?: Uint8Array
+}
+
+/**
+ * The outpoint where it is spent or a deposit that is gone; of change that is gone, what the transaction that made it spends, since change
+ * comes back with that one or never. Nothing where it is there.
+ */
+function* rootsOf(
+  draft: LedgerDraft,
+  outpoint: Uint8Array,
+  maker?: Uint8Array,
+  depth = 0,
+): Generator<Root> {
+  const row = draft.get('outputs', outpoint)
+  if (row === undefined || row.state === OUTPUT_STATE.live || depth > MAX_ANCESTORS) return
+  if (row.state !== OUTPUT_STATE.absent || row.kind !== OUTPUT_KIND.change) {
+    yield { key: outpoint, row, ...(maker && { maker }) }
+    return
+  }
+  const { txid } = splitOutpoint(outpoint)
+  const made = draft.get('spends', txid)
+  const parsed = made && parseTransaction(made.transaction)
+  if (made?.state !== SPEND_STATE.recorded || !parsed?.ok) return
+  for (const input of parsed.value.inputs) {
+    yield* rootsOf(draft, outpointKey(input.txid, input.vout), txid, depth + 1)
+  }
+}
+
+function isDeep(
+  { state }: LedgerDraft,
+  { params }: PegContext,
+  { bitcoinHeight }: Pick<SpendRow, 'bitcoinHeight'>,
+): boolean {
+  return state.tipHeight - bitcoinHeight + 1 >= params.conflictDepth
+}
+
+/**
+ * Whether the transaction pays a request of the batch from the reserve; then the batch is nobody's to release by rule. A stranger's
+ * transaction pays nothing of ours, whatever it sends to whom.
+ */
+function mayPay(
+  draft: LedgerDraft,
+  obstacle: Obstacle,
+  batchId: Uint8Array,
+  batch: BatchRow,
+): boolean {
+  const spend = obstacle.set === 'spends' ? obstacle.row : draft.get('spends', obstacle.row.txid)
   if (spend?.state !== SPEND_STATE.booked) return false
-  return draft.state.tipHeight - spend.bitcoinHeight + 1 >= params.conflictDepth
+  // Its own version that spent it and left it open is one that cancels.
+  return !equalBytes(spend.batchId, batchId) && paysAny(draft, spend, batch)
 }
 
 /** Whether a transaction has an output to a script that the batch pays: then the batch is nobody's to release by rule. */

@@ -3,6 +3,7 @@ import { equalBytes } from '../../crypto/index.ts'
 import {
   BATCH_STATE,
   type BatchRow,
+  type ConflictRow,
   DEFICIT_CAUSE,
   FUND_CAUSE,
   isZero,
@@ -24,15 +25,24 @@ import { holdAgain } from './holds.ts'
 import { undoRelease } from './releases.ts'
 
 /**
- * Bookings first, then deposits: within a block a deposit can be spent by a booking but not the other way round. The order
+ * Conflicts first, since they came last; bookings, then deposits: within a block a deposit can be spent by a booking but not the other way round. The order
  * among bookings is the reverse of theirs, so a spender is undone before what it spent.
  */
 export function undoBitcoinBlock(draft: LedgerDraft, context: PegContext, hash: Uint8Array): void {
   const effects = draft.get('effects', hash)
   if (effects === undefined) return
+  for (const key of effects.conflicts.toReversed()) undoConflict(draft, key)
   for (const txid of effects.transactions.toReversed()) undoBooking(draft, context, txid)
   for (const key of effects.outputs.toReversed()) removeDeposit(draft, context, key)
-  draft.put('effects', hash, { outputs: [], transactions: [], creditedSat: 0n })
+  draft.put('effects', hash, { outputs: [], transactions: [], conflicts: [], creditedSat: 0n })
+}
+
+/** The deposit may come back after all, and what was released for its loss waits for it again. */
+function undoConflict(draft: LedgerDraft, key: Uint8Array): void {
+  const { released } = draft.get('conflicts', key) as ConflictRow
+  const place = { bitcoinHash: ZERO_HASH, bitcoinHeight: 0 }
+  draft.put('conflicts', key, { txid: ZERO_HASH, ...place, released: [] })
+  for (const batchId of released) undoRelease(draft, batchId)
 }
 
 /** The coin leaves the reserve; what was credited for it stays and is missing from now on (4.9). */

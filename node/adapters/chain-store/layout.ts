@@ -7,7 +7,7 @@ import { type Database, open, type RootDatabase } from 'lmdb'
 import { faultError } from '../../../supervisor/index.ts'
 
 /** 1: blocks and ledger rows as they are. 2: each with a checksum. 3: ledger rows with approvals, and versions with their time. */
-export const LAYOUT = 3
+export const LAYOUT = 4
 
 export interface Tables {
   readonly root: RootDatabase<Uint8Array, number>
