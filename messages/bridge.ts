@@ -7,7 +7,7 @@ import type {
   TransactionProof,
 } from '../core/block/index.ts'
 import type { Ledger } from '../core/ledger/index.ts'
-import type { BridgeBurn, OwnAddress } from '../core/peg/index.ts'
+import type { BridgeBurn, OwnAddress, QueuedConflict } from '../core/peg/index.ts'
 import type { Joined, NonceOffer, SignedParts, SigningList } from '../core/signing/index.ts'
 import type { Message, Request } from '../supervisor/index.ts'
 import type { DeferredReply } from './system.ts'
@@ -61,6 +61,17 @@ export interface MempoolSight {
 export type MempoolSeen = Message<
   'bridge.MempoolSeen',
   { readonly sight?: MempoolSight; readonly code?: string }
+>
+
+/** What was looked at for the spends that keep deposits from coming back. From: Bridge's Bitcoin effect. To: Bridge. The latest one wins. */
+export type ConflictsLooked = Message<
+  'bridge.ConflictsLooked',
+  {
+    /** Where the next look goes on, by the deposit's `txid:vout`. */
+    readonly cursors: ReadonlyMap<string, { readonly height: number; readonly hash: Uint8Array }>
+    readonly found: readonly QueuedConflict[]
+    readonly code?: string
+  }
 >
 
 /** A transaction that pays the federation or spends from it. From: the Bitcoin scan. To: Bridge. */
@@ -267,6 +278,7 @@ export type BridgeInbox =
   | BitcoinScanned
   | BitcoinUnavailable
   | MempoolSeen
+  | ConflictsLooked
   | BitcoinTransactionDetected
   | ValidatePegInTransaction
   | ClaimDeposits

@@ -14,6 +14,7 @@ import type {
 import type { ChainHead } from '../core/chain/index.ts'
 import type { GuardRecord, GuardView } from '../core/guard/index.ts'
 import type { Height, Millis, Slot, Verdict } from '../core/params/index.ts'
+import type { QueuedConflict } from '../core/peg/index.ts'
 import type { Envelope, Message, Request } from '../supervisor/index.ts'
 
 /** A new slot began. From: Chain's timer. To: Chain. Once per slot, the latest one wins. */
@@ -82,6 +83,12 @@ export type PegInOperation = Message<
 export type PegOutOperation = Message<
   'bridge.PegOutOperation',
   { readonly proof: TransactionProof }
+>
+
+/** Deposits that a reorg took away and that can never come back, with what shows it (4.5). From: Bridge. To: Chain. The latest one wins. */
+export type DepositsLost = Message<
+  'chain.DepositsLost',
+  { readonly conflicts: readonly QueuedConflict[] }
 >
 
 /** What members said for the key that is being made and no block has. From: Bridge. To: Chain. The latest one wins. */
@@ -237,6 +244,7 @@ export type ChainInbox =
   | BitcoinHeadersDetected
   | PegInOperation
   | PegOutOperation
+  | DepositsLost
   | FeeRateEstimated
   | PayoutsUnconfirmed
   | KeygenWaiting

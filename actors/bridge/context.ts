@@ -4,7 +4,7 @@ import { type Ledger, outpointKey, rowOf } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import type { SignedParts, SigningList, SigningTask } from '../../core/signing/index.ts'
 import { equalBytes, fromDisplayHash } from '../../crypto/index.ts'
-import type { ClaimDeposits, MempoolSight } from '../../messages/index.ts'
+import type { ClaimDeposits, ConflictsLooked, MempoolSight } from '../../messages/index.ts'
 import type { Envelope, KernelEffect, Step } from '../../supervisor/index.ts'
 import {
   type DepositOperation,
@@ -62,6 +62,12 @@ export interface BridgeContext {
   readonly mempoolFault: string | undefined
   /** Before this no other look at the mempool begins. */
   readonly mempoolDueMs: number
+  /** Where the looks for conflicts of lost deposits go on, by outpoint. */
+  readonly conflictCursors: ConflictsLooked['payload']['cursors']
+  /** Why the last one could not be made. */
+  readonly conflictFault: string | undefined
+  /** Before this no other look for them begins. */
+  readonly conflictDueMs: number
   /** When a block was last looked at because somebody claimed a deposit. */
   readonly claimedAtMs: number
   /** Parts in the making of a key that wait for a block. */
@@ -77,6 +83,11 @@ export type BridgeEffect =
       readonly scanned: readonly ScannedBlock[]
     }
   | { readonly kind: 'mempool'; readonly ledger: Ledger; readonly before: MempoolSight }
+  | {
+      readonly kind: 'conflicts'
+      readonly ledger: Ledger
+      readonly before: ConflictsLooked['payload']['cursors']
+    }
   | {
       readonly kind: 'claim'
       readonly ledger: Ledger

@@ -6,6 +6,7 @@ import { joinAllParts } from '../../core/signing/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import { type BridgeInbox, deferredReply } from '../../messages/index.ts'
 import type { ActorRun } from '../../supervisor/index.ts'
+import { lookForConflicts } from './conflicts.ts'
 import type { BridgeEffect } from './context.ts'
 import { outpointId } from './deposits.ts'
 import { MAX_QUESTIONS } from './limits.ts'
@@ -26,6 +27,11 @@ export async function perform(effect: BridgeEffect, run: BridgeRun): Promise<Tol
       return scan(effect, run)
     case 'mempool':
       return mempool(effect, run)
+    case 'conflicts': {
+      const { before, ledger } = effect
+      const payload = await lookForConflicts(run.ports.genesis, bitcoin, ledger, before)
+      return { type: 'bridge.ConflictsLooked', payload }
+    }
     case 'claim':
       return claim(effect, run)
     case 'checkProposal':

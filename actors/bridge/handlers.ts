@@ -5,8 +5,8 @@
  */
 
 import { heightKey, type Ledger, rowOf } from '../../core/ledger/index.ts'
-import { oldestOutput, outpointName } from '../../core/peg/index.ts'
-import { equalBytes } from '../../crypto/index.ts'
+import { missingDeposits, oldestOutput, outpointName } from '../../core/peg/index.ts'
+import { equalBytes, sha256d, toDisplayHash } from '../../crypto/index.ts'
 import type { BridgeInbox } from '../../messages/index.ts'
 import { type About, after, tell } from '../../supervisor/index.ts'
 import {
@@ -34,6 +34,8 @@ import {
   AGE_ALARM_PERCENT,
   AGE_LOOK_BLOCKS,
   CLAIM_PAUSE_MS,
+  CONFLICT_LOOK_MS,
+  CONFLICT_LOST_MS,
   MEMPOOL_LOOK_MS,
   MEMPOOL_LOST_MS,
   SCAN_MEMORY_BLOCKS,
@@ -77,6 +79,8 @@ export function handle(
       return bitcoinScanned(context, message.payload, about)
     case 'bridge.MempoolSeen':
       return mempoolSeen(context, message.payload, nowMs)
+    case 'bridge.ConflictsLooked':
+      return conflictsLooked(context, message.payload, nowMs)
     case 'bridge.BitcoinUnavailable':
       return bitcoinUnavailable(context, message.payload, about)
     case 'bridge.BitcoinTransactionDetected': {
@@ -114,13 +118,15 @@ export function handle(
       const early = earlyApprovals(making.context, nowMs)
       const approved = tellApproved(early.context, nowMs)
       const batches = batchesFinalized(approved.context, ledger, flow, nowMs)
+      const looking = lookingForConflicts(batches.context, ledger, nowMs)
       return published({
-        context: batches.context,
+        context: looking.context,
         effects: [
           ...making.effects,
           ...early.effects,
           ...approved.effects,
           ...batches.effects,
+          ...looking.effects,
           ...ageAlarm(batches.context),
         ],
       })
@@ -199,6 +205,42 @@ function firstReplaced(before: Ledger, ledger: Ledger): number {
   return height + 1
 }
 
+/** While open batches wait for deposits that a reorg took away, what is buried deep enough is looked through for their coins. */
+function lookingForConflicts(
+  context: BridgeContext,
+  ledger: Ledger,
+  nowMs: number,
+): { readonly context: BridgeContext; readonly effects: readonly AnyEffect[] } {
+  const { bitcoin, conflictCursors: before, conflictDueMs } = context
+  const isDue = bitcoin.reachable && nowMs >= conflictDueMs && missingDeposits(ledger).length > 0
+  if (!isDue) return { context, effects: [] }
+  return {
+    context: { ...context, conflictDueMs: nowMs + CONFLICT_LOST_MS },
+    effects: [{ kind: 'conflicts', ledger, before }],
+  }
+}
+
+function conflictsLooked(
+  context: BridgeContext,
+  { code, cursors, found }: PayloadOf<'bridge.ConflictsLooked'>,
+  nowMs: number,
+): BridgeStep {
+  const effects: AnyEffect[] = []
+  if (found.length > 0) {
+    effects.push(tell('chain', { type: 'chain.DepositsLost', payload: { conflicts: found } }))
+    const txids = found.map(({ ancestry: [deposit] }) =>
+      toDisplayHash(sha256d(deposit as Uint8Array)),
+    )
+    effects.push(log('warn', 'deposits are lost for good', { txids }))
+  }
+  if (code !== undefined && code !== context.conflictFault) {
+    effects.push(log('warn', 'lost deposits are not looked for', { code }))
+  }
+  const conflictDueMs = nowMs + CONFLICT_LOOK_MS
+  const looked = { conflictCursors: cursors, conflictDueMs, conflictFault: code }
+  return { context: { ...context, ...looked }, effects }
+}
+
 /** PO-22: renewals that do not get through are said aloud, long before the recovery keys could spend the coins. */
 function ageAlarm({ bitcoin, genesis, height, ledger }: BridgeContext): AnyEffect[] {
   if (ledger === undefined || height % AGE_LOOK_BLOCKS !== 0) return []
@@ -214,6 +256,7 @@ function ageAlarm({ bitcoin, genesis, height, ledger }: BridgeContext): AnyEffec
 export function lane(effect: BridgeEffect): string | undefined {
   if (effect.kind === 'scan' || effect.kind === 'claim') return 'scan'
   if (effect.kind === 'mempool') return 'mempool'
+  if (effect.kind === 'conflicts') return 'conflicts'
   if (effect.kind === 'broadcast' || effect.kind === 'assemble') return 'broadcast'
   return undefined
 }

@@ -20,6 +20,16 @@ export const STEPS_PER_PROOF = 50
 export const MEMPOOL_LOOK_MS = 30_000
 export const MEMPOOL_LOST_MS = 60_000
 
+/** Blocks that one look for conflicts reads of the best chain, for each deposit. */
+export const MAX_BLOCKS_PER_CONFLICT_LOOK = 20
+
+/** A deposit whose block was replaced together with more than these is a matter for the members. */
+export const MAX_REPLACED_BLOCKS = 100
+
+/** Looks for conflicts begin this often, at most; one that nothing came of is given up after the longer time. */
+export const CONFLICT_LOOK_MS = 10_000
+export const CONFLICT_LOST_MS = 120_000
+
 /** Transactions of the mempool that one look reads, each a question. */
 export const MAX_MEMPOOL_READS = 64
 

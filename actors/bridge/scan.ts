@@ -11,6 +11,7 @@ import {
   parseTransaction,
   taprootsOf,
   transactionOf,
+  txidOf,
   type WholeBlock,
 } from '../../core/bitcoin/index.ts'
 import type { PegInClaim, TransactionProof } from '../../core/block/index.ts'
@@ -32,7 +33,7 @@ import {
   parseDeposits,
   parseOwnDeposits,
 } from '../../core/peg/index.ts'
-import { bitcoinMerkleLeaf, equalBytes } from '../../crypto/index.ts'
+import { equalBytes } from '../../crypto/index.ts'
 import type { BitcoinBlockAt, ScannedBlock } from './context.ts'
 import {
   BLOCKS_AHEAD,
@@ -365,10 +366,6 @@ export async function claimFromBlock(
     if (error instanceof Unanswered) return { ok: false, error: error.fault }
     throw error
   }
-}
-
-function txidOf({ tree }: WholeBlock, index: number): Uint8Array {
-  return bitcoinMerkleLeaf(tree, index) as Uint8Array
 }
 
 function timeMsOf({ raw }: WholeBlock): number {

@@ -56,7 +56,7 @@ import type {
 import { type ActorRun, type AskResult, faultError } from '../../supervisor/index.ts'
 import { CHAIN_FAULTS } from './errors.ts'
 import { encodeHalt } from './halt.ts'
-import { bookingKey, type ChainEffect, pegInKey } from './handlers.ts'
+import { bookingKey, type ChainEffect, conflictKey, pegInKey } from './handlers.ts'
 import {
   BUILD_BUDGET_MS,
   EXECUTE_TIMEOUT_MS,
@@ -179,8 +179,9 @@ async function produce(effect: EffectOf<'produce'>, run: ChainRun): Promise<Bloc
 }
 
 function carriesPeg({ items, withdrawals }: BlockPlan): boolean {
-  const { bitcoinHeaders, bookings, pegIns, records } = items
-  return [bitcoinHeaders, bookings, pegIns, records, withdrawals].some(({ length }) => length > 0)
+  const { bitcoinHeaders, bookings, conflicts, pegIns, records } = items
+  const lists = [bitcoinHeaders, bookings, conflicts, pegIns, records, withdrawals]
+  return lists.some(({ length }) => length > 0)
 }
 
 /** The engine's template of a plan, or why there is none. */
@@ -229,7 +230,9 @@ function permanentlyRefused(queue: PegQueue, refused: readonly Refused[]): strin
     .flatMap(({ kind, index }) => {
       const pegIn = kind === 'pegIn' ? queue.pegIns[index] : undefined
       const booking = kind === 'booking' ? queue.bookings[index] : undefined
+      const conflict = kind === 'conflict' ? queue.conflicts?.[index] : undefined
       if (pegIn !== undefined) return [pegInKey(pegIn.claim)]
+      if (conflict !== undefined) return [conflictKey(conflict)]
       return booking === undefined ? [] : [bookingKey(booking)]
     })
 }

@@ -28,7 +28,7 @@ import {
   step,
   type ViewFailure,
 } from '../../core/pbft/index.ts'
-import type { PegQueue } from '../../core/peg/index.ts'
+import type { PegQueue, QueuedConflict } from '../../core/peg/index.ts'
 import { validatorsAt } from '../../core/validators/index.ts'
 import { equalBytes } from '../../crypto/index.ts'
 import type {
@@ -78,6 +78,8 @@ export interface OperationQueue {
   readonly headers: readonly Uint8Array[]
   readonly pegIns: ReadonlyMap<string, PegQueue['pegIns'][number] & { readonly flow: string }>
   readonly bookings: ReadonlyMap<string, TransactionProof>
+  /** Bridge tells them all again. */
+  readonly conflicts: readonly QueuedConflict[]
   /** Batches to bump, by id. */
   readonly unconfirmed: readonly Uint8Array[]
 }
@@ -99,10 +101,15 @@ export function bookingKey(
   return `${hashKey(proof.blockHash)}:${proof.transactionIndex}`
 }
 
+export function conflictKey({ proof }: QueuedConflict): string {
+  return `conflict:${bookingKey(proof)}`
+}
+
 export const EMPTY_QUEUE: OperationQueue = {
   headers: [],
   pegIns: new Map(),
   bookings: new Map(),
+  conflicts: [],
   unconfirmed: [],
 }
 
@@ -260,6 +267,8 @@ export function handle(
       return { context: { ...context, feeRateSatPerKvb: message.payload.feeRateSatPerKvb } }
     case 'chain.PayoutsUnconfirmed':
       return queued(context, { ...context.queue, unconfirmed: message.payload.batchIds })
+    case 'chain.DepositsLost':
+      return queued(context, { ...context.queue, conflicts: message.payload.conflicts })
     case 'bridge.PegInOperation': {
       const { claim } = message.payload
       const key = pegInKey(claim)
@@ -807,8 +816,9 @@ function withoutCommitted(queue: OperationQueue, block: Block): OperationQueue {
   }
   // The headers are looked up anew after every block; those that were taken would no longer extend the tip.
   const headers = block.body.bitcoinHeaders.length > 0 ? [] : queue.headers
+  const conflicts = block.body.conflicts.length > 0 ? [] : queue.conflicts
   // As are the batches to bump: Bridge names them again with the block.
-  return { headers, pegIns, bookings, unconfirmed: [] }
+  return { headers, pegIns, bookings, conflicts, unconfirmed: [] }
 }
 
 /** Between batches for a while; then the node votes again, and is told to sync again if it still must (SY-6). */
@@ -827,6 +837,7 @@ function withoutRefused(
     ...queue,
     pegIns: new Map([...queue.pegIns].filter(([key]) => !gone.has(key))),
     bookings: new Map([...queue.bookings].filter(([key]) => !gone.has(key))),
+    conflicts: queue.conflicts.filter((conflict) => !gone.has(conflictKey(conflict))),
   }
 }
 
@@ -888,6 +899,7 @@ function pegQueue(queue: OperationQueue): PegQueue {
     headers: [...queue.headers],
     pegIns: [...queue.pegIns.values()],
     bookings: [...queue.bookings.values()],
+    conflicts: queue.conflicts,
     unconfirmed: queue.unconfirmed,
   }
 }

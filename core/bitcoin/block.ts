@@ -1,6 +1,7 @@
 /** A whole block of Bitcoin, read in place: what a scan looks at and what proofs are made of, without a copy of any transaction. */
 import {
   type BitcoinMerkleTree,
+  bitcoinMerkleLeaf,
   bitcoinMerkleRoot,
   bitcoinMerkleTree,
   equalBytes,
@@ -121,6 +122,11 @@ function readInPlace(reader: Reader, raw: Uint8Array, places: Places): void {
 export function transactionOf({ raw, starts }: WholeBlock, index: number): Uint8Array | undefined {
   const start = starts[index]
   return start === undefined ? undefined : raw.subarray(start, starts[index + 1] ?? raw.length)
+}
+
+/** The txid of one of its transactions. */
+export function txidOf({ tree }: WholeBlock, index: number): Uint8Array {
+  return bitcoinMerkleLeaf(tree, index) as Uint8Array
 }
 
 /** What the block spends: 36 bytes as they are written, txid and output index. */

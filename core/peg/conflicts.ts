@@ -5,18 +5,12 @@
 import { equalBytes, toDisplayHash } from '../../crypto/index.ts'
 import { type BitcoinInput, type BitcoinTransaction, isCoinbase, txid } from '../bitcoin/index.ts'
 import type { PegConflict } from '../block/index.ts'
-import {
-  isZero,
-  type LedgerDraft,
-  OUTPUT_KIND,
-  OUTPUT_STATE,
-  outpointKey,
-  SPEND_STATE,
-} from '../ledger/index.ts'
+import { type LedgerDraft, outpointKey, SPEND_STATE } from '../ledger/index.ts'
 import type { PegContext } from './context.ts'
 import { noteConflict } from './effects.ts'
 import { fault, type PegError } from './errors.ts'
 import { type ProvenTransaction, parseStripped } from './proofs.ts'
+import { conflictOf, isMissing } from './releases.ts'
 
 /** Marks what the proven transaction keeps from ever coming back, or says why it does not and leaves the draft unchanged. */
 export function applyConflict(
@@ -82,19 +76,7 @@ function lostDeposits(draft: LedgerDraft, transaction: BitcoinTransaction): Uint
   const id = txid(transaction)
   return transaction.outputs
     .map((_, vout) => outpointKey(id, vout))
-    .filter((key) => isMissing(draft, key) && !isLost(draft, key))
-}
-
-/** Whether a reorg took a deposit away. */
-export function isMissing(draft: Pick<LedgerDraft, 'get'>, key: Uint8Array): boolean {
-  const row = draft.get('outputs', key)
-  return row?.state === OUTPUT_STATE.absent && row.kind !== OUTPUT_KIND.change
-}
-
-/** Whether a conflict of it is in the header chain. */
-export function isLost(draft: Pick<LedgerDraft, 'get'>, key: Uint8Array): boolean {
-  const conflict = draft.get('conflicts', key)
-  return conflict !== undefined && !isZero(conflict.txid)
+    .filter((key) => isMissing(draft.get('outputs', key)) && conflictOf(draft, key) === undefined)
 }
 
 function spendsUnbooked(draft: LedgerDraft, { transaction, txid }: ProvenTransaction): boolean {

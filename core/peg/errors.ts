@@ -117,7 +117,6 @@ const TRANSIENT: ReadonlySet<PegCode> = new Set([
   'BookingTooYoung',
   'BookingInputAbsent',
   'ConflictTooYoung',
-  'ConflictUnrelated',
   'ConflictUnbooked',
   'ProofsTooLarge',
 ])

@@ -23,7 +23,6 @@ import {
   splitOutpoint,
   ZERO_HASH,
 } from '../ledger/index.ts'
-import { isLost } from './conflicts.ts'
 import type { PegContext } from './context.ts'
 import { freeBatchInputs, holdAgain } from './holds.ts'
 
@@ -62,10 +61,10 @@ function obstacleOf(
 ): Obstacle | undefined {
   for (const { key, maker, row } of rootsOf(draft, outpoint)) {
     if (row.state === OUTPUT_STATE.absent) {
-      const conflict = draft.get('conflicts', key)
-      const isShown = conflict !== undefined && !isZero(conflict.txid)
-      if (isShown && isDeep(draft, context, conflict))
+      const conflict = conflictOf(draft, key)
+      if (conflict && isDeep(draft, context, conflict)) {
         return { set: 'conflicts', key, row: conflict }
+      }
       continue
     }
     const spend = draft.get('spends', row.spentBy)
@@ -84,11 +83,26 @@ export function missingDeposits(ledger: Ledger): readonly Entry<OutputRow>[] {
   const found = new Map<string, Entry<OutputRow>>()
   for (const { row } of ledger.open.batches.values()) {
     for (const root of rootsOf(draft, row.inputs[0] as Uint8Array)) {
-      const isOpen = root.row.state === OUTPUT_STATE.absent && !isLost(draft, root.key)
+      const isOpen =
+        root.row.state === OUTPUT_STATE.absent && conflictOf(draft, root.key) === undefined
       if (isOpen) found.set(toHex(root.key), { key: root.key, row: root.row })
     }
   }
   return [...found.values()]
+}
+
+/** Whether it is a deposit that a reorg took away. */
+export function isMissing(row: OutputRow | undefined): boolean {
+  return row?.state === OUTPUT_STATE.absent && row.kind !== OUTPUT_KIND.change
+}
+
+/** What keeps a deposit from coming back, if that is in the header chain. */
+export function conflictOf(
+  draft: Pick<LedgerDraft, 'get'>,
+  key: Uint8Array,
+): ConflictRow | undefined {
+  const conflict = draft.get('conflicts', key)
+  return conflict === undefined || isZero(conflict.txid) ? undefined : conflict
 }
 
 interface Root extends Entry<OutputRow> {

@@ -28,6 +28,7 @@ export interface BlockRow {
   readonly pegIns: number
   readonly records: number
   readonly bookings: number
+  readonly conflicts: number
   /** Items of the making of a key. */
   readonly keygen: number
   readonly pegOrders: number
@@ -144,6 +145,7 @@ export class StatusView {
       pegIns: body.pegIns.length,
       records: body.records.length,
       bookings: body.bookings.length,
+      conflicts: body.conflicts.length,
       keygen: body.keygen.length,
       pegOrders: body.pegOrders.length,
       validatorChanges: body.validatorChanges.length,

@@ -7,6 +7,7 @@ import {
   BATCH_KIND,
   type BatchRow,
   type Ledger,
+  LedgerDraft,
   OUTPUT_KIND,
   OUTPUT_STATE,
   type OutputRow,
@@ -19,6 +20,7 @@ import {
 import type { Genesis } from '../../core/params/index.ts'
 import {
   changeOutput,
+  conflictOf,
   currentOutput,
   depositPayloadScript,
   describeReserve,
@@ -26,6 +28,7 @@ import {
   federationOutput,
   federationScripts,
   isForbiddenAddress,
+  isMissing,
   isRefundable,
   oldestOutput,
   outpointName,
@@ -292,13 +295,15 @@ function depositStatus(
   const followed = live.operations.find((operation) => operation.id === id)
   const refundable = row.kind === OUTPUT_KIND.refundable
   const refund = refundable ? refundStatus(ledger, row) : undefined
-  const next = refund
-    ? refundNext(row, refund)
-    : row.kind === OUTPUT_KIND.fund
-      ? 'it went to the operating fund'
-      : row.minted
-        ? undefined
-        : 'it is minted in one of the next blocks'
+  const next = isMissing(row)
+    ? missingNext(ledger, key)
+    : refund
+      ? refundNext(row, refund)
+      : row.kind === OUTPUT_KIND.fund
+        ? 'it went to the operating fund'
+        : row.minted
+          ? undefined
+          : 'it is minted in one of the next blocks'
   return {
     direction: 'in',
     id,
@@ -312,6 +317,14 @@ function depositStatus(
     ...(next !== undefined && { next }),
     ...(followed && { startedAtMs: followed.startedAtMs, updatedAtMs: followed.updatedAtMs }),
   }
+}
+
+/** A reorg of Bitcoin took it away (4.9). */
+function missingNext(ledger: Ledger, key: Uint8Array): string {
+  const conflict = conflictOf(new LedgerDraft(ledger), key)
+  return conflict === undefined
+    ? 'a reorg of Bitcoin took it away; it counts again when a block holds it'
+    : `Bitcoin spent its coins otherwise, in ${toDisplayHash(conflict.txid)}`
 }
 
 function refundStatus(ledger: Ledger, row: OutputRow): RefundStatus {

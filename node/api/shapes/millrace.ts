@@ -83,6 +83,9 @@ export function committedToJson(committed: CommittedBlock): Json {
       depositEpoch: item.depositEpoch,
     })),
     bookings: body.bookings.length,
+    lostDeposits: body.conflicts.flatMap(({ ancestry }) =>
+      ancestry.slice(0, 1).map((bytes) => toDisplayHash(sha256(sha256(bytes)))),
+    ),
     records: body.records.map((record) => ({
       kind: RECORD_KINDS[record.kind],
       batchId: toHex(record.batchId),

@@ -22,6 +22,9 @@ export function bridgeContext(genesis: Genesis, known: Partial<BridgeContext>): 
     mempool: undefined,
     mempoolFault: undefined,
     mempoolDueMs: Number.NEGATIVE_INFINITY,
+    conflictCursors: new Map(),
+    conflictFault: undefined,
+    conflictDueMs: 0,
     claimedAtMs: Number.NEGATIVE_INFINITY,
     ...known,
   }
