@@ -90,9 +90,21 @@ export function decodeGuardFile(
   if (bytes.length === 0) return ok({ view: EMPTY_GUARD, entries: [], goodBytes: 0 })
   const header = encodeGuardHeader(owner)
   if (!equalBytes(bytes.subarray(0, HEADER_BYTES), header)) return err(explainHeader(bytes))
-  let view = EMPTY_GUARD
-  const entries: GuardEntry[] = []
-  let offset = HEADER_BYTES
+  return decodeGuardRecords(owner, bytes, {
+    view: EMPTY_GUARD,
+    entries: [],
+    goodBytes: HEADER_BYTES,
+  })
+}
+
+/** Reads on where `before`, the good bytes of the same file when it was shorter, ends. Total. */
+export function decodeGuardRecords(
+  owner: Uint8Array,
+  bytes: Uint8Array,
+  before: GuardFile,
+): Result<GuardFile, GuardFileError> {
+  let { view, goodBytes: offset } = before
+  const entries = [...before.entries]
   while (offset < bytes.length) {
     const record = readRecord(owner, bytes, offset)
     if (record === undefined) break

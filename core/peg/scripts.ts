@@ -142,17 +142,17 @@ function checksigAddScript(keys: readonly Uint8Array[], threshold: number): Uint
 
 /** Leaf A: t of the members' own BIP340 keys. */
 export function memberLeaf(genesis: Genesis): Uint8Array {
-  return checksigAddScript(
-    genesis.members.map((member) => member.schnorrKey),
-    genesis.memberThreshold,
-  )
+  const keys = () => genesis.members.map((member) => member.schnorrKey)
+  return derive(genesis, 'leaf A', () => checksigAddScript(keys(), genesis.memberThreshold))
 }
 
 /** Leaf B: after csv blocks, j of the cold recovery keys. */
 export function recoveryLeaf(genesis: Genesis): Uint8Array {
   const { csvBlocks, schnorrKeys, threshold } = genesis.recovery
   const delay = Uint8Array.of(OP_CHECKSEQUENCEVERIFY, OP_DROP)
-  return concatBytes(pushNumber(csvBlocks), delay, checksigAddScript(schnorrKeys, threshold))
+  return derive(genesis, 'leaf B', () =>
+    concatBytes(pushNumber(csvBlocks), delay, checksigAddScript(schnorrKeys, threshold)),
+  )
 }
 
 /** BIP341's leaf hash of a script of fewer than 65,536 bytes. */

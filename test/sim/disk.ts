@@ -6,6 +6,7 @@ import type { SignGuard } from '../../actors/chain/index.ts'
 import type { ChainStore, JournalRow, LedgerRow, StoredBlock } from '../../actors/storage/index.ts'
 import {
   decodeGuardFile,
+  decodeGuardRecords,
   type GuardEntry,
   guardOwner,
   NO_MARK,
@@ -325,7 +326,7 @@ export class Disk {
             this.#world.fault('syncFailed')
             throw new Error('input/output error')
           }
-          file.synced = contents()
+          this.#grow(contents())
           file.tail = NO_BYTES
         }),
       replace: (bytes) => {
@@ -353,6 +354,15 @@ export class Disk {
     }
     const { entries, view: folded } = decoded.value
     return folded.floor > height || entries.some(isRecord)
+  }
+
+  /** What is synced becomes longer: of what was decoded only the new end has to be. */
+  #grow(bytes: Uint8Array): void {
+    const known = this.#decoded
+    const isHead = known?.bytes === this.#guard.synced && known.guard.ok
+    this.#guard.synced = bytes
+    if (!isHead || known.guard.value.goodBytes === 0) return
+    this.#decoded = { bytes, guard: decodeGuardRecords(this.#owner, bytes, known.guard.value) }
   }
 
   /** Decoded once: what is synced is replaced, never written into. */
