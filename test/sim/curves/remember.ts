@@ -30,5 +30,5 @@ function nameOf(parts: readonly (Uint8Array | undefined)[]): string {
 }
 
 function latin1(part: Uint8Array): string {
-  return Buffer.from(part.buffer, part.byteOffset, part.length).latin1Slice()
+  return Buffer.from(part.buffer, part.byteOffset, part.length).toString('latin1')
 }
