@@ -29,11 +29,12 @@ import { memberMachine } from './machine.ts'
 import {
   KEYGEN_REQUEST,
   type KeygenInbox,
+  type KeygenTrouble,
   type LogEffect,
   type NodeIndex,
   type ProofReceived,
 } from './messages.ts'
-import type { KeygenPorts, KeygenQuestion, KeygenSaid } from './port.ts'
+import type { KeygenPorts, KeygenQuestion } from './port.ts'
 
 /** A question to one node; the next one goes to another. */
 interface Asked {
@@ -66,6 +67,8 @@ export interface KeygenContext {
   readonly quietUntilMs: number
   /** The making of a key that this member takes part in, as last proven. */
   readonly making?: { readonly epoch: number; readonly row: KeygenRow }
+  /** What was told of why nothing is said in a session: it is asked for again with every block, and told once. */
+  readonly troubles?: { readonly sessionId: string; readonly codes: ReadonlySet<string> }
   /** Hex of a key that the ledger calls the federation's and its members do not. */
   readonly doubted?: string
 }
@@ -79,6 +82,7 @@ export type KeygenEffect =
     }
   /** A key is made: what was only needed to make it goes, if this member's share is there. */
   | { readonly kind: 'settle'; readonly made: ConfirmedKey }
+  | { readonly kind: 'trouble'; readonly trouble: KeygenTrouble }
   | LogEffect
 
 type KeygenStep = Step<KeygenContext, KeygenEffect>
@@ -120,8 +124,9 @@ export const keygenActor: ActorDefinition<KeygenContext, KeygenInbox, KeygenEffe
       case 'keygen.ProofReceived':
         return proofReceived(context, message.payload, nowMs)
       case 'keygen.PartReady': {
-        const { item, name } = message.payload
+        const { item, name, trouble } = message.payload
         const { working: _, ...rest } = context
+        if (trouble !== undefined) return troubled(rest, trouble)
         if (item === undefined) return { context: rest }
         const said = { name, item, saidAtMs: nowMs }
         return { context: { ...rest, said }, effects: tellNodes(context, said) }
@@ -137,6 +142,18 @@ export const keygenActor: ActorDefinition<KeygenContext, KeygenInbox, KeygenEffe
   busy: ({ working }) => working !== undefined,
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
+}
+
+function troubled(context: KeygenContext, trouble: KeygenTrouble): KeygenStep {
+  const { code, sessionId } = trouble
+  const { troubles } = context
+  const known = troubles?.sessionId === sessionId ? troubles.codes : new Set<string>()
+  if (known.has(code)) return { context }
+  const codes = new Set([...known, code])
+  return {
+    context: { ...context, troubles: { sessionId, codes } },
+    effects: [{ kind: 'trouble', trouble }],
+  }
 }
 
 /** All that was said is on disk and is said again after a start: who comes back in time has lost nothing. */
@@ -300,8 +317,13 @@ async function perform(effect: KeygenEffect, run: KeygenRun): Promise<KeygenInbo
   switch (effect.kind) {
     case 'speak': {
       const { name } = effect
-      const item = await speak(effect, run)
-      return { type: 'keygen.PartReady', payload: { name, ...(item && { item }) } }
+      return { type: 'keygen.PartReady', payload: { name, ...(await speak(effect, run)) } }
+    }
+    case 'trouble': {
+      const { code, log } = effect.trouble
+      run.ports.metrics.count('millrace_member_keygen_troubles_total', { code })
+      run.log(log.level, log.event, { ...log.fields })
+      return undefined
     }
     case 'settle':
       await settle(effect.made, run)
@@ -323,42 +345,36 @@ async function settle(made: ConfirmedKey, run: KeygenRun): Promise<void> {
   }
 }
 
-/** What the vault says in this stage, signed and durable. */
+/** What the vault says in this stage, signed and durable, or why it says nothing. */
 async function speak(
   { question, row }: Extract<KeygenEffect, { readonly kind: 'speak' }>,
   run: KeygenRun,
-): Promise<Uint8Array | undefined> {
+): Promise<{ readonly item?: Uint8Array; readonly trouble?: KeygenTrouble }> {
   const verdict = await run.ports.vault.keygen(question)
   const fields = { epoch: question.epoch, attempt: row.attempt }
-  if (verdict.kind !== 'sign') {
-    run.log('warn', 'no part in a key', { ...fields, code: verdict.code })
-    return undefined
-  }
-  const said = verdict.value
-  if (said.isFirst) run.log('info', 'making a key', { ...fields, signers: row.signers })
-  logWord(said, fields, run)
-  return said.item
-}
-
-function logWord(
-  { accused, word }: KeygenSaid,
-  fields: { readonly epoch: number; readonly attempt: number },
-  run: KeygenRun,
-): void {
+  const trouble = (level: LogEffect['level'], code: string, event: string) => ({
+    trouble: {
+      sessionId: toHex(row.sessionId),
+      code,
+      log: { kind: 'log', level, event, fields: { ...fields, code } } as const,
+    },
+  })
+  if (verdict.kind !== 'sign') return trouble('warn', verdict.code, 'no part in a key')
+  const { accused, isFirst, item, word } = verdict.value
+  if (isFirst) run.log('info', 'making a key', { ...fields, signers: row.signers })
   switch (word) {
+    case 'doubted':
+      return trouble('error', 'RowsDoubted', 'the ledger shows what its members did not say')
+    case 'lost':
+      return trouble('error', 'SecretLost', 'the secret of this session is gone')
     case 'complained':
       run.log('warn', 'complaint about a share', { epoch: fields.epoch, signer: accused })
-      return
+      break
     case 'confirmed':
       run.log('info', 'share of a key confirmed', fields)
-      return
-    case 'doubted':
-      run.log('error', 'the ledger shows what its members did not say', fields)
-      return
-    case 'lost':
-      run.log('error', 'the secret of this session is gone', fields)
-      return
+      break
     default:
-      return
+      break
   }
+  return item === undefined ? {} : { item }
 }

@@ -139,8 +139,18 @@ export type KeygenProof = Message<'keygen.ProofReceived', ProofReceived['payload
 /** What this member says in a stage, and durable what it must remember; nothing when it has nothing to say. From: keygen's effect. To: keygen. */
 export type PartReady = Message<
   'keygen.PartReady',
-  { readonly name: string; readonly item?: Uint8Array }
+  { readonly name: string; readonly item?: Uint8Array; readonly trouble?: KeygenTrouble }
 >
+
+/** Why this member says nothing though it is its turn. */
+export interface KeygenTrouble {
+  /** Hex. */
+  readonly sessionId: string
+  /** `SecretLost`, `RowsDoubted`, or why the vault does not. */
+  readonly code: string
+  readonly log: LogEffect
+}
+
 /** Is there a newer block? From: timer. To: keygen. */
 export type CheckKeygen = Message<'keygen.CheckKeygen', Record<string, never>>
 

@@ -173,6 +173,7 @@ export interface Vault {
 }
 
 export interface KeygenPorts {
+  readonly metrics: MetricSink
   readonly genesis: Genesis
   readonly memberIndex: number
   /** How many nodes the configuration names. */

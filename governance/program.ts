@@ -98,7 +98,7 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
       }),
       follower: { genesis, store: storeBehindVault(head, vault) },
       signer: { genesis, bitcoin, vault },
-      keygen: { genesis, memberIndex, nodes: config.nodes.length, vault },
+      keygen: { metrics: kernel.metrics, genesis, memberIndex, nodes: config.nodes.length, vault },
       auditor: {
         metrics: kernel.metrics,
         genesis,

@@ -100,7 +100,13 @@ export class SimulatedMember {
         },
         follower: { genesis, store: storeBehindVault(this.#head.store(life), vault) },
         signer: { genesis, bitcoin: own, vault },
-        keygen: { genesis, memberIndex: this.index, nodes: genesis.validators.length, vault },
+        keygen: {
+          metrics: kernel.metrics,
+          genesis,
+          memberIndex: this.index,
+          nodes: genesis.validators.length,
+          vault,
+        },
         auditor: {
           metrics: kernel.metrics,
           genesis,

@@ -324,7 +324,7 @@ export class MemberWorld {
       links,
       follower: { genesis, store: storeBehindVault(head, vault) },
       signer: { genesis, bitcoin, vault },
-      keygen: { genesis, memberIndex: 0, nodes: nodes.length, vault },
+      keygen: { metrics: this.ports.metrics, genesis, memberIndex: 0, nodes: nodes.length, vault },
       auditor: {
         metrics: this.ports.metrics,
         genesis,
