@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { wrongUse } from '../node/adapters/command-line/index.ts'
 import type { KeystoreFiles } from './keystore.ts'
 import type { TlsFiles } from './run.ts'
 
@@ -131,7 +132,10 @@ export type MemberConfig =
 export type MemberConfigFile = z.input<typeof configSchema>
 
 export interface ConfigFault {
-  readonly code: 'ConfigInvalid'
+  readonly code:
+    | 'ConfigInvalid'
+    /** Of the command line. */
+    | 'WrongUse'
   readonly message: string
 }
 
@@ -168,7 +172,7 @@ export function readConfig(args: readonly string[]): MemberConfig | ConfigFault 
   try {
     flags = parseArgs({ args: [...args], options: FLAGS, strict: true }).values
   } catch (error) {
-    return configFault((error as Error).message)
+    return { code: 'WrongUse', message: wrongUse(error) }
   }
   if (flags['help'] === true) return 'help'
   const path = flags['config']

@@ -10,6 +10,7 @@ import type { ReserveFile } from '../bridge/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { blsSuite, groupKeyFrom, isShareOf, toHex } from '../crypto/index.ts'
 import { compareBitcoins, createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
+import { wrongUse } from '../node/adapters/command-line/index.ts'
 import { directoryHolder } from '../node/adapters/data-directory/index.ts'
 import { EXIT } from '../node/adapters/system/index.ts'
 import { type ConfigFault, configFault, type MemberConfig, readConfig } from './config.ts'
@@ -66,7 +67,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
     const options = { member: text, signer: text, url: text, json: flag, help: flag }
     flags = parseArgs({ args: [...args], options, strict: true }).values
   } catch (error) {
-    process.stderr.write(`millrace doctor: ${(error as Error).message}\n`)
+    process.stderr.write(`millrace doctor: ${wrongUse(error)}\n`)
     return EXIT.usage
   }
   if (flags.help === true) {

@@ -4,6 +4,7 @@
  * itself: deposits that its Bitcoin shows, batches that proven ledger rows give. Nodes are untrusted relays. Kept
  * invariant: no signature leaves before the journal has it on disk; what is unknown is never signed and never refused.
  */
+import { EXIT } from '../node/adapters/system/index.ts'
 import { readConfig, USAGE } from './config.ts'
 import { startMember } from './program.ts'
 import { runProgram } from './run.ts'
@@ -18,11 +19,11 @@ export async function main(args: readonly string[]): Promise<number> {
   const config = readConfig(args)
   if (config === 'help') {
     process.stdout.write(USAGE)
-    return 0
+    return EXIT.ok
   }
   if ('code' in config) {
     process.stderr.write(`millrace governance: ${config.message}\n`)
-    return 3
+    return config.code === 'WrongUse' ? EXIT.usage : EXIT.configuration
   }
   return await runProgram('governance', () => startMember(config))
 }

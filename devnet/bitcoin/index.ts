@@ -11,6 +11,7 @@
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { wrongUse } from '../../node/adapters/command-line/index.ts'
 import { lockDir, syncDir } from './data-dir.ts'
 import { openLog } from './log.ts'
 import { loadMempool, saveMempool } from './mempool-file.ts'
@@ -200,7 +201,7 @@ function parseOptions(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options }).values
   } catch (error) {
-    return Error.isError(error) ? error.message : 'bad options'
+    return wrongUse(error)
   }
 }
 

@@ -531,7 +531,13 @@ async function readBooks(rpc: BitcoinRpc, node: NodeRpc): Promise<Books> {
   }
 }
 
-const FAUCET_USAGE = 'usage: millrace faucet ADDRESS [--data-dir DIR]'
+const FAUCET_USAGE = `usage: millrace faucet ADDRESS [--data-dir DIR]
+
+  Pegs in one coin for an EVM address, through the development federation that runs.
+
+  --data-dir DIR    of another federation than the one that was started last
+  --help            this text
+`
 const FAUCET_SAT = 100_000_000n
 /** Where the last started federation of this user says which directory it runs in. */
 const CURRENT_FILE = join(tmpdir(), `millrace-dev-${process.getuid?.() ?? 'user'}.json`)
@@ -547,10 +553,14 @@ function currentDirectory(): string | undefined {
 
 /** `millrace faucet ADDRESS`: pegs in one coin for it, through the running federation. */
 export async function faucet(args: readonly string[]): Promise<number> {
+  if (args.includes('--help')) {
+    process.stdout.write(FAUCET_USAGE)
+    return EXIT.ok
+  }
   const [address, ...rest] = args
   const isUsage = rest.length === 0 || (rest.length === 2 && rest[0] === '--data-dir')
   if (address === undefined || !/^0x[0-9a-fA-F]{40}$/.test(address) || !isUsage) {
-    process.stderr.write(`${FAUCET_USAGE}\n`)
+    process.stderr.write(FAUCET_USAGE)
     return EXIT.usage
   }
   const directory = rest[1] ?? currentDirectory()

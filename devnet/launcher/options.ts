@@ -1,5 +1,6 @@
 /** The options of `millrace dev`. */
 import { parseArgs } from 'node:util'
+import { wrongUse } from '../../node/adapters/command-line/index.ts'
 import { tolerated } from './chaos.ts'
 
 export interface DevelopmentOptions {
@@ -62,7 +63,7 @@ export function readOptions(args: readonly string[]): ParsedOptions {
   try {
     values = parse(args)
   } catch (error) {
-    return fault((error as Error).message)
+    return fault(wrongUse(error))
   }
   if (values.help === true) return { kind: 'help' }
   const preset = values.preset ?? 'dev'

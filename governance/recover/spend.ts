@@ -102,7 +102,7 @@ export async function exportRows(options: RecoverOptions): Promise<Told> {
   await writeNew(path, `${JSON.stringify(value, undefined, 1)}\n`)
   const totalSat = outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n)
   return {
-    text: `${path}: the reserve at block ${height}: ${outputs.length} outputs, ${totalSat} sat; keys of ${keys.length} epochs\n`,
+    text: `${path}: the reserve at block ${height}: ${outputs.length} outputs, ${totalSat} sat; ${keys.length === 1 ? 'the key of one epoch' : `keys of ${keys.length} epochs`}\n`,
     figures: { path, height, outputs: outputs.length, totalSat: totalSat.toString() },
   }
 }

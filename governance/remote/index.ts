@@ -4,6 +4,7 @@
  * has computed itself, from rows that the validators certified or from a claim, and its journal has it first.
  */
 import { parseArgs } from 'node:util'
+import { wrongUse } from '../../node/adapters/command-line/index.ts'
 import { createSystemClock, EXIT } from '../../node/adapters/system/index.ts'
 import { runProgram } from '../run.ts'
 import { readSignerConfig } from './config.ts'
@@ -42,7 +43,7 @@ export async function main(args: readonly string[]): Promise<number> {
     words = parsed.positionals
     flags = parsed.values
   } catch (error) {
-    return fault((error as Error).message, EXIT.usage)
+    return fault(wrongUse(error), EXIT.usage)
   }
   if (flags.help === true) {
     process.stdout.write(USAGE)

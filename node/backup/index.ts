@@ -113,9 +113,9 @@ async function run(
     process.stderr.write(`millrace ${name}: --${missing} is missing (--help tells more)\n`)
     return EXIT.usage
   }
-  const options = readNodeOptions(rest)
+  const options = readNodeOptions(rest, name)
   if ('text' in options) {
-    process.stderr.write(`${options.text.replaceAll('millrace node', `millrace ${name}`)}\n`)
+    process.stderr.write(`${options.text}\n`)
     return options.exitCode
   }
   try {

@@ -16,7 +16,7 @@ import {
   readChainStore,
 } from '../adapters/chain-store/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
-import { readNodeOptions } from '../config/index.ts'
+import { readDataOptions } from '../config/index.ts'
 import { csvLines } from './csv.ts'
 
 export { csvLines } from './csv.ts'
@@ -49,12 +49,12 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE)
     return EXIT.ok
   }
-  const options = readNodeOptions(args)
+  const options = readDataOptions(args, 'books')
   if ('text' in options) {
-    process.stderr.write(`${options.text.replaceAll('millrace node', 'millrace books')}\n`)
+    process.stderr.write(`${options.text}\n`)
     return options.exitCode
   }
-  const { dataDir, genesisFile, trustedBlock } = options.program
+  const { dataDir, genesisFile, trustedBlock } = options.data
   let genesis: Genesis
   try {
     const parsed = parseGenesis(JSON.parse(readFileSync(genesisFile, 'utf8')), blsSuite)

@@ -89,20 +89,38 @@ export type NodeOptions =
   /** Something to print instead of running. */
   | { readonly text: string; readonly exitCode: number }
 
-/** The configuration that this process was started with. */
-export function readNodeOptions(args: readonly string[]): NodeOptions {
-  return nodeOptions({
+/** What a process was started with. */
+function inputsOf(args: readonly string[]): ConfigInputs {
+  return {
     args,
     environment: process.env,
     workingDirectory: process.cwd(),
     readFile: (path) => readFileSync(path, 'utf8'),
-  })
+  }
 }
 
-export function nodeOptions(inputs: ConfigInputs): NodeOptions {
+/** The configuration that this process was started with; `program` stands in what is wrong with it. */
+export function readNodeOptions(args: readonly string[], program = 'node'): NodeOptions {
+  return nodeOptions(inputsOf(args), program)
+}
+
+export type DataOptions =
+  | { readonly data: Pick<NodeConfig, 'dataDir' | 'genesisFile' | 'trustedBlock'> }
+  | { readonly text: string; readonly exitCode: number }
+
+/** What a command needs of a node's settings that only reads its data. */
+export function readDataOptions(args: readonly string[], program: string): DataOptions {
+  const result = resolveConfig({ ...inputsOf(args), required: ['dataDir', 'genesisFile'] })
+  return result.ok ? { data: dataOf(result.config) } : faultText(result, program)
+}
+
+export function nodeOptions(inputs: ConfigInputs, program = 'node'): NodeOptions {
   if (inputs.args.includes('--help')) return { text: usage(), exitCode: EXIT_OK }
   const result = resolveConfig(inputs)
-  if (!result.ok) return faultText(result)
+  if (!result.ok) return faultText(result, program)
+  const fault = (message: string): NodeOptions => {
+    return { text: `millrace ${program}: ${message}`, exitCode: EXIT_CONFIG }
+  }
   const { config } = result
   if (inputs.args.includes('--explain')) return { text: explain(config), exitCode: EXIT_OK }
   const missing = missingOfEngine(config)
@@ -118,14 +136,13 @@ export function nodeOptions(inputs: ConfigInputs): NodeOptions {
   }
 }
 
-function fault(message: string): NodeOptions {
-  return { text: `millrace node: ${message}`, exitCode: EXIT_CONFIG }
-}
-
 /** One line per fault; wrong use of the command line has an exit code of its own. */
-function faultText({ faults }: Extract<ConfigResult, { ok: false }>): NodeOptions {
-  const lines = faults.map((item) => `millrace node: ${describeFault(item)}`)
-  const isUsage = faults.every((item) => {
+function faultText(
+  { faults }: Extract<ConfigResult, { ok: false }>,
+  program: string,
+): { readonly text: string; readonly exitCode: number } {
+  const lines = faults.map((item) => `millrace ${program}: ${describeFault(item)}`)
+  const isUsage = faults.some((item) => {
     if (item.code === 'UnexpectedArgument' || item.code === 'MissingValue') return true
     return item.code === 'UnknownSetting' && item.origin.source === 'flag'
   })
@@ -157,24 +174,34 @@ function knownBlock(text: string): { readonly height: number; readonly hash: Uin
   return { height: Number(height), hash: hexBytes(hash.replace(/^0x/, '')) }
 }
 
-function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig {
-  /** For settings that are required or have a default. */
-  const need = <K extends Key>(key: K): ValueOf<K> => {
-    const value = config.get(key)
-    if (value === undefined) throw new Error(`${key} has neither a value nor a default`)
-    return value
+/** For settings that are required or have a default. */
+function needed<K extends Key>(config: Config, key: K): ValueOf<K> {
+  const value = config.get(key)
+  if (value === undefined) throw new Error(`${key} has neither a value nor a default`)
+  return value
+}
+
+/** Where the data is, and what says whose it is. */
+function dataOf(config: Config): Pick<NodeConfig, 'dataDir' | 'genesisFile' | 'trustedBlock'> {
+  const trustedBlock = config.get('trustedBlock')
+  return {
+    dataDir: needed(config, 'dataDir'),
+    genesisFile: needed(config, 'genesisFile'),
+    ...(trustedBlock === undefined ? {} : { trustedBlock: knownBlock(trustedBlock) }),
   }
+}
+
+function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig {
+  const need = <K extends Key>(key: K): ValueOf<K> => needed(config, key)
   const validatorKeyFile = config.get('validatorKeyFile')
   const validatorPasswordFile = config.get('validatorPasswordFile')
   const otlpEndpoint = config.get('telemetry.otlpEndpoint')
   const resumeHalt = config.get('resumeHalt')
-  const trustedBlock = config.get('trustedBlock')
   const bitcoinFallbackUrl = config.get('bitcoinFallbackUrl')
   return {
     name: need('name'),
-    dataDir: need('dataDir'),
+    ...dataOf(config),
     history: need('history'),
-    genesisFile: need('genesisFile'),
     networkKeyFile: need('networkKeyFile'),
     ...(validatorKeyFile === undefined ? {} : { validatorKeyFile }),
     ...(validatorPasswordFile === undefined ? {} : { validatorPasswordFile }),
@@ -202,7 +229,6 @@ function nodeConfig(config: Config, adminToken: string | undefined): NodeConfig 
     index: { addresses: config.get('index.addresses') ?? false },
     checkpoints: { every: need('checkpoints.every'), keep: need('checkpoints.keep') },
     ...(resumeHalt === undefined ? {} : { resumeHalt }),
-    ...(trustedBlock === undefined ? {} : { trustedBlock: knownBlock(trustedBlock) }),
     engine: engineConfig(config),
     log: { level: need('log.level'), format: need('log.format') },
     telemetry: {

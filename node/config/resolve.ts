@@ -47,6 +47,8 @@ export interface ConfigInputs {
   readonly workingDirectory: string
   /** Throws what the file system throws. */
   readFile(path: string): string
+  /** Without which there is nothing to do; where absent, those of a node. */
+  readonly required?: readonly Key[]
 }
 
 export interface Config {
@@ -96,7 +98,7 @@ export function resolveConfig(inputs: ConfigInputs): ConfigResult {
   for (const [key, given] of flags.settings) {
     say(key, given, 'flag', flagOf(key), workingDirectory)
   }
-  const entries = checkValues(said, faults)
+  const entries = checkValues(said, faults, inputs.required)
   if (faults.length > 0) return { ok: false, faults }
   return { ok: true, config: createConfig(entries) }
 }
@@ -112,13 +114,18 @@ function createConfig(entries: ReadonlyMap<Key, Entry>): Config {
   }
 }
 
-function checkValues(said: Said, faults: ConfigFault[]): Map<Key, Entry> {
+function checkValues(
+  said: Said,
+  faults: ConfigFault[],
+  required: readonly Key[] | undefined,
+): Map<Key, Entry> {
   const entries = new Map<Key, Entry>()
   for (const key of KEYS) {
     const { schema, isRequired, isPath } = SETTINGS[key] as Setting
     const found = said.get(key)
     if (found === undefined) {
-      if (isRequired === true) faults.push({ code: 'MissingSetting', key })
+      if (required?.includes(key) ?? isRequired === true)
+        faults.push({ code: 'MissingSetting', key })
       continue
     }
     const { given, origin, base } = found

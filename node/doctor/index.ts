@@ -56,9 +56,12 @@ export async function main(args: readonly string[]): Promise<number> {
     return EXIT.ok
   }
   const own = new Set([...Object.keys(DEPTHS), '--json'])
-  const options = readNodeOptions(args.filter((argument) => !own.has(argument)))
+  const options = readNodeOptions(
+    args.filter((argument) => !own.has(argument)),
+    'doctor',
+  )
   if ('text' in options) {
-    process.stderr.write(`${options.text.replaceAll('millrace node', 'millrace doctor')}\n`)
+    process.stderr.write(`${options.text}\n`)
     return options.exitCode
   }
   const depth = Object.entries(DEPTHS).find(([flag]) => args.includes(flag))?.[1] ?? 'look'

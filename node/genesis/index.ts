@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { parseGenesis } from '../../core/params/index.ts'
 import { blsSuite, equalBytes } from '../../crypto/index.ts'
 import { evmGenesisOf, genesisBlock, gethGenesis } from '../../vm/evm/index.ts'
+import { wrongUse } from '../adapters/command-line/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
 
 const USAGE = `usage: millrace genesis --genesis-file FILE
@@ -26,7 +27,7 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     file = values['genesis-file']
   } catch (error) {
-    return refuse(`${(error as Error).message}\n\n${USAGE}`, EXIT.usage)
+    return refuse(`${wrongUse(error)}\n\n${USAGE}`, EXIT.usage)
   }
   if (file === undefined) return refuse(`--genesis-file is missing\n\n${USAGE}`, EXIT.usage)
   const written = clientGenesis(file)

@@ -3,6 +3,7 @@
  * (`millrace_inspect`), as anybody may who may read its status page: figures and codes, no internals.
  */
 import { parseArgs } from 'node:util'
+import { wrongUse } from '../adapters/command-line/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
 import { type ActorAnswer, actorText, type TreeAnswer, treeText } from './tree.ts'
 
@@ -132,7 +133,7 @@ function readOptions(args: readonly string[]): Wanted | 'help' | string {
   try {
     parsed = parse(args)
   } catch (error) {
-    return (error as Error).message
+    return wrongUse(error)
   }
   const { values, positionals } = parsed
   if (values.help === true) return 'help'

@@ -14,6 +14,7 @@ import {
 } from '../../core/guard/index.ts'
 import { parseGenesis } from '../../core/params/index.ts'
 import { blsSuite, equalBytes, toHex } from '../../crypto/index.ts'
+import { wrongUse } from '../adapters/command-line/index.ts'
 import { directoryHolder } from '../adapters/data-directory/index.ts'
 import { readGuardFile } from '../adapters/sign-guard/index.ts'
 import { EXIT } from '../adapters/system/index.ts'
@@ -149,7 +150,7 @@ function readOptions(args: readonly string[]): Wanted | 'help' | string {
   try {
     parsed = parse(args)
   } catch (error) {
-    return (error as Error).message
+    return wrongUse(error)
   }
   const { values, positionals } = parsed
   if (values.help === true) return 'help'

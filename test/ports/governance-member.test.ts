@@ -356,9 +356,11 @@ describe("a member's configuration", () => {
     ['an unknown log level', {}, ['--log-level', 'loud']],
     ['a status port that is none', {}, ['--status', 'x']],
     ['no URL', { bitcoinUrl: 'nowhere' }, []],
-  ])('with %s is refused in one line', (_, changes, flags) => {
+  ])('with %s is refused in one line', (name, changes, flags) => {
     const config = read(changes, ...flags)
-    expect(config).toMatchObject({ code: 'ConfigInvalid' })
+    expect(config).toMatchObject({
+      code: name === 'an unknown flag' ? 'WrongUse' : 'ConfigInvalid',
+    })
     if (typeof config !== 'string' && 'code' in config) expect(config.message).not.toContain('\n')
   })
 

@@ -13,3 +13,4 @@ export {
   runCommand,
   type Said,
 } from './table.ts'
+export { wrongUse } from './wrong-use.ts'

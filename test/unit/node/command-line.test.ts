@@ -1,6 +1,10 @@
 /** What commands of several words take, and what they say of anything else. */
 import { jest } from '@jest/globals'
+import { main as dev, faucet } from '../../../devnet/launcher/index.ts'
+import { doctor as doctorOfMember } from '../../../governance/doctor.ts'
+import { main as governance } from '../../../governance/index.ts'
 import { PROGRAM as recover } from '../../../governance/recover/index.ts'
+import { main as signer } from '../../../governance/remote/index.ts'
 import {
   type Flags,
   helpOf,
@@ -8,7 +12,13 @@ import {
   Refusal,
   runCommand,
 } from '../../../node/adapters/command-line/index.ts'
+import { main as books } from '../../../node/books/index.ts'
+import { readDataOptions } from '../../../node/config/index.ts'
+import { main as doctor } from '../../../node/doctor/index.ts'
+import { main as genesis } from '../../../node/genesis/index.ts'
 import { PROGRAM as handover } from '../../../node/handover/index.ts'
+import { main as inspect } from '../../../node/inspect/index.ts'
+import { main as keys } from '../../../node/keys/index.ts'
 import { PROGRAM as order } from '../../../node/orders/index.ts'
 import { PROGRAM as validators } from '../../../node/validators/index.ts'
 
@@ -23,7 +33,10 @@ const commands = programs.flatMap(([name, program]) => {
   })
 })
 
-async function run(program: Program<Flags>, args: readonly string[]) {
+const run = (program: Program<Flags>, args: readonly string[]) =>
+  heard(() => runCommand(program, args))
+
+async function heard(command: () => Promise<number>) {
   const said = { out: '', error: '' }
   const out = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
     said.out += String(text)
@@ -34,7 +47,7 @@ async function run(program: Program<Flags>, args: readonly string[]) {
     return true
   })
   try {
-    return { code: await runCommand(program, args), ...said }
+    return { code: await command(), ...said }
   } finally {
     out.mockRestore()
     error.mockRestore()
@@ -155,5 +168,57 @@ describe('a command', () => {
       code: 1,
       error: 'millrace sing a song: Failed: the string broke\n',
     })
+  })
+})
+
+describe('every other program', () => {
+  it.each([
+    ['governance', governance],
+    ['signer', signer],
+    ['doctor', (args: readonly string[]) => doctorOfMember(['--member', 'x', ...args])],
+    ['doctor', doctor],
+    ['books', books],
+    ['keys', keys],
+    ['genesis', genesis],
+    ['inspect', inspect],
+    ['dev', dev],
+  ])(
+    'millrace %s ends with 2 for an option that it does not know, and says only that',
+    async (name, main) => {
+      const { code, error, out } = await heard(() => main(['--frobnicate']))
+      const [line = ''] = error.split('\n')
+      expect([code, out, line]).toEqual([2, '', `millrace ${name}: unknown option --frobnicate`])
+    },
+  )
+
+  it('millrace faucet tells its use', async () => {
+    expect(await heard(() => faucet(['--help']))).toMatchObject({
+      code: 0,
+      out: expect.stringMatching('^usage: millrace faucet ADDRESS'),
+    })
+    expect(await heard(() => faucet(['--frobnicate']))).toMatchObject({ code: 2, out: '' })
+  })
+
+  it('who only reads a node’s data names that and the genesis file, and nothing else of a node', () => {
+    const hash = 'ab'.repeat(32)
+    const named = ['--data-dir', '/d', '--genesis-file', '/g.json']
+    const read = readDataOptions([...named, '--trusted-block', `7:0x${hash}`], 'books')
+    expect(read).toEqual({
+      data: {
+        dataDir: '/d',
+        genesisFile: '/g.json',
+        trustedBlock: { height: 7, hash: Uint8Array.from(Buffer.from(hash, 'hex')) },
+      },
+    })
+    expect(readDataOptions(['--data-dir', '/d'], 'books')).toMatchObject({
+      exitCode: 3,
+      text: expect.stringMatching(
+        /^millrace books: genesisFile is not set: [^\n]*\nmillrace node --help/,
+      ),
+    })
+    for (const wrong of ['7', `7:${hash}ff`, `-7:${hash}`, `x:${hash}`]) {
+      const refused = readDataOptions([...named, '--trusted-block', wrong], 'books')
+      expect(refused).toMatchObject({ exitCode: 3, text: expect.stringMatching('HEIGHT:HASH') })
+    }
   })
 })
