@@ -65,11 +65,9 @@ export type DepositSight =
       readonly index: number
       readonly transaction: Uint8Array
       readonly coinbase: Uint8Array
-      /** Of the block, where it is told. */
-      readonly height?: number
     }
-  /** Not known there, off the best chain, or Bitcoin does not answer. `tipHeight`: of who answers that it has no such block. */
-  | { readonly kind: 'unknown'; readonly code: string; readonly tipHeight?: number }
+  /** Not known there, off the best chain, or Bitcoin does not answer. `isStale`: who has no such block has heard of none for a day. */
+  | { readonly kind: 'unknown'; readonly code: string; readonly isStale?: true }
 
 type Verdict<T> = SignerVerdict<T, ApprovalRefusal>
 

@@ -1,27 +1,46 @@
 /** What this member's own Bitcoin shows of a deposit; works on a pruned node without txindex. Never rejects. */
 import type { CoinsSight, DepositSight, OwnCoin } from '../bridge/index.ts'
-import { fromDisplayHash, toDisplayHash } from '../crypto/index.ts'
+import { HEADER_BYTES, headerHash, parseTransaction, txid } from '../core/bitcoin/index.ts'
+import {
+  bitcoinMerkleRoot,
+  bitcoinMerkleTree,
+  equalBytes,
+  fromDisplayHash,
+  toDisplayHash,
+} from '../crypto/index.ts'
 import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 import type { OutpointOf, OwnBitcoin } from './port.ts'
 
 const NOT_ON_BEST_CHAIN = 'BitcoinBlockNotOnBestChain'
 const BLOCK_UNKNOWN = 'BitcoinBlockUnknown'
+const DISAGREES = 'BitcoinDisagrees'
+const BAD_ANSWER = { ok: false, error: { code: 'BitcoinBadAnswer' } } as const
+
+type SeenDeposit = Extract<DepositSight, { readonly kind: 'seen' }>
 
 type Client = Pick<
   BitcoinRpc,
-  'getBlock' | 'getBlockchainInfo' | 'getBlockHeader' | 'getRawTransaction' | 'getTxOut'
+  | 'getBlock'
+  | 'getBlockHeaderRaw'
+  | 'getBlockchainInfo'
+  | 'getBlockHeader'
+  | 'getRawTransaction'
+  | 'getTxOut'
 >
 
-export function createOwnBitcoin(rpc: Client): OwnBitcoin {
+/** Who has heard of no block for so long is no witness. Bitcoin itself was never so slow, so that nobody can wait for it to be. */
+const STALE_MS = 24 * 3_600_000
+
+export function createOwnBitcoin(rpc: Client, nowMs: () => number): OwnBitcoin {
   return {
-    sight: (blockHash, txid) => sight(rpc, blockHash, txid),
+    sight: (blockHash, txid) => sight(rpc, nowMs, blockHash, txid),
     coins: (tipHash, outpoints) => coins(rpc, tipHash, outpoints),
   }
 }
 
 /**
- * Several endpoints as one (OP-5): who does not answer, or is only behind, is left out; where one shows the block on the best chain and
- * another, whose chain is as high, does not, nothing is known of it.
+ * Several endpoints as one (OP-5): who does not answer, or says itself that it has heard of no block for a day, is left out; what the others
+ * show differently is not known. No height counts that an endpoint tells: a liar would make of the others ones that are merely behind.
  */
 export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
   return {
@@ -33,12 +52,10 @@ export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
       const [first, ...others] = seen.sort((one, other) => one.confirmations - other.confirmations)
       if (first === undefined) return offChain ?? (unknown[0] as DepositSight)
       const differs =
-        unknown.some((one) => seen.some(({ height }) => contradicts(one, height))) ||
-        others.some(({ index }) => index !== first.index)
-      if (offChain !== undefined || differs) {
-        return { kind: 'unknown', code: 'BitcoinDisagrees' }
-      }
-      return first
+        offChain !== undefined ||
+        unknown.some(({ code, isStale }) => code === BLOCK_UNKNOWN && isStale !== true) ||
+        others.some((other) => !showsTheSame(first, other))
+      return differs ? { kind: 'unknown', code: DISAGREES } : first
     },
     async coins(tipHash, outpoints) {
       const sights = await Promise.all(endpoints.map((one) => one.coins(tipHash, outpoints)))
@@ -49,22 +66,20 @@ export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
       const differs =
         sights.some(
           (one) => one.kind === 'unknown' && [BLOCK_UNKNOWN, NOT_ON_BEST_CHAIN].includes(one.code),
-        ) ||
-        others.some((other) =>
-          other.coins.some((coin, at) => (coin === undefined) !== (first.coins[at] === undefined)),
-        )
-      return differs ? { kind: 'unknown', code: 'BitcoinDisagrees' } : first
+        ) || others.some((other) => other.coins.some((coin, at) => !isSame(coin, first.coins[at])))
+      return differs ? { kind: 'unknown', code: DISAGREES } : first
     },
   }
 }
 
-/** It has no such block, though its chain may be as high as that. */
-function contradicts(
-  { code, tipHeight }: Extract<DepositSight, { readonly kind: 'unknown' }>,
-  height: number | undefined,
-): boolean {
-  const isBehind = tipHeight !== undefined && height !== undefined && tipHeight < height
-  return code === BLOCK_UNKNOWN && !isBehind
+/** Also of the witness, which no header commits to: by it a spend of the reserve is told from a deposit. */
+function showsTheSame(one: SeenDeposit, other: SeenDeposit): boolean {
+  return one.index === other.index && equalBytes(one.transaction, other.transaction)
+}
+
+function isSame(one: OwnCoin | undefined, other: OwnCoin | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  return one.amountSat === other.amountSat && equalBytes(one.scriptPubKey, other.scriptPubKey)
 }
 
 /** Questions to Bitcoin at a time. */
@@ -100,44 +115,65 @@ function unknownBlock({ code, rpcCode }: { readonly code: string; readonly rpcCo
   return { kind: 'unknown', code: isUnknown ? BLOCK_UNKNOWN : code } as const
 }
 
-async function sight(rpc: Client, blockHash: Uint8Array, txid: Uint8Array): Promise<DepositSight> {
+async function sight(
+  rpc: Client,
+  nowMs: () => number,
+  blockHash: Uint8Array,
+  id: Uint8Array,
+): Promise<DepositSight> {
   const hash = toDisplayHash(blockHash)
   const block = await rpc.getBlock(hash)
   if (!block.ok) {
     const unknown = unknownBlock(block.error)
     if (unknown.code !== BLOCK_UNKNOWN) return unknown
-    const tip = await rpc.getBlockchainInfo()
-    return tip.ok
-      ? { ...unknown, tipHeight: tip.value.blocks }
-      : { kind: 'unknown', code: tip.error.code }
+    const info = await rpc.getBlockchainInfo()
+    if (!info.ok) return { kind: 'unknown', code: info.error.code }
+    const isStale = nowMs() - 1_000 * info.value.medianTime > STALE_MS
+    return isStale ? { ...unknown, isStale } : unknown
   }
-  const { confirmations, height, txids } = block.value
+  const { confirmations } = block.value
   if (confirmations < 1) return { kind: 'unknown', code: NOT_ON_BEST_CHAIN }
-  const index = txids.indexOf(toDisplayHash(txid))
-  const first = txids[0]
-  if (index < 0 || first === undefined) {
-    const empty = new Uint8Array(0)
-    return {
-      kind: 'seen',
-      confirmations,
-      txids: [],
-      index: -1,
-      transaction: empty,
-      coinbase: empty,
-      height,
-    }
+  const header = await rpc.getBlockHeaderRaw(hash)
+  if (!header.ok) return { kind: 'unknown', code: header.error.code }
+  const txids = block.value.txids.map(fromDisplayHash)
+  if (!areOfHeader(txids, header.value, blockHash)) {
+    return { kind: 'unknown', code: BAD_ANSWER.error.code }
   }
-  const transaction = await rpc.getRawTransaction(toDisplayHash(txid), hash)
+  const index = txids.findIndex((each) => equalBytes(each, id))
+  if (index < 0) {
+    const empty = new Uint8Array(0)
+    return { kind: 'seen', confirmations, txids: [], index, transaction: empty, coinbase: empty }
+  }
+  const transaction = await transactionIn(rpc, hash, id)
   if (!transaction.ok) return { kind: 'unknown', code: transaction.error.code }
-  const coinbase = await rpc.getRawTransaction(first, hash)
+  const coinbase = await transactionIn(rpc, hash, txids[0] as Uint8Array)
   if (!coinbase.ok) return { kind: 'unknown', code: coinbase.error.code }
   return {
     kind: 'seen',
     confirmations,
-    txids: txids.map(fromDisplayHash),
+    txids,
     index,
-    transaction: transaction.value.raw,
-    coinbase: coinbase.value.raw,
-    height,
+    transaction: transaction.value,
+    coinbase: coinbase.value,
   }
+}
+
+async function transactionIn(rpc: Client, blockHash: string, id: Uint8Array) {
+  const told = await rpc.getRawTransaction(toDisplayHash(id), blockHash)
+  if (!told.ok) return told
+  const { raw } = told.value
+  const parsed = parseTransaction(raw)
+  const isIt = parsed.ok && equalBytes(txid(parsed.value), id)
+  return isIt ? ({ ok: true, value: raw } as const) : BAD_ANSWER
+}
+
+/** Whether these are all transactions of the block of this hash: none is left out or made up. */
+function areOfHeader(
+  txids: readonly Uint8Array[],
+  header: Uint8Array,
+  blockHash: Uint8Array,
+): boolean {
+  if (txids.length === 0 || header.length !== HEADER_BYTES) return false
+  const root = bitcoinMerkleRoot(bitcoinMerkleTree(txids))
+  return equalBytes(headerHash(header), blockHash) && equalBytes(root, header.subarray(36, 68))
 }

@@ -80,7 +80,9 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
     return { ok: false, fault: opened }
   }
   const { memberIndex, vault } = opened
-  const bitcoin = joinOwnBitcoins(rpcs.map(createOwnBitcoin))
+  const bitcoin = joinOwnBitcoins(
+    rpcs.map((rpc) => createOwnBitcoin(rpc, () => kernel.clock.nowMs())),
+  )
   const head = fileHeadStore(join(config.dataDir, 'head.json'), genesis)
   const { promise: terminated, resolve: announceEnd } = Promise.withResolvers<ProgramEnd>()
   const system = createMemberTree(

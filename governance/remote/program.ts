@@ -58,7 +58,7 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
       ? undefined
       : createBitcoinRpc({ url: config.bitcoinUrl, timeoutMs: BITCOIN_TIMEOUT_MS })
   const { dataDir, policy } = config
-  const bitcoin = rpc && createOwnBitcoin(rpc)
+  const bitcoin = rpc && createOwnBitcoin(rpc, () => kernel.clock.nowMs())
   const keystore = await openKeystore({
     genesis,
     dataDir,

@@ -45,7 +45,7 @@ async function overRpc(): Promise<BitcoinUnderTest> {
   }
   return {
     bitcoin: createBitcoinPort(rpc, (hash) => blocks.read(at, hash)),
-    own: createOwnBitcoin(rpc),
+    own: createOwnBitcoin(rpc, () => Date.now()),
     mine: async (blocks) => void (await mine(blocks)),
     reorg: async (depth) => {
       const height = await done(rpc.getBlockCount())

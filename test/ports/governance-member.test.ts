@@ -49,9 +49,10 @@ const connected = new Set<number>()
 /** As much of Bitcoin Core's RPC as a member asks for. */
 function answerRpc(method: string, params: readonly unknown[]): unknown {
   const block = bitcoin.blocks.find(
-    ({ hash }) => toDisplayHash(hash) === params.at(-1 - (method === 'getblock' ? 1 : 0)),
+    ({ hash }) => toDisplayHash(hash) === params.at(-1 - (method.startsWith('getblock') ? 1 : 0)),
   )
   if (block === undefined) return undefined
+  if (method === 'getblockheader') return toHex(block.header)
   const hash = toDisplayHash(block.hash)
   const ids = block.transactions.map((transaction) => toDisplayHash(txid(transaction)))
   const confirmations = bitcoin.tip.height - block.height + 1

@@ -291,7 +291,7 @@ export class SimulatedBitcoin {
     const { chain } = this.regtest
     const node = chain.node(displayHash(blockHash))
     if (node === undefined) {
-      return { kind: 'unknown', code: 'BitcoinBlockUnknown', tipHeight: chain.tip.height }
+      return { kind: 'unknown', code: 'BitcoinBlockUnknown' }
     }
     if (!chain.isActive(node)) return { kind: 'unknown', code: 'BitcoinBlockNotOnBestChain' }
     const confirmations = chain.tip.height - node.height + 1
@@ -307,7 +307,6 @@ export class SimulatedBitcoin {
       index,
       transaction: found?.raw ?? none,
       coinbase: found === undefined ? none : (coinbase?.raw ?? none),
-      height: node.height,
     }
   }
 }
