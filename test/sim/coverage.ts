@@ -188,6 +188,8 @@ export const PEG_TURNS = [
   'depositClaimed',
   /** A deposit entered the books again, of another block. */
   'depositRestored',
+  /** A block showed that the coin of a deposit went elsewhere for good, and released what waited for it. */
+  'payoutReleased',
   /** A burn was minted back; its owner asked for that, or it could not be paid. */
   'burnReturned',
   /** As many blocks as no confirmation rule of the world covers. */

@@ -4,7 +4,6 @@
  */
 import { DUST_SAT } from '../../core/bitcoin/index.ts'
 import {
-  isZero,
   type Ledger,
   OUTPUT_KIND,
   OUTPUT_STATE,
@@ -43,6 +42,8 @@ const UNTOLD = 0.25
 const MOST_TAKEN = 30
 /** And as many for one that comes back. */
 const MOST_RETURNED = 90
+/** What is in the reserve beside a deposit that goes elsewhere: users burn less in a world, so the others' coins pay it. */
+const LEAST_LEFT_SAT = 50_000_000n
 /** Until a deposit that was lost is there again. */
 const BACK_MS = 10_000
 /** No deposit may name it. */
@@ -292,15 +293,19 @@ export class Deposits {
     return this.#lost.has(toHex(outpoint))
   }
 
-  /** A deposit that is minted, and that nothing spends yet, goes elsewhere by a branch; about every second one comes back that way. */
+  /** A deposit that is minted, and of which no spend is booked, goes elsewhere by a branch; about every second one comes back that way. */
   takeCredited(): boolean {
     const { bitcoin, world } = this.#around
     const ledger = pickShowing(this.#chance, this.#nodes)?.ledger
     if (ledger === undefined) return false
+    // What went elsewhere a moment ago is in the books still.
+    const standing = [...ledger.open.reserve].filter(([name]) => !this.#lost.has(name))
+    const reserveSat = standing.reduce((sum, [, { row }]) => sum + row.amountSat, 0n)
     const isFree = ({ tx, vout, key }: Deposit) => {
       const row = rowOf(ledger, 'outputs', outpointKey(internalHash(tx.txid), vout))
-      const isThere = row?.state === OUTPUT_STATE.live && row.minted && isZero(row.batchId)
-      return isThere && !this.#auditor.isExpected(key.address)
+      const isThere = row?.state === OUTPUT_STATE.live && row.minted
+      const leftSat = reserveSat - (row?.amountSat ?? 0n)
+      return isThere && leftSat >= LEAST_LEFT_SAT && !this.#auditor.isExpected(key.address)
     }
     const deep = this.#sent.filter((deposit) => {
       const confirmations = bitcoin.confirmations(deposit.tx.txid)
@@ -325,22 +330,18 @@ export class Deposits {
     return true
   }
 
-  /** Unless it is buried too deep by now. */
+  /** Unless it is buried too deep by now, or counts as lost: what was released for it may be paid by another coin. */
   #giveBack(name: string): void {
     const { bitcoin } = this.#around
     const lost = this.#lost.get(name)
     if (lost === undefined || bitcoin.confirmations(lost.other.txid) > MOST_RETURNED) return
+    const isShown = this.#nodes.some(({ tree }) => {
+      const ledger = tree?.live.head?.head.ledger
+      return ledger !== undefined && rowOf(ledger, 'conflicts', hexBytes(name)) !== undefined
+    })
+    if (isShown) return
     bitcoin.replace(lost.other, lost.tx)
     this.#lost.delete(name)
-  }
-
-  /** A payout that has begun with a coin that is gone for good has no end: such a coin comes back. */
-  returnHeld(): void {
-    const ledger = pickShowing(this.#chance, this.#nodes)?.ledger
-    for (const name of [...this.#lost.keys()]) {
-      const row = ledger && rowOf(ledger, 'outputs', hexBytes(name))
-      if (row?.state === OUTPUT_STATE.absent && !isZero(row.batchId)) this.#giveBack(name)
-    }
   }
 
   /** Counts what is buried and waits, since the sum of the last credits is at its limit. */

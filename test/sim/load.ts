@@ -76,7 +76,6 @@ export class Load {
       bitcoin.mine()
       this.checkPayouts()
       this.#deposits.lookHeld()
-      this.#deposits.returnHeld()
       world.at(this.#chance.untilNext(rates.bitcoinBlockMs), 'bitcoin block', mine)
     }
     world.at(rates.bitcoinBlockMs / 2, 'bitcoin block', mine)

@@ -182,6 +182,7 @@ export class PegWatch {
       this.#checkDepth(header.height, proof, params.payoutConfirmations)
       if (proof !== undefined) this.#bitcoin.booked('payout', proof.blockHash)
     }
+    if (body.conflicts.length > 0) this.#world.fault('payoutReleased')
     for (const { index } of body.payload.withdrawals) {
       this.#world.check('WithdrawalsInOrder', index === this.#withdrawals, () => {
         return `block ${header.height} has withdrawal ${index} instead of ${this.#withdrawals}`

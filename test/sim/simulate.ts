@@ -212,9 +212,10 @@ function describe(nodes: readonly SimulatedNode[], auditor: Auditor, load: Load)
     const head = node.tree?.live.head?.head
     const open = head?.ledger.open
     const peg = open && `${open.mints.size}/${open.requests.size}/${open.batches.size}`
+    const { reserveSat, unpaidSat } = head?.ledger.state ?? {}
     const view = node.tree?.live.consensus?.view
     const life = node.alive ? '' : ' dead'
-    return `${node.name}${life} at ${head?.header.height} view ${view} open ${peg}`
+    return `${node.name}${life} at ${head?.header.height} view ${view} open ${peg} unpaid ${unpaidSat} of ${reserveSat} sat`
   })
   return `chain ${auditor.height}; ${states.join('; ')}; deposits open ${load.openDeposits(highestHead(nodes)?.ledger)}`
 }
