@@ -36,6 +36,8 @@ export interface AuditorContext {
   readonly suspected: readonly string[]
   /** What the signer was told is missing. */
   readonly missing: readonly string[]
+  /** Why the last audit knows nothing: a thief's Bitcoin beside an honest one would keep it so. */
+  readonly unknown?: string
 }
 
 export type AuditorEffect = { readonly kind: 'look'; readonly reserve: ShownReserve } | LogEffect
@@ -122,7 +124,23 @@ function proofReceived(
 
 /** What is not known says nothing about what was found before. */
 function ended(context: AuditorContext, verdict: AuditVerdict): AuditorStep {
-  if (verdict.kind === 'unknown') return { context }
+  if (verdict.kind === 'unknown') return notKnown(context, verdict.code)
+  const { unknown: _, ...known } = context
+  return judged(known, verdict)
+}
+
+/** Told when it begins, and when the reason is another. */
+function notKnown(context: AuditorContext, code: string): AuditorStep {
+  if (context.unknown === code) return { context }
+  const event = 'whether the reserve is on Bitcoin is not known'
+  const log = { kind: 'log', level: 'warn', event, fields: { code } } as const
+  return { context: { ...context, unknown: code }, effects: [log] }
+}
+
+function judged(
+  context: AuditorContext,
+  verdict: Exclude<AuditVerdict, { readonly kind: 'unknown' }>,
+): AuditorStep {
   const found = verdict.kind === 'pass' ? [] : verdict.missing
   const missing = found.filter((coin) => context.suspected.includes(coin))
   const next = { ...context, suspected: found, missing }

@@ -120,8 +120,16 @@ class Endpoints implements BitcoinPort {
     return { ok: true, value: known?.value }
   }
 
-  hashAt(height: number): ReturnType<BitcoinPort['hashAt']> {
-    return this.#ask((bitcoin) => bitcoin.hashAt(height))
+  /** Of those that have come so far: one that lies below the tip would have the others' blocks passed over in silence. */
+  async hashAt(height: number): ReturnType<BitcoinPort['hashAt']> {
+    const { answered, faults } = await this.#askAll((bitcoin) => bitcoin.hashAt(height))
+    const [fault] = faults
+    if (answered.length === 0 && fault !== undefined) return { ok: false, error: fault }
+    const [hash, ...others] = answered.flatMap(({ value }) => value ?? [])
+    const isOne = others.every((other) => hash !== undefined && equalBytes(other, hash))
+    return isOne
+      ? { ok: true, value: hash }
+      : disagreement(`at height ${height} they have different blocks`)
   }
 
   /** One of them may have pruned it, or tells other transactions than those of its header. */

@@ -3,7 +3,8 @@
  * internal byte order on this side and in display form on the wire.
  */
 import type { BitcoinPort } from '../../../actors/bridge/index.ts'
-import { fromDisplayHash, toDisplayHash } from '../../../crypto/index.ts'
+import { headerHash } from '../../../core/bitcoin/index.ts'
+import { equalBytes, fromDisplayHash, toDisplayHash } from '../../../crypto/index.ts'
 import { BITCOIN_RPC_CODE, type BitcoinRpc } from '../bitcoin-rpc/index.ts'
 import { medianRate } from './median.ts'
 import { absentIf, readBlockBy } from './read.ts'
@@ -36,6 +37,12 @@ export function createBitcoinPort(rpc: BitcoinRpc, block?: BitcoinPort['block'])
       ])
       if (!raw.ok) return absentIf(raw, BITCOIN_RPC_CODE.notFound)
       if (!verbose.ok) return absentIf(verbose, BITCOIN_RPC_CODE.notFound)
+      if (!equalBytes(headerHash(raw.value), hash)) {
+        return {
+          ok: false,
+          error: { code: 'BitcoinBadAnswer', message: `getblockheader: not that of ${display}` },
+        }
+      }
       // Core gives −1 confirmations to a block that is not on the best chain.
       return { ok: true, value: { header: raw.value, isBest: verbose.value.confirmations > 0 } }
     },

@@ -109,7 +109,10 @@ describe('the audit of the reserve by a member', () => {
     const stolen = world.bitcoin
     world.bitcoin = peg.bitcoin.fork(1, 'behind')
     await audit()
-    expect(audits('unknown')).toBe(1)
+    await audit()
+    expect(audits('unknown')).toBe(2)
+    const told = member.logged('whether the reserve is on Bitcoin is not known')
+    expect(told).toEqual([{ code: 'BitcoinBlockUnknown' }])
     expect(mode()).toBe('Running')
     world.bitcoin = stolen
     await audit()

@@ -121,7 +121,10 @@ describe('OP-5: two endpoints of Bitcoin, one of which is away', () => {
   it('what Bitcoin refuses is refused: nobody else is asked', async () => {
     const { bitcoin, changes, first, second } = joined()
     first.code = 'BitcoinRpcError'
-    expect(await bitcoin.hashAt(1)).toMatchObject({ ok: false, error: { code: 'BitcoinRpcError' } })
+    expect(await bitcoin.inMempool(BLOCK_HASH)).toMatchObject({
+      ok: false,
+      error: { code: 'BitcoinRpcError' },
+    })
     expect(second.asked).toBe(0)
     expect(changes).toEqual([])
   })
@@ -153,6 +156,22 @@ describe('OP-5, N12, N13: two endpoints of Bitcoin that show different things', 
     expect(await bitcoin.hashAt(7)).toEqual({ ok: true, value: hashOf('7') })
     expect(await bitcoin.header(hashOf('7'))).toMatchObject({ ok: true, value: { isBest: true } })
     expect(changes).toEqual([])
+  })
+
+  it('PI-12: one that lies of a block below the tip is contradicted by the other, and no block is passed over for it', async () => {
+    const { bitcoin, endpoints } = joined(3)
+    const [first, second, third] = endpoints as [Endpoint, Endpoint, Endpoint]
+    // It is the longest, so that it would be asked first; at its tip and that of the others it is one with them.
+    first.chain = branch(9).map((name, height) => (height === 5 ? 'a lie' : name))
+    expect(await bitcoin.tip()).toEqual(tip(8, '8'))
+    const disagrees = { ok: false, error: { code: 'BitcoinDisagrees' } }
+    expect(await bitcoin.hashAt(5)).toMatchObject(disagrees)
+    expect(await bitcoin.hashAt(6)).toEqual({ ok: true, value: hashOf('6') })
+    expect(await bitcoin.hashAt(8)).toEqual({ ok: true, value: hashOf('8') })
+    expect(await bitcoin.hashAt(9)).toEqual({ ok: true, value: undefined })
+    second.code = 'BitcoinTimeout'
+    third.code = 'BitcoinTimeout'
+    expect(await bitcoin.hashAt(5)).toEqual({ ok: true, value: hashOf('a lie') })
   })
 
   it('on two branches the tip is the last block of both, whoever is longer, until they are one', async () => {

@@ -83,21 +83,27 @@ describe('the Bitcoin port', () => {
   })
 
   it('a header is on the best chain when Core counts confirmations for it', async () => {
+    const { hash, header } = MINED
     for (const [confirmations, isBest] of [
       [1, true],
       [100, true],
       [-1, false],
       [0, false],
     ] as const) {
-      const port = portOf({
-        getBlockHeaderRaw: ok(Uint8Array.of(1)),
-        getBlockHeader: ok({ confirmations }),
-      })
-      expect(await port.header(INTERNAL)).toEqual({
-        ok: true,
-        value: { header: Uint8Array.of(1), isBest },
-      })
+      const port = portOf({ getBlockHeaderRaw: ok(header), getBlockHeader: ok({ confirmations }) })
+      expect(await port.header(hash)).toEqual({ ok: true, value: { header, isBest } })
     }
+  })
+
+  it('C-7: the header of another block is a bad answer', async () => {
+    const methods = {
+      getBlockHeaderRaw: ok(MINED.header),
+      getBlockHeader: ok({ confirmations: 1 }),
+    }
+    expect(await portOf(methods).header(INTERNAL)).toMatchObject({
+      ok: false,
+      error: { code: 'BitcoinBadAnswer' },
+    })
   })
 
   it('PO-14: in the chain already is success; a refusal is its reason; no answer stays a fault', async () => {
