@@ -298,9 +298,11 @@ export class Deposits {
     const { bitcoin, world } = this.#around
     const ledger = pickShowing(this.#chance, this.#nodes)?.ledger
     if (ledger === undefined) return false
-    // What went elsewhere a moment ago is in the books still.
-    const standing = [...ledger.open.reserve].filter(([name]) => !this.#lost.has(name))
-    const reserveSat = standing.reduce((sum, [, { row }]) => sum + row.amountSat, 0n)
+    // What went elsewhere a moment ago is in the books still; what is owed back pays nobody else.
+    const paying = [...ledger.open.reserve].filter(
+      ([name, { row }]) => row.kind !== OUTPUT_KIND.refundable && !this.#lost.has(name),
+    )
+    const reserveSat = paying.reduce((sum, [, { row }]) => sum + row.amountSat, 0n)
     const isFree = ({ tx, vout, key }: Deposit) => {
       const row = rowOf(ledger, 'outputs', outpointKey(internalHash(tx.txid), vout))
       const isThere = row?.state === OUTPUT_STATE.live && row.minted
