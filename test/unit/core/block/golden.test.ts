@@ -73,7 +73,7 @@ describe('golden bytes', () => {
       '8d0d0b13aaea978e61ce213560bcc5fbb4d0dddb3939c3e2e37a7260a2835bda',
     )
     expect(toHex(bodyRoot(BlockBodyType.defaultValue()))).toBe(
-      '36c89e1732d74cfd1d14dc79fc666c97785f5147e13b562ce80802c08c8b3c69',
+      '0b1c20dafa3a8eda8fd26be6d568b3297051824784ebb7319f272d6362e844ad',
     )
     // SSZ: the root of an empty list of 16 containers: five zero levels mixed with the length zero.
     let zero: Uint8Array = new Uint8Array(32)
