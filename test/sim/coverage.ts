@@ -171,6 +171,9 @@ export const ORDER_TURNS = [
   'fundGiven',
   /** A buried deposit waits, since the sum of the last credits is at its limit. */
   'creditHeld',
+  /** A block carried an order by which t members cancel a payout; a version that pays nobody was booked. */
+  'cancelOrdered',
+  'cancelBooked',
 ] as const
 export type OrderTurnKind = (typeof ORDER_TURNS)[number]
 

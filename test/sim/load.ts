@@ -42,6 +42,7 @@ export class Load {
   readonly #burns: Burn[] = []
   /** Destinations that logs of strangers name. */
   readonly #unburned: Uint8Array[] = []
+  #orders: Orders | undefined
   #refunded = 0
   #paidSat = 0n
   #returnedSat = 0n
@@ -63,7 +64,8 @@ export class Load {
       world.at(delayMs, 'deposit', () => this.#deposit(rates))
     }
     if (rates.oddShare !== undefined) {
-      new Orders(this.#around, this.#auditor, this.#nodes, this.#deposits).begin()
+      this.#orders = new Orders(this.#around, this.#auditor, this.#nodes, this.#deposits)
+      this.#orders.begin()
     }
     if (rates.claimMs !== undefined) this.#claims(rates.claimMs)
     if (rates.takeBackMs !== undefined) {
@@ -84,6 +86,7 @@ export class Load {
   /** No new operations; Bitcoin goes on. */
   stop(): void {
     this.#stopped = true
+    this.#orders?.stop()
   }
 
   /** Deposits that were sent and are neither minted nor, as `checkPayouts` saw it last, paid back. */

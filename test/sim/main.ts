@@ -12,7 +12,7 @@ import {
 } from './mutants/command.ts'
 import { MOST_NODES } from './node.ts'
 import type { Fault } from './plan.ts'
-import { membersOf, PROFILES, type Profile, type ProfileName, profileNamed } from './profiles.ts'
+import { PROFILES, type Profile, type ProfileName, profileNamed } from './profiles.ts'
 import { shrink } from './shrink.ts'
 import type { WorldReport } from './simulate.ts'
 import { runAll, type Setting, type Task, Worlds } from './worlds.ts'
@@ -29,7 +29,7 @@ const USAGE = `usage: npm run sim -- [--seed N | --seeds A..B] [--minutes M] [--
 
   --seeds    worlds of these seeds [1..20]; with --minutes alone, from 1 until the time is over
   --profile  which faults and load: ${Object.keys(PROFILES).join(', ')} [everything]
-  --nodes    validators, at most ${MOST_NODES} [4]; --members: of the federation [4; consensus: 1]
+  --nodes    validators, at most ${MOST_NODES} [4]; --members: of the federation [4; bridge: 7 in some worlds; consensus: 1]
   --jobs     worker processes; the result does not depend on their number [1]
   --log      writes every event and log line of the last world
   --faults   plays this list of faults (JSON) instead of those of the seed
@@ -87,9 +87,9 @@ function readOptions(): Options | HuntOptions | undefined {
   const jobs = Number(values.jobs ?? 1)
   const shrinkBudget = Number(values.shrink ?? 40)
   const profile = values.profile ?? 'everything'
-  const members = Number(values.members ?? membersOf(profileNamed(profile) ?? PROFILES.everything))
-  const whole = [first, last, nodes, members, jobs, shrinkBudget].every(Number.isInteger)
-  const inBounds = [nodes, members].every((count) => count >= 1 && count <= MOST_NODES)
+  const members = values.members === undefined ? undefined : Number(values.members)
+  const whole = [first, last, nodes, members ?? 1, jobs, shrinkBudget].every(Number.isInteger)
+  const inBounds = [nodes, members ?? 1].every((count) => count >= 1 && count <= MOST_NODES)
   if (values.mutants === true && jobs >= 1) {
     const bound = Number(values.worlds ?? MOST_WORLDS)
     return { kind: 'hunt', only: values.only, bound, jobs, json: values.json === true }
@@ -101,7 +101,7 @@ function readOptions(): Options | HuntOptions | undefined {
     first,
     last,
     minutes,
-    setting: { nodes, members, profile: profile as ProfileName },
+    setting: { nodes, profile: profile as ProfileName, ...(members !== undefined && { members }) },
     jobs,
     json: values.json === true,
     log: values.log,
@@ -163,13 +163,14 @@ async function explain(
       return again.violations.some(({ invariant }) => invariant === invariantOf(report))
     })
     const { nodes, members, profile } = setting
+    const said = members === undefined ? '' : `--members ${members} `
     const mutant = plantedHere()
     const planted = mutant === undefined ? '' : `--mutant ${mutant} `
     warn(describe(report))
     warn(`  commit ${commitName()}`)
     warn(`  ${few.length} of ${plan.length} faults are enough: ${JSON.stringify(few)}`)
     warn(
-      `  again: npm run sim -- --seed ${seed} --nodes ${nodes} --members ${members} ` +
+      `  again: npm run sim -- --seed ${seed} --nodes ${nodes} ${said}` +
         `--profile ${profile} ${planted}--log sim.log  (with the list above in a file: --faults FILE)`,
     )
   }

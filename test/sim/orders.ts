@@ -10,7 +10,7 @@ import {
   type PegOrder,
   type PegOrderItem,
 } from '../../core/block/index.ts'
-import { DEFICIT_CAUSE, type Ledger } from '../../core/ledger/index.ts'
+import { BATCH_KIND, DEFICIT_CAUSE, type Ledger } from '../../core/ledger/index.ts'
 import type { Genesis } from '../../core/params/index.ts'
 import { orderFault, pegOrderId, pegOrderMessage } from '../../core/peg/index.ts'
 import { toHex } from '../../crypto/index.ts'
@@ -30,6 +30,8 @@ const LOOK_MS = 1_500
 const OPEN_MS = 3_000
 /** Of those that would have come back so many are booked as losses all the same. */
 const TOO_EARLY = 0.15
+/** How often a payout that is not booked yet is cancelled, while users work: there is no other end to that. */
+const CANCELS = 0.15
 /** How often one of the members tries it alone. */
 const ALONE = 0.5
 const NOTHING = new Uint8Array(0)
@@ -42,6 +44,8 @@ export class Orders {
   readonly #chance: Chance
   /** When a deficit was seen first, and whether it is booked whatever becomes of it, by its key. */
   readonly #deficits = new Map<string, { readonly sinceMs: number; readonly tooEarly: boolean }>()
+
+  #stopped = false
 
   constructor(
     around: Surroundings,
@@ -56,6 +60,11 @@ export class Orders {
     this.#chance = around.world.chance('orders')
   }
 
+  /** Nothing is cancelled any more. */
+  stop(): void {
+    this.#stopped = true
+  }
+
   /** To the end: what waits for an order has no other end. */
   begin(): void {
     const look = () => {
@@ -68,8 +77,13 @@ export class Orders {
 
   #decide(showing: Showing): void {
     if (this.#chance.happens(ALONE)) this.#alone(showing)
-    for (const order of [...this.#refunds(showing.ledger), ...this.#losses(showing.ledger)]) {
-      if (orderFault(showing.ledger, order) !== undefined) continue
+    const { ledger } = showing
+    for (const order of [
+      ...this.#refunds(ledger),
+      ...this.#losses(ledger),
+      ...this.#cancels(ledger),
+    ]) {
+      if (orderFault(ledger, order) !== undefined) continue
       this.#auditor.ordered(order)
       this.#submit(showing, this.#approved(order))
     }
@@ -112,7 +126,15 @@ export class Orders {
     return orders
   }
 
-  /** A deposit is to go to somebody else, or a deficit to be forgotten: with fewer signatures than it takes. */
+  /** One of the payouts that are under way, signed or not, on its way or in a block. */
+  #cancels({ open }: Ledger): PegOrder[] {
+    if (this.#stopped || !this.#chance.happens(CANCELS)) return []
+    const paying = [...open.batches.values()].filter(({ row }) => row.kind === BATCH_KIND.payout)
+    const batch = this.#chance.pick(paying)
+    return batch === undefined ? [] : [orderOf('cancel', batch.key, {})]
+  }
+
+  /** A deposit is to go to somebody else, a deficit to be forgotten, a payout to end: with fewer signatures than it takes. */
   #alone(showing: Showing): void {
     const { genesis, members } = this.#around.federation
     const { open } = showing.ledger
@@ -124,6 +146,7 @@ export class Orders {
       ...[...open.refundables.values()].map(({ key }) =>
         orderOf('refundTo', key, { scriptPubKey }),
       ),
+      ...[...open.batches.values()].map(({ key }) => orderOf('cancel', key, {})),
     ]
     const due = wanted.filter((one) => orderFault(showing.ledger, one) === undefined)
     const order = this.#chance.pick(due)

@@ -61,6 +61,9 @@ export class PegWatch {
   #withdrawals = 0
   /** Txids of further versions. */
   readonly #bumps = new Set<string>()
+  /** Batches that t members cancelled, and the txids of their versions since. */
+  readonly #cancelled = new Set<string>()
+  readonly #cancels = new Set<string>()
   /** Versions of batches that a committed block carries, and the blocks that were looked at. */
   readonly #carried = new Set<string>()
   readonly #seen = new Set<string>()
@@ -167,18 +170,22 @@ export class PegWatch {
         return `a deposit in block ${header.height} has ${signers} of ${this.#threshold} approvals`
       })
     }
-    for (const order of body.pegOrders) this.#checkOrder(header.height, order)
     for (const { batchId, transaction, version } of body.records) {
       if (version === 0) continue
       this.#world.fault('payoutBumped')
       const parsed = parseTransaction(transaction)
-      if (parsed.ok) this.#bumps.add(toHex(txid(parsed.value)))
+      const isCancel = this.#cancelled.has(toHex(batchId))
+      if (parsed.ok) (isCancel ? this.#cancels : this.#bumps).add(toHex(txid(parsed.value)))
       this.#world.log(`batch ${toHex(batchId).slice(0, 16)} bumped: version ${version}`)
     }
+    // Records stand before the orders of their block.
+    for (const order of body.pegOrders) this.#checkOrder(header.height, order)
     for (const { proofIndex } of body.bookings) {
       const proof = body.proofs[proofIndex]
       const parsed = proof && parseTransaction(proof.transaction)
-      if (parsed?.ok && this.#bumps.has(toHex(txid(parsed.value)))) this.#world.fault('bumpBooked')
+      const name = parsed?.ok ? toHex(txid(parsed.value)) : ''
+      if (this.#bumps.has(name)) this.#world.fault('bumpBooked')
+      if (this.#cancels.has(name)) this.#world.fault('cancelBooked')
       this.#checkDepth(header.height, proof, params.payoutConfirmations)
       if (proof !== undefined) this.#bitcoin.booked('payout', proof.blockHash)
     }
@@ -203,8 +210,14 @@ export class PegWatch {
     this.#world.check('OrderedByMembers', isOrdered, () => {
       return `block ${height} has an order that the members did not give: ${kind}, ${signers} signers`
     })
-    this.#world.fault(kind === 'refundTo' ? 'refundOrdered' : 'lossBooked')
-    if (kind !== 'refundTo') this.#booked.add(toHex(order.subject))
+    if (kind === 'refundTo') this.#world.fault('refundOrdered')
+    else if (kind === 'cancel') {
+      this.#world.fault('cancelOrdered')
+      this.#cancelled.add(toHex(order.subject))
+    } else {
+      this.#world.fault('lossBooked')
+      this.#booked.add(toHex(order.subject))
+    }
   }
 
   #checkDepth(height: number, proof: TransactionProof | undefined, needed: number): void {

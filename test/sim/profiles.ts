@@ -52,6 +52,8 @@ export interface Profile {
   readonly uneven?: number
   /** Members of the federation, where nobody says how many [4]. */
   readonly members?: number
+  /** Of so many worlds one has seven members, five of which sign [none]. */
+  readonly manyMembersSeeds?: number
   /** Of so many worlds one makes the federation's key [8]. */
   readonly keyMakingSeeds?: number
   /** In those worlds nothing goes wrong so long, so that the key is there when things do [0]. */
@@ -454,6 +456,7 @@ export const PROFILES = {
     variants: [{}, { csvBlocks: 96 }, { reorgCapSat: 900_000_000 }],
     keyMakingSeeds: 2,
     keyQuietMs: 10_000,
+    manyMembersSeeds: 25,
     reorgDepth: 10,
     faultsMs: 22_000,
     worldMs: 22_500,
@@ -527,9 +530,15 @@ const UNEVEN = [
 ]
 
 const MEMBERS = 4
+const MANY_MEMBERS = 7
 
-export function membersOf({ members = MEMBERS }: Profile): number {
-  return members
+export function membersOf(
+  seed: number,
+  { manyMembersSeeds, members = MEMBERS }: Pick<Profile, 'manyMembersSeeds' | 'members'>,
+): number {
+  // In turn such that make keys and such that sign by leaf A: the number is odd.
+  const hasMany = manyMembersSeeds !== undefined && seed % manyMembersSeeds === 2
+  return hasMany ? MANY_MEMBERS : members
 }
 
 export type ProfileName = keyof typeof PROFILES

@@ -6,13 +6,14 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { createFederation, type Federation, signaturesOf } from './federation.ts'
 import type { Fault } from './plan.ts'
-import { type ProfileName, paramsOf, powersOf, profileNamed } from './profiles.ts'
+import { membersOf, type ProfileName, paramsOf, powersOf, profileNamed } from './profiles.ts'
 import { simulate, type WorldReport } from './simulate.ts'
 
 /** What all worlds of a run have in common. */
 export interface Setting {
   readonly nodes: number
-  readonly members: number
+  /** Where nobody says how many, those of the profile. */
+  readonly members?: number
   readonly profile: ProfileName
 }
 
@@ -29,10 +30,11 @@ export class Worlds {
   readonly #federations = new Map<string, Federation>()
 
   run({ setting, seed, plan, keepLog = false }: Task): Promise<WorldReport> {
-    const { nodes, members } = setting
+    const { nodes } = setting
     const signatures = signaturesOf(seed)
     const profile = profileNamed(setting.profile)
     if (profile === undefined) throw new Error(`no profile ${setting.profile}`)
+    const members = setting.members ?? membersOf(seed, profile)
     const powers = powersOf(seed, profile, nodes)
     const params = paramsOf(seed, profile)
     const kind = `${powers} ${members} ${signatures} ${JSON.stringify(params)}`

@@ -2,7 +2,7 @@
  * `node --import hook.ts trial.ts PROFILE FIRST LAST`: worlds of one build until the first violation; prints a Trial. What nobody caught is a
  * violation too.
  */
-import { membersOf, PROFILES, type ProfileName, profileNamed } from '../profiles.ts'
+import type { ProfileName } from '../profiles.ts'
 import { runStage, stageNamed } from '../stages.ts'
 import type { Violation } from '../world.ts'
 import { Worlds } from '../worlds.ts'
@@ -23,8 +23,7 @@ function worldsOf(name: string): (seed: number) => Promise<readonly Violation[]>
   const stage = stageNamed(name)
   if (stage !== undefined) return (seed) => runStage(stage, seed)
   const worlds = new Worlds()
-  const members = membersOf(profileNamed(name) ?? PROFILES.everything)
-  const setting = { nodes: 4, members, profile: name as ProfileName }
+  const setting = { nodes: 4, profile: name as ProfileName }
   return async (seed) => (await worlds.run({ setting, seed })).violations
 }
 
