@@ -413,6 +413,7 @@ export class Auditor {
     })
     if (height === 0) return
     this.#peg?.checkRows(node.name, head.ledger)
+    this.#peg?.checkShown(node.name, node.tree?.live.operations ?? [])
     this.#keygen?.checkRows(head.ledger)
     world.check('LedgerRoot', equalBytes(ledgerRoot(head.ledger), head.header.ledgerRoot), () => {
       return `${node.name} at ${height} has another ledger than its header`

@@ -237,6 +237,10 @@ export class SimulatedBitcoin {
           return found && { header: found.raw.slice(0, 80), isBest: chain.isActive(found) }
         }),
       block: (hash) => ask('block', () => wholeBlock(hash, node(hash)?.raw)),
+      mempool: {
+        txids: () => ask('mempool', () => mempool.entries().map(({ tx }) => tx.txid)),
+        transaction: (txid) => ask('mempool transaction', () => mempool.get(txid)?.tx.raw.slice()),
+      },
       inMempool: (txid) => ask('inMempool', () => mempool.get(displayHash(txid)) !== undefined),
       send: (raw) => ask('send', () => this.#broadcast(raw)),
       feeRate: () => ask('feeRate', () => this.#feeRates.at(-1) ?? CALM_SAT_PER_KVB),

@@ -199,6 +199,8 @@ export const PEG_TURNS = [
   'reorgBelowRules',
   /** A member was named by the shares that it signed. */
   'memberNamed',
+  /** A node showed a deposit that waits in Bitcoin's mempool. */
+  'depositPending',
 ] as const
 export type PegTurnKind = (typeof PEG_TURNS)[number]
 export type TurnKind = (typeof TURNS)[number]
@@ -280,6 +282,7 @@ export const INVARIANTS = [
 export const STAGED_INVARIANTS = ['HaltsSplit', 'ResumesSoon', 'RestoredStaysOut'] as const
 export const BRIDGE_INVARIANTS = [
   'ReturnedOnce',
+  'ShowsDeposits',
   'NoCorrectNamed',
   'OrderedByMembers',
   'CapKept',

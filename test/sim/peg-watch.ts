@@ -2,6 +2,7 @@
  * The rules of the peg, seen from outside: by the blocks that are stored, by the world's own Bitcoin and by what users did (protocol
  * §4.1, §4.2, §4.3, §4.5). Nothing is taken from the ledger that can be counted without it.
  */
+import type { PegOperationView } from '../../actors/bridge/index.ts'
 import { headerHash, parseTransaction, txid } from '../../core/bitcoin/index.ts'
 import {
   type CommittedBlock,
@@ -70,6 +71,9 @@ export class PegWatch {
   /** What users pay in, by `txid:vout`; claims that members were asked about, by their root. */
   readonly #deposits = new Map<string, SentDeposit>()
   readonly #claims = new Map<string, PegInClaim>()
+  /** All that users ever sent, and what nodes have shown of it before a block did. */
+  readonly #sent = new Map<string, SentDeposit>()
+  readonly #pending = new Set<string>()
   readonly #ownScripts: ReadonlySet<string>
   /** Outpoints that blocks have entered. */
   readonly #entered = new Set<string>()
@@ -96,6 +100,7 @@ export class PegWatch {
 
   deposited(outpoint: string, fields: SentDeposit): void {
     this.#deposits.set(outpoint, fields)
+    this.#sent.set(outpoint, fields)
   }
 
   depositGone(txid: string): void {
@@ -247,6 +252,22 @@ export class PegWatch {
       this.#world.check('RowsOnBestChain', isThere, () => {
         return `${node} counts ${nameOf(key)} as reserve, whose block a reorg took away`
       })
+    }
+  }
+
+  /** PI-3: what a node tells a user of a deposit that no block holds is what that user sent. */
+  checkShown(node: string, operations: readonly PegOperationView[]): void {
+    for (const operation of operations) {
+      if (operation.direction !== 'in' || operation.step !== 'Detected') continue
+      const { amountSat, evmAddress, id } = operation
+      const sent = this.#sent.get(id)
+      const isRight = sent?.amountSat === amountSat && equalBytes(sent.evmAddress, evmAddress)
+      this.#world.check('ShowsDeposits', isRight, () => {
+        return `${node} shows ${amountSat} sat by ${id}, which nobody sent like that`
+      })
+      if (this.#pending.has(id)) continue
+      this.#pending.add(id)
+      this.#world.fault('depositPending')
     }
   }
 
