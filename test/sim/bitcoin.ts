@@ -39,11 +39,13 @@ export class SimulatedBitcoin {
   readonly #feeRates: number[] = []
   readonly #onReorg = new Map<Booked, () => void>()
   readonly #deepChance: Chance
+  readonly #showsMempool: boolean
   /** Nodes whose Bitcoin stands still at a height, and by how many faults. */
   readonly #decoded = new WeakMap<BlockNode, readonly Tx[]>()
   readonly #stale = new Map<number, { readonly height: number; faults: number }>()
 
-  constructor(world: World, { bitcoinBlocks, genesis }: Federation) {
+  constructor(world: World, { bitcoinBlocks, genesis }: Federation, showsMempool = false) {
+    this.#showsMempool = showsMempool
     const { conflictDepth, pegInConfirmations, payoutConfirmations } = genesis.params
     this.#rules = Math.max(conflictDepth, pegInConfirmations, payoutConfirmations)
     this.#checkpoint = genesis.bitcoin.checkpoint.height
@@ -237,10 +239,13 @@ export class SimulatedBitcoin {
           return found && { header: found.raw.slice(0, 80), isBest: chain.isActive(found) }
         }),
       block: (hash) => ask('block', () => wholeBlock(hash, node(hash)?.raw)),
-      mempool: {
-        txids: () => ask('mempool', () => mempool.entries().map(({ tx }) => tx.txid)),
-        transaction: (txid) => ask('mempool transaction', () => mempool.get(txid)?.tx.raw.slice()),
-      },
+      ...(this.#showsMempool && {
+        mempool: {
+          txids: () => ask('mempool', () => mempool.entries().map(({ tx }) => tx.txid)),
+          transaction: (txid) =>
+            ask('mempool transaction', () => mempool.get(txid)?.tx.raw.slice()),
+        },
+      }),
       inMempool: (txid) => ask('inMempool', () => mempool.get(displayHash(txid)) !== undefined),
       send: (raw) => ask('send', () => this.#broadcast(raw)),
       feeRate: () => ask('feeRate', () => this.#feeRates.at(-1) ?? CALM_SAT_PER_KVB),

@@ -52,6 +52,8 @@ export interface Profile {
   readonly uneven?: number
   /** Members of the federation, where nobody says how many [4]. */
   readonly members?: number
+  /** Nodes look at what waits for a block of Bitcoin [they do not]. */
+  readonly seesMempool?: boolean
   /** Of so many worlds one has seven members, five of which sign [none]. */
   readonly manyMembersSeeds?: number
   /** Of so many worlds one makes the federation's key [8]. */
@@ -457,6 +459,7 @@ export const PROFILES = {
     keyMakingSeeds: 2,
     keyQuietMs: 10_000,
     manyMembersSeeds: 25,
+    seesMempool: true,
     reorgDepth: 10,
     faultsMs: 22_000,
     worldMs: 22_500,

@@ -80,6 +80,7 @@ export async function simulate(options: SimulationOptions): Promise<WorldReport>
   const { around, auditor, nodes } = watchedNodes(world, federation, {
     ...(options.wrap && { wrap: options.wrap }),
     ...(profile.keepBlocks !== undefined && { keepBlocks: profile.keepBlocks }),
+    ...(profile.seesMempool !== undefined && { seesMempool: profile.seesMempool }),
     makesKey,
   })
   const members = federation.members.map((_, index) => new SimulatedMember(index, around))

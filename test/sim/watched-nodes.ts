@@ -16,6 +16,8 @@ export interface WatchedNodes {
 }
 
 export interface WatchOptions extends Pick<Surroundings, 'wrap' | 'keepBlocks' | 'makesKey'> {
+  /** Nodes look at what waits for a block of Bitcoin [they do not]. */
+  readonly seesMempool?: boolean
   /** Told of every consensus frame after the auditor. */
   readonly sent?: (from: string, bytes: Uint8Array) => void
 }
@@ -23,7 +25,7 @@ export interface WatchOptions extends Pick<Surroundings, 'wrap' | 'keepBlocks' |
 export function watchedNodes(
   world: World,
   federation: Federation,
-  { sent, ...rest }: WatchOptions = {},
+  { seesMempool, sent, ...rest }: WatchOptions = {},
 ): WatchedNodes {
   const auditor = new Auditor(world)
   const around: Surroundings = {
@@ -39,7 +41,7 @@ export function watchedNodes(
       },
       (by, peer) => auditor.banned(by, peer),
     ),
-    bitcoin: new SimulatedBitcoin(world, federation),
+    bitcoin: new SimulatedBitcoin(world, federation, seesMempool),
     streams: new Streams(world, auditor),
     ...rest,
   }

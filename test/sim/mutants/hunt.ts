@@ -8,6 +8,7 @@ import { MUTANT_VARIABLE, type Mutant } from './index.ts'
 import type { Trial } from './trial.ts'
 
 const HOOK = new URL('./hook.ts', import.meta.url).href
+const CURVES = new URL('../curves.ts', import.meta.url).href
 const TRIAL = fileURLToPath(new URL('./trial.ts', import.meta.url))
 /** For one process; a world takes seconds. */
 const TRIAL_MS = 15 * 60_000
@@ -26,7 +27,10 @@ export interface Hunt {
 
 /** Arguments and environment of a process that runs with a mutant planted. */
 export function plantedProcess(name: string) {
-  return { args: ['--import', HOOK], env: { ...process.env, [MUTANT_VARIABLE]: name } }
+  return {
+    args: ['--import', CURVES, '--import', HOOK],
+    env: { ...process.env, [MUTANT_VARIABLE]: name },
+  }
 }
 
 export async function hunt(
@@ -84,7 +88,8 @@ async function shared<T, R>(
 }
 
 function trial({ profile, first, last }: Part, name: string | undefined): Promise<Trial> {
-  const { args, env } = name === undefined ? { args: [], env: process.env } : plantedProcess(name)
+  const { args, env } =
+    name === undefined ? { args: ['--import', CURVES], env: process.env } : plantedProcess(name)
   const child = spawn(process.execPath, [...args, TRIAL, profile, `${first}`, `${last}`], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
