@@ -315,6 +315,7 @@ export const BRIDGE_MUTANTS: readonly Mutant[] = [
   {
     ...here,
     name: 'pending-of-another',
+    rare: true,
     file: 'actors/bridge/mempool.ts',
     find: '    amountSat: deposit.amountSat,\n',
     replace: '    amountSat: deposit.amountSat - params.pegInFeeSat,\n',
