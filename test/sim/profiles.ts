@@ -7,6 +7,7 @@ import {
   type FaultKind,
   INVARIANTS,
   type Invariant,
+  KEYGEN_LIES,
   KEYGEN_TURNS,
   ORDER_TURNS,
   PEG_TURNS,
@@ -148,6 +149,8 @@ const LOAD: LoadRates = {
 /** What it takes long splits to see. */
 const OF_VIEWS: ReadonlySet<Invariant> = new Set(['ProposesLock', 'TellsLock', 'LockHeld'])
 
+const OF_LIARS: ReadonlySet<FaultKind> = new Set(KEYGEN_LIES)
+
 const OF_CONVICTIONS: ReadonlySet<Invariant> = new Set(['NoCorrectConvicted', 'ConvictedOnce'])
 
 const everything = {
@@ -270,6 +273,7 @@ const BRIDGE_FAULTS = {
   crash: every(9_000),
   crashBeforeCall: every(10_000),
   crashAfterCall: every(10_000),
+  stop: every(25_000),
   freeze: every(15_000),
   writesFail: every(25_000),
   partition: every(15_000),
@@ -290,7 +294,7 @@ const BRIDGE_FAULTS = {
   creditReorg: every(7_000),
   creditTaken: every(5_000),
   membersPause: every(15_000),
-  feeSpike: every(6_000),
+  feeSpike: every(4_000),
   staleTip: every(9_000),
   bitcoinOutage: every(12_000),
 } satisfies Partial<Record<PlannedKind, FaultRate>>
@@ -467,12 +471,13 @@ export const PROFILES = {
       ...(Object.keys(BRIDGE_FAULTS) as PlannedKind[]),
       ...PEG_TURNS,
       ...ORDER_TURNS,
-      ...KEYGEN_TURNS,
+      // Each lie of its own kind is for the profile that makes key after key.
+      ...KEYGEN_TURNS.filter((name) => !OF_LIARS.has(name)),
     ],
     invariants: [
       ...INVARIANTS.filter((name) => !OF_CONVICTIONS.has(name) && !OF_VIEWS.has(name)),
       ...BRIDGE_INVARIANTS,
-    ],
+    ].filter((name) => name !== 'StartsAgain'),
     enoughWorlds: 300,
   },
   /** Key after key in every world, mostly with a liar among the members; little else to do and to go wrong. */
