@@ -194,7 +194,10 @@ export class PegWatch {
       this.#checkDepth(header.height, proof, params.payoutConfirmations)
       if (proof !== undefined) this.#bitcoin.booked('payout', proof.blockHash)
     }
-    if (body.conflicts.length > 0) this.#world.fault('payoutReleased')
+    for (const { proofIndex } of body.conflicts) {
+      this.#world.fault('payoutReleased')
+      this.#checkDepth(header.height, body.proofs[proofIndex], params.conflictDepth)
+    }
     for (const { index } of body.payload.withdrawals) {
       this.#world.check('WithdrawalsInOrder', index === this.#withdrawals, () => {
         return `block ${header.height} has withdrawal ${index} instead of ${this.#withdrawals}`
