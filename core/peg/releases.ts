@@ -18,6 +18,7 @@ import {
   outpointKey,
   REQUEST_STATE,
   type RequestRow,
+  SPEND_KIND,
   SPEND_STATE,
   type SpendRow,
   splitOutpoint,
@@ -42,7 +43,7 @@ export function applyReleases(draft: LedgerDraft, context: PegContext): void {
   )
   for (const { key: batchId, row } of open) {
     const obstacle = obstacleOf(draft, context, row.inputs[0] as Uint8Array)
-    if (obstacle === undefined || mayPay(draft, obstacle, batchId, row)) continue
+    if (obstacle === undefined || mayPay(draft, obstacle, row)) continue
     release(draft, batchId, row)
     const released = [...obstacle.row.released, batchId]
     if (obstacle.set === 'spends') draft.put('spends', obstacle.key, { ...obstacle.row, released })
@@ -147,16 +148,11 @@ function isDeep(
  * Whether the transaction pays a request of the batch from the reserve; then the batch is nobody's to release by rule. A stranger's
  * transaction pays nothing of ours, whatever it sends to whom.
  */
-function mayPay(
-  draft: LedgerDraft,
-  obstacle: Obstacle,
-  batchId: Uint8Array,
-  batch: BatchRow,
-): boolean {
+function mayPay(draft: LedgerDraft, obstacle: Obstacle, batch: BatchRow): boolean {
   const spend = obstacle.set === 'spends' ? obstacle.row : draft.get('spends', obstacle.row.txid)
   if (spend?.state !== SPEND_STATE.booked) return false
-  // Its own version that spent it and left it open is one that cancels.
-  return !equalBytes(spend.batchId, batchId) && paysAny(draft, spend, batch)
+  // A version pays the requests of its own batch, which no other has, whoever they go to; its own that left the batch open cancels it.
+  return spend.kind === SPEND_KIND.stray && paysAny(draft, spend, batch)
 }
 
 /** Whether a transaction has an output to a script that the batch pays: then the batch is nobody's to release by rule. */
