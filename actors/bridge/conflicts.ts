@@ -30,7 +30,7 @@ import {
 import { concatBytes, equalBytes, toHex } from '../../crypto/index.ts'
 import type { ConflictsLooked } from '../../messages/index.ts'
 import type { BitcoinBlockAt } from './context.ts'
-import { MAX_BLOCKS_PER_CONFLICT_LOOK, MAX_REPLACED_BLOCKS } from './limits.ts'
+import { MAX_ANCESTOR_BYTES, MAX_BLOCKS_PER_CONFLICT_LOOK, MAX_REPLACED_BLOCKS } from './limits.ts'
 import type { BitcoinPort } from './port.ts'
 
 type Looked = ConflictsLooked['payload']
@@ -85,11 +85,16 @@ function cursorOf(ledger: Ledger, before: BitcoinBlockAt | undefined): BitcoinBl
 /** What a look needs did not come. Never leaves this file. */
 class Unreadable extends Error {}
 
-/** A transaction that can only come back with its ancestors. */
-interface Doomed {
-  readonly bytes: Uint8Array
-  /** The one of them that spends it. */
+/** How the shortest line from the deposit leads to a transaction: by the one of them that spends it. */
+interface Place {
   readonly child: string | undefined
+  /** Transactions of the line before it. */
+  readonly depth: number
+}
+
+/** A transaction that can only come back with its ancestors. */
+interface Doomed extends Place {
+  readonly bytes: Uint8Array
 }
 
 class Search {
@@ -98,6 +103,7 @@ class Search {
   readonly #doomed = new Map<string, Doomed>()
   /** Who of them spends an outpoint, as Bitcoin writes it. */
   readonly #spenders = new Map<string, string>()
+  #bytes = 0
 
   private constructor(bitcoin: BitcoinPort, ledger: Ledger) {
     this.#bitcoin = bitcoin
@@ -112,28 +118,32 @@ class Search {
     replaced: readonly BitcoinBlockAt[],
   ): Promise<Search> {
     const search = new Search(bitcoin, ledger)
-    const wanted = new Map<string, string | undefined>([
-      [toHex(splitOutpoint(key).txid), undefined],
-    ])
+    const deposit = toHex(splitOutpoint(key).txid)
+    const wanted = new Map<string, Place>([[deposit, { child: undefined, depth: 0 }]])
     for (const { hash } of replaced) search.#takeFrom(await search.#read(hash), wanted)
     if (search.#doomed.size === 0) throw new Unreadable('DepositNotThere')
     return search
   }
 
-  /** An ancestor stands before what spends it, so one look back through the blocks finds them all. */
-  #takeFrom(block: WholeBlock, wanted: Map<string, string | undefined>): void {
+  /** An ancestor stands before what spends it, so one look back through the blocks finds them all, each after all that spend it. */
+  #takeFrom(block: WholeBlock, wanted: Map<string, Place>): void {
     for (let index = block.starts.length - 1; index >= 0; index--) {
       const id = toHex(txidOf(block, index))
-      if (!wanted.has(id) || this.#doomed.size === MAX_ANCESTRY) continue
+      const place = wanted.get(id)
+      if (place === undefined || place.depth >= MAX_ANCESTRY) continue
       const parsed = parseTransaction(transactionOf(block, index) as Uint8Array)
       if (!parsed.ok) continue
       const bytes = serializeTransaction(parsed.value, 'stripped')
       if (bytes.length > MAX_STRIPPED_TRANSACTION_BYTES) continue
-      this.#doomed.set(id, { bytes, child: wanted.get(id) })
+      this.#bytes += bytes.length
+      if (this.#bytes > MAX_ANCESTOR_BYTES) throw new Unreadable('TooManyAncestors')
+      this.#doomed.set(id, { ...place, bytes })
+      const depth = place.depth + 1
       for (const { txid, vout } of parsed.value.inputs) {
         this.#spenders.set(toHex(concatBytes(txid, uint32le(vout))), id)
         const parent = toHex(txid)
-        if (!wanted.has(parent)) wanted.set(parent, id)
+        const known = wanted.get(parent)
+        if (known === undefined || known.depth > depth) wanted.set(parent, { child: id, depth })
       }
     }
   }

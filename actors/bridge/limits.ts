@@ -26,6 +26,9 @@ export const MAX_BLOCKS_PER_CONFLICT_LOOK = 20
 /** A deposit whose block was replaced together with more than these is a matter for the members. */
 export const MAX_REPLACED_BLOCKS = 100
 
+/** Of a deposit's ancestors that were replaced with it, without witness; who makes more of them is a matter for the members. */
+export const MAX_ANCESTOR_BYTES = 8 * 1024 * 1024
+
 /** Looks for conflicts begin this often, at most; one that nothing came of is given up after the longer time. */
 export const CONFLICT_LOOK_MS = 10_000
 export const CONFLICT_LOST_MS = 120_000

@@ -9,6 +9,7 @@ import {
   serializeTransaction,
   txid,
 } from '../../../../core/bitcoin/index.ts'
+import { MAX_ANCESTRY } from '../../../../core/block/index.ts'
 import { BATCH_STATE, rowOf } from '../../../../core/ledger/index.ts'
 import { assemble, openBatches, outpointName } from '../../../../core/peg/index.ts'
 import { concatBytes, toHex } from '../../../../crypto/index.ts'
@@ -40,15 +41,22 @@ class Replaced extends PegWorld {
   /** Blocks that Bitcoin does not have. */
   readonly pruned = new Set<string>()
 
-  constructor(onBranch: (world: Replaced) => readonly BitcoinTransaction[]) {
+  /** `mined`: after the parent. `spent`: by the deposit too. */
+  constructor(
+    onBranch: (world: Replaced) => readonly BitcoinTransaction[],
+    mined: readonly BitcoinTransaction[] = [],
+    spent = mined,
+  ) {
     super({ conflictDepth: DEPTH })
     const fork = this.bitcoin.tip.height
     this.deposit = {
       ...depositOf(this.genesis, 'alice', 1_000_000n),
-      inputs: payment({ txid: txid(this.parent), vout: 0 }, []).inputs,
+      inputs: [this.parent, ...spent].flatMap(
+        (coin) => payment({ txid: txid(coin), vout: 0 }, []).inputs,
+      ),
     }
     this.bitcoin.mine([payment('stranger', []), this.grandparent])
-    this.bitcoin.mine([this.parent, this.deposit])
+    this.bitcoin.mine([this.parent, ...mined, this.deposit])
     this.bitcoin.mine([], 2)
     this.syncHeaders()
     const claim = claimOf(this.bitcoin, this.deposit)
@@ -148,6 +156,29 @@ describe('a look for what keeps a deposit from coming back (P 4.5)', () => {
     const { found } = await world.look()
     expect(found[0]?.ancestry).toEqual(
       [world.deposit, world.parent].map((each) => serializeTransaction(each)),
+    )
+  })
+
+  it('of a deposit with more parents than a line may be long it looks at each', async () => {
+    const siblings = Array.from({ length: MAX_ANCESTRY + 5 }, (_, index) => theft(`coin ${index}`))
+    const world = new Replaced(() => [theft('old coin')], siblings)
+    world.bury(DEPTH)
+    const { found } = await world.look()
+    expect(found[0]?.ancestry).toEqual(
+      [world.deposit, world.parent, world.grandparent].map((each) => serializeTransaction(each)),
+    )
+  })
+
+  it('shows the shortest line where there are several', async () => {
+    const { grandparent } = new Replaced(() => [])
+    const outputs = [{ amountSat: 1n, scriptPubKey: p2wpkh('other') }]
+    const uncle = payment({ txid: txid(grandparent), vout: 1 }, outputs)
+    const cousin = payment({ txid: txid(uncle), vout: 0 }, outputs)
+    const world = new Replaced(() => [theft('old coin')], [uncle, cousin], [cousin])
+    world.bury(DEPTH)
+    const { found } = await world.look()
+    expect(found[0]?.ancestry).toEqual(
+      [world.deposit, world.parent, grandparent].map((each) => serializeTransaction(each)),
     )
   })
 
