@@ -31,6 +31,9 @@ type Client = Pick<
 /** Who has heard of no block for so long is no witness. Bitcoin itself was never so slow, so that nobody can wait for it to be. */
 const STALE_MS = 24 * 3_600_000
 
+/** Who shows so many confirmations fewer is not merely behind: it would have this member wait, without a word, for ever. */
+const MOST_BEHIND_BLOCKS = 6
+
 export function createOwnBitcoin(rpc: Client, nowMs: () => number): OwnBitcoin {
   return {
     sight: (blockHash, txid) => sight(rpc, nowMs, blockHash, txid),
@@ -74,7 +77,8 @@ export function joinOwnBitcoins(endpoints: readonly OwnBitcoin[]): OwnBitcoin {
 
 /** Also of the witness, which no header commits to: by it a spend of the reserve is told from a deposit. */
 function showsTheSame(one: SeenDeposit, other: SeenDeposit): boolean {
-  return one.index === other.index && equalBytes(one.transaction, other.transaction)
+  const isNear = Math.abs(one.confirmations - other.confirmations) <= MOST_BEHIND_BLOCKS
+  return isNear && one.index === other.index && equalBytes(one.transaction, other.transaction)
 }
 
 function isSame(one: OwnCoin | undefined, other: OwnCoin | undefined): boolean {

@@ -28,6 +28,12 @@ describe('OP-5: what a member sees of a deposit by two endpoints', () => {
     expect(await sightOf(seen(7), seen(6))).toEqual(seen(6))
   })
 
+  it('N13: is unknown where one has the block always at its tip: nobody alone keeps a member waiting without a word', async () => {
+    const disagrees = unknown('BitcoinDisagrees')
+    expect(await sightOf(seen(1), seen(8))).toEqual(disagrees)
+    expect(await sightOf(seen(2), seen(8))).toEqual(seen(2))
+  })
+
   it.each(['BitcoinUnreachable', 'BitcoinTimeout'])(
     'is what the other shows, where one says %s',
     async (code) => {
