@@ -32,6 +32,8 @@ const UNANSWERED: ReadonlySet<string> = new Set([
 const REST_MS = 15_000
 /** Two chains that share none of so many blocks are not of one Bitcoin. */
 const MAX_FORK_BLOCKS = 144
+/** A block that leaves a chain further below than this was mined at more cost than a lie to one node is worth. */
+const MAX_HEADERS_BACK = 24
 /** An endpoint whose hashes take longer than this in one look has not told them; each question ends by its own deadline. */
 const MAX_COMPARE_MS = 10_000
 const UNCOMPARED: BitcoinFault = {
@@ -113,7 +115,7 @@ class Endpoints implements BitcoinPort {
     const known = best ?? answered.find(({ value }) => value !== undefined)
     const doubters = best === undefined ? [] : answered.filter(({ value }) => !value?.isBest)
     for (const { endpoint } of doubters) {
-      if (best !== undefined && !(await isBehind(endpoint, best.endpoint))) {
+      if (best?.value && !(await isBehind(endpoint, best.endpoint, best.value.header))) {
         return disagreement(`block ${toDisplayHash(hash)} is on the best chain of some alone`)
       }
     }
@@ -331,12 +333,41 @@ class Endpoints implements BitcoinPort {
   }
 }
 
-/** Its tip is on the other's best chain: what it does not have there comes after its tip. */
-async function isBehind({ bitcoin }: Endpoint, other: Endpoint): Promise<boolean> {
+/**
+ * Its tip is on the other's best chain, and the block, by headers that name each other, does not leave its chain below that tip: what it does
+ * not have comes after it. Of one more than MAX_HEADERS_BACK above it only the former is known.
+ */
+async function isBehind(
+  { bitcoin }: Endpoint,
+  other: Endpoint,
+  header: Uint8Array,
+): Promise<boolean> {
   const tip = await bitcoin.tip()
   if (!tip.ok) return false
   const there = await other.bitcoin.hashAt(tip.value.height)
-  return there.ok && there.value !== undefined && equalBytes(there.value, tip.value.hash)
+  if (!there.ok || there.value === undefined || !equalBytes(there.value, tip.value.hash)) {
+    return false
+  }
+  let above = header
+  for (let step = 0; step < MAX_HEADERS_BACK; step++) {
+    const before = above.subarray(4, 36)
+    if (equalBytes(before, tip.value.hash)) return true
+    const [own, others] = await Promise.all([bitcoin.header(before), other.bitcoin.header(before)])
+    if (!own.ok || !others.ok || others.value === undefined) return false
+    // It leaves the chain here, unless the tip moved on meanwhile.
+    if (own.value?.isBest) return isNext(bitcoin, tip.value, before)
+    above = others.value.header
+  }
+  return true
+}
+
+async function isNext(
+  bitcoin: BitcoinPort,
+  { height }: BitcoinTip,
+  hash: Uint8Array,
+): Promise<boolean> {
+  const next = await bitcoin.hashAt(height + 1)
+  return next.ok && next.value !== undefined && equalBytes(next.value, hash)
 }
 
 function parted({ hash, height }: BitcoinTip): string {

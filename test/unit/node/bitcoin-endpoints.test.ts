@@ -13,6 +13,13 @@ const BLOCK_HASH = headerHash(BLOCK.raw.subarray(0, 80))
 const branch = (length: number, name = '', from = length) =>
   Array.from({ length }, (_, height) => `${height}${height < from ? '' : name}`)
 
+/** A header that names the block before it. */
+function headerOn(before = ''): Uint8Array {
+  const header = new Uint8Array(80)
+  header.set(hashOf(before), 4)
+  return header
+}
+
 /** An endpoint that shows a chain, or answers as it is told to, and counts. */
 class Endpoint {
   asked = 0
@@ -28,8 +35,8 @@ class Endpoint {
     hashAt: (height) => this.#answer(() => this.#at(height)?.hash),
     header: (hash) =>
       this.#answer(() => {
-        const isBest = this.chain.some((name) => toHex(hashOf(name)) === toHex(hash))
-        return isBest ? { header: hash, isBest } : undefined
+        const height = this.chain.findIndex((name) => toHex(hashOf(name)) === toHex(hash))
+        return height < 0 ? undefined : { header: headerOn(this.chain[height - 1]), isBest: true }
       }),
     block: () => this.#answer(() => this.whole),
     mempool: {
@@ -200,6 +207,48 @@ describe('OP-5, N12, N13: two endpoints of Bitcoin that show different things', 
     expect(await bitcoin.header(hashOf('6'))).toMatchObject(unknown)
     expect(await bitcoin.header(hashOf('6 of a branch'))).toMatchObject(unknown)
     expect(await bitcoin.header(hashOf('4'))).toMatchObject({ ok: true, value: { isBest: true } })
+  })
+
+  it("N13: a block beside the other's chain is not above its tip because a liar has that tip too", async () => {
+    const { bitcoin, first, second } = joined()
+    // The liar calls a block best that follows block 4, and shows the other's chain wherever heights are asked for.
+    const stale = [hashOf('6 of a branch'), hashOf('5 of a branch')] as const
+    const { header } = first.port
+    const befores = new Map([
+      [toHex(stale[0]), '5 of a branch'],
+      [toHex(stale[1]), '4'],
+    ])
+    first.port.header = async (hash) => {
+      const before = befores.get(toHex(hash))
+      return before === undefined
+        ? header(hash)
+        : { ok: true, value: { header: headerOn(before), isBest: true } }
+    }
+    for (const hash of stale) {
+      expect(await bitcoin.header(hash)).toMatchObject({
+        ok: false,
+        error: { code: 'BitcoinDisagrees' },
+      })
+    }
+    // Above the tip of one that is behind it is as the other says.
+    second.chain = branch(5)
+    expect(await bitcoin.header(stale[0])).toMatchObject({ ok: true, value: { isBest: true } })
+  })
+
+  it('one that is far behind is behind all the same', async () => {
+    const { bitcoin, first, second } = joined()
+    first.chain = branch(500)
+    second.chain = branch(3)
+    const isBest = { ok: true, value: { isBest: true } }
+    expect(await bitcoin.header(hashOf('499'))).toMatchObject(isBest)
+    expect(first.asked + second.asked).toBeLessThan(150)
+  })
+
+  it('one whose tip moves while it is compared is behind all the same', async () => {
+    const { bitcoin, second } = joined()
+    second.chain = branch(5)
+    second.port.tip = async () => tip(3) as BitcoinResult<{ height: number; hash: Uint8Array }>
+    expect(await bitcoin.header(hashOf('7'))).toMatchObject({ ok: true, value: { isBest: true } })
   })
 
   it('an idle look asks each endpoint one question, while they differ as well', async () => {
