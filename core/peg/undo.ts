@@ -25,14 +25,14 @@ import { holdAgain } from './holds.ts'
 import { undoRelease } from './releases.ts'
 
 /**
- * Conflicts first, since they came last; bookings, then deposits: within a block a deposit can be spent by a booking but not the other way round. The order
- * among bookings is the reverse of theirs, so a spender is undone before what it spent.
+ * Bookings, then deposits: within a block a deposit can be spent by a booking but not the other way round. The order among bookings is the
+ * reverse of theirs, so a spender is undone before what it spent. Conflicts after bookings: a batch that opens again holds what they spent.
  */
 export function undoBitcoinBlock(draft: LedgerDraft, context: PegContext, hash: Uint8Array): void {
   const effects = draft.get('effects', hash)
   if (effects === undefined) return
-  for (const key of effects.conflicts.toReversed()) undoConflict(draft, key)
   for (const txid of effects.transactions.toReversed()) undoBooking(draft, context, txid)
+  for (const key of effects.conflicts.toReversed()) undoConflict(draft, key)
   for (const key of effects.outputs.toReversed()) removeDeposit(draft, context, key)
   draft.put('effects', hash, { outputs: [], transactions: [], conflicts: [], creditedSat: 0n })
 }

@@ -321,4 +321,57 @@ describe('a payout begun with a deposit that Bitcoin lost for good (P 4.5; PO-10
     expect(world.batchState).toBe(BATCH_STATE.open)
     expect(world.requestRow?.state).toBe(REQUEST_STATE.batched)
   })
+
+  it('what a conflict of the same block spent is held again when both go: no other batch takes it', () => {
+    const world = new PegWorld({ conflictDepth: DEPTH })
+    const fork = world.bitcoin.tip.height
+    const [lost, spare] = [
+      depositOf(world.genesis, 'alice', 1_000_000n),
+      depositOf(world.genesis, 'spare', 2_000_000n),
+    ]
+    const key = outpointKey(txid(spare), 0)
+    world.bitcoin.mine([lost])
+    world.bitcoin.mine([spare])
+    world.bitcoin.mine([], 2)
+    world.syncHeaders()
+    for (const deposit of [lost, spare]) {
+      const claim = claimOf(world.bitcoin, deposit)
+      world.block({ items: { proofs: [claim.proof], pegIns: [world.item(claim)] } })
+    }
+    world.block({ burns: [world.burn('bob', 2_500_000n)] })
+    world.timestamp += 10
+    world.block({ items: assemble(world.ledger, world.context(), EMPTY_QUEUE).items })
+    const [batch] = openBatches(world.ledger)
+    if (batch === undefined) throw new Error('no batch')
+    const { inputs } = batch.row
+    expect(inputs).toEqual([outpointKey(txid(lost), 0), key])
+    // Members sign, without a record, what spends the coin that the first deposit came from together with the second.
+    const branch = world.bitcoin.fork(fork, 'other')
+    branch.mine([spare])
+    branch.mine([], 3)
+    const before = branch.tip.height
+    const stray = {
+      ...payment('', [{ amountSat: 2_900_000n, scriptPubKey: p2wpkh('elsewhere') }]),
+      inputs: [...lost.inputs, ...payment({ txid: txid(spare), vout: 0 }, []).inputs],
+    }
+    branch.mine([stray])
+    branch.mine([], DEPTH)
+    world.block({ items: { bitcoinHeaders: branch.headersAfter(fork) } })
+    const claim = claimOf(branch, spare)
+    world.block({ items: { proofs: [claim.proof], pegIns: [world.item(claim)] } })
+    const conflicts = [{ proofIndex: 0, ancestry: [serializeTransaction(lost)] }]
+    const proofs = [branch.proofOf(stray)]
+    world.block({ items: { proofs, conflicts, bookings: [{ proofIndex: 0 }] } })
+    const state = () => rowOf(world.ledger, 'batches', batch.batchId)
+    expect(state()?.state).toBe(BATCH_STATE.released)
+    const third = branch.fork(before, 'third')
+    third.mine([], DEPTH + 3)
+    world.block({ items: { bitcoinHeaders: third.headersAfter(before) } })
+    expect(state()).toMatchObject({ state: BATCH_STATE.open, inputs })
+    expect(rowOf(world.ledger, 'outputs', key)).toMatchObject({
+      state: OUTPUT_STATE.live,
+      batchId: batch.batchId,
+    })
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+  })
 })
