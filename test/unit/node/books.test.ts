@@ -5,6 +5,7 @@ import type { CommittedBlock } from '../../../core/block/index.ts'
 import { splitOutpoint } from '../../../core/ledger/index.ts'
 import { type BookRow, bookRows, bookTotals } from '../../../core/peg/index.ts'
 import { toDisplayHash } from '../../../crypto/index.ts'
+import { certifiedAt } from '../../../node/adapters/chain-store/index.ts'
 import { booksFault, csvLines } from '../../../node/books/index.ts'
 import { travel } from '../core/chain/journey.ts'
 import { certify } from '../core/chain/town.ts'
@@ -122,4 +123,13 @@ describe('what the books are of (PO-18)', () => {
     }
     expect(faultOf(before)).toBe(`the rows do not have the root of block ${height - 1}`)
   })
+})
+
+it('PO-18: a block that somebody wrote and that is none is damage, told in one line, and no crash', () => {
+  const bytes = Uint8Array.of(1, 2, 3)
+  const stored = { hash: new Uint8Array(32), bytes }
+  const damage = expect.objectContaining({ code: 'StoreDamaged' })
+  const read = (store: object) => () => certifiedAt(store as Parameters<typeof certifiedAt>[0], 7)
+  expect(read({ readBlock: () => stored })).toThrow(damage)
+  expect(read({ readBlock: () => undefined, readHeader: () => stored })).toThrow(damage)
 })
