@@ -23,8 +23,8 @@ export const MAX_STRIPPED_TRANSACTION_BYTES = 100_000
 export const MAX_PEG_INS = 64
 export const MAX_PROOFS = 64
 export const MAX_CONFLICTS = 16
-/** As many as Bitcoin's nodes relay of transactions that none of their blocks holds. */
-export const MAX_ANCESTRY = 25
+/** A line of transactions that blocks held, so no bound of any mempool; the bytes that proofs may take end most lines before. */
+export const MAX_ANCESTRY = 256
 export const MAX_RECORDS = 16
 export const MAX_EVIDENCE = 16
 export const MAX_VALIDATOR_CHANGES = 1

@@ -27,7 +27,7 @@ import {
 import type { PegContext } from './context.ts'
 import { freeBatchInputs, holdAgain } from './holds.ts'
 
-/** How many transactions back a conflict is looked for. */
+/** How many transactions that are gone a conflict is looked for behind. */
 const MAX_ANCESTORS = 32
 
 /** The row that keeps an outpoint from ever being spent by another transaction: a booked spend, or a conflict of a lost deposit. */
@@ -119,10 +119,10 @@ function* rootsOf(
   draft: LedgerDraft,
   outpoint: Uint8Array,
   maker?: Uint8Array,
-  depth = 0,
+  makers = new Set<string>(),
 ): Generator<Root> {
   const row = draft.get('outputs', outpoint)
-  if (row === undefined || row.state === OUTPUT_STATE.live || depth > MAX_ANCESTORS) return
+  if (row === undefined || row.state === OUTPUT_STATE.live) return
   if (row.state !== OUTPUT_STATE.absent || row.kind !== OUTPUT_KIND.change) {
     yield { key: outpoint, row, ...(maker && { maker }) }
     return
@@ -131,8 +131,12 @@ function* rootsOf(
   const made = draft.get('spends', txid)
   const parsed = made && parseTransaction(made.transaction)
   if (made?.state !== SPEND_STATE.recorded || !parsed?.ok) return
+  // Each once: parts of a split that are spent together lead to it by many ways.
+  const name = toHex(txid)
+  if (makers.has(name) || makers.size === MAX_ANCESTORS) return
+  makers.add(name)
   for (const input of parsed.value.inputs) {
-    yield* rootsOf(draft, outpointKey(input.txid, input.vout), txid, depth + 1)
+    yield* rootsOf(draft, outpointKey(input.txid, input.vout), txid, makers)
   }
 }
 

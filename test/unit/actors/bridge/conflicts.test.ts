@@ -5,6 +5,7 @@ import type { BitcoinPort } from '../../../../actors/bridge/index.ts'
 import { MAX_BLOCKS_PER_CONFLICT_LOOK } from '../../../../actors/bridge/limits.ts'
 import {
   type BitcoinTransaction,
+  compactSize,
   readBlock,
   serializeTransaction,
   txid,
@@ -91,7 +92,7 @@ class Replaced extends PegWorld {
               },
         ),
       )
-      return concatBytes(header, Uint8Array.of(bodies.length), ...bodies)
+      return concatBytes(header, compactSize(bodies.length), ...bodies)
     }
     return {
       tip: async () => ({ ok: true, value: this.branch.tip }),
