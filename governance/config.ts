@@ -3,7 +3,12 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { wrongUse } from '../node/adapters/command-line/index.ts'
+import {
+  KNOWN_BLOCK,
+  KNOWN_BLOCK_EXPECTED,
+  knownBlock,
+  wrongUse,
+} from '../node/adapters/command-line/index.ts'
 import type { KeystoreFiles } from './keystore.ts'
 import type { TlsFiles } from './run.ts'
 
@@ -38,6 +43,13 @@ const policySchema = z.strictObject({
 })
 export const policy = policySchema.prefault({})
 export type PolicySettings = z.output<typeof policySchema>
+
+/** A block that the operator knows to be of the chain, HEIGHT:HASH: to go on from after a long time away. */
+export const trustedBlock = z
+  .string()
+  .regex(KNOWN_BLOCK, KNOWN_BLOCK_EXPECTED)
+  .transform(knownBlock)
+  .optional()
 
 /** /live, /ready and /metrics; absent: none. */
 export const status = z
@@ -92,8 +104,9 @@ const configSchema = z
       )
       .min(1)
       .max(1024),
-    /** Where a signer holds the secrets, its own configuration has it. */
+    /** Where a signer holds the secrets, its own configuration has these two. */
     policy: policySchema.optional(),
+    trustedBlock,
     status,
     /** Traces by OTLP over HTTP; without an endpoint none are made. */
     telemetry: z
@@ -104,7 +117,7 @@ const configSchema = z
       .default({ sampleRatio: 0.01 }),
     log: logSchema,
   })
-  .superRefine(({ keyFile, passwordFile, policy: own, signer }, context) => {
+  .superRefine(({ keyFile, passwordFile, policy: own, signer, trustedBlock: named }, context) => {
     const fault = (message: string, path: string) =>
       context.addIssue({ code: 'custom', message, path: [path] })
     if (signer === undefined) {
@@ -115,7 +128,9 @@ const configSchema = z
     if (keyFile !== undefined) fault('the signer holds the keys: one of the two', 'keyFile')
     if (passwordFile !== undefined)
       fault('the signer holds the keys: one of the two', 'passwordFile')
-    if (own !== undefined) fault('the signer decides: it belongs into its configuration', 'policy')
+    const elsewhere = 'the signer decides: it belongs into its configuration'
+    if (own !== undefined) fault(elsewhere, 'policy')
+    if (named !== undefined) fault(elsewhere, 'trustedBlock')
   })
 
 type Read = z.output<typeof configSchema>
@@ -143,6 +158,7 @@ export const USAGE = `usage: millrace governance --config FILE [options]
 
   --config FILE       configuration of this member (JSON)
   --data-dir DIR      journal and state, instead of the file's dataDir
+  --trusted-block HEIGHT:HASH     a block that f+1 validators confirmed, to go on from after a long time away
   --bitcoin URL       this member's own Bitcoin, instead of the file's bitcoinUrl
   --telemetry-otlp-endpoint URL   collector of traces (OTLP over HTTP), http://host:port
   --telemetry-sample-ratio SHARE  share of the flows that are traced, 0 to 1 [0.01]
@@ -158,6 +174,7 @@ const FLAGS = {
   config: { type: 'string' },
   'data-dir': { type: 'string' },
   bitcoin: { type: 'string' },
+  'trusted-block': { type: 'string' },
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
   status: { type: 'string' },
@@ -212,6 +229,7 @@ function withFlags(
     ...given,
     ...(typeof dataDir === 'string' && { dataDir: resolve(dataDir) }),
     ...(flags['bitcoin'] !== undefined && { bitcoinUrl: flags['bitcoin'] }),
+    ...(flags['trusted-block'] !== undefined && { trustedBlock: flags['trusted-block'] }),
     ...(flags['status'] !== undefined && { status: { port: Number(flags['status']) } }),
     ...(Object.keys(log).length > 0 && { log }),
     ...(Object.keys(telemetry).length > 0 && { telemetry }),

@@ -7,13 +7,15 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ReserveFile } from '../bridge/index.ts'
+import type { KnownBlock } from '../core/light/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { blsSuite, groupKeyFrom, isShareOf, toHex } from '../crypto/index.ts'
 import { compareBitcoins, createBitcoinRpc } from '../node/adapters/bitcoin-rpc/index.ts'
 import { wrongUse } from '../node/adapters/command-line/index.ts'
 import { directoryHolder } from '../node/adapters/data-directory/index.ts'
-import { EXIT } from '../node/adapters/system/index.ts'
+import { createSystemClock, EXIT } from '../node/adapters/system/index.ts'
 import { type ConfigFault, configFault, type MemberConfig, readConfig } from './config.ts'
+import { fileHeadStore } from './head-store.ts'
 import type { HeldShare } from './keygen-part.ts'
 import { type KeystoreFiles, type OpenedKeys, readKeys } from './keystore.ts'
 import { Refusal } from './recover/files.ts'
@@ -21,6 +23,7 @@ import { checkedReserve, reserveOfNode } from './recover/reserve.ts'
 import { readSignerConfig, type SignerConfig } from './remote/config.ts'
 import { readGenesisFile } from './run.ts'
 import { readShareFile, shareFileName, shareFiles } from './shares.ts'
+import { STALE_ADVICE, Trust } from './trust.ts'
 
 const USAGE = `usage: millrace doctor --member FILE [options]
        millrace doctor --signer FILE [options]
@@ -116,23 +119,32 @@ interface Examined {
   readonly keystore?: KeystoreFiles | undefined
   readonly privateKeyFile: string
   readonly bitcoinUrls: readonly string[]
+  readonly trustedBlock?: KnownBlock | undefined
 }
 
 /** In the order in which a start would meet what they find. */
 export function examineMember(config: MemberConfig, url?: string): Promise<readonly Check[]> {
   const { bitcoinFallbackUrl, bitcoinUrl, dataDir, genesisFile, keystore, tls } = config
+  const { trustedBlock } = config
   const bitcoinUrls = [bitcoinUrl, bitcoinFallbackUrl ?? []].flat()
   const { privateKeyFile } = tls
-  const examined = { genesisFile, dataDir, keystore, privateKeyFile, bitcoinUrls }
+  const examined = {
+    genesisFile,
+    dataDir,
+    keystore,
+    privateKeyFile,
+    bitcoinUrls,
+    trustedBlock,
+  }
   return examine(examined, url, config.signer?.endpoint)
 }
 
 export function examineSigner(config: SignerConfig, url?: string): Promise<readonly Check[]> {
-  const { bitcoinUrl, dataDir, genesisFile, keyFile, passwordFile, tls } = config
+  const { bitcoinUrl, dataDir, genesisFile, keyFile, passwordFile, tls, trustedBlock } = config
   const bitcoinUrls = bitcoinUrl === undefined ? [] : [bitcoinUrl]
   const keystore = { keyFile, passwordFile }
   const { privateKeyFile } = tls
-  return examine({ genesisFile, dataDir, keystore, privateKeyFile, bitcoinUrls }, url)
+  return examine({ genesisFile, dataDir, keystore, privateKeyFile, bitcoinUrls, trustedBlock }, url)
 }
 
 async function examine(
@@ -152,6 +164,7 @@ async function examine(
     ...(await bitcoinChecks(config)),
   ]
   if (opened === undefined) return checks
+  checks.push(await trustCheck(genesis, config))
   const { memberIndex, password } = opened
   const directory = join(config.dataDir, 'shares')
   const { held, found } = await heldShares(directory, password)
@@ -190,6 +203,23 @@ function holderCheck({ dataDir }: Examined): Check {
     'data directory',
     pid === undefined ? 'no member runs on it' : `member ${pid} runs on it`,
   )
+}
+
+/** Where the secrets are: whether what it believed last still counts. */
+async function trustCheck(genesis: Genesis, { dataDir, trustedBlock }: Examined): Promise<Check> {
+  const store = fileHeadStore(join(dataDir, 'trust.json'), genesis)
+  const nowMs = () => createSystemClock().nowMs()
+  try {
+    const { header, isStale } = await new Trust({ genesis, store, nowMs }).belief()
+    const at = `believed block ${header.height} last`
+    if (!isStale) return good('trust', `${at}, within the trust window`)
+    const detail = `${at}, which is older than the trust window`
+    if (trustedBlock === undefined) return bad('trust', detail, STALE_ADVICE, EXIT.configuration)
+    return good('trust', `${detail}; waits for block ${trustedBlock.height}, which you named`)
+  } catch (error) {
+    const advice = 'put it back from a backup, or take it away and name a block: --trusted-block'
+    return bad('trust', (error as Error).message, advice, EXIT.data)
+  }
 }
 
 async function bitcoinChecks({ bitcoinUrls }: Examined): Promise<readonly Check[]> {

@@ -1,9 +1,12 @@
 /**
  * The actor that follows Millrace's headers with the light client (`light-client.ts`): asks whichever node claims more, believes
- * only certificates, keeps the highest verified header on disk, and tells the signer the ledger roots it may rely on.
+ * only certificates, keeps the highest verified header on disk, and tells the signer the ledger roots it may rely on. While the vault's belief is
+ * older than the trust window it follows nobody (protocol §5.6): it only asks for the block that the operator named, whose hash says whether it
+ * is the one.
  */
 import { decodeCertificate, decodeHeader, decodeValidators } from '../core/block/index.ts'
-import type { CertifiedHeader } from '../core/light/index.ts'
+import type { CertifiedHeader, KnownBlock } from '../core/light/index.ts'
+import { equalBytes } from '../crypto/index.ts'
 import type { CertifiedHeaderBytes } from '../proto/index.ts'
 import {
   type ActorDefinition,
@@ -20,16 +23,18 @@ import {
   followHeaders,
   type LightClient,
   resumeLightClient,
-  startLightClient,
   storedHead,
 } from './light-client.ts'
 import { memberMachine } from './machine.ts'
 import type { FollowerInbox, LogEffect, NodeIndex } from './messages.ts'
-import type { FollowerPorts } from './port.ts'
+import type { Belief, FollowerPorts } from './port.ts'
+import { isPast, namedFault, STALE_ADVICE, STALE_EVENT } from './trust.ts'
 
 /** Headers asked for at a time. */
 const RANGE = 256
 const CHECK_MS = 1_000
+/** How often the vault's belief is looked at. */
+const LOOK_MS = 10_000
 /** A node that has not answered by then is not waited for. */
 const ANSWER_MS = 10_000
 /** A node that sent what does not hold is not asked for this long. */
@@ -47,8 +52,18 @@ interface Wanted {
   readonly askedAtMs: number
 }
 
+/** The vault's belief is too old. */
+interface Stale {
+  /** What its operator named to go on from. */
+  readonly block?: KnownBlock
+  /** That block is too old itself. */
+  readonly isPast?: true
+}
+
 export interface FollowerContext {
   readonly client: LightClient
+  readonly stale?: Stale
+  readonly lookedAtMs: number
   /** The highest block that each node claims to have. */
   readonly claims: ReadonlyMap<NodeIndex, Claim>
   readonly wanted?: Wanted
@@ -64,6 +79,8 @@ export type FollowerEffect =
       /** Of the headers since the last save those that announced other validators. */
       readonly announced: readonly CertifiedHeader[]
     }
+  /** Looks at the vault's belief, after it was shown the block that its operator named. */
+  | { readonly kind: 'look'; readonly named?: CertifiedHeader }
   | LogEffect
 
 type FollowerStep = Step<FollowerContext, FollowerEffect>
@@ -77,18 +94,19 @@ export const followerActor: ActorDefinition<
   name: 'follower',
   machine: memberMachine('follower'),
   mailbox: { capacity: 1_000 },
-  init: async ({ ports, log }) => {
-    const stored = await ports.store.load()
-    const client =
-      stored === undefined
-        ? startLightClient(ports.genesis)
-        : resumeLightClient(ports.genesis, stored)
+  init: async ({ clock, log, ports }) => {
+    const belief = await ports.store.load()
+    const client = resumeLightClient(ports.genesis, belief)
     log('info', 'following the chain', { height: client.head.height })
+    const context = { client, claims: new Map(), lookedAtMs: clock.nowMs(), contradicted: false }
+    const begun = belief.isStale
+      ? gotStale(context, belief)
+      : { context, effects: announce(client.recent) }
     return {
-      context: { client, claims: new Map(), contradicted: false },
+      context: begun.context,
       effects: [
         every(CHECK_MS, 'check', { type: 'follower.CheckFollowing', payload: {} }),
-        ...announce(client.recent),
+        ...(begun.effects ?? []),
       ],
       event: 'READY',
     }
@@ -103,17 +121,21 @@ export const followerActor: ActorDefinition<
         const { node, requestId, headers } = message.payload
         const { wanted, ...rest } = context
         if (wanted?.requestId !== requestId || wanted.node !== node) return { context }
-        return answerReceived(rest, wanted, headers, nowMs)
+        return context.stale === undefined
+          ? answerReceived(rest, wanted, headers, nowMs)
+          : namedReceived(rest, context.stale, node, headers, nowMs)
       }
       case 'follower.CheckFollowing':
-        return askForMore(context, nowMs)
+        return lookOrAsk(context, nowMs)
+      case 'follower.BeliefSeen':
+        return beliefSeen(context, message.payload.belief, nowMs)
       case 'member.MemberStopping':
         return state === 'Stopping' ? { context } : { context, event: 'STOP' }
     }
   },
   perform,
-  /** Saves keep their order. */
-  lane: (effect) => (effect.kind === 'save' ? 'save' : undefined),
+  /** Saves keep their order, and what is looked at is what they left. */
+  lane: (effect) => (effect.kind === 'log' ? undefined : 'save'),
   notice: (fact) =>
     fact.kind === 'stopping' ? { type: 'member.MemberStopping', payload: {} } : undefined,
 }
@@ -124,6 +146,93 @@ function announce(headers: readonly FollowedHeader[]): KernelEffect[] {
     tell('keygen', { type: 'keygen.HeadersFollowed', payload: { headers } }),
     tell('auditor', { type: 'auditor.HeadersFollowed', payload: { headers } }),
   ]
+}
+
+function lookOrAsk(context: FollowerContext, nowMs: number): FollowerStep {
+  const step = askForMore(context, nowMs)
+  if (nowMs - context.lookedAtMs < LOOK_MS) return step
+  return {
+    context: { ...step.context, lookedAtMs: nowMs },
+    effects: [...(step.effects ?? []), { kind: 'look' }],
+  }
+}
+
+function beliefSeen(context: FollowerContext, belief: Belief, nowMs: number): FollowerStep {
+  const { client, stale } = context
+  if (belief.isStale) {
+    const isKnown = stale !== undefined && isSameBlock(stale.block, belief.trustedBlock)
+    return isKnown ? { context } : gotStale(context, belief)
+  }
+  if (stale === undefined) return { context }
+  const { stale: _, wanted: __, ...rest } = context
+  const next = { ...rest, client: resumeLightClient(client.genesis, belief) }
+  const more = askForMore(next, nowMs)
+  const { height } = belief.header
+  return {
+    context: more.context,
+    effects: [
+      {
+        kind: 'log',
+        level: 'info',
+        event: 'following on from the block that the operator named',
+        fields: { height },
+      },
+      ...announce(next.client.recent),
+      ...(more.effects ?? []),
+    ],
+  }
+}
+
+function isSameBlock(left: KnownBlock | undefined, right: KnownBlock | undefined): boolean {
+  if (left === undefined || right === undefined) return left === right
+  return left.height === right.height && equalBytes(left.hash, right.hash)
+}
+
+/** Nothing is followed from here on, and what was asked for is not waited for. */
+function gotStale(context: FollowerContext, { header, trustedBlock }: Belief): FollowerStep {
+  const { wanted: _, ...rest } = context
+  const waits = `waits for block ${trustedBlock?.height}, which the operator named`
+  return {
+    context: { ...rest, stale: { ...(trustedBlock && { block: trustedBlock }) } },
+    effects: [
+      {
+        kind: 'log',
+        level: 'error',
+        event: STALE_EVENT,
+        fields: { height: header.height, advice: trustedBlock ? waits : STALE_ADVICE },
+      },
+    ],
+  }
+}
+
+/** The answer to the question for the block that the operator named. */
+function namedReceived(
+  context: FollowerContext,
+  stale: Stale,
+  node: NodeIndex,
+  headers: readonly CertifiedHeaderBytes[],
+  nowMs: number,
+): FollowerStep {
+  const { block } = stale
+  const [first] = headers
+  const item = first && decode(first)
+  if (block === undefined) return { context }
+  const fault = item === undefined ? 'NothingShown' : namedFault(block, item)
+  if (item === undefined || fault !== undefined) {
+    const refused = distrust(context, node, fault ?? 'NothingShown', nowMs)
+    const other = askForMore(refused.context, nowMs)
+    const effects = [...(refused.effects ?? []), ...(other.effects ?? [])]
+    return { context: other.context, effects }
+  }
+  if (!isPast(context.client.genesis, item.header, nowMs)) {
+    return { context, effects: [{ kind: 'look', named: item }] }
+  }
+  const { height } = block
+  const event = 'the block that the operator named is itself older than the trust window'
+  return {
+    context: { ...context, stale: { block, isPast: true } },
+    effects: [{ kind: 'log', level: 'error', event, fields: { height, advice: STALE_ADVICE } }],
+  }
 }
 
 function headSeen(
@@ -137,7 +246,8 @@ function headSeen(
   const claim = { height, distrustedUntilMs: present?.distrustedUntilMs ?? 0 }
   const seen = { ...context, claims: new Map(context.claims).set(node, claim) }
   if (claim.distrustedUntilMs > nowMs) return { context: seen }
-  const { client } = seen
+  const { client, stale } = seen
+  if (stale !== undefined) return askForMore(seen, nowMs)
   if (height === client.head.height + 1) return follow(seen, node, [head], nowMs)
   if (height <= client.head.height) {
     const decoded = decode(head)
@@ -238,13 +348,22 @@ function distrust(
   }
 }
 
+/** From which height on more is wanted, and how many at most; undefined: nothing is. */
+function range({
+  client,
+  stale,
+}: FollowerContext): readonly [from: number, most: number] | undefined {
+  if (stale === undefined) return [client.head.height + 1, RANGE]
+  return stale.block === undefined || stale.isPast ? undefined : [stale.block.height, 1]
+}
+
 /** Asks the node that claims most for what follows our head, one range at a time. */
 function askForMore(context: FollowerContext, nowMs: number): FollowerStep {
-  const { client, wanted } = context
+  const { wanted } = context
   if (wanted !== undefined && nowMs - wanted.askedAtMs < ANSWER_MS) return { context }
-  const { height } = client.head
+  const [fromHeight, most] = range(context) ?? [Number.POSITIVE_INFINITY, 0]
   const ahead = [...context.claims]
-    .filter(([, claim]) => claim.height > height && claim.distrustedUntilMs <= nowMs)
+    .filter(([, claim]) => claim.height >= fromHeight && claim.distrustedUntilMs <= nowMs)
     .sort(([a, left], [b, right]) => rank(a) - rank(b) || right.height - left.height)
   const [best] = ahead
   if (best === undefined) {
@@ -252,13 +371,13 @@ function askForMore(context: FollowerContext, nowMs: number): FollowerStep {
     return { context: rest }
   }
   const [node, claim] = best
-  const count = Math.min(RANGE, claim.height - height)
-  const requestId = `headers-${height + 1}-${nowMs}`
-  const body = { kind: 'headerRequest', fromHeight: height + 1, count } as const
+  const count = Math.min(most, claim.height - fromHeight + 1)
+  const requestId = `headers-${fromHeight}-${nowMs}`
+  const body = { kind: 'headerRequest', fromHeight, count } as const
   return {
     context: {
       ...context,
-      wanted: { node, requestId, fromHeight: height + 1, askedAtMs: nowMs },
+      wanted: { node, requestId, fromHeight, askedAtMs: nowMs },
       lastAsked: node,
     },
     effects: [tell('links', { type: 'links.SendToNode', payload: { node, requestId, body } })],
@@ -272,11 +391,17 @@ function askForMore(context: FollowerContext, nowMs: number): FollowerStep {
 async function perform(
   effect: FollowerEffect,
   run: ActorRun<FollowerInbox, FollowerPorts>,
-): Promise<undefined> {
+): Promise<FollowerInbox | undefined> {
+  const { store } = run.ports
   switch (effect.kind) {
     case 'save':
-      await run.ports.store.save(storedHead(effect.client), effect.announced)
+      await store.save(storedHead(effect.client), effect.announced)
       return undefined
+    case 'look': {
+      if (effect.named !== undefined) await store.confirm(effect.named)
+      const belief = await store.belief()
+      return belief && { type: 'follower.BeliefSeen', payload: { belief } }
+    }
     case 'log':
       run.log(effect.level, effect.event, { ...effect.fields })
       return undefined

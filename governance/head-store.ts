@@ -15,6 +15,7 @@ import { equalBytes, fromHex, toHex } from '../crypto/index.ts'
 import { readIfPresent, replaceFile } from './files.ts'
 import type { StoredHead } from './light-client.ts'
 import type { FollowedStore, HeadStore, Vault } from './port.ts'
+import { headerMs, renewMs } from './trust.ts'
 
 const stateSchema = z.object({
   version: z.literal(1),
@@ -52,26 +53,41 @@ export function fileHeadStore(path: string, genesis: Genesis): HeadStore {
 
 /**
  * The follower's file behind the vault's belief: it never gets past a change of validators that the vault has not followed, and where the two
- * know different sets (a vault from a backup, or a new one) the follower begins again where the vault stands.
+ * know different sets (a vault from a backup, or a new one) the follower begins again where the vault stands. It shows the vault a header now and
+ * then, so that what the vault believes does not get old where nothing is asked.
  */
 export function storeBehindVault(
   store: HeadStore,
   vault: Pick<Vault, 'head' | 'follow'>,
+  genesis: Genesis,
 ): FollowedStore {
   let pending: readonly CertifiedHeader[] = []
+  let shownMs = 0
   return {
     load: async () => {
       const [own, believed] = [await store.load(), await vault.head()]
-      const hash = believed.header.nextValidatorsHash
-      const isSame = own !== undefined && equalBytes(own.header.nextValidatorsHash, hash)
-      return isSame ? own : believed
+      shownMs = headerMs(genesis, believed.header)
+      if (own === undefined) return believed
+      const { height, nextValidatorsHash } = believed.header
+      const isSame = equalBytes(own.header.nextValidatorsHash, nextValidatorsHash)
+      return isSame && own.header.height >= height ? { ...believed, ...own } : believed
+    },
+    belief: () => vault.head().catch(() => undefined),
+    confirm: async (item) => {
+      pending = []
+      await vault.follow([item])
     },
     save: async (head, announced) => {
       pending = [...pending, ...announced]
       if (pending.length > MAX_PENDING)
         throw new Error('the signer follows no change of validators')
-      if (pending.length > 0 && !(await vault.follow(pending))) return
+      const { certificate, header } = head
+      const headMs = headerMs(genesis, header)
+      const isDue = headMs - shownMs > renewMs(genesis)
+      const shown = isDue && certificate ? [...pending, { ...head, certificate }] : pending
+      if (shown.length > 0 && !(await vault.follow(shown))) return
       pending = []
+      if (isDue) shownMs = headMs
       await store.save(head)
     },
   }

@@ -1,6 +1,7 @@
 /** The vault over the files of a member: its key file, and a data directory with journal, shares and the validators in whom it believes. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { KnownBlock } from '../core/light/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import type { KernelPorts } from '../supervisor/index.ts'
 import type { PolicySettings } from './config.ts'
@@ -48,11 +49,12 @@ export interface KeystoreOptions {
   readonly policy: PolicySettings
   readonly kernel: Pick<KernelPorts, 'clock' | 'random'>
   readonly bitcoin?: OwnBitcoin
+  readonly trustedBlock?: KnownBlock | undefined
 }
 
 /** The directory is there, and this process holds it. */
 export async function openKeystore(options: KeystoreOptions): Promise<Keystore | ProgramFault> {
-  const { bitcoin, dataDir, genesis, kernel, opened, policy } = options
+  const { bitcoin, dataDir, genesis, kernel, opened, policy, trustedBlock } = options
   const path = join(dataDir, 'journal.jsonl')
   const journal = await openJournal(path)
   if ('code' in journal) {
@@ -69,6 +71,7 @@ export async function openKeystore(options: KeystoreOptions): Promise<Keystore |
     journal,
     shares: await fileShareStore({ directory: join(dataDir, 'shares'), password, random }),
     trust: fileHeadStore(join(dataDir, 'trust.json'), genesis),
+    ...(trustedBlock && { trustedBlock }),
     ...(bitcoin && { bitcoin }),
     nowMs: () => kernel.clock.nowMs(),
     random,

@@ -3,18 +3,12 @@
  * `followHeader` of core/light. Pure; nodes are untrusted relays. What is signed by q of a set fixes all blocks below it, so a
  * run of headers under one set needs one certificate, that of its last.
  */
-import {
-  type BlockHeader,
-  blockHash,
-  emptyCertificate,
-  type QuorumCertificate,
-} from '../core/block/index.ts'
+import { type BlockHeader, blockHash, type QuorumCertificate } from '../core/block/index.ts'
 import {
   type CertifiedHeader,
   followHeader,
   type LightCode,
   type Trusted,
-  trustGenesis,
 } from '../core/light/index.ts'
 import { err, type Genesis, ok, type Result, type Validator } from '../core/params/index.ts'
 import { verifyCertificate } from '../core/pbft/index.ts'
@@ -59,12 +53,7 @@ export interface FollowError {
   readonly detail?: string
 }
 
-/** At block 0, which follows from the genesis file alone. */
-export function startLightClient(genesis: Genesis): LightClient {
-  return resumeLightClient(genesis, { ...trustGenesis(genesis), certificate: emptyCertificate() })
-}
-
-/** At a header that this member verified before and stored. */
+/** At block 0, which follows from the genesis file alone, or at a header that this member verified before and stored. */
 export function resumeLightClient(
   genesis: Genesis,
   { certificate, header, nextValidators }: StoredHead,

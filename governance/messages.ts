@@ -4,6 +4,7 @@ import type { CertifiedHeaderBytes, MemberBody, NodeBody, ProvenRowBytes } from 
 import type { Message, MessageSpec } from '../supervisor/index.ts'
 import type { ConfirmedKey } from './evidence.ts'
 import type { FollowedHeader } from './light-client.ts'
+import type { Belief } from './port.ts'
 
 /** A line of the log, as an effect of any of the actors. */
 export interface LogEffect {
@@ -63,6 +64,9 @@ export type HeadersReceived = Message<
 >
 /** Is a range still missing? From: timer. To: follower. */
 export type CheckFollowing = Message<'follower.CheckFollowing', Record<string, never>>
+
+/** What the vault believes, looked at now and then; a belief that is too old is not followed on. From: follower's effect. To: follower. */
+export type BeliefSeen = Message<'follower.BeliefSeen', { readonly belief: Belief }>
 
 // Signer: approvals and signatures.
 
@@ -186,7 +190,12 @@ export type LinksInbox =
   | SendToNode
   | OfferLapsed
   | MemberStopping
-export type FollowerInbox = HeadSeen | HeadersReceived | CheckFollowing | MemberStopping
+export type FollowerInbox =
+  | HeadSeen
+  | HeadersReceived
+  | CheckFollowing
+  | BeliefSeen
+  | MemberStopping
 export type SignerInbox =
   | HeadersFollowed
   | ChainContradicted
@@ -213,6 +222,7 @@ export const MEMBER_ROWS: readonly MessageSpec[] = [
   { ...WAIT, type: 'follower.HeadSeen', priority: 'peg' },
   { ...WAIT, type: 'follower.HeadersReceived', priority: 'peg' },
   { ...WAIT, type: 'follower.CheckFollowing', priority: 'peg', coalesce: 'latest' },
+  { ...WAIT, type: 'follower.BeliefSeen', priority: 'peg' },
   { ...WAIT, type: 'keygen.HeadersFollowed', priority: 'peg', neverDrop: true },
   { ...WAIT, type: 'keygen.ProofReceived', priority: 'peg' },
   { ...WAIT, type: 'keygen.PartReady', priority: 'peg', neverDrop: true },

@@ -6,7 +6,7 @@ import type {
   SignatureRequest,
   SignerVerdict,
 } from '../bridge/index.ts'
-import type { CertifiedHeader } from '../core/light/index.ts'
+import type { CertifiedHeader, KnownBlock } from '../core/light/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import type { NonceOffer, SignedParts } from '../core/signing/index.ts'
 import type { MemberMessage, NodeMessage } from '../proto/index.ts'
@@ -39,9 +39,22 @@ export interface HeadStore {
   save(head: StoredHead): Promise<void>
 }
 
+/** What a vault believes of the chain, and whether that still counts (protocol §5.6). */
+export interface Belief extends StoredHead {
+  /** It is older than the trust window: nothing is signed until the block that the operator named is shown. */
+  readonly isStale: boolean
+  /** That block, if one was named. */
+  readonly trustedBlock?: KnownBlock
+}
+
 /** Where the follower goes on after a start: `head-store.ts`, behind the vault. */
 export interface FollowedStore {
-  load(): Promise<StoredHead | undefined>
+  /** Where to go on, by the vault's belief. Rejects when the vault cannot say. */
+  load(): Promise<Belief>
+  /** The vault's belief; undefined when it does not answer. */
+  belief(): Promise<Belief | undefined>
+  /** Shows the vault the block that its operator named, with the validators after it. */
+  confirm(item: CertifiedHeader): Promise<void>
   /** `announced`: of the headers since the last save those that announced other validators. */
   save(head: StoredHead, announced: readonly CertifiedHeader[]): Promise<void>
 }
@@ -157,9 +170,12 @@ export interface KeygenSaid {
  * It never rejects but for a disk that fails; a vault that cannot be reached does not know (`SignerUnreachable`).
  */
 export interface Vault {
-  /** The header that announced the validators in whom it believes; rejects when it cannot say. */
-  head(): Promise<StoredHead>
-  /** Takes in headers that announced other validators, ascending; false when it does not believe one, or does not answer. */
+  /** A header whose next validators are those in whom it believes; rejects when it cannot say. */
+  head(): Promise<Belief>
+  /**
+   * Takes in headers that announced other validators, ascending, now and then one that keeps the belief from getting old, and the block that the
+   * operator named; false when it does not believe one, or does not answer.
+   */
   follow(announced: readonly CertifiedHeader[]): Promise<boolean>
   approve(question: ApprovalQuestion): Promise<VaultVerdict<Approval>>
   /** The first round: agrees to a batch, and gives nonces. */

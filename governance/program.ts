@@ -33,7 +33,7 @@ import {
   SOFTWARE,
   type Started,
 } from './run.ts'
-import { startStatusServer } from './status.ts'
+import { staleness, startStatusServer } from './status.ts'
 import { createMemberTree } from './tree.ts'
 
 export interface RunningMember extends RunningProgram {
@@ -98,7 +98,7 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
         },
         clock: kernel.clock,
       }),
-      follower: { genesis, store: storeBehindVault(head, vault) },
+      follower: { genesis, store: storeBehindVault(head, vault, genesis) },
       signer: { genesis, bitcoin, vault },
       keygen: { metrics: kernel.metrics, genesis, memberIndex, nodes: config.nodes.length, vault },
       auditor: {
@@ -127,10 +127,11 @@ export async function startMember(config: MemberConfig): Promise<Started<Running
   if (config.status !== undefined) {
     try {
       registerActorMetrics(registry, () => system.snapshot())
-      status = await startStatusServer(config.status, registry, () => {
+      status = await startStatusServer(config.status, registry, async () => {
         if (!opened.isThere()) return 'no signer'
+        const stale = await staleness(vault)
         const isRunning = system.snapshot().every(({ state }) => state === 'Running')
-        return isRunning ? undefined : 'not ready'
+        return stale ?? (isRunning ? undefined : 'not ready')
       })
     } catch (error) {
       await system.stop()
@@ -201,7 +202,8 @@ async function openVault(
     return await openSigner({ ...config.signer, tls: signerTls }, genesis, kernel)
   }
   const opened = keys as OpenedKeys
-  const { dataDir, policy } = config as Extract<MemberConfig, { keystore: unknown }>
-  const keystore = await openKeystore({ genesis, dataDir, opened, policy, kernel })
+  const local = config as Extract<MemberConfig, { keystore: unknown }>
+  const { dataDir, policy, trustedBlock } = local
+  const keystore = await openKeystore({ genesis, dataDir, opened, policy, kernel, trustedBlock })
   return 'code' in keystore ? keystore : { ...keystore, memberIndex: opened.memberIndex }
 }

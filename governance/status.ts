@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import type { Registry } from 'prom-client'
 import { bindServer } from '../node/adapters/system/index.ts'
+import type { Vault } from './port.ts'
 
 export interface StatusServer {
   readonly port: number
@@ -10,11 +11,17 @@ export interface StatusServer {
 
 const TEXT = 'text/plain; charset=utf-8'
 
+/** Why a process whose vault believes nothing any more is not ready. */
+export async function staleness(vault: Pick<Vault, 'head'>): Promise<string | undefined> {
+  const { isStale } = await vault.head()
+  return isStale ? 'older than the trust window: name a block by --trusted-block' : undefined
+}
+
 /** `hindrance`: why the process is not ready, in a few words; undefined: it is. */
 export async function startStatusServer(
   endpoint: { readonly host: string; readonly port: number },
   registry: Registry,
-  hindrance: () => string | undefined,
+  hindrance: () => string | undefined | Promise<string | undefined>,
 ): Promise<StatusServer> {
   const server: Server = createServer((request, response) => {
     const answer = (status: number, body: string) => {
@@ -26,7 +33,11 @@ export async function startStatusServer(
       case '/live':
         return answer(200, 'live\n')
       case '/ready':
-        return answer(hindrance() === undefined ? 200 : 503, `${hindrance() ?? 'ready'}\n`)
+        void Promise.resolve(hindrance()).then(
+          (found) => answer(found === undefined ? 200 : 503, `${found ?? 'ready'}\n`),
+          () => answer(503, 'not ready\n'),
+        )
+        return
       case '/metrics':
         void registry.metrics().then(
           (text) => answer(200, text),

@@ -18,6 +18,7 @@ import {
 import { encodeKeygenItem, type KeygenStatement, PegInClaimType } from '../core/block/index.ts'
 import { dkgSession, firstSession, keygenEpoch, signKeygenItem } from '../core/keygen/index.ts'
 import { encodeRow, heightKey, type KeygenRow } from '../core/ledger/index.ts'
+import type { KnownBlock } from '../core/light/index.ts'
 import type { Genesis } from '../core/params/index.ts'
 import { approvalMessage, type FederationKeys } from '../core/peg/index.ts'
 import {
@@ -74,6 +75,8 @@ export interface VaultOptions {
   readonly shares: ShareStore
   /** Where it keeps the validators in whom it believes. */
   readonly trust: HeadStore
+  /** A block that the operator knows to be of this chain, for when that belief is too old. */
+  readonly trustedBlock?: KnownBlock
   /** A Bitcoin of its own: what the question says of the deposit is then not looked at. */
   readonly bitcoin?: OwnBitcoin
   readonly nowMs: () => number
@@ -112,11 +115,13 @@ function inTurn(): <T>(act: () => Promise<T>) => Promise<T> {
   }
 }
 
-/** Whether only what was shown is at fault: the header that announced a set is on its way, and another proof may hold. */
-function isOfCarrier(code: TrustFault): boolean {
+/** Whether only what was shown, or this member, is at fault: the header that announced a set is on its way, and another proof may hold. */
+function isPassing(code: TrustFault): boolean {
   const faults: readonly TrustFault[] = [
     'ValidatorSetMismatch',
     'ProofStale',
+    'TrustStale',
+    'HeaderAhead',
     'CertificateInvalid',
     'CertificateMismatch',
   ]
@@ -132,13 +137,13 @@ class KeystoreVault {
   readonly #confirmed = new Map<number, Uint8Array>()
 
   constructor(options: VaultOptions) {
+    const { genesis, nowMs, trust: store, trustedBlock } = options
     this.#options = options
-    this.#trust = new Trust(options.genesis, options.trust)
+    this.#trust = new Trust({ genesis, store, nowMs, ...(trustedBlock && { trustedBlock }) })
   }
 
-  async head() {
-    const { header, nextValidators } = await this.#trust.anchor()
-    return { header, nextValidators }
+  head() {
+    return this.#trust.belief()
   }
 
   async follow(announced: Parameters<Trust['follow']>[0]): Promise<boolean> {
@@ -150,7 +155,8 @@ class KeystoreVault {
     const federation = this.#federation(keys)
     const read = readApprovalRequest(genesis, request, federation)
     if (read.kind !== 'sign') return read
-    if (policy.hold) return wait('PolicyHold', RETRY_MS)
+    const standstill = await this.#standstill()
+    if (standstill !== undefined) return standstill
     const claim = read.value
     const { membersEpoch, outpoint } = request
     const claimRoot = PegInClaimType.hashTreeRoot(claim)
@@ -174,7 +180,8 @@ class KeystoreVault {
     }
     // Each node has a place in a table.
     if (node >= MAX_NODES) return refusal('NodeUnknown')
-    if (policy.hold) return wait('PolicyHold', RETRY_MS)
+    const standstill = await this.#standstill()
+    if (standstill !== undefined) return standstill
     const nowMs = this.#options.nowMs()
     const passed = this.#offers.refusal(node, attemptName(genesis, request), nowMs)
     if (passed !== undefined) return wait(passed, RETRY_MS)
@@ -204,8 +211,9 @@ class KeystoreVault {
 
   async parts(question: PartsQuestion): Promise<VaultVerdict<PartsGiven>> {
     const { attempt, batchId, node, offers: list, version } = question
-    const { journal, memberIndex, nowMs, policy, random } = this.#options
-    if (policy.hold) return wait('PolicyHold', RETRY_MS)
+    const { journal, memberIndex, nowMs, random } = this.#options
+    const standstill = await this.#standstill()
+    if (standstill !== undefined) return standstill
     const open = this.#offers.take(node, batchId)
     const isAsked = open?.task.attempt === attempt && open.task.version === version
     if (open === undefined || !isAsked) return wait('NoncesUnknown', RETRY_MS)
@@ -250,11 +258,17 @@ class KeystoreVault {
     return sign(true)
   }
 
+  /** Why nothing is signed at present, whatever is asked. */
+  async #standstill() {
+    if (this.#options.policy.hold) return wait('PolicyHold', RETRY_MS)
+    return (await this.#trust.isStale()) ? wait('TrustStale', RETRY_MS) : undefined
+  }
+
   async #rootOf({ header }: Evidence): Promise<VaultVerdict<Uint8Array>> {
     const found = await this.#trust.rootOf(header)
     if (found.ok) return sign(found.ledgerRoot)
     const { code, detail } = found
-    return isOfCarrier(code) ? wait(code, RETRY_MS) : refusal(code, detail)
+    return isPassing(code) ? wait(code, RETRY_MS) : refusal(code, detail)
   }
 
   /** By the keys that are shown, those that their members confirmed. */

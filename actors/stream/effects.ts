@@ -14,6 +14,7 @@ import {
   proveRow,
   rowOf,
 } from '../../core/ledger/index.ts'
+import { validatorsAt } from '../../core/validators/index.ts'
 import {
   type NodeBody,
   type ProvenRowBytes,
@@ -25,7 +26,7 @@ import type { ActorRun } from '../../supervisor/index.ts'
 import type { StreamEffect, StreamInbox, StreamQuery } from './handlers.ts'
 import { MAX_ANSWER_BYTES } from './limits.ts'
 import { STREAM_METRICS } from './metrics.ts'
-import type { CertifiedBlock, ChainReader, StreamPorts } from './port.ts'
+import type { CertifiedBlock, ChainReader, CommittedHead, StreamPorts } from './port.ts'
 
 export async function perform(
   effect: StreamEffect,
@@ -77,7 +78,7 @@ export async function answerQuery(
       return {
         kind: 'certifiedHeaders',
         fromHeight: query.fromHeight,
-        headers: encodeRange(blocks),
+        headers: encodeRange(count === 1 ? blocks.map((block) => withSet(block, head)) : blocks),
       }
     }
     case 'ledgerProofRequest': {
@@ -99,6 +100,11 @@ export async function answerQuery(
         connectedMembers,
       }
   }
+}
+
+/** With the validators who decide after it, even those before: a member that begins at this block has to know them (5.6). */
+function withSet(block: CertifiedBlock, { ledger }: CommittedHead): CertifiedBlock {
+  return { ...block, nextValidators: validatorsAt(ledger, block.header.height + 1) }
 }
 
 function newHead(head: CertifiedBlock): NodeBody {

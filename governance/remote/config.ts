@@ -12,6 +12,7 @@ import {
   status,
   tlsAt,
   tlsSchema,
+  trustedBlock,
 } from '../config.ts'
 
 const configSchema = z.strictObject({
@@ -36,6 +37,7 @@ const configSchema = z.strictObject({
     fingerprint,
   }),
   policy,
+  trustedBlock,
   status,
   log: logSchema,
 })
@@ -44,10 +46,12 @@ export type SignerConfig = z.output<typeof configSchema>
 /** As it stands in the file. */
 export type SignerConfigFile = z.input<typeof configSchema>
 
-/** Reads and checks a configuration file. */
-export function readSignerConfig(path: string): SignerConfig | ConfigFault {
+/** Reads and checks a configuration file; `named` is said in place of its `trustedBlock`. */
+export function readSignerConfig(path: string, named?: string): SignerConfig | ConfigFault {
   try {
-    return parseSignerConfig(JSON.parse(readFileSync(path, 'utf8')), dirname(resolve(path)), path)
+    const file = JSON.parse(readFileSync(path, 'utf8'))
+    const value = named === undefined ? file : { ...file, trustedBlock: named }
+    return parseSignerConfig(value, dirname(resolve(path)), path)
   } catch (error) {
     return configFault(`${path}: ${(error as Error).message.split('\n', 1)[0] ?? ''}`)
   }

@@ -22,6 +22,7 @@ export const USAGE = `usage: millrace signer --config FILE
   governance) has "signer" in its configuration instead of "keyFile" and "passwordFile", and asks.
 
   --config FILE   configuration of this signer (JSON)
+  --trusted-block HEIGHT:HASH   a block that f+1 validators confirmed, to go on from after a long time away
 
   pair            makes the certificates of a signer and its member, and prints the fingerprints by which
                   each knows the other
@@ -35,9 +36,16 @@ export const USAGE = `usage: millrace signer --config FILE
 export async function main(args: readonly string[]): Promise<number> {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
-  const options = { config: text, out: text, json: flag, help: flag }
+  const named = { 'trusted-block': text } as const
+  const options = { config: text, out: text, json: flag, help: flag, ...named }
   let words: readonly string[]
-  let flags: { config?: string; out?: string; json?: boolean; help?: boolean }
+  let flags: {
+    config?: string
+    out?: string
+    json?: boolean
+    help?: boolean
+    'trusted-block'?: string
+  }
   try {
     const parsed = parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
     words = parsed.positionals
@@ -52,7 +60,7 @@ export async function main(args: readonly string[]): Promise<number> {
   if (words.join(' ') === 'pair') return await pair(flags.out, flags.json === true)
   if (words.length > 0) return fault(`unknown word ${words[0]}`, EXIT.usage)
   if (flags.config === undefined) return fault('--config FILE is missing', EXIT.configuration)
-  const config = readSignerConfig(flags.config)
+  const config = readSignerConfig(flags.config, flags['trusted-block'])
   if ('code' in config) return fault(config.message, EXIT.configuration)
   return await runProgram('signer', () => startSigner(config))
 }

@@ -27,7 +27,7 @@ import {
   SOFTWARE,
   type Started,
 } from '../run.ts'
-import { startStatusServer } from '../status.ts'
+import { staleness, startStatusServer } from '../status.ts'
 import type { SignerConfig } from './config.ts'
 import { createAnswers } from './serve.ts'
 
@@ -57,7 +57,7 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
     config.bitcoinUrl === undefined
       ? undefined
       : createBitcoinRpc({ url: config.bitcoinUrl, timeoutMs: BITCOIN_TIMEOUT_MS })
-  const { dataDir, policy } = config
+  const { dataDir, policy, trustedBlock } = config
   const bitcoin = rpc && createOwnBitcoin(rpc, () => kernel.clock.nowMs())
   const keystore = await openKeystore({
     genesis,
@@ -65,6 +65,7 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
     opened,
     policy,
     kernel,
+    trustedBlock,
     ...(bitcoin && { bitcoin }),
   })
   if ('code' in keystore) {
@@ -126,7 +127,7 @@ export async function startSigner(config: SignerConfig): Promise<Started<Running
   let stopping: Promise<void> | undefined
   let status: Awaited<ReturnType<typeof startStatusServer>> | undefined
   try {
-    const hindrance = () => (stopping === undefined ? undefined : 'stopping')
+    const hindrance = () => (stopping === undefined ? staleness(keystore.vault) : 'stopping')
     status = config.status && (await startStatusServer(config.status, registry, hindrance))
   } catch (error) {
     await server.stop()

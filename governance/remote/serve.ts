@@ -6,7 +6,8 @@ import { wait } from '../../bridge/index.ts'
 import { equalBytes, toHex } from '../../crypto/index.ts'
 import type { SignerFields, SignerMethod } from '../../proto/index.ts'
 import type { Clock, LogLevel, MetricSink } from '../../supervisor/index.ts'
-import type { Vault, VaultVerdict } from '../port.ts'
+import type { Belief, Vault, VaultVerdict } from '../port.ts'
+import { STALE_ADVICE, STALE_EVENT } from '../trust.ts'
 import * as wire from './wire.ts'
 
 export interface ServeOptions {
@@ -39,6 +40,7 @@ export function createAnswers(options: ServeOptions): Answers {
   let open = 0
   let offerOutUntilMs = 0
   let waiting: (() => void) | undefined
+  let wasStale = false
 
   /** What is begun anew waits for another time when this process stops. */
   function starts<T>(act: () => Promise<VaultVerdict<T>>): Promise<VaultVerdict<T>> {
@@ -47,6 +49,12 @@ export function createAnswers(options: ServeOptions): Answers {
 
   function offered(lastsMs: number): void {
     offerOutUntilMs = clock.nowMs() + lastsMs
+  }
+
+  function toldStale({ header, isStale }: Belief): void {
+    const fields = { height: header.height }
+    if (isStale) log('error', STALE_EVENT, { ...fields, advice: STALE_ADVICE })
+    else log('info', 'what is believed is within the trust window again', fields)
   }
 
   function told<T>(what: string, fields: object, verdict: VaultVerdict<T>): VaultVerdict<T> {
@@ -65,7 +73,10 @@ export function createAnswers(options: ServeOptions): Answers {
       if (!equalBytes(asked.genesisHash, genesisHash)) {
         log('warn', 'a member of another chain', { genesis: toHex(asked.genesisHash) })
       }
-      return { genesisHash, memberIndex, head: await vault.head(), software }
+      const head = await vault.head()
+      if (head.isStale !== wasStale) toldStale(head)
+      wasStale = head.isStale
+      return { genesisHash, memberIndex, head, software }
     }),
     Follow: answerer(wire.followQuestion, wire.followAnswer, (headers) => vault.follow(headers)),
     Approve: answerer(wire.approvalQuestion, wire.approvalAnswer, async (question) => {

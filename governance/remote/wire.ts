@@ -5,7 +5,6 @@
  */
 import type { ApprovalRequest, ProvenRow } from '../../bridge/index.ts'
 import {
-  type BlockHeader,
   decodeCertificate,
   decodeHeader,
   decodeValidators,
@@ -15,15 +14,14 @@ import {
 } from '../../core/block/index.ts'
 import { decodeRow, encodeRow, type KeygenItemRow } from '../../core/ledger/index.ts'
 import type { CertifiedHeader } from '../../core/light/index.ts'
-import type { Validator } from '../../core/params/index.ts'
 import type { NonceOffer } from '../../core/signing/index.ts'
 import { concatBytes, fromHex, toHex } from '../../crypto/index.ts'
 import type { CertifiedHeaderBytes, SignerFields } from '../../proto/index.ts'
 import type { ConfirmedKey, Evidence } from '../evidence.ts'
-import type { StoredHead } from '../light-client.ts'
 import {
   type Approval,
   type ApprovalQuestion,
+  type Belief,
   KEYGEN_WORDS,
   type KeygenQuestion,
   type KeygenSaid,
@@ -163,13 +161,16 @@ export const hello = codec<Hello, Hello>(
 export interface Welcome {
   readonly genesisHash: Uint8Array
   readonly memberIndex: number
-  readonly head: StoredHead
+  readonly head: Belief
   readonly software: string
 }
 
 interface WelcomeFields extends Omit<Welcome, 'head'> {
   readonly header: Uint8Array
   readonly nextValidators: Uint8Array
+  readonly stale: boolean
+  readonly trustedHeight: number
+  readonly trustedHash: Uint8Array
 }
 
 export const welcome = codec<WelcomeFields, Welcome>(
@@ -177,20 +178,20 @@ export const welcome = codec<WelcomeFields, Welcome>(
     ...rest,
     header: encodeHeader(head.header),
     nextValidators: encodeValidators(head.nextValidators),
+    stale: head.isStale,
+    trustedHeight: head.trustedBlock?.height ?? 0,
+    trustedHash: head.trustedBlock?.hash ?? NOTHING,
   }),
-  ({ header, nextValidators, ...rest }) => {
-    const head = storedHead(decodeHeader(header), decodeValidators(nextValidators))
-    return head && { ...rest, head }
+  ({ header, nextValidators, stale: isStale, trustedHash: hash, trustedHeight, ...rest }) => {
+    const [decoded, validators] = [decodeHeader(header), decodeValidators(nextValidators)]
+    const isNamed = hash.length === HASH_BYTES
+    if (!decoded.ok || !validators.ok || !(isNamed || hash.length === 0)) return undefined
+    if (!Number.isSafeInteger(trustedHeight)) return undefined
+    const believed = { header: decoded.value, nextValidators: validators.value, isStale }
+    const trustedBlock = { height: trustedHeight, hash }
+    return { ...rest, head: isNamed ? { ...believed, trustedBlock } : believed }
   },
 )
-
-function storedHead(
-  header: { readonly ok: true; readonly value: BlockHeader } | { readonly ok: false },
-  validators: { readonly ok: true; readonly value: readonly Validator[] } | { readonly ok: false },
-): StoredHead | undefined {
-  if (!header.ok || !validators.ok) return undefined
-  return { header: header.value, nextValidators: validators.value }
-}
 
 export const followQuestion = codec<
   { readonly headers: readonly CertifiedHeaderBytes[] },

@@ -5,7 +5,7 @@
  * a port that somebody named may not.
  */
 import { readFileSync } from 'node:fs'
-import { hexBytes } from '../../crypto/index.ts'
+import { knownBlock } from '../adapters/command-line/index.ts'
 import { describeFault, explain, usage } from './describe.ts'
 import { type Config, type ConfigInputs, type ConfigResult, resolveConfig } from './resolve.ts'
 import type { Key, ValueOf } from './settings.ts'
@@ -166,12 +166,6 @@ function engineConfig(config: Config): EngineConfig {
   if (url === undefined || jwtSecretFile === undefined) throw new Error('checked before')
   const readUrl = config.get('engine.readUrl')
   return { mode: 'engine-api', url, jwtSecretFile, ...(readUrl !== undefined && { readUrl }) }
-}
-
-/** HEIGHT:HASH, checked by the setting. */
-function knownBlock(text: string): { readonly height: number; readonly hash: Uint8Array } {
-  const [height = '', hash = ''] = text.split(':')
-  return { height: Number(height), hash: hexBytes(hash.replace(/^0x/, '')) }
 }
 
 /** For settings that are required or have a default. */

@@ -1,5 +1,6 @@
 /** Every setting of a node: what it is, what it may be, what it is when nobody says. Flags, variables and help follow from it. */
 import { z } from 'zod'
+import { KNOWN_BLOCK, KNOWN_BLOCK_EXPECTED } from '../adapters/command-line/index.ts'
 
 export interface Setting<T = unknown> {
   readonly about: string
@@ -119,8 +120,7 @@ function flag(about: string): Setting<boolean> {
 }
 
 function block(about: string): Setting<string> {
-  const expected = 'expected a height and the hash of its block in hex, HEIGHT:HASH'
-  const schema = z.string(expected).regex(/^\d{1,15}:(?:0x)?[\da-f]{64}$/i, expected)
+  const schema = z.string(KNOWN_BLOCK_EXPECTED).regex(KNOWN_BLOCK, KNOWN_BLOCK_EXPECTED)
   return { about, value: 'HEIGHT:HASH', schema }
 }
 

@@ -191,8 +191,8 @@ async function start(changes: Partial<MemberConfigFile> = {}) {
   return await startMember(config)
 }
 
-async function running(): Promise<RunningMember> {
-  const started = await start()
+async function running(changes: Partial<MemberConfigFile> = {}): Promise<RunningMember> {
+  const started = await start(changes)
   if (!started.ok) throw new Error(started.fault.message)
   return started.program
 }
@@ -311,6 +311,40 @@ describe('a member as a program', () => {
   })
 })
 
+describe('a member whose belief is older than the trust window', () => {
+  const away = testGenesis({ trustWindowSeconds: 86_400 })
+  beforeAll(() => writeFileSync(join(directory, 'away.json'), JSON.stringify(away.file)))
+  const setting = { genesisFile: 'away.json', dataDir: 'away' }
+
+  it('OP-4: is not ready, and says by what it would be (5.6)', async () => {
+    const member = await running({ ...setting, status: { port: 0 } })
+    const ready = await fetch(`${member.statusUrl}/ready`)
+    expect(ready.status).toBe(503)
+    expect(await ready.text()).toContain('--trusted-block')
+    await member.stop()
+  })
+
+  it('is told by millrace doctor to name a block, and that it waits for the one that it named (5.6)', async () => {
+    const checkOf = async (changes: object) => {
+      const config = parseConfig({ ...file, ...setting, ...changes }, directory)
+      if ('code' in config) throw new Error(config.message)
+      return (await examineMember(config)).find(({ name }) => name === 'trust')
+    }
+    expect(await checkOf({})).toMatchObject({
+      ok: false,
+      exitCode: 3,
+      detail: 'believed block 0 last, which is older than the trust window',
+      advice: expect.stringContaining('--trusted-block HEIGHT:HASH'),
+    })
+    const named = await checkOf({ trustedBlock: `7:${'ab'.repeat(32)}` })
+    expect(named).toMatchObject({ ok: true, detail: expect.stringContaining('waits for block 7') })
+    expect(await checkOf({ genesisFile: 'genesis.json' })).toMatchObject({
+      ok: true,
+      detail: 'believed block 0 last, within the trust window',
+    })
+  })
+})
+
 describe('millrace doctor of a member whose secrets are with a signer', () => {
   it('looks at what is here, and says where the rest is', async () => {
     const { keyFile: _, passwordFile: __, ...rest } = file
@@ -344,6 +378,21 @@ describe("a member's configuration", () => {
     expect(config.status).toEqual({ host: '127.0.0.1', port: 7001 })
   })
 
+  it('names a block to go on from, where the secrets are (5.6)', () => {
+    const hash = 'ab'.repeat(32)
+    const block = { height: 7, hash: new Uint8Array(32).fill(0xab) }
+    expect(read({ trustedBlock: `7:0x${hash}` })).toMatchObject({ trustedBlock: block })
+    const config = read({ trustedBlock: `6:${hash}` }, '--trusted-block', `7:${hash}`)
+    expect(config).toMatchObject({ trustedBlock: block })
+    const { keyFile: _, passwordFile: __, ...rest } = file
+    const signer = { endpoint: '127.0.0.1:1', fingerprint: 'ab'.repeat(32), tls: file.tls }
+    const elsewhere = { ...rest, signer, trustedBlock: `7:${hash}` }
+    expect(parseConfig(elsewhere, directory)).toMatchObject({
+      code: 'ConfigInvalid',
+      message: expect.stringContaining('trustedBlock: the signer decides'),
+    })
+  })
+
   it.each([
     ['an unknown key', { colour: 'red' }, []],
     ['no nodes', { nodes: [] }, []],
@@ -357,6 +406,8 @@ describe("a member's configuration", () => {
     ['an unknown log level', {}, ['--log-level', 'loud']],
     ['a status port that is none', {}, ['--status', 'x']],
     ['no URL', { bitcoinUrl: 'nowhere' }, []],
+    ['a trusted block without a hash', {}, ['--trusted-block', '7']],
+    ['a trusted block whose hash is short', { trustedBlock: '7:ab' }, []],
   ])('with %s is refused in one line', (name, changes, flags) => {
     const config = read(changes, ...flags)
     expect(config).toMatchObject({

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { blsKeyPair, schnorrPublicKey, sealKeyFile } from '../../crypto/index.ts'
+import { readSignerConfig } from '../../governance/remote/config.ts'
 import {
   parseSignerConfig,
   type SignerConfigFile,
@@ -44,7 +45,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(directory, { recursive: true }))
 
-function start(status: SignerConfigFile['status']) {
+function start(status: SignerConfigFile['status'], changes: Partial<SignerConfigFile> = {}) {
   const file: SignerConfigFile = {
     genesisFile: 'genesis.json',
     dataDir: 'data',
@@ -55,14 +56,18 @@ function start(status: SignerConfigFile['status']) {
     member: { fingerprint: pair.member },
     ...(status && { status }),
     log: { level: 'error', format: 'json' },
+    ...changes,
   }
   const config = parseSignerConfig(file, directory)
   if ('code' in config) throw new Error(config.message)
   return startSigner(config)
 }
 
-async function running(status: SignerConfigFile['status']) {
-  const started = await start(status)
+async function running(
+  status: SignerConfigFile['status'],
+  changes: Partial<SignerConfigFile> = {},
+) {
+  const started = await start(status, changes)
   if (!started.ok) throw new Error(started.fault.message)
   return started.program
 }
@@ -95,6 +100,37 @@ describe('a signer as a program', () => {
     client.close()
     await signer.stop()
     await expect(text('/live')).rejects.toThrow()
+  })
+
+  it('OP-4: is not ready when what it believes is older than the trust window (5.6)', async () => {
+    const away = testGenesis({ trustWindowSeconds: 86_400 })
+    writeFileSync(join(directory, 'away.json'), JSON.stringify(away.file))
+    const signer = await running({ port: 0 }, { genesisFile: 'away.json', dataDir: 'away' })
+    const ready = await fetch(`${signer.statusUrl}/ready`)
+    expect([ready.status, await ready.text()]).toEqual([
+      503,
+      'older than the trust window: name a block by --trusted-block\n',
+    ])
+    await signer.stop()
+  })
+
+  it('takes the block to go on from by its flag, above its configuration (5.6)', () => {
+    const path = join(directory, 'signer.json')
+    const hash = 'ab'.repeat(32)
+    const file = {
+      genesisFile: 'genesis.json',
+      dataDir: 'data',
+      keyFile: 'keys.json',
+      passwordFile: 'password',
+      listen: { port: 0 },
+      tls: tlsFiles('signer'),
+      member: { fingerprint: pair.member },
+      trustedBlock: `6:${hash}`,
+    }
+    writeFileSync(path, JSON.stringify(file))
+    expect(readSignerConfig(path)).toMatchObject({ trustedBlock: { height: 6 } })
+    expect(readSignerConfig(path, `7:${hash}`)).toMatchObject({ trustedBlock: { height: 7 } })
+    expect(readSignerConfig(path, '7')).toMatchObject({ code: 'ConfigInvalid' })
   })
 
   it('serves no probes unless it is told to', async () => {

@@ -54,7 +54,7 @@ const { header } = chain.head
 function vaultOf(changes: Partial<Vault> = {}): Vault {
   const nothing = async () => ({ kind: 'refuse', code: 'Nothing' }) as const
   return {
-    head: async () => ({ header, nextValidators: genesis.validators }),
+    head: async () => ({ header, nextValidators: genesis.validators, isStale: false }),
     follow: async () => true,
     approve: nothing,
     offer: nothing,

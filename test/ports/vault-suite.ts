@@ -2,8 +2,13 @@
 
 import { answerQuery } from '../../actors/stream/index.ts'
 import { batchToSign, signingTask } from '../../bridge/index.ts'
-import { decodeKeygenItem, hashValidators, PegInClaimType } from '../../core/block/index.ts'
-import type { CertifiedHeader } from '../../core/light/index.ts'
+import {
+  blockHash,
+  decodeKeygenItem,
+  hashValidators,
+  PegInClaimType,
+} from '../../core/block/index.ts'
+import type { CertifiedHeader, KnownBlock } from '../../core/light/index.ts'
 import { approvalMessage, NO_KEYS } from '../../core/peg/index.ts'
 import { joinParts, offerFault } from '../../core/signing/index.ts'
 import { blsVerify, toDisplayHash } from '../../crypto/index.ts'
@@ -27,7 +32,14 @@ export interface VaultPolicy {
   readonly hold?: boolean
 }
 
+export interface VaultSetting extends VaultPolicy {
+  /** Of `awayGenesis`, whose block 0 is older than its trust window. */
+  readonly isAway?: boolean
+  readonly trustedBlock?: KnownBlock
+}
+
 const genesis = testGenesis()
+export const awayGenesis = testGenesis({ trustWindowSeconds: 86_400 })
 const bitcoin = new BitcoinWorld()
 const deposit = depositOf(genesis, 'alice', 2_000_000n)
 bitcoin.mine([deposit])
@@ -39,6 +51,10 @@ const request = {
   membersEpoch: 0,
   claim: PegInClaimType.serialize(claim),
 }
+const awayDeposit = depositOf(awayGenesis, 'alice', 2_000_000n)
+bitcoin.mine([awayDeposit])
+bitcoin.mine([], 2)
+const awayClaim = claimOf(bitcoin, awayDeposit)
 const AWAY = { kind: 'unknown', code: 'BitcoinUnreachable' } as const
 
 const made = worldWithBatch()
@@ -71,12 +87,13 @@ function listWith({ offer }: OfferGiven, attempt = 0) {
 
 export function vaultSuite(
   name: string,
-  open: (policy?: VaultPolicy) => Promise<VaultUnderTest>,
+  open: (setting?: VaultSetting) => Promise<VaultUnderTest>,
+  nowMs: () => number,
 ): void {
   describe(`a vault: ${name}`, () => {
     let under: VaultUnderTest
-    const start = async (policy: VaultPolicy = {}) => {
-      under = await open(policy)
+    const start = async (setting: VaultSetting = {}) => {
+      under = await open(setting)
       return under.vault
     }
     const restart = async (lines: readonly string[] = []) => {
@@ -278,6 +295,49 @@ export function vaultSuite(
           code: 'ValidatorSetMismatch',
         },
       )
+    })
+
+    it('signs nothing when what it believed is older than the trust window, until the named block is shown (5.6)', async () => {
+      const slot = Math.floor(nowMs() / 1_000)
+      const away = new HeaderChain(awayGenesis)
+      away.commit(away.ledger, { slot: slot - 120 })
+      const known = away.commit(away.ledger, { slot: slot - 60 }).header
+      const { validators: nextValidators } = awayGenesis
+      const forged = new HeaderChain(awayGenesis).certified(away.ledger, { slot: slot - 90 })
+      const trustedBlock = { height: known.height, hash: blockHash(known) }
+      let vault = await start({ isAway: true, trustedBlock })
+      expect(await vault.head()).toMatchObject({ isStale: true, trustedBlock })
+      const { request: batchRequest, ...shown } = await question()
+      const ours = { ...request, genesisHash: awayGenesis.hash }
+      const evidence = { header: forged, rows: shown.evidence.rows }
+      const offer = { request: { ...batchRequest, genesisHash: awayGenesis.hash }, evidence }
+      const sight = await bitcoinOf(bitcoin).sight(awayClaim.proof.blockHash, awayClaim.txid)
+      const approval = {
+        request: {
+          ...ours,
+          outpoint: `${toDisplayHash(awayClaim.txid)}:${awayClaim.vout}`,
+          claim: PegInClaimType.serialize(awayClaim),
+        },
+        sight,
+        keys: [],
+      }
+      const parts = { node: 0, batchId, version: 0, attempt: 0, offers: [] }
+      const stale = { kind: 'unknown', code: 'TrustStale' }
+      expect(await vault.approve(approval)).toMatchObject(stale)
+      expect(await vault.offer({ ...shown, ...offer })).toMatchObject(stale)
+      expect(await vault.parts(parts)).toMatchObject(stale)
+      expect(await vault.keygen({ epoch: EPOCH, evidence })).toMatchObject(stale)
+      expect(await vault.follow([forged])).toBe(false)
+      const [, , named] = away.blocks as CertifiedHeader[]
+      expect(await vault.follow([named as CertifiedHeader])).toBe(false)
+      expect((await vault.head()).header.height).toBe(0)
+      expect(await vault.follow([{ ...named, nextValidators } as CertifiedHeader])).toBe(true)
+      expect(await vault.approve(approval)).toMatchObject({ kind: 'sign' })
+      vault = await restart()
+      expect(await vault.head()).toMatchObject({ isStale: false, header: known })
+      const later = { ...evidence, header: away.commit() }
+      const unproven = { kind: 'refuse', code: 'RowUnproven' }
+      expect(await vault.offer({ ...shown, ...offer, evidence: later })).toMatchObject(unproven)
     })
   })
 }

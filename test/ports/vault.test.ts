@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { blsKeyPair, blsSigner, schnorrPublicKey, sealKeyFile } from '../../crypto/index.ts'
+import { blsKeyPair, blsSigner, schnorrPublicKey, sealKeyFile, toHex } from '../../crypto/index.ts'
 import { createJournal, type Journal } from '../../governance/journal.ts'
 import { openKeystore, readKeys } from '../../governance/keystore.ts'
 import { openSigner, parseSignerConfig, startSigner } from '../../governance/remote/index.ts'
@@ -10,10 +10,11 @@ import { readTls } from '../../governance/run.ts'
 import { createVault } from '../../governance/vault.ts'
 import { createSystemClock, createSystemRandom } from '../../node/adapters/system/index.ts'
 import { HeaderDisk, LineDisk } from '../sim/disk.ts'
+import { START_MS } from '../sim/world.ts'
 import { seeded, testGenesis } from '../unit/core/peg/world.ts'
 import { MemoryShares } from '../unit/governance/memory-shares.ts'
 import { RunningWorld } from './running-world.ts'
-import { type VaultPolicy, type VaultUnderTest, vaultSuite } from './vault-suite.ts'
+import { awayGenesis, type VaultSetting, type VaultUnderTest, vaultSuite } from './vault-suite.ts'
 
 const genesis = testGenesis()
 const kernel = { clock: createSystemClock(), random: createSystemRandom() }
@@ -37,12 +38,16 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(pairAt, { recursive: true, force: true }))
 
+function genesisOf({ isAway = false }: VaultSetting) {
+  return isAway ? awayGenesis : genesis
+}
+
 /** A directory with the key file of member 0. */
-function place(): string {
+function place(setting: VaultSetting): string {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-vault-'))
   writeFileSync(join(directory, 'keys.json'), keyFile)
   writeFileSync(join(directory, 'password'), 'secret\n')
-  writeFileSync(join(directory, 'genesis.json'), JSON.stringify(genesis.file))
+  writeFileSync(join(directory, 'genesis.json'), JSON.stringify(genesisOf(setting).file))
   return directory
 }
 
@@ -50,19 +55,28 @@ function noted(directory: string, lines: readonly string[]): void {
   for (const line of lines) appendFileSync(join(directory, 'journal.jsonl'), `${line}\n`)
 }
 
-async function overFiles(policy: VaultPolicy = {}, at = place()): Promise<VaultUnderTest> {
+async function overFiles(setting: VaultSetting = {}, at = place(setting)): Promise<VaultUnderTest> {
+  const { isAway: _, trustedBlock, ...policy } = setting
+  const genesis = genesisOf(setting)
   const files = { keyFile: join(at, 'keys.json'), passwordFile: join(at, 'password') }
   const opened = readKeys(genesis, files)
   if ('code' in opened) throw new Error(opened.message)
   const whole = { confirmations: 1, hold: false, dailySweepFeeSat: 1_000_000, ...policy }
-  const keystore = await openKeystore({ genesis, dataDir: at, opened, policy: whole, kernel })
+  const keystore = await openKeystore({
+    genesis,
+    dataDir: at,
+    opened,
+    policy: whole,
+    kernel,
+    trustedBlock,
+  })
   if ('code' in keystore) throw new Error(keystore.message)
   return {
     vault: keystore.vault,
     restart: async (lines = []) => {
       await keystore.close()
       noted(at, lines)
-      return await overFiles(policy, at)
+      return await overFiles(setting, at)
     },
     close: async () => {
       await keystore.close()
@@ -79,7 +93,8 @@ function tlsOf(side: 'signer' | 'member') {
   }
 }
 
-async function overTls(policy: VaultPolicy = {}, at = place()): Promise<VaultUnderTest> {
+async function overTls(setting: VaultSetting = {}, at = place(setting)): Promise<VaultUnderTest> {
+  const { isAway: _, trustedBlock: named, ...policy } = setting
   const config = parseSignerConfig(
     {
       genesisFile: 'genesis.json',
@@ -90,6 +105,7 @@ async function overTls(policy: VaultPolicy = {}, at = place()): Promise<VaultUnd
       tls: tlsOf('signer'),
       member: { fingerprint: pair.member },
       policy: { confirmations: 1, hold: false, ...policy },
+      ...(named && { trustedBlock: `${named.height}:${toHex(named.hash)}` }),
       log: { level: 'error' },
     },
     at,
@@ -101,7 +117,8 @@ async function overTls(policy: VaultPolicy = {}, at = place()): Promise<VaultUnd
   const endpoint = `127.0.0.1:${signer.port}`
   const tls = readTls(tlsOf('member'))
   const log = { write: () => {} }
-  const found = await openSigner({ endpoint, fingerprint: pair.signer, tls }, genesis, {
+  const chain = genesisOf(setting)
+  const found = await openSigner({ endpoint, fingerprint: pair.signer, tls }, chain, {
     ...kernel,
     log,
   })
@@ -117,7 +134,7 @@ async function overTls(policy: VaultPolicy = {}, at = place()): Promise<VaultUnd
     restart: async (lines = []) => {
       await end()
       noted(at, lines)
-      return await overTls(policy, at)
+      return await overTls(setting, at)
     },
     close: async () => {
       await end()
@@ -134,9 +151,10 @@ interface SimulatedDisks {
 }
 
 async function simulated(
-  { dailyLimitSat, hold = false }: VaultPolicy = {},
+  setting: VaultSetting = {},
   disks?: SimulatedDisks,
 ): Promise<VaultUnderTest> {
+  const { dailyLimitSat, hold = false, trustedBlock } = setting
   const running = disks?.running ?? new RunningWorld()
   const chance = running.world.chance('vault')
   const { journal, shares, trust } = disks ?? {
@@ -151,7 +169,7 @@ async function simulated(
     file: { append: (line) => journal.append(life, line), close: async () => {} },
   }) as Journal
   const vault = createVault({
-    genesis,
+    genesis: genesisOf(setting),
     memberIndex: 0,
     keys: { approver: blsSigner(bls.secretKey), schnorrSecret: seeded('schnorr 0') },
     policy: {
@@ -163,17 +181,17 @@ async function simulated(
     journal: opened,
     shares: shares.store((label, act) => life.io(2, label, act)),
     trust: trust.store(life),
+    ...(trustedBlock && { trustedBlock }),
     nowMs: () => ports.clock.nowMs(),
     random: (length) => ports.random.bytes(length),
   })
-  const policy = { hold, ...(dailyLimitSat !== undefined && { dailyLimitSat }) }
   return {
     vault,
     restart: async (lines = []) => {
       life.end()
       journal.crash()
       journal.lines.push(...lines)
-      return await simulated(policy, { running, journal, trust, shares })
+      return await simulated(setting, { running, journal, trust, shares })
     },
     close: async () => {
       life.end()
@@ -182,6 +200,6 @@ async function simulated(
   }
 }
 
-vaultSuite('files', overFiles)
-vaultSuite('mutual TLS', overTls)
-vaultSuite('simulated', simulated)
+vaultSuite('files', overFiles, () => Date.now())
+vaultSuite('mutual TLS', overTls, () => Date.now())
+vaultSuite('simulated', simulated, () => START_MS)

@@ -98,7 +98,7 @@ export class SimulatedMember {
             return links.send(node, message)
           },
         },
-        follower: { genesis, store: storeBehindVault(this.#head.store(life), vault) },
+        follower: { genesis, store: storeBehindVault(this.#head.store(life), vault, genesis) },
         signer: { genesis, bitcoin: own, vault },
         keygen: {
           metrics: kernel.metrics,

@@ -280,7 +280,7 @@ export const BRIDGE_MUTANTS: readonly Mutant[] = [
     ...here,
     name: 'pause-ignored',
     file: 'governance/vault.ts',
-    find: "    if (policy.hold) return wait('PolicyHold', RETRY_MS)\n    const claim = read.value\n",
+    find: '    const standstill = await this.#standstill()\n    if (standstill !== undefined) return standstill\n    const claim = read.value\n',
     replace: '    const claim = read.value\n',
     breaks: 'PI-10',
     says: 'A member approves deposits while its operator holds it back.',

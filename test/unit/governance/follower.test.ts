@@ -1,10 +1,12 @@
 /** Whom a member believes about headers, and that one node cannot keep it where it is (protocol §5.6, GV-5). */
+import { trustGenesis } from '../../../core/light/index.ts'
 import { type FollowerContext, followerActor } from '../../../governance/follower.ts'
-import { startLightClient } from '../../../governance/light-client.ts'
+import { resumeLightClient } from '../../../governance/light-client.ts'
 import type { FollowerInbox } from '../../../governance/messages.ts'
 import type { About } from '../../../supervisor/index.ts'
 import { testGenesis } from '../core/peg/world.ts'
 
+const genesis = testGenesis()
 const NOTHING = {
   header: new Uint8Array(0),
   certificate: new Uint8Array(0),
@@ -22,8 +24,9 @@ function asks(
   const asked: number[] = []
   let nowMs = 1_000
   let context: FollowerContext = {
-    client: startLightClient(testGenesis()),
+    client: resumeLightClient(genesis, trustGenesis(genesis)),
     claims: new Map(claims.map(([node, height]) => [node, { height, distrustedUntilMs: 0 }])),
+    lookedAtMs: nowMs,
     contradicted: false,
   }
   let message = { type: 'follower.CheckFollowing', payload: {} } as FollowerInbox

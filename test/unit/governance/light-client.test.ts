@@ -1,12 +1,7 @@
 import { blockHash } from '../../../core/block/index.ts'
-import { certifiedHeader } from '../../../core/light/index.ts'
+import { certifiedHeader, trustGenesis } from '../../../core/light/index.ts'
 import type { BlsKeyPair } from '../../../crypto/index.ts'
-import {
-  contradicts,
-  followHeaders,
-  resumeLightClient,
-  startLightClient,
-} from '../../../governance/light-client.ts'
+import { contradicts, followHeaders, resumeLightClient } from '../../../governance/light-client.ts'
 import { joiningKeys, Town } from '../core/chain/town.ts'
 import { seeded, testGenesis } from '../core/peg/world.ts'
 import { adding, approved } from '../core/validators/changes.ts'
@@ -20,10 +15,15 @@ function chainOf(length: number): HeaderChain {
   return chain
 }
 
+/** At block 0. */
+function begun(over = genesis) {
+  return resumeLightClient(over, trustGenesis(over))
+}
+
 describe('the light client (5.6)', () => {
   it('follows certified headers from the genesis file alone', () => {
     const chain = chainOf(4)
-    const followed = followHeaders(startLightClient(genesis), chain.blocks.slice(1))
+    const followed = followHeaders(begun(), chain.blocks.slice(1))
     if (!followed.ok) throw new Error(followed.error.code)
     expect(followed.value.head).toEqual(chain.head.header)
     expect(followed.value.headHash).toEqual(blockHash(chain.head.header))
@@ -44,7 +44,7 @@ describe('the light client (5.6)', () => {
   it('takes no certificate of fewer than q validators', () => {
     const chain = chainOf(1)
     const few = chain.certified(chain.ledger, {}, [0, 1])
-    const refused = followHeaders(startLightClient(genesis), [...chain.blocks.slice(1), few])
+    const refused = followHeaders(begun(), [...chain.blocks.slice(1), few])
     expect(refused).toMatchObject({ ok: false, error: { code: 'CertificateInvalid', height: 2 } })
   })
 
@@ -60,7 +60,7 @@ describe('the light client (5.6)', () => {
   ])('refuses %s', (_, changes, code) => {
     const chain = chainOf(2)
     const bad = chain.certified(chain.ledger, changes)
-    const refused = followHeaders(startLightClient(genesis), [...chain.blocks.slice(1), bad])
+    const refused = followHeaders(begun(), [...chain.blocks.slice(1), bad])
     expect(refused).toMatchObject({ ok: false, error: { code } })
   })
 
@@ -69,7 +69,7 @@ describe('the light client (5.6)', () => {
     const good = chain.certified(chain.ledger)
     const other = chain.certified(chain.ledger, { slot: good.header.slot + 3 })
     const mixed = { header: good.header, certificate: other.certificate }
-    const refused = followHeaders(startLightClient(genesis), [...chain.blocks.slice(1), mixed])
+    const refused = followHeaders(begun(), [...chain.blocks.slice(1), mixed])
     expect(refused).toMatchObject({ ok: false, error: { code: 'CertificateMismatch' } })
   })
 
@@ -77,7 +77,7 @@ describe('the light client (5.6)', () => {
     const chain = new HeaderChain(genesis)
     chain.commit(chain.ledger, { nextValidatorsHash: seeded('next') })
     chain.commit(chain.ledger, { validatorsHash: seeded('next') })
-    const refused = followHeaders(startLightClient(genesis), chain.blocks.slice(1))
+    const refused = followHeaders(begun(), chain.blocks.slice(1))
     expect(refused).toMatchObject({ ok: false, error: { code: 'ValidatorSetUnknown', height: 1 } })
   })
 
@@ -86,13 +86,13 @@ describe('the light client (5.6)', () => {
     const [, first, second, third] = chain.blocks
     if (first === undefined || second === undefined || third === undefined) throw new Error('short')
     const forged = { ...second, header: { ...second.header, ledgerRoot: seeded('forged') } }
-    const refused = followHeaders(startLightClient(genesis), [first, forged, third])
+    const refused = followHeaders(begun(), [first, forged, third])
     expect(refused).toMatchObject({ ok: false, error: { code: 'ParentMismatch', height: 3 } })
   })
 
   it('knows two certified blocks of one height when it sees them (2.7)', () => {
     const chain = chainOf(2)
-    const followed = followHeaders(startLightClient(genesis), chain.blocks.slice(1))
+    const followed = followHeaders(begun(), chain.blocks.slice(1))
     if (!followed.ok) throw new Error(followed.error.code)
     const other = chainOf(1)
     const twin = other.certified(other.ledger, { slot: chain.head.header.slot + 5 })
@@ -119,16 +119,16 @@ describe('BF-13: members follow changes of the validators', () => {
       undefined,
       undefined,
     ])
-    const all = followHeaders(startLightClient(town.genesis), items)
+    const all = followHeaders(begun(town.genesis), items)
     if (!all.ok) throw new Error(all.error.code)
     expect(all.value.nextValidators).toHaveLength(5)
-    const some = followHeaders(startLightClient(town.genesis), items.slice(0, 2))
+    const some = followHeaders(begun(town.genesis), items.slice(0, 2))
     if (!some.ok) throw new Error(some.error.code)
     const { head: header, nextValidators } = some.value
     const resumed = resumeLightClient(town.genesis, { header, nextValidators })
     expect(followHeaders(resumed, items.slice(2)).ok).toBe(true)
     const hidden = items.map(({ nextValidators: _, ...item }) => item)
-    expect(followHeaders(startLightClient(town.genesis), hidden)).toMatchObject({
+    expect(followHeaders(begun(town.genesis), hidden)).toMatchObject({
       error: { code: 'ValidatorSetUnknown', height: 2 },
     })
   })

@@ -17,6 +17,7 @@ import {
   voteMessage,
 } from '../../../core/block/index.ts'
 import { genesisLedger, type Ledger, ledgerRoot } from '../../../core/ledger/index.ts'
+import type { KnownBlock } from '../../../core/light/index.ts'
 import type { Genesis } from '../../../core/params/index.ts'
 import { buildCertificate } from '../../../core/pbft/index.ts'
 import { blsKeyPair, blsSign, blsSigner, blsSuite, toDisplayHash } from '../../../crypto/index.ts'
@@ -247,6 +248,7 @@ export interface MemberWorldOptions {
   readonly nodes: readonly TestNode[]
   readonly bitcoin: OwnBitcoin
   readonly policy?: Partial<MemberPolicy>
+  readonly trustedBlock?: KnownBlock
 }
 
 /** The member's process, which can be killed and started again over the same disk. */
@@ -268,7 +270,7 @@ export class MemberWorld {
   }
 
   async start(): Promise<void> {
-    const { bitcoin, genesis, nodes, policy } = this.options
+    const { bitcoin, genesis, nodes, policy, trustedBlock } = this.options
     const journal = createJournal({
       lines: [...this.lines],
       file: {
@@ -316,13 +318,14 @@ export class MemberWorld {
       journal,
       shares: this.shares.store(),
       trust,
+      ...(trustedBlock && { trustedBlock }),
       nowMs: () => this.ports.clock.nowMs(),
       random: (length) => this.ports.random.bytes(length),
     })
     this.system = createMemberTree({
       kernel: this.ports,
       links,
-      follower: { genesis, store: storeBehindVault(head, vault) },
+      follower: { genesis, store: storeBehindVault(head, vault, genesis) },
       signer: { genesis, bitcoin, vault },
       keygen: { metrics: this.ports.metrics, genesis, memberIndex: 0, nodes: nodes.length, vault },
       auditor: {

@@ -23,9 +23,9 @@ import { genesisHead } from '../../../../core/chain/index.ts'
 import { genesisLedger, ledgerRoot } from '../../../../core/ledger/index.ts'
 import { blsSign, concatBytes, hexBytes, toHex } from '../../../../crypto/index.ts'
 import { certify, keyOfValidator } from '../chain/town.ts'
-import { testGenesis } from '../peg/world.ts'
+import { PINNED, testGenesis } from '../peg/world.ts'
 
-const genesis = testGenesis()
+const genesis = testGenesis(PINNED)
 const HASH = new Uint8Array(32).fill(0xab)
 const [validator] = genesis.validators as [(typeof genesis.validators)[0]]
 

@@ -1,11 +1,11 @@
 import { genesisLedger, ledgerRoot } from '../../../../core/ledger/index.ts'
 import { approvalMessage, buildPayout, requestId } from '../../../../core/peg/index.ts'
 import { sha256, toHex } from '../../../../crypto/index.ts'
-import { claimOf, depositOf, PegWorld, testGenesis } from './world.ts'
+import { claimOf, depositOf, PegWorld, PINNED, testGenesis } from './world.ts'
 
 /** Encodings that two nodes must agree on: a change here is a change of the protocol (§7). */
 describe('golden encodings', () => {
-  const genesis = testGenesis()
+  const genesis = testGenesis(PINNED)
 
   it('the root of the genesis ledger', () => {
     expect(toHex(ledgerRoot(genesisLedger(genesis)))).toMatchInlineSnapshot(
@@ -20,7 +20,7 @@ describe('golden encodings', () => {
   })
 
   it('what members sign for a peg-in', () => {
-    const world = new PegWorld()
+    const world = new PegWorld(PINNED)
     const transaction = depositOf(genesis, 'alice', 50_000n)
     world.bitcoin.mine([transaction])
     const claim = claimOf(world.bitcoin, transaction)
@@ -30,7 +30,7 @@ describe('golden encodings', () => {
   })
 
   it('the id and the transaction of a payout', () => {
-    const world = new PegWorld()
+    const world = new PegWorld(PINNED)
     world.pegIn('alice', 5_000_000n)
     world.block({ burns: [world.burn('bob', 1_000_000n)] })
     world.timestamp += 10

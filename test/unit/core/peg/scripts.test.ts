@@ -26,10 +26,10 @@ import {
   toHex,
   uint64be,
 } from '../../../../crypto/index.ts'
-import { addressOf, p2wpkh, testGenesis } from './world.ts'
+import { addressOf, PINNED, p2wpkh, testGenesis } from './world.ts'
 
 initEccLib(ecc)
-const genesis = testGenesis()
+const genesis = testGenesis(PINNED)
 const deposit = (name: string, refundScript: Uint8Array): SpendTweak => ({
   epoch: 0,
   deposit: { evmAddress: addressOf(name), refundScript },
