@@ -342,6 +342,13 @@ describe('a member whose belief is older than the trust window', () => {
       ok: true,
       detail: 'believed block 0 last, within the trust window',
     })
+    mkdirSync(join(directory, 'garbled'), { recursive: true })
+    writeFileSync(join(directory, 'garbled', 'trust.json'), 'garbage')
+    expect(await checkOf({ dataDir: 'garbled' })).toMatchObject({
+      ok: false,
+      exitCode: 4,
+      detail: expect.stringContaining('not JSON'),
+    })
   })
 })
 

@@ -1,5 +1,5 @@
 import { STREAM_ROWS, streamActor } from '../../../../actors/stream/index.ts'
-import { PegInClaimType } from '../../../../core/block/index.ts'
+import { encodeValidators, PegInClaimType } from '../../../../core/block/index.ts'
 import {
   decodeLedgerProof,
   genesisLedger,
@@ -344,6 +344,19 @@ describe("members' queries", () => {
       ['s', 'chainStatus'],
     ])
     expect(bodies[1]?.message.body).toMatchObject({ height: 0, connectedMembers: 1 })
+    await world.stop()
+  })
+
+  it('for one header alone are answered with the validators after it: who begins there has to know them (5.6)', async () => {
+    const world = await new StreamWorld().start()
+    await world.connect(3)
+    for (const count of [1, 2]) {
+      await world.answer(3, 'h', { kind: 'headerRequest', fromHeight: 0, count })
+    }
+    const shown = world.sent.flatMap(({ message: { body } }) =>
+      body.kind === 'certifiedHeaders' ? body.headers.map((each) => each.nextValidators) : [],
+    )
+    expect(shown).toEqual([encodeValidators(genesis.validators), new Uint8Array(0)])
     await world.stop()
   })
 
