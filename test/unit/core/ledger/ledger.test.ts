@@ -236,7 +236,12 @@ describe('proofs under the ledger root (P 5.6)', () => {
     const puts: ((draft: LedgerDraft) => void)[] = [
       (draft) => draft.put('chain', heightKey(9), { hash: seeded('h') }),
       (draft) =>
-        draft.put('effects', seeded('e'), { outputs: [], transactions: [], conflicts: [], creditedSat: 0n }),
+        draft.put('effects', seeded('e'), {
+          outputs: [],
+          transactions: [],
+          conflicts: [],
+          creditedSat: 0n,
+        }),
       (draft) =>
         draft.put('fund', causeKey(0, keyOf(1)), { cause: 0, incomeSat: 0n, spentSat: 0n }),
       (draft) =>
