@@ -50,8 +50,13 @@ export function applyBooking(
     return fault('BookingInputAbsent', name)
   }
   const batch = spend && draft.get('batches', spend.batchId)
-  const isVersion = spend?.kind === SPEND_KIND.version && batch?.state === BATCH_STATE.open
-  if (isVersion) bookVersion(draft, context, proven, spend, inputs)
+  // What cancelled a batch that was released for it may come again by another branch: it pays nobody, so it is still what it was.
+  const isOurs =
+    batch !== undefined &&
+    spend !== undefined &&
+    (batch.state === BATCH_STATE.open || isCancelVersion(batch, spend.version))
+  if (isOurs && spend.kind === SPEND_KIND.version)
+    bookVersion(draft, context, proven, spend, inputs)
   else bookStray(draft, context, proven, inputs, spend)
   noteBooking(draft, proven.blockHash, proven.txid)
   return undefined

@@ -1,12 +1,14 @@
 /** A payout that cannot be finished is given up by t members (protocol §4.5, §5.8; PO-19): its requests wait again, none is paid twice. */
 import { decideSignature, FIRST_FEDERATION, readBatchRows } from '../../../../bridge/index.ts'
-import { parseTransaction } from '../../../../core/bitcoin/index.ts'
+import { parseTransaction, txid } from '../../../../core/bitcoin/index.ts'
 import {
   BATCH_STATE,
   LedgerDraft,
   ledgerRoot,
   REQUEST_STATE,
   rowOf,
+  SPEND_KIND,
+  SPEND_STATE,
   SWEEP_REASON,
 } from '../../../../core/ledger/index.ts'
 import {
@@ -171,7 +173,9 @@ describe('a cancelled payout (PO-19)', () => {
   it('stays released when another payout has its requests, whatever a reorg does', () => {
     const { world, batchId, requests } = cancelled()
     const fork = world.bitcoin.tip.height
-    book(world, transactionAt(world, 1))
+    const cancelling = transactionAt(world, 1)
+    book(world, cancelling)
+    const { fundSat } = describeReserve(world.ledger)
     deepen(world, 1)
     world.block({ items: due(world) })
     const branch = world.bitcoin.fork(fork, 'branch')
@@ -180,6 +184,24 @@ describe('a cancelled payout (PO-19)', () => {
     expect(rowOf(world.ledger, 'batches', batchId)?.state).toBe(BATCH_STATE.released)
     const holders = requests.map((id) => rowOf(world.ledger, 'requests', id)?.batchId)
     expect(holders.some((id) => `${id}` === `${batchId}`)).toBe(false)
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+    // The branch brings the version that cancelled it as well: it pays nobody, so it stops nothing, and costs its fee again.
+    branch.mine([cancelling])
+    deepen(world, 1, branch)
+    const bookings = [{ proofIndex: 0 }]
+    world.block({ items: { proofs: [branch.proofOf(cancelling)], bookings } })
+    expect(rowOf(world.ledger, 'spends', txid(cancelling))).toMatchObject({
+      kind: SPEND_KIND.version,
+      state: SPEND_STATE.booked,
+    })
+    expect(world.ledger.state).toMatchObject({ pegOutStops: 0, deficitSat: 0n })
+    expect(describeReserve(world.ledger).fundSat).toBe(fundSat)
+    expect(rowOf(world.ledger, 'batches', batchId)?.state).toBe(BATCH_STATE.released)
+    expect(checkIdentity(world.ledger)).toBeUndefined()
+    const third = world.bitcoin.fork(fork, 'third')
+    third.mine([], 12)
+    world.block({ items: { bitcoinHeaders: third.headersAfter(fork) } })
+    expect(rowOf(world.ledger, 'spends', txid(cancelling))?.state).toBe(SPEND_STATE.recorded)
     expect(checkIdentity(world.ledger)).toBeUndefined()
   })
 
