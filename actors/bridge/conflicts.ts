@@ -77,9 +77,12 @@ function lastDeepHeight(genesis: Genesis, ledger: Ledger): number {
 
 /** Where the last look ended, unless a reorg has replaced that block. */
 function cursorOf(ledger: Ledger, before: BitcoinBlockAt | undefined): BitcoinBlockAt | undefined {
-  const best = before && rowOf(ledger, 'chain', heightKey(before.height))?.hash
-  const stands = best !== undefined && before !== undefined && equalBytes(best, before.hash)
-  return stands ? before : undefined
+  return before !== undefined && isBest(ledger, before) ? before : undefined
+}
+
+function isBest(ledger: Ledger, { hash, height }: BitcoinBlockAt): boolean {
+  const best = rowOf(ledger, 'chain', heightKey(height))?.hash
+  return best !== undefined && equalBytes(best, hash)
 }
 
 /** What a look needs did not come. Never leaves this file. */
@@ -200,10 +203,10 @@ function replacedBlocks(ledger: Ledger, hash: Uint8Array): BitcoinBlockAt[] {
   const blocks: BitcoinBlockAt[] = []
   for (let at = hash; ; ) {
     const row: HeaderRow | undefined = rowOf(ledger, 'headers', at)
-    const best = row && rowOf(ledger, 'chain', heightKey(row.height))?.hash
     if (row === undefined || blocks.length > MAX_REPLACED_BLOCKS) return []
-    if (best !== undefined && equalBytes(best, at)) return blocks
-    blocks.push({ hash: at, height: row.height })
+    const block = { hash: at, height: row.height }
+    if (isBest(ledger, block)) return blocks
+    blocks.push(block)
     at = row.header.slice(4, 36)
   }
 }

@@ -45,22 +45,26 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(directory, { recursive: true }))
 
+const config = (): SignerConfigFile => ({
+  genesisFile: 'genesis.json',
+  dataDir: 'data',
+  keyFile: 'keys.json',
+  passwordFile: 'password',
+  listen: { port: 0 },
+  tls: tlsFiles('signer'),
+  member: { fingerprint: pair.member },
+})
+
 function start(status: SignerConfigFile['status'], changes: Partial<SignerConfigFile> = {}) {
   const file: SignerConfigFile = {
-    genesisFile: 'genesis.json',
-    dataDir: 'data',
-    keyFile: 'keys.json',
-    passwordFile: 'password',
-    listen: { port: 0 },
-    tls: tlsFiles('signer'),
-    member: { fingerprint: pair.member },
+    ...config(),
     ...(status && { status }),
     log: { level: 'error', format: 'json' },
     ...changes,
   }
-  const config = parseSignerConfig(file, directory)
-  if ('code' in config) throw new Error(config.message)
-  return startSigner(config)
+  const read = parseSignerConfig(file, directory)
+  if ('code' in read) throw new Error(read.message)
+  return startSigner(read)
 }
 
 async function running(
@@ -117,17 +121,7 @@ describe('a signer as a program', () => {
   it('takes the block to go on from by its flag, above its configuration (5.6)', () => {
     const path = join(directory, 'signer.json')
     const hash = 'ab'.repeat(32)
-    const file = {
-      genesisFile: 'genesis.json',
-      dataDir: 'data',
-      keyFile: 'keys.json',
-      passwordFile: 'password',
-      listen: { port: 0 },
-      tls: tlsFiles('signer'),
-      member: { fingerprint: pair.member },
-      trustedBlock: `6:${hash}`,
-    }
-    writeFileSync(path, JSON.stringify(file))
+    writeFileSync(path, JSON.stringify({ ...config(), trustedBlock: `6:${hash}` }))
     expect(readSignerConfig(path)).toMatchObject({ trustedBlock: { height: 6 } })
     expect(readSignerConfig(path, `7:${hash}`)).toMatchObject({ trustedBlock: { height: 7 } })
     expect(readSignerConfig(path, '7')).toMatchObject({ code: 'ConfigInvalid' })

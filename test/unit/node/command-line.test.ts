@@ -1,5 +1,4 @@
 /** What commands of several words take, and what they say of anything else. */
-import { jest } from '@jest/globals'
 import { main as dev, faucet } from '../../../devnet/launcher/index.ts'
 import { doctor as doctorOfMember } from '../../../governance/doctor.ts'
 import { main as governance } from '../../../governance/index.ts'
@@ -21,6 +20,7 @@ import { main as inspect } from '../../../node/inspect/index.ts'
 import { main as keys } from '../../../node/keys/index.ts'
 import { PROGRAM as order } from '../../../node/orders/index.ts'
 import { PROGRAM as validators } from '../../../node/validators/index.ts'
+import { heard } from './heard.ts'
 
 const PROGRAMS = { handover, order, recover, validators } as unknown as Readonly<
   Record<string, Program<Flags>>
@@ -35,24 +35,6 @@ const commands = programs.flatMap(([name, program]) => {
 
 const run = (program: Program<Flags>, args: readonly string[]) =>
   heard(() => runCommand(program, args))
-
-async function heard(command: () => Promise<number>) {
-  const said = { out: '', error: '' }
-  const out = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    said.out += String(text)
-    return true
-  })
-  const error = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    said.error += String(text)
-    return true
-  })
-  try {
-    return { code: await command(), ...said }
-  } finally {
-    out.mockRestore()
-    error.mockRestore()
-  }
-}
 
 describe.each(programs)('the table of millrace %s', (_, program) => {
   it('has every option that a command shows, and shows every option that it has', () => {

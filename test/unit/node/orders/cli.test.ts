@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { jest } from '@jest/globals'
 import { serializeTransaction, txid } from '../../../../core/bitcoin/index.ts'
 import { outpointKey } from '../../../../core/ledger/index.ts'
 import { pegOrderMessage } from '../../../../core/peg/index.ts'
@@ -18,6 +17,7 @@ import { main } from '../../../../node/orders/index.ts'
 import { ownerOf } from '../../bridge/owners.ts'
 import { orderOf } from '../../core/peg/orders.ts'
 import { memberKeys, p2wpkh, payment, seeded, testGenesis } from '../../core/peg/world.ts'
+import { heard } from '../heard.ts'
 
 const genesis = testGenesis()
 const directory = mkdtempSync(join(tmpdir(), 'millrace-orders-'))
@@ -43,21 +43,7 @@ const withGenesis = ['--genesis', write('genesis.json', genesis.file)]
 
 afterAll(() => rmSync(directory, { recursive: true }))
 
-async function run(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const said = { out: '', error: '' }
-  const out = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    said.out += String(text)
-    return true
-  })
-  const error = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    said.error += String(text)
-    return true
-  })
-  const code = await main(args)
-  out.mockRestore()
-  error.mockRestore()
-  return { code, ...said }
-}
+const run = (...args: string[]) => heard(() => main(args))
 
 const alice = ownerOf('alice', 'p2wpkh')
 const funding = payment('salary', [{ amountSat: 5n, scriptPubKey: alice.script }])

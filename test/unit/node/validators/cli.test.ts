@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { jest } from '@jest/globals'
 import type { ValidatorChange } from '../../../../core/block/index.ts'
 import { validatorChangeMessage } from '../../../../core/validators/index.ts'
 import {
@@ -16,6 +15,7 @@ import {
 import { main } from '../../../../node/validators/index.ts'
 import { joiningKeys } from '../../core/chain/town.ts'
 import { memberKeys, seeded, testGenesis } from '../../core/peg/world.ts'
+import { heard } from '../heard.ts'
 
 const genesis = testGenesis()
 const directory = mkdtempSync(join(tmpdir(), 'millrace-validators-'))
@@ -41,21 +41,7 @@ function keyFile(name: string, { publicKey, secretKey }: BlsKeyPair): string {
   )
 }
 
-async function run(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const said = { out: '', error: '' }
-  const out = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    said.out += String(text)
-    return true
-  })
-  const error = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    said.error += String(text)
-    return true
-  })
-  const code = await main(args)
-  out.mockRestore()
-  error.mockRestore()
-  return { code, ...said }
-}
+const run = (...args: string[]) => heard(() => main(args))
 
 const joining = joiningKeys[0] as BlsKeyPair
 write('password', 'open\n')
